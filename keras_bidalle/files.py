@@ -1,0 +1,78 @@
+"""Writing so that a kill leaves the old file or the new one, never half."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """Yields a temporary path beside `path`, renamed onto it on success.
+
+    The temporary name keeps the suffix of `path`, because writers choose
+    their format by it. When the body raises, the temporary file is removed
+    and `path` is as it was.
+
+    Args:
+        path: str or `pathlib.Path`, the file to write. Its folder is made.
+
+    Example:
+
+    ```python
+    with atomic_path("metrics.json") as temporary:
+        temporary.write_text(json.dumps(metrics))
+    ```
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Only the last suffix: `model.weights.h5` needs both of its own.
+    suffix = "".join(path.suffixes[-2:])
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.name}.", suffix=suffix, dir=path.parent
+    )
+    os.close(handle)
+    temporary = pathlib.Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; results are as readable as any other.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path):
+    """Yields a temporary folder beside `path`, moved onto it on success.
+
+    A folder that was there before is replaced as a whole. A folder cannot
+    be swapped in one system call everywhere, so the old one is set aside
+    first: a kill in between leaves it as `.<name>.old`.
+
+    Args:
+        path: str or `pathlib.Path`, the folder to write.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(
+        tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)
+    )
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        if path.exists():
+            old = path.parent / f".{path.name}.old"
+            shutil.rmtree(old, ignore_errors=True)
+            os.replace(path, old)
+            os.replace(temporary, path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,104 @@
+"""What user-facing calls accept, checked in one place.
+
+Models compute on float32 pictures in [-1, 1]; people hold uint8 ones. Every
+public call that takes pictures or codes goes through here, so that a wrong
+range or size is told by name instead of giving a strange picture.
+"""
+
+import numpy as np
+from keras import ops
+
+
+def as_model_images(images, image_shape, name="images"):
+    """Checks pictures and returns them as float32 in [-1, 1].
+
+    Args:
+        images: array (B, H, W, C), uint8 in [0, 255] or float in [-1, 1].
+        image_shape: tuple (H, W, C) that the model was built for.
+        name: str, the argument's name in error messages.
+
+    Returns:
+        float32 NumPy array (B, H, W, C) in [-1, 1].
+
+    Raises:
+        ValueError: on a wrong rank, size or range, or values not finite.
+        TypeError: on a dtype that is neither uint8 nor floating.
+    """
+    array = np.asarray(ops.convert_to_numpy(images))
+    expected = f"(batch, {', '.join(str(n) for n in image_shape)})"
+    if array.ndim != 4 or tuple(array.shape[1:]) != tuple(image_shape):
+        hint = (
+            " One picture alone needs a batch dimension: images[None]."
+            if array.ndim == 3
+            else ""
+        )
+        raise ValueError(
+            f"`{name}` must have shape {expected}, channels last. "
+            f"Received: shape={tuple(array.shape)}.{hint}"
+        )
+    if array.dtype == np.uint8:
+        return array.astype("float32") / 127.5 - 1.0
+    if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
+        raise TypeError(
+            f"`{name}` must be uint8 in [0, 255] or floating in [-1, 1]. "
+            f"Received: dtype={array.dtype}"
+        )
+    array = array.astype("float32")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"`{name}` must be finite. Received NaN or infinity.")
+    # A decoder's output may overshoot by rounding; a picture in [0, 255]
+    # may not pass.
+    if array.size and max(-array.min(), array.max()) > 1.01:
+        raise ValueError(
+            f"Floating `{name}` must lie in [-1, 1] (pass uint8 for "
+            f"[0, 255]). Received: min={array.min():g}, max={array.max():g}"
+        )
+    return array
+
+
+def as_uint8_images(images):
+    """Turns pictures in [-1, 1] into uint8 in [0, 255], rounding.
+
+    Args:
+        images: float array of any shape, values in [-1, 1] (clipped).
+
+    Returns:
+        uint8 NumPy array of the same shape.
+    """
+    array = np.asarray(ops.convert_to_numpy(images), dtype="float32")
+    return np.clip(np.rint((array + 1.0) * 127.5), 0, 255).astype("uint8")
+
+
+def as_codes(codes, code_shape, num_codes, name="codes"):
+    """Checks discrete codes and returns them as int32.
+
+    Args:
+        codes: integer array (B, *code_shape), values in [0, num_codes).
+        code_shape: tuple, the grid, with the residual depth last if any.
+        num_codes: int, the size of the codebook.
+        name: str, the argument's name in error messages.
+
+    Returns:
+        int32 NumPy array (B, *code_shape).
+
+    Raises:
+        ValueError: on a wrong shape or a code outside the codebook.
+        TypeError: on a dtype that is not an integer.
+    """
+    array = np.asarray(ops.convert_to_numpy(codes))
+    if tuple(array.shape[1:]) != tuple(code_shape) or array.ndim == 0:
+        expected = ", ".join(str(n) for n in code_shape)
+        raise ValueError(
+            f"`{name}` must have shape (batch, {expected}). "
+            f"Received: shape={tuple(array.shape)}"
+        )
+    if array.dtype.kind not in "iu":
+        raise TypeError(
+            f"`{name}` must be integers. Received: dtype={array.dtype}"
+        )
+    if array.size and (array.min() < 0 or array.max() >= num_codes):
+        raise ValueError(
+            f"`{name}` must lie in [0, {num_codes}). "
+            f"Received: min={array.min()}, max={array.max()}"
+        )
+    return array.astype("int32")

@@ -1,0 +1,24 @@
+"""What the tests share: seeds and the place of the golden cases."""
+
+import os
+import pathlib
+
+import keras
+import pytest
+
+keras.config.disable_traceback_filtering()
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(42)
+
+
+@pytest.fixture(scope="session")
+def shared_dir():
+    """The folder with golden cases and real data, where one is at hand."""
+    default = pathlib.Path(__file__).resolve().parents[2] / "shared"
+    folder = pathlib.Path(os.environ.get("KERAS_BIDALLE_SHARED", default))
+    if not (folder / "reference").is_dir():
+        pytest.skip(f"no golden cases: {folder} (KERAS_BIDALLE_SHARED)")
+    return folder
