@@ -1,0 +1,22 @@
+"""Losses that image tokenizers train with, beside the quantizers' own."""
+
+from keras_bidalle.losses.adversarial import (
+    AdversarialLoss,
+    AdversarialTerms,
+    HingeLoss,
+    VanillaLoss,
+    adaptive_weight,
+)
+from keras_bidalle.losses.discriminator import PatchDiscriminator
+from keras_bidalle.losses.gradients import linearize, value_and_gradient
+
+__all__ = [
+    "AdversarialLoss",
+    "AdversarialTerms",
+    "HingeLoss",
+    "PatchDiscriminator",
+    "VanillaLoss",
+    "adaptive_weight",
+    "linearize",
+    "value_and_gradient",
+]

@@ -1,0 +1,364 @@
+"""Adversarial training of an image tokenizer inside one `compute_loss`.
+
+Both players' terms are computed in one pass, each reading the other as a
+constant, so that plain `compile` and `fit` train them on every backend. An
+image tokenizer uses the object like this:
+
+```python
+adversarial.build((None, H, W, C))          # once, before the optimizer
+
+features = ...                              # before the last convolution
+fake = head(kernel)                         # (B, H, W, C), the reconstruction
+
+terms = adversarial(
+    real,                                   # (B, H, W, C) in [-1, 1]
+    fake,
+    reconstruction_loss=lambda fake: ops.mean(ops.abs(real - fake)),
+    head=lambda kernel: convolve(ops.stop_gradient(features), kernel) + bias,
+    kernel=kernel,                          # the last convolution's weights
+    training=training,
+)
+loss = terms.reconstruction + terms.generator + terms.discriminator
+```
+
+`reconstruction_loss` (with its perceptual term, if any) and `head` are
+functions because JAX differentiates functions and not graphs. They may not
+write variables. The reconstruction and the generator's loss are evaluated
+once each; the adaptive weight reuses their gradients at the picture, so it
+costs one small convolution.
+"""
+
+import collections
+
+import keras
+from keras import ops
+
+from keras_bidalle.losses.gradients import linearize, value_and_gradient
+
+AdversarialTerms = collections.namedtuple(
+    "AdversarialTerms",
+    ["reconstruction", "generator", "discriminator", "adaptive_weight"],
+)
+AdversarialTerms.__doc__ = """What one step of adversarial training adds up.
+
+All are float32 scalars; the loss to minimise is the sum of the first three.
+
+Attributes:
+    reconstruction: the value of `reconstruction_loss(fake)`.
+    generator: the generator's loss, weighted and scheduled; its gradient
+        reaches the pictures but not the discriminator.
+    discriminator: the discriminator's loss, scheduled; its gradient reaches
+        the discriminator but not the pictures.
+    adaptive_weight: the weight of the generator's loss before the schedule,
+        a constant.
+"""
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class HingeLoss:
+    """The hinge losses of both players, on logits.
+
+    Reference:
+        Lim and Ye, "Geometric GAN" (2017), Equations 12 and 13, halved for
+        the discriminator as in VQGAN.
+    """
+
+    def generator(self, fake_logits):
+        """Returns the scalar `-mean(fake_logits)`."""
+        return -ops.mean(fake_logits)
+
+    def discriminator(self, real_logits, fake_logits):
+        """Returns half the mean of `relu(1 - real) + relu(1 + fake)`."""
+        return 0.5 * (
+            ops.mean(ops.relu(1.0 - real_logits))
+            + ops.mean(ops.relu(1.0 + fake_logits))
+        )
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class VanillaLoss(HingeLoss):
+    """Cross-entropy for the discriminator, on logits.
+
+    The generator's loss is `-mean(fake_logits)`, as in VQGAN, and not the
+    cross-entropy of the original.
+
+    Reference:
+        Goodfellow et al., "Generative Adversarial Nets" (2014), Equation 1.
+    """
+
+    def discriminator(self, real_logits, fake_logits):
+        """Returns half the mean of `softplus(-real) + softplus(fake)`."""
+        return 0.5 * (
+            ops.mean(ops.softplus(-real_logits))
+            + ops.mean(ops.softplus(fake_logits))
+        )
+
+
+_LOSSES = {"hinge": HingeLoss, "vanilla": VanillaLoss}
+
+
+def adaptive_weight(reconstruction_gradient, generator_gradient):
+    """Returns the ratio of two gradient norms, clipped to [0, 1e4].
+
+    Args:
+        reconstruction_gradient: float tensor, the gradient of the
+            reconstruction loss with respect to the decoder's last kernel.
+        generator_gradient: float tensor, that of the generator's loss.
+
+    Returns:
+        Float32 scalar, a constant.
+
+    Reference:
+        Esser et al., "Taming Transformers for High-Resolution Image
+        Synthesis" (2021), Equation 7. The published program has 1e-4 in the
+        denominator where the paper has 1e-6.
+    """
+    ratio = ops.divide(
+        _norm(reconstruction_gradient), _norm(generator_gradient) + 1e-4
+    )
+    return ops.stop_gradient(ops.clip(ratio, 0.0, 1e4))
+
+
+def _norm(x):
+    return ops.sqrt(ops.sum(ops.square(ops.cast(x, "float32"))))
+
+
+def frozen(layer):
+    """A scope in which `layer` reads its variables as constants.
+
+    What the layer writes inside (moving statistics, say) is dropped.
+
+    Args:
+        layer: a built `keras.layers.Layer`.
+
+    Example:
+
+    ```python
+    with frozen(discriminator):
+        logits = discriminator(fake, training=True)
+    ```
+    """
+    # Every variable is mapped: inside this scope an unmapped one would be
+    # read from its own storage, past the scope that a JAX trainer opened.
+    return keras.StatelessScope(
+        state_mapping=[
+            (variable, ops.stop_gradient(variable.value))
+            for variable in layer.variables
+        ]
+    )
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class AdversarialLoss(keras.layers.Layer):
+    """Adds a discriminator to the training of an image tokenizer.
+
+    Pass it to an image tokenizer's `compile`. The generator's loss is
+    weighted by `weight` times the ratio of gradient norms of
+    `adaptive_weight`, so that both losses pull equally hard on the
+    decoder's last convolution whatever their scale.
+
+    Args:
+        discriminator: layer from pictures (B, H, W, C) to logits, a
+            `PatchDiscriminator` by default.
+        loss: `"hinge"`, `"vanilla"`, or an object with the methods
+            `generator(fake_logits)` and
+            `discriminator(real_logits, fake_logits)`.
+        weight: float, multiplies the adaptive weight.
+        start_step: int, the first training step at which the generator sees
+            the discriminator.
+        discriminator_start_step: int or None, the first step at which the
+            discriminator trains, `start_step` by default. An earlier one
+            lets it catch up, so that its loss enters less abruptly.
+        ramp_steps: int, over how many steps from `start_step` the
+            generator's loss comes in linearly; 0 is at once.
+
+    Call arguments:
+        real: float tensor (B, H, W, C) in [-1, 1].
+        fake: float tensor (B, H, W, C), the reconstruction.
+        reconstruction_loss: callable from pictures like `fake` to a scalar.
+        head: callable from `kernel` to `fake`, the decoder's last layer on
+            fixed features; None leaves the adaptive ratio out (1).
+        kernel: float tensor, the weights of that layer; None with `head`.
+        training: bool; only training steps are counted.
+
+    Returns:
+        `AdversarialTerms` of float32 scalars.
+
+    Example:
+
+    ```python
+    tokenizer.compile(
+        optimizer="adam",
+        adversarial=AdversarialLoss(PatchDiscriminator(), start_step=10_000),
+    )
+    ```
+
+    Reference:
+        Esser et al., "Taming Transformers for High-Resolution Image
+        Synthesis" (2021), Section 3.1, Equations 6 and 7.
+    """
+
+    def __init__(
+        self,
+        discriminator=None,
+        loss="hinge",
+        weight=0.8,
+        start_step=0,
+        discriminator_start_step=None,
+        ramp_steps=0,
+        **kwargs,
+    ):
+        # The players cast what they read themselves; the terms are float32.
+        super().__init__(autocast=False, **kwargs)
+        for name, value in (
+            ("start_step", start_step),
+            ("discriminator_start_step", discriminator_start_step),
+            ("ramp_steps", ramp_steps),
+            ("weight", weight),
+        ):
+            if value is not None and value < 0:
+                raise ValueError(
+                    f"`{name}` must not be negative. Received: {name}={value}"
+                )
+        if discriminator is None:
+            from keras_bidalle.losses.discriminator import PatchDiscriminator
+
+            discriminator = PatchDiscriminator()
+        if isinstance(loss, str):
+            if loss not in _LOSSES:
+                raise ValueError(
+                    f"`loss` must be one of {sorted(_LOSSES)} or an object "
+                    f"with `generator` and `discriminator`. "
+                    f"Received: loss={loss!r}"
+                )
+            self._loss = _LOSSES[loss]()
+        else:
+            self._loss = loss
+        self.discriminator = discriminator
+        self.loss = loss
+        self.weight = weight
+        self.start_step = start_step
+        self.discriminator_start_step = discriminator_start_step
+        self.ramp_steps = ramp_steps
+        # "int" is 64 bits wide on TensorFlow, where 32-bit variables stay
+        # in host memory beside a GPU.
+        self.step = self.add_weight(
+            shape=(),
+            initializer="zeros",
+            dtype="int",
+            trainable=False,
+            aggregation="only_first_replica",
+            name="step",
+        )
+
+    def build(self, real_shape):
+        if not self.discriminator.built:
+            self.discriminator.build(real_shape)
+
+    def call(
+        self,
+        real,
+        fake,
+        reconstruction_loss,
+        head=None,
+        kernel=None,
+        training=None,
+    ):
+        fake = ops.cast(fake, "float32")
+        reconstruction, reconstruction_slope = linearize(
+            lambda x: ops.cast(reconstruction_loss(x), "float32"), fake
+        )
+        generator, generator_slope = linearize(
+            lambda x: self.generator_loss(x, training=training), fake
+        )
+        weight = ops.convert_to_tensor(self.weight, "float32")
+        if head is not None:
+            weight = weight * adaptive_weight(
+                _pull_back(head, kernel, reconstruction_slope),
+                _pull_back(head, kernel, generator_slope),
+            )
+        discriminator = self.discriminator_loss(real, fake, training=training)
+        generator_share, discriminator_share = self._schedule()
+        if training:
+            self.step.assign(self.step + 1)
+        return AdversarialTerms(
+            reconstruction=reconstruction,
+            generator=generator_share * weight * generator,
+            discriminator=discriminator_share * discriminator,
+            adaptive_weight=weight,
+        )
+
+    def generator_loss(self, fake, training=None):
+        """Returns the unweighted generator's loss; it trains only `fake`.
+
+        In training the discriminator normalises by the batch's statistics
+        without keeping them.
+        """
+        with frozen(self.discriminator):
+            logits = self.discriminator(fake, training=training)
+        return self._loss.generator(ops.cast(logits, "float32"))
+
+    def discriminator_loss(self, real, fake, training=None):
+        """Returns the discriminator's loss; it trains only that player."""
+        real, fake = (
+            self.discriminator(ops.stop_gradient(images), training=training)
+            for images in (real, fake)
+        )
+        return self._loss.discriminator(
+            ops.cast(real, "float32"), ops.cast(fake, "float32")
+        )
+
+    def _schedule(self):
+        """How much of the generator's and the discriminator's loss counts."""
+        step = ops.cast(self.step.value, "float32")
+        generator = ops.cast(step >= self.start_step, "float32")
+        if self.ramp_steps:
+            ramp = (step - self.start_step + 1.0) / self.ramp_steps
+            generator = ops.clip(ramp, 0.0, 1.0)
+        start = self.discriminator_start_step
+        start = self.start_step if start is None else start
+        return generator, ops.cast(step >= start, "float32")
+
+    def compute_output_shape(self, *args, **kwargs):
+        return AdversarialTerms((), (), (), ())
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "discriminator": keras.saving.serialize_keras_object(
+                self.discriminator
+            ),
+            "loss": self.loss
+            if isinstance(self.loss, str)
+            else keras.saving.serialize_keras_object(self.loss),
+            "weight": self.weight,
+            "start_step": self.start_step,
+            "discriminator_start_step": self.discriminator_start_step,
+            "ramp_steps": self.ramp_steps,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for name in ("discriminator", "loss"):
+            if isinstance(config[name], dict):
+                config[name] = keras.saving.deserialize_keras_object(
+                    config[name]
+                )
+        return cls(**config)
+
+
+def _pull_back(head, kernel, slope):
+    """Carries a gradient at the picture back to the last kernel."""
+    _, gradient = value_and_gradient(
+        lambda kernel: ops.sum(ops.cast(head(kernel), "float32") * slope),
+        kernel,
+    )
+    return gradient

@@ -1,0 +1,140 @@
+"""The patch discriminator: judges overlapping patches, not whole pictures."""
+
+import keras
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class PatchDiscriminator(layers.Layer):
+    """A convolutional network that gives one logit for each patch.
+
+    `num_layers` 4x4 convolutions of stride 2, one of stride 1 and one of
+    stride 1 to a single channel, each padded by one pixel on every side.
+    Widths double up to eight times `filters`. Batch normalisation stands
+    after every convolution but the first and the last; leaky ReLU (0.2)
+    after every one but the last. Moving statistics go 0.1 of the way to the
+    batch's in each training call.
+
+    Args:
+        num_layers: int, how many convolutions halve the picture; 3 gives
+            receptive fields of 70x70 pixels.
+        filters: int, channels of the first convolution.
+
+    Call arguments:
+        images: float tensor (B, H, W, C) in [-1, 1].
+        training: bool, whether to normalise by the batch's statistics (and
+            update the moving ones) instead of the moving statistics.
+
+    Returns:
+        Float tensor (B, h, w, 1) of logits, high for real patches.
+
+    Raises:
+        ValueError: when the picture is too small for `num_layers`.
+
+    Example:
+
+    ```python
+    logits = PatchDiscriminator(num_layers=3)(images)  # (B, 6, 6, 1) at 64x64
+    ```
+
+    Reference:
+        Isola et al., "Image-to-Image Translation with Conditional
+        Adversarial Networks" (2017), Section 2.2.2 and Appendix 6.1.2.
+    """
+
+    def __init__(self, num_layers=3, filters=64, **kwargs):
+        super().__init__(**kwargs)
+        for name, value in (("num_layers", num_layers), ("filters", filters)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{name}` must be a positive integer. "
+                    f"Received: {name}={value}"
+                )
+        self.num_layers = num_layers
+        self.filters = filters
+
+        widths = [filters * min(2**i, 8) for i in range(num_layers + 1)]
+        strides = [2] * num_layers + [1]
+        self.convolutions = [
+            self._convolution(width, stride, use_bias=i == 0, name=f"conv_{i}")
+            for i, (width, stride) in enumerate(
+                zip(widths, strides, strict=True)
+            )
+        ]
+        self.norms = [
+            layers.BatchNormalization(
+                momentum=0.9,
+                epsilon=1e-5,
+                gamma_initializer=keras.initializers.RandomNormal(1.0, 0.02),
+                dtype=self.dtype_policy,
+                name=f"norm_{i}",
+            )
+            for i in range(1, num_layers + 1)
+        ]
+        self.logits = self._convolution(1, 1, use_bias=True, name="logits")
+
+    def _convolution(self, width, stride, use_bias, name):
+        return layers.Conv2D(
+            width,
+            4,
+            strides=stride,
+            padding="valid",
+            use_bias=use_bias,
+            kernel_initializer=keras.initializers.RandomNormal(0.0, 0.02),
+            data_format="channels_last",
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def build(self, input_shape):
+        output = self.compute_output_shape(input_shape)
+        if any(side is not None and side < 1 for side in output[1:3]):
+            raise ValueError(
+                f"`num_layers` must leave at least one patch of a picture of "
+                f"shape {tuple(input_shape[1:])}. "
+                f"Received: num_layers={self.num_layers}"
+            )
+        shape = tuple(input_shape)
+        for i, convolution in enumerate(self.convolutions):
+            convolution.build(_padded(shape))
+            shape = convolution.compute_output_shape(_padded(shape))
+            if i:
+                self.norms[i - 1].build(shape)
+        self.logits.build(_padded(shape))
+
+    def call(self, images, training=None):
+        x = images
+        for i, convolution in enumerate(self.convolutions):
+            x = convolution(_pad(x))  # (B, h, w, filters * min(2**i, 8))
+            if i:
+                x = self.norms[i - 1](x, training=training)
+            x = ops.leaky_relu(x, 0.2)
+        return self.logits(_pad(x))  # (B, h, w, 1)
+
+    def compute_output_shape(self, input_shape):
+        def sides(stride):
+            return tuple(
+                None if side is None else (side - 2) // stride + 1
+                for side in shape[1:3]
+            )
+
+        shape = tuple(input_shape)
+        for stride in [2] * self.num_layers + [1, 1]:
+            shape = (shape[0], *sides(stride), 1)
+        return shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_layers": self.num_layers,
+            "filters": self.filters,
+        }
+
+
+def _pad(x):
+    return ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+
+
+def _padded(shape):
+    sides = (None if side is None else side + 2 for side in shape[1:3])
+    return (shape[0], *sides, shape[3])
