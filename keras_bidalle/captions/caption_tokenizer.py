@@ -1,0 +1,255 @@
+"""Captions as rows of token ids of one length, and back.
+
+A Hugging Face `tokenizers` tokenizer does the splitting; this class gives it
+what a generator needs: rows of a fixed length, a clear error instead of a
+silent [UNK] or a cut caption, and a Keras config.
+"""
+
+import keras
+import numpy as np
+import tokenizers
+from keras import ops
+
+SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]")
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class CaptionTokenizer:
+    """Turns captions into int32 rows `[CLS] words [SEP] [PAD]...` and back.
+
+    Captions are lower-cased and split at white space and punctuation, so
+    `"Red 3 on the upper left."` and `"red 3 on the upper left ."` are the
+    same caption. A word that the vocabulary cannot spell is refused, never
+    replaced by [UNK].
+
+    Args:
+        tokenizer_json: str, a Hugging Face tokenizer in its own JSON form
+            (`tokenizers.Tokenizer.to_str()`, the contents of a
+            `tokenizer.json`). It must know the tokens [PAD], [CLS], [SEP]
+            and [UNK]; padding and truncation settings in it are ignored.
+        max_length: int, the length of a row, [CLS] and [SEP] included.
+
+    Attributes:
+        vocabulary_size: int, number of token ids.
+        pad_id, start_id, end_id, unknown_id: int, ids of the special tokens.
+
+    Raises:
+        ValueError: when the JSON cannot be read or lacks a special token,
+            or `max_length` is less than 3.
+
+    Example:
+
+    ```python
+    tokenizer = CaptionTokenizer.from_words(["red", "3", "."], max_length=5)
+    ids = tokenizer.encode(["red 3 ."])  # int32 (1, 5)
+    tokenizer.decode(ids)  # ["red 3 ."]
+    ```
+    """
+
+    def __init__(self, tokenizer_json, max_length):
+        if not isinstance(max_length, int) or max_length < 3:
+            raise ValueError(
+                "`max_length` must be an integer of at least 3 ([CLS], one "
+                f"word, [SEP]). Received: max_length={max_length!r}"
+            )
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_str(tokenizer_json)
+        # The library raises a bare Exception, and TypeError on no string.
+        except Exception as error:
+            raise ValueError(
+                "`tokenizer_json` must be the JSON text of a Hugging Face "
+                f"tokenizer. Received: {str(tokenizer_json)[:80]!r}... "
+                f"({error})"
+            ) from error
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self.tokenizer_json = tokenizer_json
+        self.max_length = max_length
+        self.vocabulary_size = self._tokenizer.get_vocab_size()
+        special = {
+            token: self._tokenizer.token_to_id(token)
+            for token in SPECIAL_TOKENS
+        }
+        missing = [t for t in SPECIAL_TOKENS[:4] if special[t] is None]
+        if missing:
+            raise ValueError(
+                "`tokenizer_json` must know the tokens "
+                f"{', '.join(SPECIAL_TOKENS[:4])}. Missing: "
+                f"{', '.join(missing)}"
+            )
+        self.pad_id = special["[PAD]"]
+        self.start_id = special["[CLS]"]
+        self.end_id = special["[SEP]"]
+        self.unknown_id = special["[UNK]"]
+        self._special_ids = {i for i in special.values() if i is not None}
+
+    @classmethod
+    def from_words(cls, words, max_length):
+        """A tokenizer with one token a word.
+
+        Ids 0 to 4 are [PAD], [CLS], [SEP], [UNK], [MASK]; the words follow
+        in their order.
+
+        Args:
+            words: sequence of distinct lower-case str.
+            max_length: int, the length of a row.
+
+        Returns:
+            `CaptionTokenizer`.
+        """
+        vocabulary = {
+            word: i for i, word in enumerate((*SPECIAL_TOKENS, *words))
+        }
+        model = tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]")
+        return cls(_pipeline(model).to_str(), max_length)
+
+    @classmethod
+    def from_captions(cls, captions, vocabulary_size, max_length):
+        """Trains a byte pair encoding on captions.
+
+        Args:
+            captions: iterable of str.
+            vocabulary_size: int, at most so many tokens.
+            max_length: int, the length of a row.
+
+        Returns:
+            `CaptionTokenizer`.
+        """
+        end = "</w>"
+        model = tokenizers.models.BPE(unk_token="[UNK]", end_of_word_suffix=end)
+        tokenizer = _pipeline(model)
+        tokenizer.decoder = tokenizers.decoders.BPEDecoder(suffix=end)
+        trainer = tokenizers.trainers.BpeTrainer(
+            vocab_size=vocabulary_size,
+            special_tokens=list(SPECIAL_TOKENS),
+            end_of_word_suffix=end,
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(captions, trainer)
+        return cls(tokenizer.to_str(), max_length)
+
+    def tokens_of(self, text, name="text"):
+        """The token ids of a text without [CLS], [SEP] and padding.
+
+        Args:
+            text: str.
+            name: str, what the text is called in error messages.
+
+        Returns:
+            list of int.
+
+        Raises:
+            ValueError: when a word is not in the vocabulary; the message
+                names each such word and its place in the text.
+        """
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        # A special token written out by a user is no word either.
+        unknown = [
+            span
+            for i, span in zip(encoding.ids, encoding.offsets, strict=True)
+            if i in self._special_ids
+        ]
+        if unknown:
+            words = dict.fromkeys(_whole_word(text, *span) for span in unknown)
+            raise ValueError(
+                f"{name} has words outside the vocabulary: "
+                + ", ".join(f"{w!r} at character {at}" for w, at in words)
+                + f". Received: {text!r}"
+            )
+        return encoding.ids
+
+    def encode(self, captions):
+        """Turns captions into token ids.
+
+        Args:
+            captions: list of str (or one str: a batch of one).
+
+        Returns:
+            int32 array (B, max_length).
+
+        Raises:
+            ValueError: on an empty caption, one too long for `max_length`,
+                or words outside the vocabulary; the message says which.
+            TypeError: when a caption is not a str.
+        """
+        if isinstance(captions, str):
+            captions = [captions]
+        rows = np.full((len(captions), self.max_length), self.pad_id, "int32")
+        for i, caption in enumerate(captions):
+            if not isinstance(caption, str):
+                raise TypeError(
+                    "`captions` must be strings. Received: "
+                    f"captions[{i}]={caption!r}"
+                )
+            ids = self.tokens_of(caption, name=f"`captions[{i}]`")
+            if not ids:
+                raise ValueError(
+                    f"`captions[{i}]` is empty. Received: {caption!r}"
+                )
+            if len(ids) + 2 > self.max_length:
+                raise ValueError(
+                    f"`captions[{i}]` is too long: {len(ids)} tokens, at most "
+                    f"{self.max_length - 2} fit. Received: {caption!r}"
+                )
+            rows[i, : len(ids) + 2] = [self.start_id, *ids, self.end_id]
+        return rows
+
+    def decode(self, ids):
+        """Turns token ids into captions, each up to its first [SEP].
+
+        Special tokens are left out. Any row of ids gives a string, so what
+        a model generated can always be read.
+
+        Args:
+            ids: int array (B, T), values in [0, vocabulary_size).
+
+        Returns:
+            list of B str.
+
+        Raises:
+            ValueError: on another rank or ids outside the vocabulary.
+        """
+        ids = np.asarray(ops.convert_to_numpy(ids))
+        if ids.ndim != 2:
+            raise ValueError(
+                "`ids` must have shape (batch, length). "
+                f"Received: shape={ids.shape}"
+            )
+        if ids.size and (ids.min() < 0 or ids.max() >= self.vocabulary_size):
+            raise ValueError(
+                f"`ids` must lie in [0, {self.vocabulary_size}). "
+                f"Received: min={ids.min()}, max={ids.max()}"
+            )
+        rows = []
+        for row in ids.tolist():
+            if self.end_id in row:
+                row = row[: row.index(self.end_id)]
+            rows.append([i for i in row if i not in self._special_ids])
+        return self._tokenizer.decode_batch(rows)
+
+    def get_config(self):
+        return {
+            "tokenizer_json": self.tokenizer_json,
+            "max_length": self.max_length,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _pipeline(model):
+    """The published text pipeline around a vocabulary of ours."""
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.normalizer = tokenizers.normalizers.Lowercase()
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    return tokenizer
+
+
+def _whole_word(text, start, stop):
+    """The word around a span of it, and where the word starts."""
+    while start > 0 and text[start - 1 : start + 1].isalnum():
+        start -= 1
+    while stop < len(text) and text[stop - 1 : stop + 1].isalnum():
+        stop += 1
+    return text[start:stop], start
