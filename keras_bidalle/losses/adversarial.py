@@ -266,6 +266,7 @@ class AdversarialLoss(keras.layers.Layer):
         self,
         real,
         fake,
+        *,
         reconstruction_loss,
         head=None,
         kernel=None,

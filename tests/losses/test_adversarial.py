@@ -216,7 +216,7 @@ def test_each_player_reads_the_other_as_a_constant(player):
     class OneTerm(Autoencoder):
         def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
             found = self.adversarial(
-                x, y_pred, lambda fake: ops.mean(fake), training=True
+                x, y_pred, reconstruction_loss=ops.mean, training=True
             )
             return getattr(found, player)
 
