@@ -9,11 +9,13 @@ from keras_bidalle.losses.adversarial import (
 )
 from keras_bidalle.losses.discriminator import PatchDiscriminator
 from keras_bidalle.losses.gradients import linearize, value_and_gradient
+from keras_bidalle.losses.perceptual import LPIPS
 
 __all__ = [
     "AdversarialLoss",
     "AdversarialTerms",
     "HingeLoss",
+    "LPIPS",
     "PatchDiscriminator",
     "VanillaLoss",
     "adaptive_weight",
