@@ -1,0 +1,17 @@
+"""Image tokenizers: pictures to grids of discrete codes and back."""
+
+from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
+from keras_bidalle.image_tokenizers.patch_vqgan import PatchVQGAN
+from keras_bidalle.image_tokenizers.vqgan import (
+    VQGAN,
+    VQGANDecoder,
+    VQGANEncoder,
+)
+
+__all__ = [
+    "ImageTokenizer",
+    "PatchVQGAN",
+    "VQGAN",
+    "VQGANDecoder",
+    "VQGANEncoder",
+]

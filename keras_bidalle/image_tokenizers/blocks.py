@@ -1,0 +1,233 @@
+"""The pieces that convolutional image tokenizers are made of.
+
+Convolutions that pad with zeros or by replication, the residual block, the
+spatial self-attention block and the upsampling of the VQGAN family, and the
+moves between pixels and patches.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+PACKAGE = "keras_bidalle"
+PADDING_MODES = ("zero", "replication")
+
+
+def replication_pad(x, before, after):
+    """Repeats the border pixels of a batch of maps.
+
+    Args:
+        x: tensor (B, H, W, C).
+        before: int, rows above and columns to the left.
+        after: int, rows below and columns to the right.
+
+    Returns:
+        Tensor (B, H + before + after, W + before + after, C).
+    """
+    for axis in (1, 2):
+        rest = (slice(None),) * axis
+        first, last = x[rest + (slice(0, 1),)], x[rest + (slice(-1, None),)]
+        parts = [first] * before + [x] + [last] * after
+        x = ops.concatenate(parts, axis=axis)
+    return x
+
+
+def check_padding_mode(padding_mode, name="padding_mode"):
+    """Raises a `ValueError` unless `padding_mode` is a known one."""
+    if padding_mode not in PADDING_MODES:
+        raise ValueError(
+            f"`{name}` must be one of {PADDING_MODES}. "
+            f"Received: {name}={padding_mode!r}"
+        )
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class PaddedConv2D(keras.layers.Conv2D):
+    """A 2D convolution that keeps the size and says how borders are padded.
+
+    With stride 1 the border is as wide on every side; with stride 2 and an
+    even size the one odd row and column go below and to the right, as in
+    the VQGAN encoder. Zeros tell a convolution where the border is;
+    replication does not, which matters for translation equivariance.
+
+    Args:
+        filters: int, channels of the output.
+        kernel_size: int.
+        strides: int, 1 or 2.
+        padding_mode: `"zero"` or `"replication"`.
+        **kwargs: passed to `keras.layers.Conv2D`.
+
+    Call arguments:
+        inputs: float tensor (B, H, W, C).
+    """
+
+    def __init__(
+        self, filters, kernel_size, strides=1, padding_mode="zero", **kwargs
+    ):
+        check_padding_mode(padding_mode)
+        padding = "same" if padding_mode == "zero" else "valid"
+        super().__init__(
+            filters, kernel_size, strides=strides, padding=padding, **kwargs
+        )
+        self.padding_mode = padding_mode
+
+    def call(self, inputs):
+        if self.padding_mode == "replication":
+            width = self.kernel_size[0] - self.strides[0]
+            inputs = replication_pad(inputs, width // 2, width - width // 2)
+        return super().call(inputs)
+
+    def compute_output_shape(self, input_shape):
+        sizes = (
+            None if size is None else -(-size // self.strides[0])
+            for size in input_shape[1:3]
+        )
+        return (input_shape[0], *sizes, self.filters)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["padding"]
+        config["kernel_size"] = self.kernel_size[0]
+        config["strides"] = self.strides[0]
+        config["padding_mode"] = self.padding_mode
+        return config
+
+
+def group_norm(channels, **kwargs):
+    """The normalisation of the VQGAN family: 32 groups, epsilon 1e-6.
+
+    Channels that 32 does not divide get the largest number of groups that
+    divides both.
+    """
+    return keras.layers.GroupNormalization(
+        groups=math.gcd(32, channels), epsilon=1e-6, **kwargs
+    )
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ResidualBlock(keras.layers.Layer):
+    """Twice GroupNorm, swish and a 3x3 convolution, beside a shortcut.
+
+    Args:
+        channels: int, channels of the output. Where the input has another
+            number, the shortcut is a 1x1 convolution.
+        dropout: float, rate before the second convolution.
+        padding_mode: `"zero"` or `"replication"`.
+
+    Call arguments:
+        x: float tensor (B, H, W, C).
+    """
+
+    def __init__(self, channels, dropout=0.0, padding_mode="zero", **kwargs):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.dropout = dropout
+        self.padding_mode = padding_mode
+
+    def build(self, input_shape):
+        channels, dtype = self.channels, self.dtype_policy
+        inner = (*input_shape[:-1], channels)
+        self.norm1 = group_norm(input_shape[-1], dtype=dtype)
+        self.conv1 = PaddedConv2D(
+            channels, 3, padding_mode=self.padding_mode, dtype=dtype
+        )
+        self.norm2 = group_norm(channels, dtype=dtype)
+        self.drop = keras.layers.Dropout(self.dropout, dtype=dtype)
+        self.conv2 = PaddedConv2D(
+            channels, 3, padding_mode=self.padding_mode, dtype=dtype
+        )
+        self.norm1.build(input_shape)
+        self.conv1.build(input_shape)
+        self.norm2.build(inner)
+        self.conv2.build(inner)
+        self.nin_shortcut = None
+        if input_shape[-1] != channels:
+            self.nin_shortcut = keras.layers.Conv2D(channels, 1, dtype=dtype)
+            self.nin_shortcut.build(input_shape)
+
+    def call(self, x, training=None):
+        h = self.conv1(ops.silu(self.norm1(x)))
+        h = self.drop(ops.silu(self.norm2(h)), training=training)
+        h = self.conv2(h)
+        if self.nin_shortcut is not None:
+            x = self.nin_shortcut(x)
+        return x + h
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.channels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "dropout": self.dropout,
+            "padding_mode": self.padding_mode,
+        }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class SpatialAttention(keras.layers.Layer):
+    """Single-head self-attention between all places of a map.
+
+    Call arguments:
+        x: float tensor (B, H, W, C). The result has the same shape.
+    """
+
+    def build(self, input_shape):
+        channels, dtype = input_shape[-1], self.dtype_policy
+        self.norm = group_norm(channels, dtype=dtype)
+        self.q = keras.layers.Conv2D(channels, 1, dtype=dtype)
+        self.k = keras.layers.Conv2D(channels, 1, dtype=dtype)
+        self.v = keras.layers.Conv2D(channels, 1, dtype=dtype)
+        self.proj_out = keras.layers.Conv2D(channels, 1, dtype=dtype)
+        for layer in (self.norm, self.q, self.k, self.v, self.proj_out):
+            layer.build(input_shape)
+
+    def call(self, x):
+        shape = ops.shape(x)
+        rows = (-1, shape[1] * shape[2], x.shape[-1])
+        h = self.norm(x)
+        q, k, v = (ops.reshape(f(h), rows) for f in (self.q, self.k, self.v))
+        scores = ops.matmul(q, ops.transpose(k, (0, 2, 1)))  # (B, HW, HW)
+        scores = ops.cast(scores, "float32") * x.shape[-1] ** -0.5
+        weights = ops.cast(ops.softmax(scores, axis=-1), v.dtype)
+        return x + self.proj_out(ops.reshape(ops.matmul(weights, v), shape))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Upsample(keras.layers.Layer):
+    """Nearest-neighbour upsampling by 2, then a 3x3 convolution.
+
+    Args:
+        padding_mode: `"zero"` or `"replication"`.
+
+    Call arguments:
+        x: float tensor (B, H, W, C). The result is (B, 2H, 2W, C).
+    """
+
+    def __init__(self, padding_mode="zero", **kwargs):
+        super().__init__(**kwargs)
+        self.padding_mode = padding_mode
+
+    def build(self, input_shape):
+        self.conv = PaddedConv2D(
+            input_shape[-1],
+            3,
+            padding_mode=self.padding_mode,
+            dtype=self.dtype_policy,
+        )
+        self.conv.build(input_shape)
+
+    def call(self, x):
+        return self.conv(ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2))
+
+    def compute_output_shape(self, input_shape):
+        sizes = (None if n is None else 2 * n for n in input_shape[1:3])
+        return (input_shape[0], *sizes, input_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "padding_mode": self.padding_mode}

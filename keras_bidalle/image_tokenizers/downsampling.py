@@ -1,0 +1,153 @@
+"""Four ways to halve a map, one layer each.
+
+They differ in how much a shift of the input by one pixel changes the
+output: a strided convolution and plain max pooling alias, the two with a
+low-pass filter do less so.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_bidalle.image_tokenizers.blocks import (
+    PACKAGE,
+    PaddedConv2D,
+    replication_pad,
+)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class BlurPool(keras.layers.Layer):
+    """A 5x5 binomial low-pass filter with stride 2, borders replicated.
+
+    Call arguments:
+        x: float tensor (B, H, W, C). The result is (B, ceil(H/2),
+            ceil(W/2), C).
+
+    Reference:
+        Zhang, "Making Convolutional Networks Shift-Invariant Again", 2019,
+        section 3.2 (arXiv:1904.11486).
+    """
+
+    def call(self, x):
+        row = np.array([1.0, 4.0, 6.0, 4.0, 1.0], "float32") / 16.0
+        kernel = np.tile(
+            np.outer(row, row)[:, :, None, None], (1, 1, x.shape[-1], 1)
+        )
+        return ops.depthwise_conv(
+            replication_pad(x, 2, 2),
+            ops.cast(kernel, x.dtype),
+            strides=2,
+            padding="valid",
+        )
+
+    def compute_output_shape(self, input_shape):
+        sizes = (None if n is None else (n + 1) // 2 for n in input_shape[1:3])
+        return (input_shape[0], *sizes, input_shape[-1])
+
+
+class Downsampling(keras.layers.Layer):
+    """What the four have in common: `padding_mode`, and half the size.
+
+    Args:
+        padding_mode: `"zero"` or `"replication"`, for the convolution where
+            there is one.
+
+    Call arguments:
+        x: float tensor (B, H, W, C), H and W even. The result is
+            (B, H/2, W/2, C).
+    """
+
+    def __init__(self, padding_mode="zero", **kwargs):
+        super().__init__(**kwargs)
+        self.padding_mode = padding_mode
+
+    def compute_output_shape(self, input_shape):
+        sizes = (None if n is None else n // 2 for n in input_shape[1:3])
+        return (input_shape[0], *sizes, input_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "padding_mode": self.padding_mode}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class StridedConv(Downsampling):
+    """A 3x3 convolution with stride 2. See `Downsampling`."""
+
+    strides = 2
+
+    def build(self, input_shape):
+        self.conv = PaddedConv2D(
+            input_shape[-1],
+            3,
+            strides=self.strides,
+            padding_mode=self.padding_mode,
+            dtype=self.dtype_policy,
+        )
+        self.conv.build(input_shape)
+
+    def call(self, x):
+        return self.conv(x)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ConvBlurPool(StridedConv):
+    """A 3x3 convolution with stride 1, then `BlurPool`. See `Downsampling`."""
+
+    strides = 1
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.blur = BlurPool(dtype=self.dtype_policy)
+
+    def call(self, x):
+        return self.blur(self.conv(x))
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class MaxPool(Downsampling):
+    """Max pooling over 2x2 with stride 2. See `Downsampling`."""
+
+    def call(self, x):
+        return ops.max_pool(x, 2, strides=2, padding="valid")
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class MaxBlurPool(Downsampling):
+    """Max pooling with stride 1, then `BlurPool`. See `Downsampling`."""
+
+    def build(self, input_shape):
+        self.blur = BlurPool(dtype=self.dtype_policy)
+
+    def call(self, x):
+        return self.blur(ops.max_pool(x, 2, strides=1, padding="valid"))
+
+
+DOWNSAMPLINGS = {
+    "strided_conv": StridedConv,
+    "convblurpool": ConvBlurPool,
+    "maxpool": MaxPool,
+    "maxblurpool": MaxBlurPool,
+}
+
+
+def get_downsampling(name, **kwargs):
+    """Makes the downsampling layer of a name.
+
+    Args:
+        name: one of `"strided_conv"`, `"convblurpool"`, `"maxpool"`,
+            `"maxblurpool"`.
+        **kwargs: given to the layer.
+
+    Returns:
+        A `Downsampling` layer.
+
+    Raises:
+        ValueError: on any other name.
+    """
+    if name not in DOWNSAMPLINGS:
+        raise ValueError(
+            f"`downsampling` must be one of {tuple(DOWNSAMPLINGS)}. "
+            f"Received: downsampling={name!r}"
+        )
+    return DOWNSAMPLINGS[name](**kwargs)

@@ -1,0 +1,266 @@
+"""The contract of image tokenizers: pictures to codes, codes to pictures."""
+
+import functools
+
+import keras
+import keras_hub
+import numpy as np
+from keras import ops
+
+from keras_bidalle import validation
+from keras_bidalle.compiled import compiled
+from keras_bidalle.image_tokenizers.blocks import PACKAGE
+from keras_bidalle.image_tokenizers.training import (
+    TokenizerTraining,
+    as_float_images,
+)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ImageTokenizer(TokenizerTraining, keras_hub.models.Backbone):
+    """Encoder, quantizer and decoder: the first stage of generation.
+
+    A Keras model from pictures to their reconstruction, trained by plain
+    `compile` and `fit` on pictures alone (see `compile`). It is fully
+    convolutional, so it may be trained on crops smaller than `image_shape`,
+    whose sides the encoder's factor divides. Pictures given to `fit`,
+    `evaluate` and calls of the model may be uint8 or float in [-1, 1].
+
+    Args:
+        encoder: layer from pictures (B, H, W, C) to latents
+            (B, H/f, W/f, D), with an integer attribute `factor`, the f.
+        quantizer: a `keras_bidalle.quantizers.Quantizer` over D channels.
+        decoder: layer from latents back to pictures, with the methods
+            `features(latents, training)` and `head(features)` that it is
+            made of, and the attribute `conv_out`, the last layer with
+            weights (read by the adaptive weight of adversarial training).
+        image_shape: tuple (H, W, C) of the pictures that `encode` takes.
+        dtype: str or policy, recorded in the config; layers given here
+            have their own.
+
+    Attributes:
+        code_shape: tuple (h, w), or (h, w, depth) with a residual
+            quantizer: the shape of one picture's codes.
+        num_codes: int, the size of the codebook.
+
+    Example:
+
+    ```python
+    tokenizer = keras_bidalle.image_tokenizers.PatchVQGAN(
+        quantizer=OrthogonalVectorQuantizer(num_codes=128, code_dim=64),
+        image_shape=(64, 64, 3),
+    )
+    tokenizer.compile(keras.optimizers.AdamW(2e-3))
+    tokenizer.fit(images, batch_size=64)          # uint8 or [-1, 1]
+    codes = tokenizer.encode(images)              # (B, 16, 16) int32
+    pictures = tokenizer.decode(codes)            # (B, 64, 64, 3) in [-1, 1]
+    ```
+    """
+
+    def __init__(
+        self, encoder, quantizer, decoder, image_shape, dtype=None, **kwargs
+    ):
+        # === Layers ===
+        self.encoder = encoder
+        self.quantizer = quantizer
+        self.decoder = decoder
+
+        # === Functional Model ===
+        image_shape = _checked_image_shape(image_shape, encoder.factor)
+        images = keras.Input((None, None, image_shape[-1]), name="images")
+        quantized = quantizer(self.to_latents(images))
+        outputs = decoder(self.from_quantized(quantized))
+        super().__init__(inputs=images, outputs=outputs, dtype=dtype, **kwargs)
+
+        # === Config ===
+        self.image_shape = image_shape
+
+    @property
+    def code_shape(self):
+        factor = self.encoder.factor
+        grid = tuple(side // factor for side in self.image_shape[:2])
+        depth = self.quantizer.depth
+        return grid if depth is None else (*grid, depth)
+
+    @property
+    def num_codes(self):
+        return self.quantizer.num_codes
+
+    def to_latents(self, images, training=None):
+        """Returns what the quantizer sees: latents (B, h, w, D).
+
+        Args:
+            images: float tensor (B, H, W, C) in [-1, 1].
+            training: bool.
+        """
+        return self.encoder(images, training=training)
+
+    def from_quantized(self, quantized, training=None):
+        """Returns what the decoder sees, given quantized latents."""
+        return quantized
+
+    def call(self, inputs, training=None, mask=None):
+        images = as_float_images(inputs)
+        latents = self.to_latents(images, training=training)
+        quantized = self.quantizer(latents, training=training)
+        decoded = self.from_quantized(quantized, training=training)
+        return self._reconstruct(decoded, training=training)
+
+    def encode(self, images, batch_size=64):
+        """Turns pictures into codes.
+
+        Args:
+            images: array (B, *image_shape), uint8 in [0, 255] or float in
+                [-1, 1], of any number of pictures.
+            batch_size: int, how many are processed at once.
+
+        Returns:
+            int32 NumPy array (B, *code_shape).
+
+        Raises:
+            ValueError: on a wrong shape or range.
+            TypeError: on a wrong dtype.
+        """
+        if not hasattr(images, "dtype"):
+            images = np.asarray(images)
+        if tuple(images.shape[1:]) != self.image_shape or images.ndim != 4:
+            # Raises before any work is done.
+            validation.as_model_images(images, self.image_shape)
+        # Batch by batch: a data set of uint8 is never all in float32.
+        return _in_batches(
+            self._encode,
+            images,
+            batch_size,
+            lambda part: validation.as_model_images(part, self.image_shape),
+            np.zeros((0, *self.code_shape), "int32"),
+        )
+
+    def decode(self, codes, batch_size=64):
+        """Turns codes into pictures.
+
+        Args:
+            codes: int array (B, *code_shape) with values in [0, num_codes).
+            batch_size: int, how many are processed at once.
+
+        Returns:
+            float32 NumPy array (B, *image_shape) in [-1, 1].
+
+        Raises:
+            ValueError: on a wrong shape or a code outside the codebook.
+            TypeError: on a dtype that is not an integer.
+        """
+        codes = validation.as_codes(codes, self.code_shape, self.num_codes)
+        return _in_batches(
+            self._decode,
+            codes,
+            batch_size,
+            lambda part: part,
+            np.zeros((0, *self.image_shape), "float32"),
+        )
+
+    def reconstruct(self, images, batch_size=64):
+        """Encodes pictures and decodes their codes.
+
+        Args:
+            images: as in `encode`.
+            batch_size: int, how many are processed at once.
+
+        Returns:
+            float32 NumPy array (B, *image_shape) in [-1, 1].
+        """
+        codes = self.encode(images, batch_size=batch_size)
+        return self.decode(codes, batch_size=batch_size)
+
+    # Cached properties: compiled once for each model and kept, outside what
+    # Keras tracks as the model's state.
+    @functools.cached_property
+    def _encode(self):
+        def encode(images):
+            latents = self.to_latents(images, training=False)
+            return ops.cast(self.quantizer.encode(latents), "int32")
+
+        return compiled(encode, self._stages())
+
+    @functools.cached_property
+    def _decode(self):
+        def decode(codes):
+            decoded = self.from_quantized(
+                self.quantizer.decode(codes), training=False
+            )
+            pictures = self.decoder(decoded, training=False)
+            return ops.clip(ops.cast(pictures, "float32"), -1.0, 1.0)
+
+        return compiled(decode, self._stages())
+
+    def _stages(self):
+        """The layers between a picture and its reconstruction, in order."""
+        return [self.encoder, self.quantizer, self.decoder]
+
+    def save_to_preset(self, preset_dir, **kwargs):
+        """Saves config and weights, without what only training needs.
+
+        Args:
+            preset_dir: str, the folder.
+            **kwargs: passed on to keras-hub.
+        """
+        if self.adversarial is None:
+            return super().save_to_preset(preset_dir, **kwargs)
+        # A discriminator is tracked as part of the model, so that
+        # checkpoints hold it; a preset should not.
+        bare = type(self).from_config(self.get_config())
+        for target, source in zip(bare._stages(), self._stages(), strict=True):
+            target.set_weights(source.get_weights())
+        return bare.save_to_preset(preset_dir, **kwargs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "quantizer": keras.saving.serialize_keras_object(self.quantizer),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            "image_shape": list(self.image_shape),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for name in ("encoder", "quantizer", "decoder"):
+            if isinstance(config.get(name), dict):
+                config[name] = keras.saving.deserialize_keras_object(
+                    config[name]
+                )
+        return super().from_config(config)
+
+
+def _checked_image_shape(image_shape, factor):
+    image_shape = tuple(int(side) for side in image_shape)
+    if len(image_shape) != 3 or any(
+        side < 1 or side % factor for side in image_shape[:2]
+    ):
+        raise ValueError(
+            f"`image_shape` must be (height, width, channels) with sides "
+            f"that are multiples of {factor}. "
+            f"Received: image_shape={image_shape}"
+        )
+    return image_shape
+
+
+def _in_batches(function, inputs, batch_size, prepare, empty):
+    """Runs a compiled function over any number of rows, in few shapes.
+
+    The last batch is filled up, and a small number of rows is rounded up
+    to a power of two, so that few shapes are ever compiled.
+    """
+    rows = inputs.shape[0]
+    batch_size = min(batch_size, 1 << max(rows - 1, 0).bit_length())
+    results = [empty]
+    for start in range(0, rows, batch_size):
+        part = prepare(inputs[start : start + batch_size])
+        count = len(part)
+        if count < batch_size:
+            part = np.concatenate(
+                [part, part[:1].repeat(batch_size - count, 0)]
+            )
+        result = function(ops.convert_to_tensor(part))
+        results.append(ops.convert_to_numpy(result)[:count])
+    return np.concatenate(results)

@@ -1,0 +1,300 @@
+"""PatchVQGAN: a local image tokenizer that is fast on a CPU.
+
+Everything after the first reshape happens at the resolution of the codes,
+where a 3x3 convolution is a large matrix product. Nothing looks further
+than its convolutions reach and nothing knows where the border is, so a
+shift of the picture by one patch shifts the codes by one place.
+"""
+
+import keras
+from keras import ops
+
+from keras_bidalle.image_tokenizers.blocks import PACKAGE, PaddedConv2D
+from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ChannelResidualBlock(keras.layers.Layer):
+    """RMS norm over channels, 3x3 convolution, swish, 1x1 convolution.
+
+    The normalisation has no statistics over space, so a place's result
+    depends on its 3x3 neighbourhood alone.
+
+    Args:
+        channels: int, channels of input and output.
+        hidden_channels: int, channels between the convolutions.
+
+    Call arguments:
+        x: float tensor (B, h, w, channels).
+    """
+
+    def __init__(self, channels, hidden_channels, **kwargs):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.hidden_channels = hidden_channels
+        dtype = self.dtype_policy
+        self.norm = keras.layers.RMSNormalization(dtype=dtype)
+        self.expand = PaddedConv2D(
+            hidden_channels, 3, padding_mode="replication", dtype=dtype
+        )
+        # Each block starts as the identity.
+        self.project = keras.layers.Dense(
+            channels, kernel_initializer="zeros", dtype=dtype
+        )
+
+    def build(self, input_shape):
+        self.norm.build(input_shape)
+        self.expand.build(input_shape)
+        self.project.build((*input_shape[:-1], self.hidden_channels))
+
+    def call(self, x):
+        return x + self.project(ops.silu(self.expand(self.norm(x))))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "hidden_channels": self.hidden_channels,
+        }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class PatchEncoder(keras.layers.Layer):
+    """From pictures to latents: patches, then residual blocks.
+
+    Args:
+        patch_size: int, side of the square that one latent stands for.
+        channels: int, width.
+        hidden_channels: int, width inside the blocks.
+        num_blocks: int.
+        latent_dim: int, channels of the output.
+
+    Call arguments:
+        images: float tensor (B, H, W, C). The result is
+            (B, H/p, W/p, latent_dim).
+    """
+
+    def __init__(
+        self,
+        patch_size,
+        channels,
+        hidden_channels,
+        num_blocks,
+        latent_dim,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.patch_size = patch_size
+        self.channels = channels
+        self.hidden_channels = hidden_channels
+        self.num_blocks = num_blocks
+        self.latent_dim = latent_dim
+        dtype = self.dtype_policy
+        self.conv_in = PaddedConv2D(
+            channels, 3, padding_mode="replication", dtype=dtype
+        )
+        self.blocks = [
+            ChannelResidualBlock(channels, hidden_channels, dtype=dtype)
+            for _ in range(num_blocks)
+        ]
+        self.norm_out = keras.layers.RMSNormalization(dtype=dtype)
+        self.conv_out = keras.layers.Dense(latent_dim, dtype=dtype)
+
+    @property
+    def factor(self):
+        return self.patch_size
+
+    def build(self, input_shape):
+        patch = self.patch_size**2 * input_shape[-1]
+        self.conv_in.build((None, None, None, patch))
+        inner = (None, None, None, self.channels)
+        for layer in [*self.blocks, self.norm_out, self.conv_out]:
+            layer.build(inner)
+
+    def call(self, images, training=None):
+        x = self.conv_in(ops.nn.space_to_depth(images, self.patch_size))
+        for block in self.blocks:
+            x = block(x)
+        return self.conv_out(self.norm_out(x))
+
+    def compute_output_shape(self, input_shape):
+        sizes = (
+            None if n is None else n // self.patch_size
+            for n in input_shape[1:3]
+        )
+        return (input_shape[0], *sizes, self.latent_dim)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "patch_size": self.patch_size,
+            "channels": self.channels,
+            "hidden_channels": self.hidden_channels,
+            "num_blocks": self.num_blocks,
+            "latent_dim": self.latent_dim,
+        }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class PatchDecoder(keras.layers.Layer):
+    """From latents back to pictures: residual blocks, then patches.
+
+    Args:
+        patch_size: int.
+        channels: int, width.
+        hidden_channels: int, width inside the blocks.
+        num_blocks: int.
+        output_channels: int, channels of the pictures.
+
+    Call arguments:
+        latents: float tensor (B, h, w, D). The result is
+            (B, p * h, p * w, output_channels), float32.
+    """
+
+    def __init__(
+        self,
+        patch_size,
+        channels,
+        hidden_channels,
+        num_blocks,
+        output_channels=3,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.patch_size = patch_size
+        self.channels = channels
+        self.hidden_channels = hidden_channels
+        self.num_blocks = num_blocks
+        self.output_channels = output_channels
+        dtype = self.dtype_policy
+        self.conv_in = PaddedConv2D(
+            channels, 3, padding_mode="replication", dtype=dtype
+        )
+        self.blocks = [
+            ChannelResidualBlock(channels, hidden_channels, dtype=dtype)
+            for _ in range(num_blocks)
+        ]
+        self.norm_out = keras.layers.RMSNormalization(dtype=dtype)
+        self.conv_out = keras.layers.Dense(
+            patch_size**2 * output_channels, dtype=dtype
+        )
+
+    def build(self, input_shape):
+        self.conv_in.build(input_shape)
+        inner = (None, None, None, self.channels)
+        for layer in [*self.blocks, self.norm_out, self.conv_out]:
+            layer.build(inner)
+
+    def call(self, latents, training=None):
+        return self.head(self.features(latents, training=training))
+
+    def features(self, latents, training=None):
+        """Everything but the last layer: (B, h, w, channels)."""
+        x = self.conv_in(latents)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm_out(x)
+
+    def head(self, features):
+        """The last layer: from features to float32 pictures."""
+        patches = ops.cast(self.conv_out(features), "float32")
+        return ops.nn.depth_to_space(patches, self.patch_size)
+
+    def compute_output_shape(self, input_shape):
+        sizes = (
+            None if n is None else n * self.patch_size for n in input_shape[1:3]
+        )
+        return (input_shape[0], *sizes, self.output_channels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "patch_size": self.patch_size,
+            "channels": self.channels,
+            "hidden_channels": self.hidden_channels,
+            "num_blocks": self.num_blocks,
+            "output_channels": self.output_channels,
+        }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class PatchVQGAN(ImageTokenizer):
+    """A local, patch-based tokenizer, equivariant by construction.
+
+    Space to depth by `patch_size`, 3x3 convolutions with replication
+    padding, RMS normalisation over channels, no attention, and pixel
+    shuffle back. A shift of the picture by a multiple of `patch_size`
+    shifts the codes exactly, up to `2 + 2 * num_blocks` places from the
+    border. It can be trained on small crops and used on larger pictures.
+
+    Args:
+        quantizer: a `keras_bidalle.quantizers.Quantizer`.
+        image_shape: tuple (H, W, C) that `encode` takes.
+        patch_size: int, pixels on a side of one code.
+        channels: int, width of encoder and decoder.
+        hidden_channels: int, width inside their residual blocks.
+        num_blocks: int, residual blocks in each of the two.
+        dtype: str or policy.
+
+    Example:
+
+    ```python
+    tokenizer = PatchVQGAN(
+        OrthogonalVectorQuantizer(num_codes=128, code_dim=32),
+        image_shape=(64, 64, 3),
+    )
+    tokenizer.compile(keras.optimizers.AdamW(2e-3))
+    tokenizer.fit(crops)                  # (B, 32, 32, 3) is fine
+    codes = tokenizer.encode(pictures)    # (B, 16, 16)
+    ```
+    """
+
+    def __init__(
+        self,
+        quantizer,
+        image_shape=(64, 64, 3),
+        patch_size=4,
+        channels=64,
+        hidden_channels=96,
+        num_blocks=2,
+        dtype=None,
+        **kwargs,
+    ):
+        for name, value in (
+            ("patch_size", patch_size),
+            ("channels", channels),
+            ("hidden_channels", hidden_channels),
+        ):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{name}` must be a positive integer. "
+                    f"Received: {name}={value!r}"
+                )
+        width = (patch_size, channels, hidden_channels, num_blocks)
+        encoder = PatchEncoder(
+            *width, quantizer.input_dim, dtype=dtype, name="encoder"
+        )
+        decoder = PatchDecoder(
+            *width, image_shape[-1], dtype=dtype, name="decoder"
+        )
+        super().__init__(
+            encoder, quantizer, decoder, image_shape, dtype=dtype, **kwargs
+        )
+        self.patch_size = patch_size
+        self.channels = channels
+        self.hidden_channels = hidden_channels
+        self.num_blocks = num_blocks
+
+    def get_config(self):
+        config = super().get_config()
+        del config["encoder"], config["decoder"]
+        return {
+            **config,
+            "patch_size": self.patch_size,
+            "channels": self.channels,
+            "hidden_channels": self.hidden_channels,
+            "num_blocks": self.num_blocks,
+        }
