@@ -1,0 +1,87 @@
+"""Endless batches for `fit`, the same again after a restart.
+
+Batch number i depends on nothing but i: what draws it seeds itself with i.
+So a resumed run that starts at batch i sees what the killed one would have.
+"""
+
+import keras
+
+
+class BatchStream(keras.utils.PyDataset):
+    """An endless `PyDataset` over a function from batch number to batch.
+
+    It has no length: pass `steps_per_epoch` to `fit`, and `shuffle=False`,
+    as its order is its own. Every epoch goes on where the last one ended, so
+    no two are alike.
+
+    Args:
+        make_batch: function of a non-negative int to what `fit` takes: an
+            array, a dict of arrays or a tuple `(x, y)`.
+        start: int, number of the first batch. A run resumed at epoch e
+            starts at `e * steps_per_epoch`.
+        num_batches: optional int. When given, the stream is that long and
+            the same each epoch, as validation data should be.
+
+    Example:
+
+    ```python
+    stream = BatchStream(lambda i: train.crops(128, seed=(0, i)))
+    model.fit(stream, steps_per_epoch=100, epochs=10, shuffle=False)
+    ```
+    """
+
+    def __init__(self, make_batch, start=0, num_batches=None):
+        # One worker: Keras then iterates from batch 0 anew each time, which
+        # its queue of several does not.
+        super().__init__(workers=1)
+        self.make_batch = make_batch
+        self.start = start
+        self._num_batches = num_batches
+
+    @property
+    def num_batches(self):
+        return self._num_batches
+
+    def __getitem__(self, index):
+        return self.make_batch(self.start + index)
+
+
+def as_dataset(make_batch, start=0, num_batches=None):
+    """A stream in the backend's own form.
+
+    Args:
+        make_batch: as for `BatchStream`; on TensorFlow the shapes and dtypes
+            of its arrays must not change from batch to batch.
+        start: int, number of the first batch.
+        num_batches: optional int, for a finite one.
+
+    Returns:
+        On the TensorFlow backend a `tf.data.Dataset` that draws batches
+        ahead of the training step, elsewhere a `BatchStream`: the same
+        batches in the same order.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return BatchStream(make_batch, start, num_batches)
+
+    import tensorflow as tf
+
+    example = make_batch(start)
+    specs = [
+        tf.TensorSpec(part.shape, part.dtype)
+        for part in keras.tree.flatten(example)
+    ]
+
+    def draw(number):
+        parts = tf.numpy_function(
+            lambda n: keras.tree.flatten(make_batch(int(n))),
+            [number],
+            [spec.dtype for spec in specs],
+        )
+        for part, spec in zip(parts, specs, strict=True):
+            part.set_shape(spec.shape)
+        return keras.tree.pack_sequence_as(example, parts)
+
+    dataset = tf.data.Dataset.counter(start)
+    if num_batches is not None:
+        dataset = dataset.take(num_batches)
+    return dataset.map(draw).prefetch(tf.data.AUTOTUNE)
