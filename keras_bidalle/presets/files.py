@@ -1,0 +1,73 @@
+"""Where a preset's files are: in the package, in a folder, or on a hub."""
+
+import pathlib
+
+SHIPPED = pathlib.Path(__file__).resolve().parent
+
+
+def preset_names():
+    """The names that `keras_bidalle.load` knows without a network.
+
+    Returns:
+        Sorted list of str.
+    """
+    return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+
+
+def preset_file(preset, file_name):
+    """Finds one file of a preset, fetching it from a hub where need be.
+
+    Args:
+        preset: str or `pathlib.Path`: a name of `preset_names()`, a folder,
+            or a hub handle (`kaggle://`, `hf://`, `modelscope://`, `gs://`
+            and what else keras-hub reads).
+        file_name: str, such as `"config.json"`.
+
+    Returns:
+        `pathlib.Path` of a local file.
+
+    Raises:
+        ValueError: if there is no such preset, or a hub does not give it.
+        FileNotFoundError: if the preset lacks the file.
+    """
+    if "://" in str(preset):
+        return _hub_file(str(preset), file_name)
+    shipped = SHIPPED / str(preset)
+    if str(preset) in preset_names():
+        folder = shipped
+    else:
+        folder = pathlib.Path(preset)
+    if not folder.is_dir():
+        names = ", ".join(f"'{name}'" for name in preset_names()) or "none"
+        raise ValueError(
+            f"Unknown preset. Names known here: {names}. Or pass a folder "
+            "written by `save_to_preset`, or a handle such as "
+            f"'hf://owner/model'. Received: '{preset}'"
+        )
+    path = folder / file_name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"Preset folder {folder} has no `{file_name}`: it is incomplete, "
+            "or it was not written by `save_to_preset`."
+        )
+    return path
+
+
+def _hub_file(preset, file_name):
+    # keras-hub knows each hub's client and cache; it is slow to import.
+    from keras_hub.src.utils.preset_utils import get_file
+
+    try:
+        return pathlib.Path(get_file(preset, file_name))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"Preset '{preset}' has no `{file_name}`: it is incomplete, or it "
+            "was not written by `save_to_preset`."
+        ) from error
+    except ImportError:
+        raise
+    except Exception as error:
+        # Every hub's client has exceptions of its own.
+        raise ValueError(
+            f"`{file_name}` of preset '{preset}' could not be fetched: {error}"
+        ) from error

@@ -1,0 +1,40 @@
+"""`save_to_preset` and `from_preset` for our models, one format for all."""
+
+from keras_bidalle.presets.store import load
+from keras_bidalle.presets.store import save_preset
+
+
+class PresetMixin:
+    """Adds presets to a `keras.Model`; stands before it among the bases."""
+
+    def save_to_preset(self, preset_dir, card=None):
+        """Saves the model in a folder that `keras_bidalle.load` opens.
+
+        Args:
+            preset_dir: str or `pathlib.Path`. One that exists is replaced as
+                a whole.
+            card: str, the model card in Markdown, or `None` for a short one.
+        """
+        save_preset(self, preset_dir, card=card)
+
+    @classmethod
+    def from_preset(cls, preset):
+        """Loads a model of this class, as `keras_bidalle.load` does.
+
+        Args:
+            preset: str or `pathlib.Path`: a known name, a folder, or a hub
+                handle.
+
+        Returns:
+            The model with its weights.
+
+        Raises:
+            ValueError: if the preset holds a model of another class.
+        """
+        model = load(preset)
+        if not isinstance(model, cls):
+            raise ValueError(
+                f"Preset '{preset}' holds a `{type(model).__name__}`, which "
+                f"is not a `{cls.__name__}`. `keras_bidalle.load` loads it."
+            )
+        return model

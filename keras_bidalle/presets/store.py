@@ -1,0 +1,202 @@
+"""Models in folders: what `load` reads and `save_to_preset` writes.
+
+The layout is keras-hub's, flat so that every hub holds it:
+
+- `config.json`: the model, with all it is made of, as Keras serialises it;
+- `model.weights.h5`: its weights, without an optimizer's state;
+- `metadata.json`: the format, versions, sizes and SHA-256 of both;
+- `README.md`: the model card.
+"""
+
+import hashlib
+import importlib
+import json
+import pathlib
+import tempfile
+
+import keras
+import numpy as np
+
+from keras_bidalle.files import atomic_folder
+from keras_bidalle.presets.files import preset_file
+from keras_bidalle.presets.safety import check_config
+from keras_bidalle.version import __version__
+
+FORMAT_VERSION = 1
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+METADATA, CARD = "metadata.json", "README.md"
+
+
+def load(preset):
+    """Loads a model with its weights.
+
+    Args:
+        preset: str or `pathlib.Path`: a name of
+            `keras_bidalle.preset_names()`, which needs no network; a folder
+            that `save_to_preset` wrote; or a handle of a hub that keras-hub
+            knows (`kaggle://`, `hf://`, `modelscope://`, `gs://`).
+
+    Returns:
+        The model, an image tokenizer, a generator or a `TextImageModel`, on
+        whichever backend Keras runs.
+
+    Raises:
+        ValueError: if there is no such preset, or it is damaged, names other
+            classes than ours, or was written in a newer format.
+        FileNotFoundError: if it lacks a file.
+
+    Example:
+
+    ```python
+    tokenizer = keras_bidalle.load("te-vqgan-mnist")
+    model = keras_bidalle.load("runs/first/model")
+    ```
+    """
+    # Importing the package registers its classes, which configs name.
+    importlib.import_module("keras_bidalle")
+    metadata = _read_json(preset, METADATA)
+    version = metadata.get("format_version")
+    if not isinstance(version, int) or "files" not in metadata:
+        raise ValueError(
+            f"Preset '{preset}' was not written by keras_bidalle: its "
+            f"`{METADATA}` has no format version."
+        )
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"Preset '{preset}' has format {version}; this version of "
+            f"keras_bidalle reads up to {FORMAT_VERSION}. Upgrade it."
+        )
+    for file_name in (CONFIG, WEIGHTS):
+        _verify(preset, file_name, metadata["files"].get(file_name))
+    config = _read_json(preset, CONFIG)
+    check_config(config, preset)
+    model = _from_config(config, preset)
+    model.load_weights(str(preset_file(preset, WEIGHTS)))
+    return model
+
+
+def save_preset(model, folder, card=None):
+    """Saves a model so that `load` opens it, on any backend.
+
+    The folder appears whole or not at all; one that was there is replaced.
+
+    Args:
+        model: a built `keras.Model` of keras_bidalle.
+        folder: str or `pathlib.Path`.
+        card: str, the model card in Markdown, or `None` for a short one.
+
+    Raises:
+        ValueError: if the model could not be loaded again: one that is not
+            of keras_bidalle, or not built, or made of lambdas.
+    """
+    folder = pathlib.Path(folder)
+    if not model.built:
+        raise ValueError(
+            "`model` must be built before it is saved. "
+            f"Received: an unbuilt {type(model).__name__}"
+        )
+    config = keras.saving.serialize_keras_object(model)
+    _drop(config, "compile_config")
+    config = json.loads(json.dumps(config))
+    check_config(config, folder)
+    with atomic_folder(folder) as temporary:
+        _write_json(temporary / CONFIG, config)
+        kept = _without_training_state(model, config, folder)
+        kept.save_weights(str(temporary / WEIGHTS))
+        parameters = sum(int(np.prod(v.shape)) for v in kept.weights)
+        metadata = {
+            "format_version": FORMAT_VERSION,
+            "keras_bidalle_version": __version__,
+            "keras_version": keras.__version__,
+            "parameter_count": parameters,
+            "files": {
+                name: _fingerprint(temporary / name)
+                for name in (CONFIG, WEIGHTS)
+            },
+        }
+        _write_json(temporary / METADATA, metadata)
+        if card is None:
+            card = (
+                f"# {folder.name}\n\nA `{type(model).__name__}` of "
+                f"keras_bidalle with {parameters:,} parameters.\n\n"
+                "```python\nimport keras_bidalle\n\n"
+                f'model = keras_bidalle.load("{folder.name}")\n```\n'
+            )
+        (temporary / CARD).write_text(card, encoding="utf-8")
+
+
+def _without_training_state(model, config, folder):
+    """The model as its configuration makes it, with the same weights.
+
+    A compiled model's weights file holds its optimizer's state, two thirds of
+    the whole. Making the model anew also shows, while there is still someone
+    to tell, that what is saved can be loaded.
+    """
+    fresh = _from_config(config, folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        everything = str(pathlib.Path(scratch) / WEIGHTS)
+        model.save_weights(everything)
+        fresh.load_weights(everything)
+    return fresh
+
+
+def _from_config(config, preset):
+    model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    if not model.built:
+        raise ValueError(
+            f"`{type(model).__name__}` of preset '{preset}' has no weights "
+            "after `from_config`: it must make them in its constructor."
+        )
+    return model
+
+
+def _read_json(preset, file_name):
+    path = preset_file(preset, file_name)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"Preset '{preset}' is damaged: its `{file_name}` is not JSON "
+            f"({error})."
+        ) from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"Preset '{preset}' is damaged: its `{file_name}` is not a JSON "
+            "object."
+        )
+    return content
+
+
+def _write_json(path, content):
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _fingerprint(path):
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"size": path.stat().st_size, "sha256": digest}
+
+
+def _verify(preset, file_name, wanted):
+    found = _fingerprint(preset_file(preset, file_name))
+    if not isinstance(wanted, dict):
+        problem = f"`{METADATA}` does not list it"
+    elif found["size"] != wanted.get("size"):
+        problem = f"it has {found['size']} bytes, not {wanted.get('size')}"
+    elif found["sha256"] != wanted.get("sha256"):
+        problem = "its checksum is wrong"
+    else:
+        return
+    raise ValueError(
+        f"Preset '{preset}' is damaged: `{file_name}` is not the file that "
+        f"was saved ({problem}). Save or fetch it again."
+    )
+
+
+def _drop(node, key):
+    if isinstance(node, dict):
+        node.pop(key, None)
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for item in node:
+            _drop(item, key)

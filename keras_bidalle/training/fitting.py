@@ -1,0 +1,147 @@
+"""`fit` that starts at any step.
+
+Keras can start `fit` at an epoch, not inside one. Here the rest of a cut
+epoch and the epochs after it are two calls of `fit` that look like one to
+the callbacks.
+"""
+
+import contextlib
+
+import keras
+
+
+def resumable_fit(
+    model,
+    batches,
+    checkpoint,
+    epochs,
+    steps_per_epoch,
+    callbacks=(),
+    verbose=0,
+    **kwargs,
+):
+    """Trains with `model.fit` from the last checkpoint to the end.
+
+    Args:
+        model: a built and compiled `keras.Model`.
+        batches: callable from an int to what `fit` takes as `x` (a
+            `tf.data.Dataset`, a `keras.utils.PyDataset`): the run's batches
+            from that step on, at least as many as are left, in their
+            order: `shuffle` is off.
+        checkpoint: a `ResumableCheckpoint`. What it holds is gone on from;
+            `checkpoint.clear()` starts anew.
+        epochs: int, epochs of the whole run.
+        steps_per_epoch: int, steps in each.
+        callbacks: list of `keras.callbacks.Callback`. They see one run whose
+            batch numbers go on where the run was cut.
+        verbose: as in `fit`; 0 leaves the progress to
+            `keras_bidalle.training.RunProgress`.
+        **kwargs: further arguments of `fit`, such as `validation_data`.
+
+    Returns:
+        list of dicts, one for each epoch of the whole run: `epoch` (from 0),
+        `step` (at its end), and the logs.
+
+    Example:
+
+    ```python
+    history = resumable_fit(
+        model,
+        lambda step: StepBatches(make_batch, start=step),
+        ResumableCheckpoint("runs/first/checkpoints"),
+        epochs=50,
+        steps_per_epoch=200,
+    )
+    ```
+    """
+    for name, value in (
+        ("epochs", epochs),
+        ("steps_per_epoch", steps_per_epoch),
+    ):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"`{name}` must be a positive integer. "
+                f"Received: {name}={value}"
+            )
+    step = checkpoint.restore(model)
+    if step >= epochs * steps_per_epoch:
+        return checkpoint.history
+    one_run = _OneRun(
+        [*callbacks, checkpoint],
+        add_history=True,
+        add_progbar=verbose != 0,
+        model=model,
+        verbose=verbose,
+        epochs=epochs,
+        steps=steps_per_epoch,
+    )
+    epoch, one_run.offset = divmod(step, steps_per_epoch)
+    one_run.begin()
+    if one_run.offset:
+        with _averages_left_apart(model.optimizer):
+            model.fit(
+                batches(step),
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                steps_per_epoch=steps_per_epoch - one_run.offset,
+                callbacks=one_run,
+                verbose=verbose,
+                shuffle=False,
+                **kwargs,
+            )
+        one_run.offset = 0
+        epoch += 1
+        if model.stop_training:
+            epoch = epochs
+    if epoch < epochs:
+        model.fit(
+            batches(epoch * steps_per_epoch),
+            initial_epoch=epoch,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=one_run,
+            verbose=verbose,
+            shuffle=False,
+            **kwargs,
+        )
+    one_run.end()
+    return checkpoint.history
+
+
+class _OneRun(keras.callbacks.CallbackList):
+    """Several calls of `fit`, one run for the callbacks."""
+
+    offset = 0
+
+    def begin(self):
+        super().on_train_begin()
+
+    def end(self):
+        super().on_train_end(self._logs)
+
+    _logs = None
+
+    def on_train_begin(self, logs=None):
+        pass
+
+    def on_train_end(self, logs=None):
+        self._logs = logs
+
+    def on_train_batch_begin(self, batch, logs=None):
+        super().on_train_batch_begin(batch + self.offset, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch + self.offset, logs)
+
+
+@contextlib.contextmanager
+def _averages_left_apart(optimizer):
+    """Keeps `use_ema` from moving its averages into the weights too early.
+
+    `fit` does so whenever it ends; here the run goes on.
+    """
+    optimizer.finalize_variable_values = lambda variables: None
+    try:
+        yield
+    finally:
+        del optimizer.finalize_variable_values

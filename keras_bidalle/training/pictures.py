@@ -1,0 +1,224 @@
+"""Pictures of a run for people: grids, captions beside pictures, curves."""
+
+import math
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from keras_bidalle.files import atomic_path
+
+RIGHT, WRONG = "#1a7f37", "#cf222e"
+
+
+def picture_grid(images, columns=None, gap=2):
+    """Lays pictures out in rows.
+
+    Args:
+        images: uint8 array (B, H, W, 3).
+        columns: int or `None` for a grid about as wide as high.
+        gap: int, grey pixels between pictures.
+
+    Returns:
+        uint8 array (height, width, 3).
+    """
+    images = _pictures(images, "images")
+    count, height, width, _ = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    grid = np.full(
+        (rows * (height + gap) + gap, columns * (width + gap) + gap, 3),
+        128,
+        "uint8",
+    )
+    for i, image in enumerate(images):
+        top = gap + (i // columns) * (height + gap)
+        left = gap + (i % columns) * (width + gap)
+        grid[top : top + height, left : left + width] = image
+    return grid
+
+
+def comparison_grid(originals, reconstructions, pairs=4, gap=2):
+    """Lays originals and their reconstructions out side by side.
+
+    Args:
+        originals, reconstructions: uint8 arrays (B, H, W, 3).
+        pairs: int, pairs in a row.
+        gap: int, grey pixels between pictures.
+
+    Returns:
+        uint8 array (height, width, 3): in each pair the original is left.
+    """
+    originals = _pictures(originals, "originals")
+    reconstructions = _pictures(reconstructions, "reconstructions")
+    if originals.shape != reconstructions.shape:
+        raise ValueError(
+            "`originals` and `reconstructions` must have one shape. Received: "
+            f"{originals.shape} and {reconstructions.shape}"
+        )
+    both = np.stack([originals, reconstructions], axis=1)
+    both = both.reshape(-1, *originals.shape[1:])
+    return picture_grid(both, columns=2 * min(pairs, len(originals)), gap=gap)
+
+
+def save_png(path, image, scale=1):
+    """Writes a picture.
+
+    Args:
+        path: str or `pathlib.Path`, ending in .png.
+        image: uint8 array (H, W, 3).
+        scale: int, how many pixels each becomes on a side.
+    """
+    image = _pictures(np.asarray(image)[None], "image")[0]
+    image = image.repeat(scale, axis=0).repeat(scale, axis=1)
+    with atomic_path(path) as temporary:
+        Image.fromarray(image).save(temporary, format="PNG")
+
+
+def save_captioned(path, captions, images, columns=4, title=None):
+    """Draws each caption with the pictures made from it below.
+
+    Args:
+        path: str or `pathlib.Path`, ending in .png.
+        captions: list of B str.
+        images: uint8 array (B, H, W, 3) or (B, samples, H, W, 3).
+        columns: int, captions in a row.
+        title: str or `None`.
+    """
+    images = np.asarray(images)
+    if images.ndim == 5:
+        images = [picture_grid(row, columns=len(row)) for row in images]
+    else:
+        images = _pictures(images, "images")
+    _check_lengths(captions=captions, images=images)
+    figure, axes = _axes(len(captions), columns, 2.9, 3.1, title)
+    for ax, caption, image in zip(axes, captions, images, strict=True):
+        ax.imshow(image, interpolation="nearest")
+        ax.set_title(_wrapped(caption), fontsize=8)
+    _save(figure, path)
+
+
+def save_read_pictures(path, images, truths, readings, columns=4, title=None):
+    """Draws pictures with their true captions and those read from them.
+
+    Args:
+        path: str or `pathlib.Path`, ending in .png.
+        images: uint8 array (B, H, W, 3).
+        truths: list of B str, the true captions.
+        readings: list of B lists of (clause, right) pairs: the generated
+            caption's clauses, str, and whether each is right, bool. Wrong
+            ones are drawn red and crossed out with a leading "x".
+        columns: int, pictures in a row.
+        title: str or `None`.
+    """
+    images = _pictures(images, "images")
+    _check_lengths(images=images, truths=truths, readings=readings)
+    figure, axes = _axes(len(images), columns, 2.9, 4.0, title)
+    rows = zip(axes, images, truths, readings, strict=True)
+    for ax, image, truth, reading in rows:
+        ax.imshow(image, interpolation="nearest")
+        ax.set_title(_wrapped(truth), fontsize=8)
+        below = -0.04
+        for clause, right in reading:
+            lines = _wrapped(clause if right else f"x {clause}")
+            ax.text(
+                0.0,
+                below,
+                lines,
+                transform=ax.transAxes,
+                verticalalignment="top",
+                fontsize=8,
+                color=RIGHT if right else WRONG,
+            )
+            below -= 0.075 * (1 + lines.count("\n"))
+    _save(figure, path)
+
+
+def save_curves(path, history, names=None, title=None):
+    """Draws figures of a run over its steps.
+
+    Args:
+        path: str or `pathlib.Path`, ending in .png.
+        history: list of dicts with `step` and figures, as
+            `keras_bidalle.training.resumable_fit` returns.
+        names: list of str, the figures to draw; `None` for all. A figure and
+            its `val_` twin share a plot.
+        title: str or `None`.
+    """
+    if not history:
+        raise ValueError("`history` must have a row. Received: an empty list")
+    if names is None:
+        found = {key: None for row in history for key in row}
+        names = [
+            name
+            for name in found
+            if name not in ("epoch", "step")
+            and name.removeprefix("val_") not in set(found) - {name}
+        ]
+    figure, axes = _axes(len(names), min(3, len(names)), 4.0, 3.0, title)
+    for ax, name in zip(axes, names, strict=True):
+        ax.set_axis_on()
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            points = [(r["step"], r[key]) for r in history if key in r]
+            if points:
+                ax.plot(*zip(*points, strict=True), label=label)
+        ax.set_title(name, fontsize=9)
+        ax.set_xlabel("step", fontsize=8)
+        ax.tick_params(labelsize=8)
+        ax.grid(alpha=0.3)
+        ax.legend(fontsize=8)
+    _save(figure, path)
+
+
+def _pictures(images, name):
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise ValueError(
+            f"`{name}` must be uint8 of shape (batch, H, W, 3). Received: "
+            f"dtype={images.dtype}, shape={images.shape}"
+        )
+    if not len(images):
+        raise ValueError(f"`{name}` must hold a picture. Received: none")
+    return images
+
+
+def _check_lengths(**parts):
+    lengths = {name: len(part) for name, part in parts.items()}
+    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+        raise ValueError(
+            f"{', '.join(f'`{name}`' for name in parts)} must be of one "
+            f"length, at least 1. Received: lengths {lengths}"
+        )
+
+
+def _axes(count, columns, width, height, title):
+    """A figure without pyplot, which would keep it alive, and its axes."""
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    figure = Figure(
+        figsize=(width * columns, height * rows), layout="constrained"
+    )
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure, axes[:count]
+
+
+def _wrapped(text, width=34):
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    return "\n".join([*lines, line])
+
+
+def _save(figure, path):
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)

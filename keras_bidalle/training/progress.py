@@ -1,0 +1,132 @@
+"""One line of progress for a whole run.
+
+Keras draws a bar for each epoch and tells the time left in it. A run of many
+short epochs needs the time left in all of it, on a terminal and in a log.
+"""
+
+import sys
+import time
+
+from keras_bidalle.training.steps import StepCallback
+
+
+class RunProgress(StepCallback):
+    """Shows steps, figures, speed and time left for the whole `fit`.
+
+    On a terminal one line is drawn over; elsewhere a line is printed every
+    `log_seconds`. Use it with `verbose=0`.
+
+    Args:
+        label: str, what is being trained.
+        batch_size: int or `None`; with it the speed is in samples.
+        unit: str, what a sample is called.
+        log_seconds: float, time between lines where there is no terminal.
+        stream: text stream; `None` for standard output.
+
+    Example:
+
+    ```python
+    model.fit(stream, epochs=50, steps_per_epoch=200, verbose=0,
+              callbacks=[RunProgress("tokenizer", batch_size=64)])
+    # tokenizer 1200/10000 [##------------] 12% loss 0.034 | 0:21 done,
+    # 2:34 left, 870 pictures/s
+    ```
+    """
+
+    def __init__(
+        self,
+        label="training",
+        batch_size=None,
+        unit="pictures",
+        log_seconds=10.0,
+        stream=None,
+    ):
+        super().__init__()
+        self.label = label
+        self.batch_size = batch_size
+        self.unit = unit
+        self.log_seconds = log_seconds
+        self.stream = stream
+        self._first_step = None
+
+    def on_train_begin(self, logs=None):
+        self._out = self.stream or sys.stdout
+        self._terminal = bool(getattr(self._out, "isatty", lambda: False)())
+        self._began = self._shown = time.monotonic()
+        self._first_step = None
+        self._kept, self._last_logs = {}, {}
+        self._width = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        step = self.steps_done(batch)
+        if self._first_step is None:
+            # The first step compiles: speed is measured from its end.
+            self._first_step, self._first_time = step, now
+        elif now - self._shown < (0.2 if self._terminal else self.log_seconds):
+            return
+        self._show(step, {**self._kept, **(logs or {})}, now)
+
+    def on_epoch_end(self, epoch, logs=None):
+        # Validation figures stay on the line until the next ones.
+        self._kept = {
+            name: value
+            for name, value in (logs or {}).items()
+            if name.startswith("val_")
+        }
+        self._last_logs = dict(logs or {})
+
+    def on_train_end(self, logs=None):
+        if self._first_step is None:
+            return
+        step = self.steps_done(self.steps_per_epoch - 1)
+        self._show(step, self._last_logs, time.monotonic())
+        if self._terminal:
+            self._out.write("\n")
+            self._out.flush()
+
+    def _show(self, step, logs, now):
+        line = self.line(step, logs, now)
+        if self._terminal:
+            padding = " " * (self._width - len(line))
+            self._out.write(f"\r{line}{padding}")
+        else:
+            self._out.write(line + "\n")
+        self._out.flush()
+        self._width = len(line)
+        self._shown = now
+
+    def line(self, step, logs, now):
+        """The line of progress, a str.
+
+        Args:
+            step: int, steps done.
+            logs: dict of figures.
+            now: float, the time by `time.monotonic`.
+        """
+        total = self.steps_per_epoch * self.params["epochs"]
+        parts = [f"{self.label} {step}/{total}"]
+        if self._terminal:
+            filled = 15 * step // total
+            parts.append("[" + "#" * filled + "-" * (15 - filled) + "]")
+        parts.append(f"{100 * step // total}%")
+        parts += [f"{name} {float(v):.4g}" for name, v in logs.items()]
+        parts.append(f"| {_clock(now - self._began)} done")
+        steps, seconds = step - self._first_step, now - self._first_time
+        if steps > 0 and seconds > 0:
+            speed = steps / seconds
+            if step < total:
+                parts[-1] += f", {_clock((total - step) / speed)} left"
+            if self.batch_size:
+                parts[-1] += f", {speed * self.batch_size:.4g} {self.unit}/s"
+            else:
+                parts[-1] += f", {speed:.3g} steps/s"
+        return " ".join(parts)
+
+
+def _clock(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02d}:{seconds:02d}"
+    return f"{minutes}:{seconds:02d}"

@@ -1,0 +1,50 @@
+"""Where a run is, told in steps since its very start.
+
+Keras tells callbacks the epoch and the batch inside it. What outlives a
+process (checkpoints, schedules, event files) needs the one number that goes
+on across epochs and restarts.
+"""
+
+import keras
+
+
+class StepCallback(keras.callbacks.Callback):
+    """Callback that knows the global step.
+
+    The global step is `epoch * steps_per_epoch + batch`, so it is right after
+    a restart without being stored, and all callbacks agree on it.
+    """
+
+    _epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    @property
+    def steps_per_epoch(self):
+        """Number of steps in an epoch, an int.
+
+        Raises:
+            ValueError: if `fit` does not know how long an epoch is.
+        """
+        steps = self.params.get("steps")
+        if not steps:
+            raise ValueError(
+                f"{type(self).__name__} counts steps over the whole run and "
+                "needs epochs of a known length: pass `steps_per_epoch` to "
+                f"`fit`. Received: steps_per_epoch={steps}"
+            )
+        return steps
+
+    def steps_done(self, batch=-1):
+        """Steps that are complete once `batch` of this epoch is."""
+        return self._epoch * self.steps_per_epoch + batch + 1
+
+    def sync_weights(self):
+        """Makes variables readable and writable inside an epoch.
+
+        The JAX trainer holds them outside the model while an epoch runs.
+        """
+        sync = getattr(self.model, "jax_state_sync", None)
+        if sync is not None:
+            sync()
