@@ -1,0 +1,64 @@
+"""How much of a codebook is in use: the figures that show a collapse."""
+
+import keras
+from keras import ops
+
+# Keras has no public name for this question.
+from keras.src.backend import in_stateless_scope
+
+
+class CodebookMetric(keras.metrics.Metric):
+    """Base of the figures over how often each code was chosen.
+
+    Args:
+        epoch_counts: Variable, float32: the quantizer's own counts since the
+            last reset, which outlive the step on every backend.
+        name: str, the name in the logs of `fit`.
+    """
+
+    def __init__(self, epoch_counts, name):
+        super().__init__(name=name, dtype="float32")
+        # In a closure, so that the weight stays the quantizer's alone.
+        self._epoch_counts = lambda: epoch_counts
+        self.counts = self.add_variable(
+            epoch_counts.shape, "zeros", name="counts"
+        )
+
+    def update_state(self):
+        self.counts.assign(self._epoch_counts().value)
+
+    def reset_state(self):
+        super().reset_state()
+        epoch_counts = self._epoch_counts()
+        epoch_counts.assign(ops.zeros(epoch_counts.shape, dtype="float32"))
+
+    def shares(self):
+        """Shares of the codes, (..., K), rows adding to 1 (0 when empty)."""
+        # JAX trains on copies of the state: within its step the metric can
+        # only read its own variable, which is behind unless the model calls
+        # `Quantizer.update_metrics`. Outside, the layer's weight is right.
+        if in_stateless_scope():
+            counts = ops.convert_to_tensor(self.counts)
+        else:
+            counts = ops.convert_to_tensor(self._epoch_counts())
+        total = ops.sum(counts, axis=-1, keepdims=True)
+        return counts / ops.maximum(total, 1.0)
+
+
+class CodebookUsage(CodebookMetric):
+    """Share of the codes chosen at least once in the epoch, in [0, 1]."""
+
+    def result(self):
+        return ops.mean(ops.cast(self.shares() > 0, "float32"))
+
+
+class Perplexity(CodebookMetric):
+    """exp(entropy) of the codes of the epoch: 1 (collapse) to `num_codes`.
+
+    With one codebook for each residual depth, the mean over depths.
+    """
+
+    def result(self):
+        shares = self.shares()
+        entropy = -ops.sum(shares * ops.log(shares + 1e-10), axis=-1)
+        return ops.mean(ops.exp(entropy))

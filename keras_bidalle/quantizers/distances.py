@@ -1,0 +1,81 @@
+"""What "nearest code" means: the distances a codebook can search by."""
+
+import keras
+from keras import ops
+
+
+def unit_rows(x):
+    """Scales the rows of `x` (..., C) to length 1; zero rows stay zero."""
+    square = ops.sum(ops.square(x), axis=-1, keepdims=True)
+    return x * ops.rsqrt(ops.maximum(square, 1e-24))
+
+
+class Distance:
+    """A distance from latents to codes, smaller is nearer, never negative.
+
+    Call arguments:
+        z: float32 tensor (N, C).
+        codebook: float32 tensor (K, C).
+
+    Returns:
+        float32 tensor (N, K).
+    """
+
+    def __call__(self, z, codebook):
+        raise NotImplementedError
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class L2Distance(Distance):
+    """Squared Euclidean distance, `||z - e||^2`."""
+
+    def __call__(self, z, codebook):
+        squares = (
+            ops.sum(ops.square(z), axis=-1, keepdims=True)  # (N, 1)
+            - 2.0 * ops.matmul(z, ops.transpose(codebook))  # (N, K)
+            + ops.sum(ops.square(codebook), axis=-1)  # (K,)
+        )
+        return ops.maximum(squares, 0.0)
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class CosineDistance(Distance):
+    """`1 - cos(z, e)`, in [0, 2]: length plays no part in the search."""
+
+    def __call__(self, z, codebook):
+        cosine = ops.matmul(unit_rows(z), ops.transpose(unit_rows(codebook)))
+        return ops.maximum(1.0 - cosine, 0.0)
+
+
+_DISTANCES = {"l2": L2Distance, "cosine": CosineDistance}
+
+
+def get(identifier):
+    """Gives a distance by name, config or object.
+
+    Args:
+        identifier: `"l2"`, `"cosine"`, a serialized `Distance`, or one.
+
+    Returns:
+        A `Distance`.
+
+    Raises:
+        ValueError: if it is none of these.
+    """
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, str) and identifier in _DISTANCES:
+        return _DISTANCES[identifier]()
+    if isinstance(identifier, Distance):
+        return identifier
+    raise ValueError(
+        f"`distance` must be one of {sorted(_DISTANCES)} or a Distance. "
+        f"Received: distance={identifier!r}"
+    )

@@ -1,0 +1,224 @@
+"""The contract of all quantizers: latents in, codes and code vectors out."""
+
+import keras
+from keras import ops
+
+from keras_bidalle import replicas
+from keras_bidalle.quantizers import checks
+from keras_bidalle.quantizers.codebook_metrics import CodebookUsage, Perplexity
+
+
+def straight_through(z, quantized):
+    """Quantized values forward, the gradient of `z` backward.
+
+    Args:
+        z: float tensor, the latents.
+        quantized: float tensor like `z`.
+
+    Returns:
+        Tensor like `z`, exactly equal to `quantized`.
+    """
+    return ops.stop_gradient(quantized) + (z - ops.stop_gradient(z))
+
+
+def count_codes(codes, num_codes):
+    """How often each code was chosen, over all replicas.
+
+    Args:
+        codes: int32 tensor of any shape, values in [0, `num_codes`).
+        num_codes: int.
+
+    Returns:
+        float32 tensor (num_codes,).
+    """
+    codes = ops.reshape(codes, (-1,))
+    ones = ops.ones_like(codes, dtype="float32")
+    counts = ops.segment_sum(ones, codes, num_segments=num_codes)
+    return replicas.all_reduce_sum(counts)
+
+
+class Quantizer(keras.layers.Layer):
+    """Base of the layers that replace latents by entries of a codebook.
+
+    A quantizer is a Keras layer: call it between an encoder and a decoder,
+    and its output has the values of code vectors and passes gradients on to
+    the encoder. Its losses go through `add_loss`, in training and evaluation.
+    It computes in float32 whatever the dtype policy, and gives its output in
+    the policy's compute dtype. `fit` and `evaluate` show two metrics of the
+    epoch, over the global batch: `codebook_usage` and `perplexity`. A plain
+    call, with `training` left at `None`, leaves all state as it is.
+
+    On JAX the stock trainer cannot see these metrics before the end of an
+    epoch; a model that overrides `compute_loss` may call `update_metrics()`
+    there to have them in the logs of each step too.
+
+    Subclasses implement `apply_codebook`, `encode` and `decode`.
+
+    Args:
+        num_codes: int, the size K of the codebook.
+        code_dim: int, the length C of a code vector.
+        depth: int or `None`. Number of codes for each position, or `None`
+            where there is one and the codes have no depth axis.
+
+    Call arguments:
+        z: float tensor (B, ..., C), the latents.
+        training: bool or `None`.
+
+    Returns:
+        Tensor (B, ..., C) in the compute dtype.
+    """
+
+    def __init__(self, num_codes, code_dim, depth=None, **kwargs):
+        # The inputs come in as they are: float32 latents stay float32.
+        super().__init__(autocast=False, **kwargs)
+        checks.check_positive_integer("num_codes", num_codes)
+        checks.check_positive_integer("code_dim", code_dim)
+        if depth is not None:
+            checks.check_positive_integer("depth", depth)
+        self.num_codes = num_codes
+        self.code_dim = code_dim
+        self.depth = depth
+        self.keeps_metrics = True
+        self._codebook_metrics = []
+
+    @property
+    def input_dim(self):
+        """int, the last dimension of the latents."""
+        return self.code_dim
+
+    @property
+    def counts_shape(self):
+        """Shape of the counts behind the metrics, codes last."""
+        return (self.num_codes,)
+
+    def build(self, input_shape):
+        if input_shape[-1] != self.input_dim:
+            raise ValueError(
+                f"{self.__class__.__name__} expects latents whose last "
+                f"dimension is {self._input_dim_name}={self.input_dim}. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        if self.keeps_metrics:
+            self.epoch_counts = self.add_state(
+                "epoch_counts", self.counts_shape, "zeros"
+            )
+            self._codebook_metrics = [
+                CodebookUsage(self.epoch_counts, name="codebook_usage"),
+                Perplexity(self.epoch_counts, name="perplexity"),
+            ]
+
+    _input_dim_name = "code_dim"
+
+    def add_state(self, name, shape, initializer):
+        """Adds a float32 weight that `call` moves and no optimizer does."""
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=initializer,
+            dtype="float32",
+            trainable=False,
+            # In bfloat16 a slow average never moves.
+            autocast=False,
+            # All replicas write the same value.
+            aggregation="only_first_replica",
+        )
+
+    def ensure_built(self):
+        """Creates the weights, for use without a call on latents."""
+        if not self.built:
+            self.build((None, self.input_dim))
+
+    def call(self, z, training=None):
+        z = self.as_latents(z)
+        quantized, codes = self.apply_codebook(z, training=training)
+        if training is not None:
+            self.record(codes)
+        return ops.cast(quantized, self.compute_dtype)
+
+    def apply_codebook(self, z, training=None):
+        """Quantizes, adds the losses and, in training, moves the statistics.
+
+        Args:
+            z: float32 tensor (B, ..., C).
+            training: bool or `None`.
+
+        Returns:
+            Tuple of a float32 tensor (B, ..., C) with gradients and the int32
+            codes.
+        """
+        raise NotImplementedError
+
+    def encode(self, z):
+        """Gives the codes of latents.
+
+        Args:
+            z: float tensor (B, ..., C).
+
+        Returns:
+            int32 tensor (B, ...), or (B, ..., depth).
+
+        Raises:
+            ValueError: if the last dimension of `z` is not the codebook's.
+        """
+        raise NotImplementedError
+
+    def decode(self, codes):
+        """Gives the code vectors of codes.
+
+        Args:
+            codes: integer tensor (B, ...), or (B, ..., depth), values in
+                [0, `num_codes`).
+
+        Returns:
+            float32 tensor (B, ..., C).
+
+        Raises:
+            TypeError: if `codes` are not integers.
+        """
+        raise NotImplementedError
+
+    def as_latents(self, z):
+        z = ops.cast(ops.convert_to_tensor(z), "float32")
+        if not len(z.shape) or z.shape[-1] != self.input_dim:
+            raise ValueError(
+                f"`z` must have `{self._input_dim_name}`={self.input_dim} as "
+                f"its last dimension. Received: shape={tuple(z.shape)}"
+            )
+        return z
+
+    def as_codes(self, codes):
+        codes = ops.convert_to_tensor(codes)
+        dtype = keras.backend.standardize_dtype(codes.dtype)
+        if not dtype.startswith(("int", "uint")):
+            raise TypeError(
+                f"`codes` must be integers. Received: dtype={dtype}"
+            )
+        return ops.cast(codes, "int32")
+
+    def count(self, codes):
+        """Counts of the codes, float32, of shape `counts_shape`."""
+        return count_codes(codes, self.num_codes)
+
+    def record(self, codes):
+        """Adds a batch of codes to the metrics."""
+        if self._codebook_metrics:
+            self.epoch_counts.assign(self.epoch_counts + self.count(codes))
+            self.update_metrics()
+
+    def update_metrics(self):
+        """Brings the metrics up to date with the counts of the epoch."""
+        for metric in self._codebook_metrics:
+            metric.update_state()
+
+    @property
+    def metrics(self):
+        # Without those of inner quantizers, which have the same names.
+        return list(self._codebook_metrics)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape[:-1]) + (self.code_dim,)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(num_codes=self.num_codes, code_dim=self.code_dim)
+        return config
