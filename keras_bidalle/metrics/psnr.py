@@ -1,0 +1,75 @@
+"""Peak signal-to-noise ratio of reconstructions."""
+
+import keras
+from keras import ops
+
+# A mean square below this counts as this: equal pictures get a figure that
+# can be averaged and written to JSON (106 dB at a peak of 2).
+FLOOR = 1e-10
+
+
+def psnr(images, reconstructions):
+    """The peak signal-to-noise ratio of each picture, in decibels.
+
+    Args:
+        images: array (B, H, W, C), float in [-1, 1] (the peak is 2) or uint8
+            in [0, 255] (the peak is 255).
+        reconstructions: array of the same shape and range.
+
+    Returns:
+        float32 tensor (B,): 10 log10(peak^2 / mean squared error), the mean
+        over a picture's pixels and channels. Equal pictures give 10
+        log10(peak^2 / 1e-10).
+
+    Raises:
+        ValueError: when shapes differ or one is uint8 and the other not.
+    """
+    images = ops.convert_to_tensor(images)
+    reconstructions = ops.convert_to_tensor(reconstructions)
+    dtypes = [
+        keras.backend.standardize_dtype(x.dtype)
+        for x in (images, reconstructions)
+    ]
+    if (dtypes[0] == "uint8") != (dtypes[1] == "uint8"):
+        raise ValueError(
+            "`images` and `reconstructions` must both be uint8 in [0, 255] "
+            f"or both floating in [-1, 1]. Received: {dtypes[0]} and "
+            f"{dtypes[1]}"
+        )
+    if tuple(images.shape[1:]) != tuple(reconstructions.shape[1:]):
+        raise ValueError(
+            "`images` and `reconstructions` must have the same shape. "
+            f"Received: {tuple(images.shape)} and "
+            f"{tuple(reconstructions.shape)}"
+        )
+    peak = 255.0 if dtypes[0] == "uint8" else 2.0
+    difference = ops.cast(images, "float32") - ops.cast(
+        reconstructions, "float32"
+    )
+    error = ops.mean(ops.square(difference), axis=(1, 2, 3))
+    decibels = 10.0 / ops.log(ops.convert_to_tensor(10.0, "float32"))
+    return decibels * ops.log(peak**2 / ops.maximum(error, FLOOR))
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class PSNR(keras.metrics.Mean):
+    """The mean over pictures of `psnr`, as a Keras metric.
+
+    Args:
+        name: str.
+        dtype: the metric's dtype.
+
+    Example:
+
+    ```python
+    metric = PSNR()
+    metric.update_state(images, tokenizer.reconstruct(images))
+    metric.result()  # about 26
+    ```
+    """
+
+    def __init__(self, name="psnr", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(psnr(y_true, y_pred), sample_weight)
