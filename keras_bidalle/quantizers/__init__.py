@@ -1,10 +1,13 @@
 """Quantizers: Keras layers that turn latents into codes and back."""
 
+from keras_bidalle.quantizers.codebook_quantizer import CodebookQuantizer
 from keras_bidalle.quantizers.distances import (
     CosineDistance,
     Distance,
     L2Distance,
 )
+from keras_bidalle.quantizers.ema_vector_quantizer import EMAVectorQuantizer
+from keras_bidalle.quantizers.gumbel_quantizer import GumbelQuantizer
 from keras_bidalle.quantizers.orthogonal_regularizer import (
     OrthogonalRegularizer,
 )
@@ -12,14 +15,19 @@ from keras_bidalle.quantizers.orthogonal_vector_quantizer import (
     OrthogonalVectorQuantizer,
 )
 from keras_bidalle.quantizers.quantizer import Quantizer
+from keras_bidalle.quantizers.residual_quantizer import ResidualQuantizer
 from keras_bidalle.quantizers.vector_quantizer import VectorQuantizer
 
 __all__ = [
+    "CodebookQuantizer",
     "CosineDistance",
     "Distance",
+    "EMAVectorQuantizer",
+    "GumbelQuantizer",
     "L2Distance",
     "OrthogonalRegularizer",
     "OrthogonalVectorQuantizer",
     "Quantizer",
+    "ResidualQuantizer",
     "VectorQuantizer",
 ]

@@ -68,6 +68,9 @@ class Quantizer(keras.layers.Layer):
         Tensor (B, ..., C) in the compute dtype.
     """
 
+    # Which argument says how many channels the latents have.
+    _input_dim_name = "code_dim"
+
     def __init__(self, num_codes, code_dim, depth=None, **kwargs):
         # The inputs come in as they are: float32 latents stay float32.
         super().__init__(autocast=False, **kwargs)
@@ -78,13 +81,9 @@ class Quantizer(keras.layers.Layer):
         self.num_codes = num_codes
         self.code_dim = code_dim
         self.depth = depth
+        self.input_dim = code_dim
         self.keeps_metrics = True
         self._codebook_metrics = []
-
-    @property
-    def input_dim(self):
-        """int, the last dimension of the latents."""
-        return self.code_dim
 
     @property
     def counts_shape(self):
@@ -106,8 +105,6 @@ class Quantizer(keras.layers.Layer):
                 CodebookUsage(self.epoch_counts, name="codebook_usage"),
                 Perplexity(self.epoch_counts, name="perplexity"),
             ]
-
-    _input_dim_name = "code_dim"
 
     def add_state(self, name, shape, initializer):
         """Adds a float32 weight that `call` moves and no optimizer does."""

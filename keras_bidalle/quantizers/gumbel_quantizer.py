@@ -1,0 +1,203 @@
+"""Quantization by a relaxed choice among codes: the Gumbel softmax."""
+
+import keras
+from keras import ops
+
+from keras_bidalle import replicas
+from keras_bidalle.quantizers import checks
+from keras_bidalle.quantizers.quantizer import Quantizer
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class GumbelQuantizer(Quantizer):
+    """Replaces each latent by codes mixed by a Gumbel softmax.
+
+    A 1x1 projection gives logits over the codes. In training the output is a
+    mixture of all code vectors, with weights `softmax((logits + g) /
+    temperature)` and g Gumbel noise, so that everything gets gradients; else
+    it is the code of the largest logit. The loss is the divergence of the
+    logits' distribution from even use of the codes.
+
+    `temperature` and `kl_weight` are variables, to be scheduled:
+
+    ```python
+    class Cool(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            quantizer.temperature.assign(max(0.9**epoch, 1 / 16))
+    ```
+
+    (Within an epoch, on JAX, a callback must first call
+    `self.model.jax_state_sync()`.)
+
+    Args:
+        num_codes: int, the size K of the codebook.
+        code_dim: int, the length C of a code vector, and the channels of the
+            output.
+        input_dim: int or `None`, the channels of the latents; by default
+            `code_dim`.
+        temperature: float, above 0, to begin with.
+        kl_weight: float, to begin with.
+        hard: bool. If `True`, training too outputs one code, with the
+            gradients of the mixture (straight-through).
+        seed: int or `None`, for the noise.
+
+    Call arguments:
+        z: float tensor (B, ..., input_dim).
+        training: bool or `None`. Mixtures only if `True`.
+
+    Returns:
+        Tensor (B, ..., C).
+
+    Raises:
+        ValueError: if an argument is out of its range, or the latents do not
+            have `input_dim` channels.
+
+    Example:
+
+    ```python
+    quantizer = keras_bidalle.quantizers.GumbelQuantizer(512, 64)
+    latents = keras.random.normal((2, 8, 8, 64))
+    quantizer(latents, training=True)
+    quantizer.encode(latents)  # (2, 8, 8) int32
+    ```
+
+    Reference:
+        [Categorical Reparameterization with
+        Gumbel-Softmax](https://arxiv.org/abs/1611.01144); [Zero-Shot
+        Text-to-Image Generation](https://arxiv.org/abs/2102.12092), Sec. 2.1.
+    """
+
+    _input_dim_name = "input_dim"
+
+    def __init__(
+        self,
+        num_codes,
+        code_dim,
+        input_dim=None,
+        temperature=1.0,
+        kl_weight=5e-4,
+        hard=False,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(num_codes, code_dim, **kwargs)
+        if input_dim is not None:
+            checks.check_positive_integer("input_dim", input_dim)
+            self.input_dim = input_dim
+        checks.check_at_least("temperature", temperature, 1e-6)
+        checks.check_at_least("kl_weight", kl_weight)
+        self.hard = hard
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.projection = keras.layers.Dense(
+            num_codes, dtype="float32", name="projection"
+        )
+        self._first_values = {
+            "temperature": temperature,
+            "kl_weight": kl_weight,
+        }
+        # Here and not in `build`, so that a schedule may come before data.
+        self.temperature = self._add_scalar("temperature")
+        self.kl_weight = self._add_scalar("kl_weight")
+
+    def _add_scalar(self, name):
+        value = keras.initializers.Constant(self._first_values[name])
+        return self.add_state(name, (), value)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.projection.build(input_shape)
+        self.embedding = self.add_weight(
+            name="embedding",
+            shape=(self.num_codes, self.code_dim),
+            initializer="random_normal",
+            dtype="float32",
+            autocast=False,
+        )
+
+    @property
+    def codebook(self):
+        """The code vectors, float32 tensor (K, C)."""
+        return ops.convert_to_tensor(self.embedding)
+
+    def logits(self, z):
+        """Gives the logits over the codes.
+
+        Args:
+            z: float tensor (B, ..., input_dim).
+
+        Returns:
+            float32 tensor (B, ..., K).
+        """
+        self.ensure_built()
+        return self.projection(self.as_latents(z))
+
+    def apply_codebook(self, z, training=None):
+        logits = self.projection(z)
+        self.add_loss(self.kl_weight * self.divergence(logits))
+        codes = _argmax(logits)
+        if not training:
+            return self.lookup(codes), codes
+        noisy = (logits + self.noise(logits)) / self.temperature
+        weights = ops.softmax(noisy, axis=-1)
+        if self.hard:
+            chosen = ops.one_hot(_argmax(noisy), self.num_codes)
+            chosen = ops.cast(chosen, "float32")
+            weights = chosen + (weights - ops.stop_gradient(weights))
+        return ops.matmul(weights, self.codebook), codes
+
+    def divergence(self, logits):
+        """Mean KL divergence from even use, `sum_k q_k log(q_k K)`."""
+        odds = ops.softmax(logits, axis=-1)
+        # 1e-10 as in the published program.
+        terms = odds * ops.log(odds * self.num_codes + 1e-10)
+        return ops.mean(ops.sum(terms, axis=-1))
+
+    def noise(self, logits):
+        uniform = keras.random.uniform(
+            ops.shape(logits), dtype="float32", seed=self.seed_generator
+        )
+        if replicas.num_replicas() > 1:
+            # All replicas draw the same numbers; shifted around the circle
+            # (by the golden ratio) they stay uniform and differ.
+            shift = ops.cast(replicas.replica_id(), "float32") * 0.618034
+            uniform = uniform + shift
+            uniform = uniform - ops.floor(uniform)
+        uniform = ops.clip(uniform, 1e-20, 1.0 - 1e-7)
+        return -ops.log(-ops.log(uniform))
+
+    def lookup(self, codes):
+        return ops.take(self.codebook, codes, axis=0)
+
+    def encode(self, z):
+        return _argmax(self.logits(z))
+
+    def decode(self, codes):
+        self.ensure_built()
+        return self.lookup(self.as_codes(codes))
+
+    def soft_codes(self, z, temperature=1.0):
+        """Gives the odds of each code, `softmax(logits / temperature)`.
+
+        Args:
+            z: float tensor (B, ..., input_dim).
+            temperature: float, above 0.
+
+        Returns:
+            float32 tensor (B, ..., K), last dimension adding to 1.
+        """
+        return ops.softmax(self.logits(z) / temperature, axis=-1)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            input_dim=self.input_dim,
+            hard=self.hard,
+            seed=self.seed,
+            **self._first_values,
+        )
+        return config
+
+
+def _argmax(logits):
+    return ops.cast(ops.argmax(logits, axis=-1), "int32")
