@@ -1,7 +1,6 @@
 """`save_to_preset` and `from_preset` for our models, one format for all."""
 
-from keras_bidalle.presets.store import load
-from keras_bidalle.presets.store import save_preset
+from keras_bidalle.presets.store import load, save_preset
 
 
 class PresetMixin:

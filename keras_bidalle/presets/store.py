@@ -71,7 +71,14 @@ def load(preset):
     config = _read_json(preset, CONFIG)
     check_config(config, preset)
     model = _from_config(config, preset)
-    model.load_weights(str(preset_file(preset, WEIGHTS)))
+    try:
+        model.load_weights(str(preset_file(preset, WEIGHTS)))
+    except Exception as error:
+        # The file is as it was saved; h5py and Keras raise many kinds.
+        raise ValueError(
+            f"Preset '{preset}': the weights do not fit its configuration. "
+            f"{error}"
+        ) from error
     return model
 
 

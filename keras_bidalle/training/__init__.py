@@ -1,22 +1,25 @@
 """Training with plain `fit`: what goes on after a kill, and what people see."""
 
-from keras_bidalle.training.callbacks import ImageSummaries
-from keras_bidalle.training.callbacks import ScalarSummaries
-from keras_bidalle.training.callbacks import TextSummaries
+from keras_bidalle.training.callbacks import (
+    ImageSummaries,
+    ScalarSummaries,
+    TextSummaries,
+)
 from keras_bidalle.training.checkpoints import ResumableCheckpoint
 from keras_bidalle.training.events import SummaryWriter
 from keras_bidalle.training.fitting import resumable_fit
-from keras_bidalle.training.pictures import comparison_grid
-from keras_bidalle.training.pictures import picture_grid
-from keras_bidalle.training.pictures import save_captioned
-from keras_bidalle.training.pictures import save_curves
-from keras_bidalle.training.pictures import save_png
-from keras_bidalle.training.pictures import save_read_pictures
+from keras_bidalle.training.pictures import (
+    comparison_grid,
+    picture_grid,
+    save_captioned,
+    save_curves,
+    save_png,
+    save_read_pictures,
+)
 from keras_bidalle.training.progress import RunProgress
 from keras_bidalle.training.schedules import VariableSchedule
 from keras_bidalle.training.steps import StepCallback
-from keras_bidalle.training.streams import StepBatches
-from keras_bidalle.training.streams import epoch_shuffled
+from keras_bidalle.training.streams import StepBatches, epoch_shuffled
 
 __all__ = [
     "ImageSummaries",

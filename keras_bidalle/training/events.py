@@ -13,10 +13,8 @@ import time
 
 import numpy as np
 from PIL import Image
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.event_pb2 import SessionLog
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
@@ -48,11 +46,11 @@ class SummaryWriter:
     def __init__(self, folder, resumed_at=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        # The name TensorBoard looks for, unique among writers.
+        # The name TensorBoard looks for; it reads them in alphabetical order.
         SummaryWriter._count += 1
         name = (
             f"events.out.tfevents.{int(time.time()):010d}."
-            f"{socket.gethostname()}.{os.getpid()}.{SummaryWriter._count}"
+            f"{socket.gethostname()}.{os.getpid()}.{SummaryWriter._count:06d}"
         )
         self._file = open(self.folder / name, "wb")
         self._records = RecordWriter(self._file)

@@ -60,8 +60,7 @@ def resumable_fit(
     ):
         if not isinstance(value, int) or value < 1:
             raise ValueError(
-                f"`{name}` must be a positive integer. "
-                f"Received: {name}={value}"
+                f"`{name}` must be a positive integer. Received: {name}={value}"
             )
     step = checkpoint.restore(model)
     if step >= epochs * steps_per_epoch:

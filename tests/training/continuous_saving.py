@@ -2,11 +2,9 @@
 
 import sys
 
-from keras_bidalle.training import ResumableCheckpoint
-from keras_bidalle.training import resumable_fit
-from small_runs import STEPS_PER_EPOCH
-from small_runs import small_model
-from small_runs import stream
+from small_runs import STEPS_PER_EPOCH, small_model, stream
+
+from keras_bidalle.training import ResumableCheckpoint, resumable_fit
 
 resumable_fit(
     small_model(units=4096),

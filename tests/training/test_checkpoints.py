@@ -8,14 +8,9 @@ import time
 import keras
 import numpy as np
 import pytest
+from small_runs import STEPS_PER_EPOCH, batch, small_model, state, stream
 
-from keras_bidalle.training import ResumableCheckpoint
-from keras_bidalle.training import resumable_fit
-from small_runs import STEPS_PER_EPOCH
-from small_runs import batch
-from small_runs import small_model
-from small_runs import state
-from small_runs import stream
+from keras_bidalle.training import ResumableCheckpoint, resumable_fit
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 SAVING = pathlib.Path(__file__).with_name("continuous_saving.py")

@@ -1,0 +1,84 @@
+import keras
+import pytest
+from small_runs import stream
+
+from keras_bidalle.training import (
+    ResumableCheckpoint,
+    VariableSchedule,
+    resumable_fit,
+)
+
+
+class Scaled(keras.layers.Layer):
+    """Adds up the temperature of each training step."""
+
+    def build(self, input_shape):
+        self.temperature = self.add_weight(
+            shape=(), initializer="ones", trainable=False
+        )
+        self.total = self.add_weight(
+            shape=(), initializer="zeros", trainable=False
+        )
+
+    def call(self, x, training=None):
+        if training:
+            self.total.assign(self.total + self.temperature)
+        return x * self.temperature
+
+
+def model():
+    layer = Scaled()
+    model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    return model, layer
+
+
+@pytest.mark.parametrize("every, total", [(1, 45.0), (4, 32.0)])
+def test_the_variable_has_the_steps_value_in_each_step(every, total):
+    net, layer = model()
+    schedule = VariableSchedule(layer.temperature, float, every_steps=every)
+    net.fit(
+        stream(0),
+        epochs=2,
+        steps_per_epoch=5,
+        verbose=0,
+        callbacks=[schedule],
+    )
+    assert float(layer.total) == total
+
+
+def test_a_learning_rate_schedule_drives_a_variable():
+    net, layer = model()
+    decay = keras.optimizers.schedules.ExponentialDecay(1.0, 1, 0.5)
+    callbacks = [VariableSchedule(layer.temperature, decay)]
+    net.fit(stream(0), steps_per_epoch=3, verbose=0, callbacks=callbacks)
+    assert float(layer.temperature) == pytest.approx(0.25)
+
+
+def test_it_goes_on_at_the_right_step_after_a_cut(tmp_path):
+    class Cut(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                raise KeyboardInterrupt
+
+    def run(callbacks=()):
+        net, layer = model()
+        resumable_fit(
+            net,
+            stream,
+            ResumableCheckpoint(tmp_path, every_steps=1),
+            epochs=2,
+            steps_per_epoch=5,
+            callbacks=[VariableSchedule(layer.temperature, float), *callbacks],
+        )
+        return layer
+
+    with pytest.raises(KeyboardInterrupt):
+        run([Cut()])
+    assert float(run().total) == 45.0
+
+
+def test_every_steps_must_be_positive():
+    _, layer = model()
+    with pytest.raises(ValueError, match="`every_steps` must be a positive"):
+        VariableSchedule(layer.temperature, float, every_steps=0)
