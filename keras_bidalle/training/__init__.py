@@ -6,6 +6,7 @@ from keras_bidalle.training.callbacks import (
     TextSummaries,
 )
 from keras_bidalle.training.checkpoints import ResumableCheckpoint
+from keras_bidalle.training.epoch_order import epoch_shuffled
 from keras_bidalle.training.events import SummaryWriter
 from keras_bidalle.training.fitting import resumable_fit
 from keras_bidalle.training.pictures import (
@@ -19,14 +20,12 @@ from keras_bidalle.training.pictures import (
 from keras_bidalle.training.progress import RunProgress
 from keras_bidalle.training.schedules import VariableSchedule
 from keras_bidalle.training.steps import StepCallback
-from keras_bidalle.training.streams import StepBatches, epoch_shuffled
 
 __all__ = [
     "ImageSummaries",
     "ResumableCheckpoint",
     "RunProgress",
     "ScalarSummaries",
-    "StepBatches",
     "StepCallback",
     "SummaryWriter",
     "TextSummaries",

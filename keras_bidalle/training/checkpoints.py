@@ -29,7 +29,7 @@ class ResumableCheckpoint(StepCallback):
     the metrics accumulated in the epoch so far, the step, and the logs of
     finished epochs. A resumed run equals one that never stopped, provided
     that batch i of the run depends on i alone (see
-    `keras_bidalle.training.StepBatches`) and that randomness comes from
+    `keras_bidalle.data.as_dataset`) and that randomness comes from
     `keras.random.SeedGenerator`s held by layers.
 
     Checkpoints are written at each epoch's end and, within an epoch, every

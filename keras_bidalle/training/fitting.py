@@ -47,7 +47,7 @@ def resumable_fit(
     ```python
     history = resumable_fit(
         model,
-        lambda step: StepBatches(make_batch, start=step),
+        lambda step: keras_bidalle.data.as_dataset(make_batch, step),
         ResumableCheckpoint("runs/first/checkpoints"),
         epochs=50,
         steps_per_epoch=200,

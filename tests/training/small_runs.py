@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_bidalle.training import StepBatches
+from keras_bidalle.data.streams import BatchStream
 
 STEPS_PER_EPOCH = 5
 
@@ -49,7 +49,7 @@ def batch(step):
 
 
 def stream(step):
-    return StepBatches(batch, start=step)
+    return BatchStream(batch, start=step)
 
 
 def state(model):
