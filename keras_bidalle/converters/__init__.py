@@ -1,0 +1,24 @@
+"""Published checkpoints to our models, without executing what is in them."""
+
+from keras_bidalle.converters.configs import read_config
+from keras_bidalle.converters.convert import convert
+from keras_bidalle.converters.discriminator import convert_adversarial_loss
+from keras_bidalle.converters.lpips import convert_lpips
+from keras_bidalle.converters.state_dict import (
+    read_checkpoint,
+    read_state_dict,
+)
+from keras_bidalle.converters.unpickling import CheckpointError
+from keras_bidalle.converters.vqgan import convert_te_vqgan, convert_vqgan
+
+__all__ = [
+    "CheckpointError",
+    "convert",
+    "convert_adversarial_loss",
+    "convert_lpips",
+    "convert_te_vqgan",
+    "convert_vqgan",
+    "read_checkpoint",
+    "read_config",
+    "read_state_dict",
+]

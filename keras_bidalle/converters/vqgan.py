@@ -1,0 +1,307 @@
+"""Converts VQGAN (CompVis), Gumbel VQGAN and TE-VQGAN checkpoints.
+
+The three programs share their encoder, decoder and key names. They differ in
+the quantizer, and TE-VQGAN's encoder also in its borders and its way down.
+"""
+
+import numpy as np
+
+from keras_bidalle.converters.configs import model_section, required
+from keras_bidalle.converters.weights import StateDictReader
+from keras_bidalle.image_tokenizers import VQGAN
+from keras_bidalle.image_tokenizers.downsampling import (
+    DOWNSAMPLINGS,
+    BlurPool,
+)
+from keras_bidalle.quantizers import (
+    GumbelQuantizer,
+    OrthogonalVectorQuantizer,
+    VectorQuantizer,
+)
+
+# What the published programs take where a configuration is silent.
+_DEFAULT_BETA = 0.25
+_DEFAULT_KL_WEIGHT = 1e-8
+_DISTANCES = {"L2": "l2", "cos_sim": "cosine"}
+
+# Keys that only TE-VQGAN's configurations have.
+_TE_KEYS = (
+    "ortho_reg_coef",
+    "force_emb_len_1",
+    "distance_measure",
+    "eq_metric_dataset",
+)
+_TE_ENCODER_KEYS = ("downsampling_method", "use_replicationpad", "version")
+
+
+def convert_te_vqgan(state_dict, config):
+    """Builds the image tokenizer of a TE-VQGAN checkpoint.
+
+    Args:
+        state_dict: dict from parameter name to array, as `read_state_dict`
+            reads it from the program's `last.ckpt`.
+        config: dict, the program's YAML configuration or its model section:
+            `ddconfig`, `n_embed`, `embed_dim`, and where given
+            `ortho_reg_coef`, `force_emb_len_1`, `distance_measure`, `beta`.
+
+    Returns:
+        `keras_bidalle.image_tokenizers.VQGAN` with an
+        `OrthogonalVectorQuantizer`.
+
+    Raises:
+        ValueError: when the configuration asks for something unknown, or a
+            key of the checkpoint is missing, left over or of another shape.
+
+    Reference:
+        https://github.com/wcshin-git/TE-VQGAN
+    """
+    config = model_section(config)
+    quantizer = OrthogonalVectorQuantizer(
+        num_codes=required(config, "n_embed"),
+        code_dim=required(config, "embed_dim"),
+        beta=config.get("beta", _DEFAULT_BETA),
+        orthogonality=config.get("ortho_reg_coef", 0.0),
+        unit_length=config.get("force_emb_len_1", False),
+        distance=_one_of(
+            _DISTANCES, "distance_measure", config.get("distance_measure", "L2")
+        ),
+    )
+    return _convert(state_dict, config, quantizer, "TE-VQGAN")
+
+
+def convert_vqgan(state_dict, config):
+    """Builds the image tokenizer of a VQGAN or Gumbel VQGAN checkpoint.
+
+    Args:
+        state_dict: dict from parameter name to array, as `read_state_dict`
+            reads it from the program's `last.ckpt`.
+        config: dict, the program's YAML configuration or its model section:
+            `ddconfig`, `n_embed`, `embed_dim`, and where given `beta`,
+            `legacy` (whether beta weighs the codebook's term, as the
+            program does unless told otherwise) and `kl_weight`.
+
+    Returns:
+        `keras_bidalle.image_tokenizers.VQGAN` with a `VectorQuantizer` or a
+        `GumbelQuantizer`.
+
+    Raises:
+        ValueError: as `convert_te_vqgan`.
+
+    Reference:
+        https://github.com/CompVis/taming-transformers
+    """
+    config = model_section(config)
+    if config.get("remap"):
+        raise ValueError(
+            "`remap` (a checkpoint with some of its codes only) is not "
+            f"supported. Received: remap={config['remap']!r}"
+        )
+    sizes = {
+        "num_codes": required(config, "n_embed"),
+        "code_dim": required(config, "embed_dim"),
+    }
+    if is_gumbel(state_dict, config):
+        quantizer = GumbelQuantizer(
+            **sizes,
+            input_dim=_gumbel_input_dim(state_dict, config),
+            kl_weight=config.get("kl_weight", _DEFAULT_KL_WEIGHT),
+            hard=True,
+        )
+        return _convert(state_dict, config, quantizer, "Gumbel VQGAN")
+    quantizer = VectorQuantizer(
+        **sizes,
+        beta=config.get("beta", _DEFAULT_BETA),
+        legacy_beta=config.get("legacy", config.get("kind") != "vq"),
+    )
+    return _convert(state_dict, config, quantizer, "VQGAN")
+
+
+def is_te_vqgan(config):
+    """Whether a configuration is TE-VQGAN's and not that of its ancestor."""
+    encoder = config.get("ddconfig")
+    encoder = encoder if isinstance(encoder, dict) else {}
+    return any(key in config for key in _TE_KEYS) or any(
+        key in encoder for key in _TE_ENCODER_KEYS
+    )
+
+
+def is_gumbel(state_dict, config):
+    """Whether a VQGAN checkpoint has a Gumbel quantizer."""
+    return (
+        config.get("kind") == "gumbel"
+        or str(config.get("target", "")).endswith("GumbelVQ")
+        or "quantize.proj.weight" in state_dict
+    )
+
+
+def _gumbel_input_dim(state_dict, config):
+    weight = state_dict.get("quantize.proj.weight")
+    if weight is None or len(weight.shape) != 4:
+        return required(_encoder_config(config), "z_channels", "`ddconfig`")
+    return int(weight.shape[1])
+
+
+def _convert(state_dict, config, quantizer, source):
+    model = VQGAN(quantizer, **_arguments(_encoder_config(config)))
+    reader = StateDictReader(state_dict, source)
+    # Discriminator and perceptual network: only training needs them.
+    reader.ignore("loss.")
+    _encoder(reader, model.encoder)
+    reader.convolution("quant_conv", model.quant_conv)
+    _quantizer(reader, quantizer)
+    reader.convolution("post_quant_conv", model.post_quant_conv)
+    _decoder(reader, model.decoder)
+    reader.finish()
+    return model
+
+
+def _encoder_config(config):
+    encoder = required(config, "ddconfig")
+    if not isinstance(encoder, dict):
+        raise ValueError(
+            "`ddconfig` must hold the encoder's options. "
+            f"Received: ddconfig={encoder!r}"
+        )
+    return encoder
+
+
+def _arguments(config):
+    """The arguments of our `VQGAN` for a published `ddconfig`."""
+    for name, known in (
+        ("resamp_with_conv", (True,)),
+        ("give_pre_end", (False,)),
+        ("tanh_out", (False,)),
+        ("use_linear_attn", (False,)),
+        ("attn_type", ("vanilla",)),
+        ("version", ("v1", "v2")),
+    ):
+        if config.get(name, known[0]) not in known:
+            raise ValueError(
+                f"`ddconfig.{name}` must be one of {known}. "
+                f"Received: {name}={config[name]!r}"
+            )
+
+    def get(name):
+        return required(config, name, "`ddconfig`")
+
+    if config.get("out_ch", get("in_channels")) != get("in_channels"):
+        raise ValueError(
+            "`ddconfig.out_ch` must be `ddconfig.in_channels`, "
+            f"{config['in_channels']}. Received: out_ch={config['out_ch']}"
+        )
+    method = config.get("downsampling_method", "strided_conv")
+    replicate = bool(config.get("use_replicationpad", False))
+    return {
+        "image_shape": (
+            *(get("resolution"), get("resolution")),
+            get("in_channels"),
+        ),
+        "channels": get("ch"),
+        "channel_multipliers": tuple(config.get("ch_mult", (1, 2, 4, 8))),
+        "num_res_blocks": get("num_res_blocks"),
+        "attention_resolutions": tuple(get("attn_resolutions")),
+        "dropout": config.get("dropout", 0.0),
+        "z_channels": get("z_channels"),
+        "downsampling": _one_of(
+            {name: name for name in DOWNSAMPLINGS},
+            "ddconfig.downsampling_method",
+            method,
+        ),
+        "encoder_padding_mode": "replication" if replicate else "zero",
+        **_downsampling_padding(
+            method, replicate, config.get("version", "v1") == "v2"
+        ),
+    }
+
+
+def _downsampling_padding(method, replicate, is_v2):
+    """How TE-VQGAN pads the convolutions that halve the map.
+
+    Version 1 with zeros; version 2 a strided one like the rest of the
+    encoder, and one before a blur always by replication.
+    """
+    wanted = is_v2 and (replicate or method == "convblurpool")
+    if method not in ("strided_conv", "convblurpool") or wanted == replicate:
+        return {}
+    return {"downsampling_padding_mode": "replication" if wanted else "zero"}
+
+
+def _encoder(reader, encoder):
+    # Replication padding is a module of its own before the convolution.
+    inner = ".1" if encoder.padding_mode == "replication" else ""
+    reader.convolution(f"encoder.conv_in{inner}", encoder.conv_in)
+    for i, level in enumerate(encoder.down):
+        _level(reader, f"encoder.down.{i}", level, inner)
+        if level.resample is not None:
+            _downsampling(reader, f"encoder.down.{i}.downsample", level)
+    _ends(reader, "encoder", encoder, inner)
+
+
+def _decoder(reader, decoder):
+    reader.convolution("decoder.conv_in", decoder.conv_in)
+    for i, level in enumerate(decoder.up):
+        _level(reader, f"decoder.up.{i}", level, "")
+        if level.resample is not None:
+            reader.convolution(
+                f"decoder.up.{i}.upsample.conv", level.resample.conv
+            )
+    _ends(reader, "decoder", decoder, "")
+
+
+def _ends(reader, name, half, inner):
+    _residual_block(reader, f"{name}.mid.block_1", half.mid.block_1, inner)
+    _attention(reader, f"{name}.mid.attn_1", half.mid.attn_1)
+    _residual_block(reader, f"{name}.mid.block_2", half.mid.block_2, inner)
+    reader.norm(f"{name}.norm_out", half.norm_out)
+    reader.convolution(f"{name}.conv_out{inner}", half.conv_out)
+
+
+def _level(reader, name, level, inner):
+    for i, block in enumerate(level.block):
+        _residual_block(reader, f"{name}.block.{i}", block, inner)
+    for i, attention in enumerate(level.attn):
+        _attention(reader, f"{name}.attn.{i}", attention)
+
+
+def _residual_block(reader, name, block, inner):
+    reader.norm(f"{name}.norm1", block.norm1)
+    reader.convolution(f"{name}.conv1{inner}", block.conv1)
+    reader.norm(f"{name}.norm2", block.norm2)
+    reader.convolution(f"{name}.conv2{inner}", block.conv2)
+    if block.nin_shortcut is not None:
+        reader.convolution(f"{name}.nin_shortcut", block.nin_shortcut)
+
+
+def _attention(reader, name, attention):
+    reader.norm(f"{name}.norm", attention.norm)
+    for part in ("q", "k", "v", "proj_out"):
+        reader.convolution(f"{name}.{part}", getattr(attention, part))
+
+
+def _downsampling(reader, name, level):
+    layer = level.resample
+    has_blur = isinstance(getattr(layer, "blur", None), BlurPool)
+    if hasattr(layer, "conv"):
+        reader.convolution(
+            f"{name}.module.0" if has_blur else f"{name}.conv", layer.conv
+        )
+    if has_blur:
+        row = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0
+        filters = np.outer(row, row)[None, None].repeat(level.channels, 0)
+        reader.constant(f"{name}.module.1.filt", filters)
+
+
+def _quantizer(reader, quantizer):
+    if not isinstance(quantizer, GumbelQuantizer):
+        reader.into("quantize.embedding.weight", quantizer.embedding)
+        return
+    reader.into("quantize.embed.weight", quantizer.embedding)
+    reader.pointwise("quantize.proj", quantizer.projection)
+
+
+def _one_of(known, name, value):
+    if value not in known:
+        raise ValueError(
+            f"`{name}` must be one of {list(known)}. Received: {value!r}"
+        )
+    return known[value]

@@ -1,0 +1,142 @@
+"""Moves the arrays of a state dict into our variables, each exactly once."""
+
+import numpy as np
+from keras import ops
+
+
+class StateDictReader:
+    """Hands out the arrays of a state dict and knows which are left.
+
+    Args:
+        state_dict: dict from parameter name to NumPy array, in torch's
+            layouts.
+        source: str, what the weights are of, for error messages.
+    """
+
+    def __init__(self, state_dict, source):
+        self.state_dict = {
+            name: np.asarray(value) for name, value in state_dict.items()
+        }
+        self.source = source
+        self._left = set(self.state_dict)
+
+    def __contains__(self, name):
+        return name in self.state_dict
+
+    def array(self, name, shape):
+        """Takes one array.
+
+        Args:
+            name: str, its key.
+            shape: tuple of int or None (any), in torch's layout.
+
+        Returns:
+            NumPy array.
+
+        Raises:
+            ValueError: when there is no such key, it was taken before, or
+                it has another shape.
+        """
+        if name not in self.state_dict:
+            raise ValueError(
+                f"The checkpoint of {self.source} lacks the key {name!r}, of "
+                f"shape {tuple(shape)}. Is it of this program, and is the "
+                "configuration its own?"
+            )
+        if name not in self._left:
+            raise ValueError(f"The key {name!r} was used twice.")
+        array = self.state_dict[name]
+        if len(array.shape) != len(shape) or any(
+            wanted is not None and wanted != found
+            for wanted, found in zip(shape, array.shape, strict=True)
+        ):
+            raise ValueError(
+                f"The key {name!r} of the checkpoint of {self.source} must "
+                f"have shape {tuple(shape)} by the configuration. "
+                f"Received: shape={array.shape}"
+            )
+        self._left.remove(name)
+        return array
+
+    def into(self, name, variable, from_shape=None, transform=None):
+        """Assigns one array to a variable.
+
+        Args:
+            name: str, its key.
+            variable: `keras.Variable`.
+            from_shape: tuple, the shape in torch's layout, that of the
+                variable by default.
+            transform: callable from torch's layout to the variable's.
+        """
+        shape = tuple(variable.shape) if from_shape is None else from_shape
+        array = self.array(name, shape)
+        variable.assign(array if transform is None else transform(array))
+
+    def convolution(self, name, layer):
+        """Assigns `<name>.weight` and, where there is one, `<name>.bias`.
+
+        Args:
+            name: str, the module's name.
+            layer: a built `keras.layers.Conv2D`.
+        """
+        height, width, inputs, outputs = layer.kernel.shape
+        self.into(
+            f"{name}.weight",
+            layer.kernel,
+            from_shape=(outputs, inputs, height, width),
+            transform=lambda array: array.transpose(2, 3, 1, 0),
+        )
+        if layer.use_bias:
+            self.into(f"{name}.bias", layer.bias)
+
+    def pointwise(self, name, layer):
+        """Assigns a 1x1 convolution to a `keras.layers.Dense` with bias."""
+        inputs, outputs = layer.kernel.shape
+        self.into(
+            f"{name}.weight",
+            layer.kernel,
+            from_shape=(outputs, inputs, 1, 1),
+            transform=lambda array: array[:, :, 0, 0].T,
+        )
+        self.into(f"{name}.bias", layer.bias)
+
+    def norm(self, name, layer):
+        """Assigns `<name>.weight` and `<name>.bias` to gamma and beta."""
+        self.into(f"{name}.weight", layer.gamma)
+        self.into(f"{name}.bias", layer.beta)
+
+    def batch_norm(self, name, layer):
+        """Assigns a batch normalisation with its moving statistics."""
+        self.norm(name, layer)
+        self.into(f"{name}.running_mean", layer.moving_mean)
+        self.into(f"{name}.running_var", layer.moving_variance)
+        self.ignore(f"{name}.num_batches_tracked")
+
+    def constant(self, name, value):
+        """Takes an array that must have a known value.
+
+        Raises:
+            ValueError: when it has another one.
+        """
+        value = np.asarray(ops.convert_to_numpy(value))
+        if not np.allclose(self.array(name, value.shape), value, atol=1e-6):
+            raise ValueError(
+                f"The key {name!r} of the checkpoint of {self.source} holds "
+                "a constant of another program than the one known here."
+            )
+
+    def ignore(self, *prefixes):
+        """Leaves out the keys that begin with one of `prefixes`."""
+        self._left = {
+            name for name in self._left if not name.startswith(prefixes)
+        }
+
+    def finish(self):
+        """Raises a `ValueError` when keys are left that nobody took."""
+        if self._left:
+            names = sorted(self._left)
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise ValueError(
+                f"The checkpoint of {self.source} has keys that the "
+                f"configuration leaves no place for: {names[:3]}{more}."
+            )
