@@ -44,7 +44,7 @@ class ItemClassifier(keras.Model):
         # === Layers ===
         # An initializer with a seed gives the same values each time it is
         # used, so every layer has one of its own.
-        seeds = np.random.SeedSequence(seed).generate_state(6).tolist()
+        seeds = np.random.SeedSequence(seed).generate_state(5).tolist()
 
         def initializer():
             return keras.initializers.GlorotUniform(seed=seeds.pop())
@@ -61,14 +61,17 @@ class ItemClassifier(keras.Model):
             for filters in (width, 2 * width, 4 * width)
         ]
         dropout = layers.Dropout(0.3, seed=seeds.pop(), dtype=dtype)
-        item_head, colour_head = (
-            layers.Dense(
-                classes,
-                kernel_initializer=initializer(),
-                dtype="float32",
-                name=name,
-            )
-            for name, classes in (("item", NUM_ITEMS), ("colour", len(COLOURS)))
+        item_head = layers.Dense(
+            NUM_ITEMS,
+            kernel_initializer=initializer(),
+            dtype="float32",
+            name="item",
+        )
+        colour_head = layers.Dense(
+            len(COLOURS),
+            kernel_initializer="zeros",
+            dtype="float32",
+            name="colour",
         )
         # === Functional Model ===
         crops = keras.Input((ITEM_SIZE, ITEM_SIZE, 3), name="crops")
@@ -83,7 +86,8 @@ class ItemClassifier(keras.Model):
         item = item_head(dropout(x))
         channels = ops.sum(light, axis=(1, 2))
         total = ops.sum(channels, axis=-1, keepdims=True)
-        shares = channels / ops.maximum(total, 1e-6)
+        # Wide apart, so that a linear head is sure of itself early.
+        shares = 10.0 * channels / ops.maximum(total, 1e-6)
         outputs = {"colour": colour_head(shares), "item": item}
         super().__init__(inputs=crops, outputs=outputs, **kwargs)
         # === Config ===
