@@ -114,7 +114,7 @@ class CodebookQuantizer(Quantizer):
             self.start_step.assign(float(self.kmeans_steps))
         self.write_codes(codes)
 
-    def learn(self, z, codes, candidates, first=True):
+    def learn(self, z, codes, step, first=True):
         """Moves the statistics after a training batch.
 
         A codebook that serves several residual depths is called once for
@@ -123,9 +123,9 @@ class CodebookQuantizer(Quantizer):
         Args:
             z: float32 tensor (N, C), without gradients.
             codes: int32 tensor (N,), the codes chosen for `z`.
-            candidates: tuple of a float32 tensor (M, C) and their distances
-                (M,) from the codebook: the latents that dead codes may
-                become. `None` where the last call of the step is yet to
+            step: tuple of all that the step quantized with this codebook:
+                latents (M, C), their codes (M,) and their distances (M,)
+                from them. `None` where the last call of the step is yet to
                 come.
             first: bool, whether this is the first call of the step.
         """
@@ -182,9 +182,9 @@ class CodebookQuantizer(Quantizer):
             step = ops.minimum(self.start_step + 1.0, float(self.kmeans_steps))
             self.start_step.assign(step)
 
-    def draw_codes(self, candidates):
+    def draw_codes(self, step):
         """New places for dead codes, (K, C), mostly latents far from any."""
-        vectors, distance = candidates
+        vectors, _, distance = step
         return draw_vectors(
             vectors, distance, self.num_codes, self.seed_generator
         )
@@ -202,7 +202,7 @@ class CodebookQuantizer(Quantizer):
             self.add_loss(regularization)
         if learning:
             vectors = ops.stop_gradient(flat)
-            self.learn(vectors, codes, candidates=(vectors, distance))
+            self.learn(vectors, codes, step=(vectors, codes, distance))
         shape = ops.shape(z)
         quantized = ops.reshape(straight_through(flat, quantized), shape)
         return quantized, ops.reshape(codes, shape[:-1])

@@ -130,7 +130,7 @@ class EMAVectorQuantizer(CodebookQuantizer):
         self.cluster_size.assign(ops.ones((self.num_codes,), "float32"))
         self.embed_sum.assign(self.embedding)
 
-    def learn(self, z, codes, candidates, first=True):
+    def learn(self, z, codes, step, first=True):
         counts = count_codes(codes, self.num_codes)
         sums = replicas.all_reduce_sum(
             ops.segment_sum(z, codes, num_segments=self.num_codes)
@@ -146,14 +146,12 @@ class EMAVectorQuantizer(CodebookQuantizer):
         # A code that never won anything has no mean yet.
         means = sums / ops.maximum(self.smoothed(sizes), 1e-20)[:, None]
         moved = ops.where((sizes > 0.0)[:, None], means, self.codebook)
-        if candidates is not None and (
-            self.kmeans_steps or self.revival_threshold
-        ):
+        if step is not None and (self.kmeans_steps or self.revival_threshold):
             floor = self.revival_threshold * ops.mean(sizes)
             dead = sizes < floor
             if self.kmeans_steps:
                 dead = ops.where(starting, ops.equal(sizes, 0.0), dead)
-            drawn = self.draw_codes(candidates)
+            drawn = self.draw_codes(step)
             # The one latent that it is made from, and not dead at once.
             revived_size = ops.maximum(floor, 1.0)
             moved = ops.where(dead[:, None], drawn, moved)

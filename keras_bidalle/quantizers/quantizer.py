@@ -82,6 +82,7 @@ class Quantizer(keras.layers.Layer):
         self.code_dim = code_dim
         self.depth = depth
         self.input_dim = code_dim
+        # Not so inside another quantizer, which shows its own.
         self.keeps_metrics = True
         self._codebook_metrics = []
 
@@ -97,14 +98,13 @@ class Quantizer(keras.layers.Layer):
                 f"dimension is {self._input_dim_name}={self.input_dim}. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
-        if self.keeps_metrics:
-            self.epoch_counts = self.add_state(
-                "epoch_counts", self.counts_shape, "zeros"
-            )
-            self._codebook_metrics = [
-                CodebookUsage(self.epoch_counts, name="codebook_usage"),
-                Perplexity(self.epoch_counts, name="perplexity"),
-            ]
+        self.epoch_counts = self.add_state(
+            "epoch_counts", self.counts_shape, "zeros"
+        )
+        self._codebook_metrics = [
+            CodebookUsage(self.epoch_counts, name="codebook_usage"),
+            Perplexity(self.epoch_counts, name="perplexity"),
+        ]
 
     def add_state(self, name, shape, initializer):
         """Adds a float32 weight that `call` moves and no optimizer does."""
@@ -198,9 +198,8 @@ class Quantizer(keras.layers.Layer):
 
     def record(self, codes):
         """Adds a batch of codes to the metrics."""
-        if self._codebook_metrics:
-            self.epoch_counts.assign(self.epoch_counts + self.count(codes))
-            self.update_metrics()
+        self.epoch_counts.assign(self.epoch_counts + self.count(codes))
+        self.update_metrics()
 
     def update_metrics(self):
         """Brings the metrics up to date with the counts of the epoch."""
@@ -210,7 +209,7 @@ class Quantizer(keras.layers.Layer):
     @property
     def metrics(self):
         # Without those of inner quantizers, which have the same names.
-        return list(self._codebook_metrics)
+        return list(self._codebook_metrics) if self.keeps_metrics else []
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[:-1]) + (self.code_dim,)

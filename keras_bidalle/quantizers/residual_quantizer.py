@@ -95,7 +95,6 @@ class ResidualQuantizer(Quantizer):
         # One for each depth, or the one that serves them all.
         self.quantizers = quantizers
         for part in self.quantizers:
-            # They would go under the names of this layer's own.
             part.keeps_metrics = False
 
     @property
@@ -139,11 +138,11 @@ class ResidualQuantizer(Quantizer):
             codebook_loss += 0.0 if loss is None else loss
             if learning:
                 vectors = ops.stop_gradient(residual)
-                seen.append((vectors, distance))
+                seen.append((vectors, codes, distance))
                 part.learn(
                     vectors,
                     codes,
-                    candidates=_joined(seen) if is_last else None,
+                    step=_joined(seen) if is_last else None,
                     first=is_first,
                 )
             residual = residual - ops.stop_gradient(quantized)
@@ -267,6 +266,5 @@ def _copy(quantizer, number):
 
 
 def _joined(seen):
-    """All latents of a step and their distances, over the depths."""
-    vectors, distances = zip(*seen, strict=True)
-    return ops.concatenate(vectors, axis=0), ops.concatenate(distances, axis=0)
+    """Latents, codes and distances of a step, over the depths."""
+    return tuple(ops.concatenate(parts) for parts in zip(*seen, strict=True))

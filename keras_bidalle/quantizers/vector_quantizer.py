@@ -150,9 +150,11 @@ class VectorQuantizer(CodebookQuantizer):
             return None
         return self.codebook_regularizer(self.codebook)
 
-    def learn(self, z, codes, candidates, first=True):
-        if self.anchor is None:
+    def learn(self, z, codes, step, first=True):
+        # The codebook stands still within a step, whatever the depths.
+        if self.anchor is None or step is None:
             return
+        z, codes, _ = step
         counts = count_codes(codes, self.num_codes)
         used = ops.greater(counts, 0.0)
         moved = self.codebook
@@ -166,18 +168,11 @@ class VectorQuantizer(CodebookQuantizer):
             moved = ops.where((starting & used)[:, None], means, moved)
             dead = starting & ~used
         if self.revival_steps:
-            idle = self.idle_steps + (1.0 if first else 0.0)
-            idle = ops.where(used, 0.0, idle)
+            idle = ops.where(used, 0.0, self.idle_steps + 1.0)
             dead = dead | (idle >= float(self.revival_steps))
-            if candidates is not None:
-                self.idle_steps.assign(ops.where(dead, 0.0, idle))
-            else:
-                self.idle_steps.assign(idle)
-        if candidates is not None:
-            drawn = self.draw_codes(candidates)
-            moved = ops.where(dead[:, None], drawn, moved)
-            self.count_start_step()
-        self.write_codes(moved)
+            self.idle_steps.assign(ops.where(dead, 0.0, idle))
+        self.write_codes(ops.where(dead[:, None], self.draw_codes(step), moved))
+        self.count_start_step()
 
     def get_config(self):
         config = super().get_config()

@@ -113,9 +113,7 @@ def test_taming_gumbel_is_a_hard_argmax_in_inference(golden):
     quantizer.projection.bias.assign(case.weights["quantize.proj.bias"])
     quantizer.embedding.assign(codebook)
     latent = channels_last(case.arrays["latent"])
-    assert_close(
-        quantizer.logits(latent), channels_last(case.arrays["logits"])
-    )
+    assert_close(quantizer.logits(latent), channels_last(case.arrays["logits"]))
     assert_close(
         quantizer(latent, training=False),
         channels_last(case.arrays["quantized"]),

@@ -1,0 +1,178 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_bidalle.quantizers import EMAVectorQuantizer
+
+
+def to_numpy(x):
+    return ops.convert_to_numpy(ops.convert_to_tensor(x))
+
+
+def random(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def test_codes_are_smoothed_running_means():
+    z, codebook = random(64, 5), random(6, 5, seed=1)
+    quantizer = EMAVectorQuantizer(
+        6, 5, decay=0.8, epsilon=0.01, kmeans_steps=0, revival_threshold=0.0
+    )
+    quantizer.assign_codebook(codebook)
+    sizes, sums = np.ones(6), codebook.copy()
+    for _ in range(3):
+        codes = np.argmin(((z[:, None] - codebook) ** 2).sum(-1), axis=1)
+        chosen = np.eye(6)[codes]
+        sizes = 0.8 * sizes + 0.2 * chosen.sum(0)
+        sums = 0.8 * sums + 0.2 * chosen.T @ z
+        total = sizes.sum()
+        smoothed = (sizes + 0.01) / (total + 0.06) * total
+        codebook = sums / smoothed[:, None]
+        quantizer(z, training=True)
+    np.testing.assert_allclose(
+        to_numpy(quantizer.codebook), codebook, rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        to_numpy(quantizer.cluster_size), sizes, rtol=1e-5
+    )
+
+
+def test_nothing_but_training_moves_the_codebook():
+    quantizer = EMAVectorQuantizer(6, 5)
+    quantizer.ensure_built()
+    before = to_numpy(quantizer.codebook).copy()
+    quantizer(random(64, 5), training=False)
+    np.testing.assert_array_equal(before, to_numpy(quantizer.codebook))
+    assert not quantizer.trainable_variables
+
+
+def test_first_steps_do_not_blow_up_unused_codes():
+    quantizer = EMAVectorQuantizer(64, 5, kmeans_steps=0, revival_threshold=0)
+    for step in range(5):
+        quantizer(0.1 * random(8, 5, seed=step), training=True)
+    assert np.abs(to_numpy(quantizer.codebook)).max() < 6.0
+
+
+def test_mixed_precision_does_not_stop_the_averages():
+    """In bfloat16 a decay of 0.99 or more would round to no change."""
+    quantizer = EMAVectorQuantizer(
+        2,
+        1,
+        decay=0.999,
+        kmeans_steps=0,
+        revival_threshold=0,
+        dtype="mixed_bfloat16",
+    )
+    quantizer.assign_codebook([[1.0], [-1.0]])
+    z = np.full((1, 1), 1.5, "float32")
+    for _ in range(100):
+        quantizer(z, training=True)
+    remains = 0.999**100
+    np.testing.assert_allclose(
+        to_numpy(quantizer.codebook)[0], 1.5 - 0.5 * remains, rtol=1e-3
+    )
+
+
+def test_kmeans_start_finds_the_clusters_and_then_averages():
+    centers = 3.0 * random(10, 5, seed=4)
+    z = np.repeat(centers, 30, axis=0) + 0.01 * random(300, 5)
+    quantizer = EMAVectorQuantizer(10, 5, kmeans_steps=12, seed=0)
+    for _ in range(12):
+        quantizer(z, training=True)
+    gaps = to_numpy(quantizer.codebook)[:, None] - centers
+    assert (np.abs(gaps).max(-1).min(0) < 0.05).mean() >= 0.9
+    before = to_numpy(quantizer.codebook).copy()
+    quantizer(z + 1.0, training=True)
+    moved = np.abs(to_numpy(quantizer.codebook) - before).max()
+    assert 0.0 < moved < 0.1
+
+
+def test_dead_codes_are_revived_with_new_statistics():
+    z = 5.0 + random(64, 3)
+    quantizer = EMAVectorQuantizer(
+        8, 3, kmeans_steps=0, revival_threshold=0.05, seed=0
+    )
+    quantizer.assign_codebook(random(8, 3))
+    sizes = np.full(8, 8.0, "float32")
+    sizes[5] = 0.1
+    quantizer.cluster_size.assign(sizes)
+    before = to_numpy(quantizer.codebook).copy()
+    chosen = np.unique(to_numpy(quantizer.encode(z)))
+    assert 5 not in chosen
+    quantizer(z, training=True)
+    code = to_numpy(quantizer.codebook)[5]
+    assert np.abs(code - z).max(1).min() < 1e-5
+    assert np.abs(code - before[5]).max() > 1.0
+    size = to_numpy(quantizer.cluster_size)[5]
+    np.testing.assert_allclose(
+        to_numpy(quantizer.embed_sum)[5], code * size, rtol=1e-5
+    )
+    # It was put where it wins latents, and stays.
+    assert 5 in to_numpy(quantizer.encode(z))
+    quantizer(z, training=True)
+    np.testing.assert_allclose(to_numpy(quantizer.codebook)[5], code, atol=0.5)
+
+
+def test_a_batch_smaller_than_the_codebook_will_do():
+    quantizer = EMAVectorQuantizer(64, 3)
+    for step in range(3):
+        quantizer(random(4, 3, seed=step), training=True)
+    assert np.all(np.isfinite(to_numpy(quantizer.codebook)))
+
+
+def test_fit_keeps_the_codebook_alive(autoencoder, clusters):
+    model = autoencoder(EMAVectorQuantizer(32, 8, kmeans_steps=5, seed=0))
+    history = model.fit(
+        clusters, clusters, epochs=3, batch_size=32, verbose=0
+    ).history
+    assert history["codebook_usage"][-1] >= 0.9
+    assert history["loss"][-1] < history["loss"][0]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="tf.distribute is TensorFlow's",
+)
+def test_two_replicas_move_the_codebook_like_one():
+    import tensorflow as tf
+
+    cpus = tf.config.list_physical_devices("CPU")
+    try:
+        tf.config.set_logical_device_configuration(
+            cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
+        )
+    except RuntimeError:
+        pass  # already split, or too late
+    if len(tf.config.list_logical_devices("CPU")) < 2:
+        pytest.skip("TensorFlow was started with one device")
+    z, codebook = random(64, 5), random(6, 5, seed=1)
+
+    def build():
+        quantizer = EMAVectorQuantizer(6, 5, kmeans_steps=0, seed=0)
+        quantizer.assign_codebook(codebook)
+        return quantizer
+
+    alone = build()
+    alone(z, training=True)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        together = build()
+    halves = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(
+            np.split(z, 2)[context.replica_id_in_sync_group]
+        )
+    )
+
+    @tf.function
+    def step():
+        strategy.run(lambda x: together(x, training=True), (halves,))
+
+    step()
+    np.testing.assert_allclose(
+        to_numpy(together.codebook), to_numpy(alone.codebook), rtol=1e-5
+    )
+    for value in together.embedding.value.values:
+        np.testing.assert_allclose(
+            value.numpy(), to_numpy(alone.codebook), rtol=1e-5
+        )
