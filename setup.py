@@ -29,7 +29,7 @@ setup(
     long_description_content_type="text/markdown",
     packages=find_packages(include=["keras_bidalle", "keras_bidalle.*"]),
     # What `load` knows by name must be there without a network.
-    package_data={"keras_bidalle.presets": ["*/*"]},
+    package_data={"keras_bidalle.presets": ["*/*.json", "*/*.h5", "*/*.md"]},
     include_package_data=False,
     # keras-hub, which keras-nlp brings, asks for it.
     python_requires=">=3.11",

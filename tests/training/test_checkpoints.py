@@ -239,7 +239,7 @@ def test_kill_9_while_saving_leaves_a_state_that_loads(tmp_path):
         )
         deadline = time.monotonic() + 120
         while not any(
-            path.name > f"step-{last + 5:09d}"
+            path.name > f"step-{last + 5:09d}.npz"
             for path in tmp_path.glob("step-*.npz")
         ):
             assert process.poll() is None, process.stderr.read().decode()
