@@ -44,7 +44,9 @@ class ItemClassifier(keras.Model):
         # === Layers ===
         # An initializer with a seed gives the same values each time it is
         # used, so every layer has one of its own.
-        seeds = np.random.SeedSequence(seed).generate_state(5).tolist()
+        # (Halved, because the torch backend keeps seeds in int32.)
+        states = np.random.SeedSequence(seed).generate_state(5)
+        seeds = (states // 2).tolist()
 
         def initializer():
             return keras.initializers.GlorotUniform(seed=seeds.pop())
