@@ -3,7 +3,6 @@
 import functools
 
 import keras
-import keras_hub
 import numpy as np
 from keras import ops
 
@@ -14,10 +13,14 @@ from keras_bidalle.image_tokenizers.training import (
     TokenizerTraining,
     as_float_images,
 )
+from keras_bidalle.presets import PresetMixin
+
+# In the order that a picture passes them.
+STAGES = ("encoder", "quant_conv", "quantizer", "post_quant_conv", "decoder")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ImageTokenizer(TokenizerTraining, keras_hub.models.Backbone):
+class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
     """Encoder, quantizer and decoder: the first stage of generation.
 
     A Keras model from pictures to their reconstruction, trained by plain
@@ -35,8 +38,10 @@ class ImageTokenizer(TokenizerTraining, keras_hub.models.Backbone):
             made of, and the attribute `conv_out`, the last layer with
             weights (read by the adaptive weight of adversarial training).
         image_shape: tuple (H, W, C) of the pictures that `encode` takes.
-        dtype: str or policy, recorded in the config; layers given here
-            have their own.
+        quant_conv: layer between encoder and quantizer, or `None`.
+        post_quant_conv: layer between quantizer and decoder, or `None`.
+        **kwargs: `name` and `dtype`, as of any Keras model. Layers given
+            here have their own `dtype`.
 
     Attributes:
         code_shape: tuple (h, w), or (h, w, depth) with a residual
@@ -58,22 +63,37 @@ class ImageTokenizer(TokenizerTraining, keras_hub.models.Backbone):
     """
 
     def __init__(
-        self, encoder, quantizer, decoder, image_shape, dtype=None, **kwargs
+        self,
+        encoder,
+        quantizer,
+        decoder,
+        image_shape,
+        quant_conv=None,
+        post_quant_conv=None,
+        **kwargs,
     ):
-        # === Layers ===
+        # Pictures stay float32 until a layer casts them.
+        super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
         self.quantizer = quantizer
         self.decoder = decoder
+        self.quant_conv = quant_conv
+        self.post_quant_conv = post_quant_conv
+        self.image_shape = _checked_image_shape(image_shape, encoder.factor)
+        self.build((None, *self.image_shape))
 
-        # === Functional Model ===
-        image_shape = _checked_image_shape(image_shape, encoder.factor)
-        images = keras.Input((None, None, image_shape[-1]), name="images")
-        quantized = quantizer(self.to_latents(images))
-        outputs = decoder(self.from_quantized(quantized))
-        super().__init__(inputs=images, outputs=outputs, dtype=dtype, **kwargs)
+    def _lock_state(self):
+        # Like a functional model, this one may be given layers after it is
+        # built: `compile` brings the discriminator.
+        pass
 
-        # === Config ===
-        self.image_shape = image_shape
+    def build(self, input_shape):
+        for layer in self._stages():
+            layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
 
     @property
     def code_shape(self):
@@ -93,17 +113,20 @@ class ImageTokenizer(TokenizerTraining, keras_hub.models.Backbone):
             images: float tensor (B, H, W, C) in [-1, 1].
             training: bool.
         """
-        return self.encoder(images, training=training)
+        latents = self.encoder(images, training=training)
+        return latents if self.quant_conv is None else self.quant_conv(latents)
 
-    def from_quantized(self, quantized, training=None):
+    def from_quantized(self, quantized):
         """Returns what the decoder sees, given quantized latents."""
-        return quantized
+        if self.post_quant_conv is None:
+            return quantized
+        return self.post_quant_conv(quantized)
 
-    def call(self, inputs, training=None, mask=None):
-        images = as_float_images(inputs)
+    def call(self, images, training=None):
+        images = as_float_images(images)
         latents = self.to_latents(images, training=training)
         quantized = self.quantizer(latents, training=training)
-        decoded = self.from_quantized(quantized, training=training)
+        decoded = self.from_quantized(quantized)
         return self._reconstruct(decoded, training=training)
 
     def encode(self, images, batch_size=64):
@@ -184,9 +207,7 @@ class ImageTokenizer(TokenizerTraining, keras_hub.models.Backbone):
     @functools.cached_property
     def _decode(self):
         def decode(codes):
-            decoded = self.from_quantized(
-                self.quantizer.decode(codes), training=False
-            )
+            decoded = self.from_quantized(self.quantizer.decode(codes))
             pictures = self.decoder(decoded, training=False)
             return ops.clip(ops.cast(pictures, "float32"), -1.0, 1.0)
 
@@ -194,42 +215,28 @@ class ImageTokenizer(TokenizerTraining, keras_hub.models.Backbone):
 
     def _stages(self):
         """The layers between a picture and its reconstruction, in order."""
-        return [self.encoder, self.quantizer, self.decoder]
-
-    def save_to_preset(self, preset_dir, **kwargs):
-        """Saves config and weights, without what only training needs.
-
-        Args:
-            preset_dir: str, the folder.
-            **kwargs: passed on to keras-hub.
-        """
-        if self.adversarial is None:
-            return super().save_to_preset(preset_dir, **kwargs)
-        # A discriminator is tracked as part of the model, so that
-        # checkpoints hold it; a preset should not.
-        bare = type(self).from_config(self.get_config())
-        for target, source in zip(bare._stages(), self._stages(), strict=True):
-            target.set_weights(source.get_weights())
-        return bare.save_to_preset(preset_dir, **kwargs)
+        stages = [getattr(self, name) for name in STAGES]
+        return [stage for stage in stages if stage is not None]
 
     def get_config(self):
         return {
             **super().get_config(),
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "quantizer": keras.saving.serialize_keras_object(self.quantizer),
-            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            **{
+                name: keras.saving.serialize_keras_object(getattr(self, name))
+                for name in STAGES
+            },
             "image_shape": list(self.image_shape),
         }
 
     @classmethod
     def from_config(cls, config):
         config = dict(config)
-        for name in ("encoder", "quantizer", "decoder"):
+        for name in STAGES:
             if isinstance(config.get(name), dict):
                 config[name] = keras.saving.deserialize_keras_object(
                     config[name]
                 )
-        return super().from_config(config)
+        return cls(**config)
 
 
 def _checked_image_shape(image_shape, factor):

@@ -227,8 +227,8 @@ class PatchVQGAN(ImageTokenizer):
     Space to depth by `patch_size`, 3x3 convolutions with replication
     padding, RMS normalisation over channels, no attention, and pixel
     shuffle back. A shift of the picture by a multiple of `patch_size`
-    shifts the codes exactly, up to `2 + 2 * num_blocks` places from the
-    border. It can be trained on small crops and used on larger pictures.
+    shifts the codes exactly, except for the `1 + num_blocks` places next to
+    the border. It can be trained on small crops and used on larger pictures.
 
     Args:
         quantizer: a `keras_bidalle.quantizers.Quantizer`.
@@ -290,7 +290,8 @@ class PatchVQGAN(ImageTokenizer):
 
     def get_config(self):
         config = super().get_config()
-        del config["encoder"], config["decoder"]
+        for name in ("encoder", "decoder", "quant_conv", "post_quant_conv"):
+            del config[name]
         return {
             **config,
             "patch_size": self.patch_size,

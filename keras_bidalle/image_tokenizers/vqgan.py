@@ -400,14 +400,19 @@ class VQGAN(ImageTokenizer):
             name="decoder",
             **shared,
         )
-        self.quant_conv = keras.layers.Conv2D(
-            quantizer.input_dim, 1, dtype=dtype, name="quant_conv"
-        )
-        self.post_quant_conv = keras.layers.Conv2D(
-            z_channels, 1, dtype=dtype, name="post_quant_conv"
-        )
         super().__init__(
-            encoder, quantizer, decoder, image_shape, dtype=dtype, **kwargs
+            encoder,
+            quantizer,
+            decoder,
+            image_shape,
+            quant_conv=keras.layers.Conv2D(
+                quantizer.input_dim, 1, dtype=dtype, name="quant_conv"
+            ),
+            post_quant_conv=keras.layers.Conv2D(
+                z_channels, 1, dtype=dtype, name="post_quant_conv"
+            ),
+            dtype=dtype,
+            **kwargs,
         )
         self.channels = channels
         self.channel_multipliers = tuple(channel_multipliers)
@@ -419,24 +424,10 @@ class VQGAN(ImageTokenizer):
         self.encoder_padding_mode = encoder_padding_mode
         self.decoder_padding_mode = decoder_padding_mode
 
-    def to_latents(self, images, training=None):
-        return self.quant_conv(self.encoder(images, training=training))
-
-    def from_quantized(self, quantized, training=None):
-        return self.post_quant_conv(quantized)
-
-    def _stages(self):
-        return [
-            self.encoder,
-            self.quant_conv,
-            self.quantizer,
-            self.post_quant_conv,
-            self.decoder,
-        ]
-
     def get_config(self):
         config = super().get_config()
-        del config["encoder"], config["decoder"]
+        for name in ("encoder", "decoder", "quant_conv", "post_quant_conv"):
+            del config[name]
         return {
             **config,
             "channels": self.channels,
