@@ -103,7 +103,9 @@ def save_preset(model, folder, card=None):
             f"Received: an unbuilt {type(model).__name__}"
         )
     config = keras.saving.serialize_keras_object(model)
-    _drop(config, "compile_config")
+    # As keras-hub does: constructors build, and training is not stored.
+    for key in ("build_config", "compile_config"):
+        _drop(config, key)
     config = json.loads(json.dumps(config))
     check_config(config, folder)
     with atomic_folder(folder) as temporary:
