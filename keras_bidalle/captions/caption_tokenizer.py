@@ -81,7 +81,7 @@ class CaptionTokenizer:
         self.start_id = special["[CLS]"]
         self.end_id = special["[SEP]"]
         self.unknown_id = special["[UNK]"]
-        self._special_ids = {i for i in special.values() if i is not None}
+        self.special_ids = {i for i in special.values() if i is not None}
 
     @classmethod
     def from_words(cls, words, max_length):
@@ -147,7 +147,7 @@ class CaptionTokenizer:
         unknown = [
             span
             for i, span in zip(encoding.ids, encoding.offsets, strict=True)
-            if i in self._special_ids
+            if i in self.special_ids
         ]
         if unknown:
             words = dict.fromkeys(_whole_word(text, *span) for span in unknown)
@@ -224,7 +224,7 @@ class CaptionTokenizer:
         for row in ids.tolist():
             if self.end_id in row:
                 row = row[: row.index(self.end_id)]
-            rows.append([i for i in row if i not in self._special_ids])
+            rows.append([i for i in row if i not in self.special_ids])
         return self._tokenizer.decode_batch(rows)
 
     def get_config(self):

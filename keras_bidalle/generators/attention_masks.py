@@ -1,0 +1,74 @@
+"""Which position may look at which: full and sparse attention as masks.
+
+The published Bi-directional DALL-E cycles four kinds of attention over its
+layers. All are causal over the whole row; the sparse ones let an image
+position see, of the picture, only part: its row, its column, or a window
+around it. A caption's position sees all that came before it, and an image
+position sees the caption that came before it.
+"""
+
+import numpy as np
+
+
+def _same_row(row, column, _):
+    return row[:, None] == row[None, :]
+
+
+def _same_column(row, column, _):
+    return column[:, None] == column[None, :]
+
+
+def _window(row, column, kernel_size):
+    reach = kernel_size // 2
+    near_row = np.abs(row[:, None] - row[None, :]) <= reach
+    return near_row & (np.abs(column[:, None] - column[None, :]) <= reach)
+
+
+_IMAGE_PATTERNS = {
+    "full": lambda row, column, _: np.ones((len(row), len(row)), bool),
+    "axial_row": _same_row,
+    "axial_column": _same_column,
+    "conv_like": _window,
+}
+
+ATTENTION_KINDS = tuple(_IMAGE_PATTERNS)
+
+
+def attention_mask(kind, text_to_image, text_length, grid, kernel_size=5):
+    """The mask of one kind of attention for one direction.
+
+    Args:
+        kind: str, one of `ATTENTION_KINDS`.
+        text_to_image: bool; rows are [caption][image] when `True`, else
+            [image][caption].
+        text_length: int, positions of the caption, T.
+        grid: tuple (rows, columns) of image positions, P = rows * columns.
+        kernel_size: int, side of the window of "conv_like".
+
+    Returns:
+        bool NumPy array (T + P, T + P); `[i, j]` says whether position i
+        may look at position j.
+
+    Raises:
+        ValueError: if `kind` is not known.
+
+    Reference:
+        Bi-directional DALL-E (arXiv 2112.00384), the released program;
+        DALL-E (arXiv 2102.12092), section 2.2 for the idea.
+    """
+    if kind not in _IMAGE_PATTERNS:
+        raise ValueError(
+            f"Attention kinds are {', '.join(ATTENTION_KINDS)}. "
+            f"Received: {kind!r}"
+        )
+    rows, columns = grid
+    num_image = rows * columns
+    length = text_length + num_image
+    position = np.arange(num_image)
+    pattern = _IMAGE_PATTERNS[kind](
+        position // columns, position % columns, kernel_size
+    )
+    mask = np.tril(np.ones((length, length), bool))
+    image = slice(text_length, None) if text_to_image else slice(num_image)
+    mask[image, image] &= pattern
+    return mask

@@ -1,0 +1,535 @@
+"""One autoregressive transformer over captions and codes, both directions."""
+
+import keras
+import numpy as np
+from keras import layers
+from keras import ops
+
+from keras_bidalle.generators.attention_masks import attention_mask
+from keras_bidalle.generators.image_positions import IMAGE_POSITIONS
+from keras_bidalle.generators.training import GeneratorTraining
+from keras_bidalle.generators.transformer_block import TransformerBlock
+
+# Segment ids: the condition, and what is generated from it.
+REF, GEN = 0, 1
+_MASKED = -1e9
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class BidirectionalTransformer(GeneratorTraining, keras.Model):
+    """Models [caption][image] and [image][caption] rows with one set of weights.
+
+    Direction is data: a batch may mix rows of both directions, and one
+    program trains on them. Each token has the position that it has in its
+    own modality, and a segment embedding that says whether its modality is
+    the condition (REF) or the target (GEN). Captions, a pad token for each
+    caption position, and codes share one vocabulary, of which each position
+    may predict its own modality's part.
+
+    Args:
+        text_vocabulary_size: int, V_t, token ids of captions.
+        text_length: int, T, the length of a row of caption tokens.
+        num_codes: int, K, the size of the image tokenizer's codebook.
+        code_shape: tuple (rows, columns) of one picture's codes.
+        width: int, channels d of the residual stream.
+        depth: int, number of blocks.
+        num_heads: int.
+        head_dim: int, `width // num_heads` if `None`.
+        attention: tuple of str, kinds of attention, repeated over the
+            blocks (see `generators.attention_mask`).
+        kernel_size: int, side of the window of "conv_like" attention.
+        image_positions: str, "learned" or "fixed".
+        segment_embeddings: bool; `False` leaves the direction to the order
+            of the row alone, as Bi-directional DALL-E does.
+        mask_padding: bool, hides pad tokens from attention. Their ids are
+            one a position, so that a model may also do with seeing them.
+        condition_dropout: float, the share of training rows whose condition
+            is replaced by a learned null token, for guidance in sampling.
+        target_weight: float, how many times the target's loss weighs
+            against the condition's; 7 gives the weights 7/8 and 1/8.
+        feed_forward_width, activation, normalization, query_key_norm,
+        layer_scale, use_bias, dropout: see `TransformerBlock`.
+        pad_id, start_id, end_id: int, the caption tokens that pad a row,
+            stand first in it, and end a caption.
+
+    Call arguments:
+        inputs: dict of `text`, int (B, T), rows `[start] words [end]
+            [pad]...`; `codes`, int (B, rows, columns) in [0, K);
+            `text_to_image`, bool (B,), the direction of each row.
+
+    Returns:
+        dict of `text_logits` (B, T - 1, V_t + T), for the caption tokens
+        after the first, `image_logits` (B, P, 1, K), for all codes in
+        raster order (of an [image][caption] row the first is never
+        predicted), both float32, and `kept`, bool (B,), `False` for rows
+        whose condition was dropped.
+
+    Example:
+
+    ```python
+    generator = BidirectionalTransformer(
+        text_vocabulary_size=40, text_length=39, num_codes=128,
+        code_shape=(16, 16), width=256, depth=8, num_heads=8,
+        attention=("full", "axial_row", "axial_column", "conv_like"),
+    )
+    generator.compile(keras.optimizers.AdamW(1e-3))
+    generator.fit({"text": text, "codes": codes, "text_to_image": direction})
+    ```
+
+    Reference:
+        L-Verse, arXiv 2111.11133 (segment embeddings); Bi-directional
+        DALL-E, arXiv 2112.00384; DALL-E, arXiv 2102.12092, section 2.2 (pad
+        tokens, loss weights).
+    """
+
+    codes_per_position = 1
+
+    def __init__(
+        self,
+        text_vocabulary_size,
+        text_length,
+        num_codes,
+        code_shape,
+        width,
+        depth,
+        num_heads,
+        head_dim=None,
+        attention=("full",),
+        kernel_size=5,
+        image_positions="learned",
+        segment_embeddings=True,
+        mask_padding=True,
+        condition_dropout=0.0,
+        target_weight=7.0,
+        feed_forward_width=None,
+        activation="gelu",
+        normalization="layer",
+        query_key_norm=False,
+        layer_scale=None,
+        use_bias=True,
+        dropout=0.0,
+        pad_id=0,
+        start_id=1,
+        end_id=2,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        _check_sizes(
+            text_vocabulary_size=text_vocabulary_size,
+            text_length=text_length,
+            num_codes=num_codes,
+            width=width,
+            depth=depth,
+            num_heads=num_heads,
+        )
+        if not 0.0 <= condition_dropout < 1.0:
+            raise ValueError(
+                "`condition_dropout` must lie in [0, 1). "
+                f"Received: condition_dropout={condition_dropout}"
+            )
+        if image_positions not in IMAGE_POSITIONS:
+            raise ValueError(
+                f"`image_positions` must be one of "
+                f"{', '.join(IMAGE_POSITIONS)}. "
+                f"Received: image_positions={image_positions!r}"
+            )
+        # === Config ===
+        self.text_vocabulary_size = text_vocabulary_size
+        self.text_length = text_length
+        self.num_codes = num_codes
+        self.code_shape = tuple(code_shape)
+        self.width = width
+        self.depth = depth
+        self.num_heads = num_heads
+        self.head_dim = head_dim
+        self.attention = tuple(attention)
+        self.kernel_size = kernel_size
+        self.image_positions = image_positions
+        self.segment_embeddings = segment_embeddings
+        self.mask_padding = mask_padding
+        self.condition_dropout = condition_dropout
+        self.target_weight = target_weight
+        self.feed_forward_width = feed_forward_width
+        self.activation = activation
+        self.normalization = normalization
+        self.query_key_norm = query_key_norm
+        self.layer_scale = layer_scale
+        self.use_bias = use_bias
+        self.dropout = dropout
+        self.pad_id = pad_id
+        self.start_id = start_id
+        self.end_id = end_id
+
+        # === Layers ===
+        self.grid = self._position_grid()
+        self.num_positions = int(np.prod(self.grid))
+        self.length = text_length + self.num_positions
+        self._masks = self._additive_masks()
+        dtype = self.dtype_policy
+        self.position_layer = IMAGE_POSITIONS[image_positions](
+            self.grid, width, dtype=dtype, name="image_positions"
+        )
+        self.blocks = [
+            TransformerBlock(
+                width,
+                num_heads,
+                head_dim=head_dim,
+                feed_forward_width=feed_forward_width,
+                activation=activation,
+                normalization=normalization,
+                query_key_norm=query_key_norm,
+                layer_scale=layer_scale,
+                use_bias=use_bias,
+                dropout=dropout,
+                dtype=dtype,
+                name=f"block_{i}",
+            )
+            for i in range(depth)
+        ]
+        norm = (
+            layers.LayerNormalization(epsilon=1e-5, dtype=dtype, name="norm")
+            if normalization == "layer"
+            else layers.RMSNormalization(epsilon=1e-6, dtype=dtype, name="norm")
+        )
+        self.final_norm = norm
+        self.dropout_seed = keras.random.SeedGenerator()
+        self._create_trackers()
+        self.build()
+
+    # What a subclass with several codes a position redefines.
+
+    def _position_grid(self):
+        return self.code_shape
+
+    def _build_image(self, normal):
+        self.image_embedding = self.add_weight(
+            shape=(self.num_codes, self.width),
+            initializer=normal,
+            name="image_embedding",
+        )
+        self.image_head = self.add_weight(
+            shape=(self.width, self.num_codes),
+            initializer=normal,
+            name="image_head",
+        )
+        self.image_head_bias = self.add_weight(
+            shape=(self.num_codes,), initializer="zeros", name="image_head_bias"
+        )
+
+    def to_positions(self, codes):
+        """Lays a picture's codes out as stacks, one a position.
+
+        Args:
+            codes: int tensor (B, *code_shape).
+
+        Returns:
+            int32 tensor (B, P, codes_per_position).
+        """
+        return ops.reshape(
+            ops.cast(codes, "int32"), (-1, self.num_positions, 1)
+        )
+
+    def from_positions(self, stacks):
+        """The inverse of `to_positions`: int tensor (B, *code_shape)."""
+        return ops.reshape(stacks, (-1, *self.code_shape))
+
+    def embed_codes(self, stacks):
+        """Embeds stacks of codes (B, n, codes_per_position): (B, n, d)."""
+        return ops.take(
+            self._cast(self.image_embedding), stacks[..., 0], axis=0
+        )
+
+    def image_logits(self, hidden, stacks):
+        """Logits of stacks of codes, each code given those before it.
+
+        Args:
+            hidden: tensor (B, n, d), the stream at the positions before.
+            stacks: int tensor (B, n, codes_per_position), the true codes.
+
+        Returns:
+            float32 tensor (B, n, codes_per_position, K).
+        """
+        logits = ops.matmul(hidden, self._cast(self.image_head))
+        logits = ops.cast(logits, "float32") + self.image_head_bias
+        return logits[..., None, :]
+
+    def sample_codes(self, hidden, draw):
+        """Draws the codes of one position.
+
+        Args:
+            hidden: tensor (B, d), the stream at the position before.
+            draw: function of float32 logits (B, K) and the index of a code
+                in its stack to int32 codes (B,).
+
+        Returns:
+            int32 tensor (B, codes_per_position).
+        """
+        return draw(self.image_logits(hidden[:, None], None)[:, 0, 0], 0)[
+            :, None
+        ]
+
+    # The rest is the same for all.
+
+    def build(self, input_shape=None):
+        if self.built:
+            return
+        normal = keras.initializers.RandomNormal(stddev=0.02)
+        d = self.width
+        text_classes = self.text_vocabulary_size + self.text_length
+
+        def add(name, *shape, initializer=normal):
+            return self.add_weight(
+                shape=shape, initializer=initializer, name=name
+            )
+
+        self.text_embedding = add("text_embedding", text_classes, d)
+        self.text_position_embedding = add(
+            "text_position_embedding", self.text_length, d
+        )
+        if self.segment_embeddings:
+            self.segment_embedding = add("segment_embedding", 2, d)
+        if self.condition_dropout:
+            # What stands for "no condition": [text, image].
+            self.null_embedding = add("null_embedding", 2, d)
+        self.text_head = add("text_head", d, text_classes)
+        self.text_head_bias = add(
+            "text_head_bias", text_classes, initializer="zeros"
+        )
+        self._build_image(normal)
+        self.position_layer.build(None)
+        for block in self.blocks:
+            block.build((None, self.length, d))
+        self.final_norm.build((None, self.length, d))
+        self.built = True
+
+    def _cast(self, weight):
+        return ops.cast(weight, self.compute_dtype)
+
+    def _additive_masks(self):
+        """Masks by kind: float32 (2, S, S), direction first."""
+        return {
+            kind: np.stack(
+                [
+                    np.where(
+                        attention_mask(
+                            kind,
+                            text_to_image,
+                            self.text_length,
+                            self.grid,
+                            self.kernel_size,
+                        ),
+                        0.0,
+                        _MASKED,
+                    ).astype("float32")
+                    for text_to_image in (False, True)
+                ]
+            )
+            for kind in dict.fromkeys(self.attention)
+        }
+
+    def layer_masks(self, text_to_image, hidden_keys=None):
+        """Additive masks, one a block.
+
+        Args:
+            text_to_image: bool, the direction of all rows, or a bool tensor
+                (B,) with one for each.
+            hidden_keys: bool tensor (B, S), positions that no one may look
+                at, or `None`.
+
+        Returns:
+            list of tensors broadcastable to (B, heads, S, S).
+        """
+        by_kind = {}
+        for kind, table in self._masks.items():
+            if isinstance(text_to_image, bool):
+                mask = ops.convert_to_tensor(
+                    table[int(text_to_image)], self.compute_dtype
+                )[None, None]
+            elif np.array_equal(table[0], table[1]):
+                mask = ops.convert_to_tensor(table[0], self.compute_dtype)
+                mask = mask[None, None]
+            else:
+                table = ops.convert_to_tensor(table, self.compute_dtype)
+                direction = ops.cast(text_to_image, "int32")
+                mask = ops.take(table, direction, axis=0)[:, None]
+            if hidden_keys is not None:
+                hidden = ops.cast(hidden_keys, self.compute_dtype) * _MASKED
+                # A pad token may look at itself, so that no row of scores is
+                # empty.
+                others = 1.0 - ops.eye(self.length, dtype=self.compute_dtype)
+                mask = mask + hidden[:, None, None, :] * others
+            by_kind[kind] = mask
+        return [
+            by_kind[self.attention[i % len(self.attention)]]
+            for i in range(self.depth)
+        ]
+
+    def embed_text(self, text, segment):
+        """Embeds caption tokens with their positions and segments.
+
+        Args:
+            text: int tensor (B, T), or (B, n) from the first position on.
+            segment: int, REF or GEN, or int tensor (B,).
+
+        Returns:
+            tensor (B, n, d).
+        """
+        n = text.shape[1]
+        text = ops.cast(text, "int32")
+        pads = self.text_vocabulary_size + ops.arange(n, dtype="int32")
+        ids = ops.where(text == self.pad_id, pads[None], text)
+        x = ops.take(self._cast(self.text_embedding), ids, axis=0)
+        x = x + self._cast(self.text_position_embedding)[None, :n]
+        return x + self._segment(segment)
+
+    def embed_image(self, stacks, segment):
+        """Embeds stacks of codes (B, n, c), the first n of a picture."""
+        n = stacks.shape[1]
+        x = self.embed_codes(stacks) + self.position_vectors()[None, :n]
+        return x + self._segment(segment)
+
+    def embed_null(self, batch, text, segment):
+        """Embeds a condition that was dropped: (B, T or P, d).
+
+        Args:
+            batch: int or int scalar tensor, B.
+            text: bool, whether the condition is a caption.
+            segment: as in `embed_text`.
+        """
+        null = self._cast(self.null_embedding)[0 if text else 1]
+        positions = (
+            self._cast(self.text_position_embedding)
+            if text
+            else self.position_vectors()
+        )
+        x = (positions + null)[None] + self._segment(segment)
+        return ops.broadcast_to(x, (batch, *positions.shape))
+
+    def position_vectors(self):
+        """Vectors of all image positions: tensor (P, d)."""
+        return self._cast(self.position_layer.vectors())
+
+    def _segment(self, segment):
+        if not self.segment_embeddings:
+            return ops.zeros((1, 1, self.width), self.compute_dtype)
+        table = self._cast(self.segment_embedding)
+        if isinstance(segment, int):
+            return table[segment][None, None]
+        return ops.take(table, segment, axis=0)[:, None]
+
+    def call(self, inputs, training=None):
+        text, codes = inputs["text"], inputs["codes"]
+        direction = ops.cast(inputs["text_to_image"], "bool")
+        batch = ops.shape(text)[0]
+        stacks = self.to_positions(codes)
+
+        text_segment = ops.where(direction, REF, GEN)
+        image_segment = ops.where(direction, GEN, REF)
+        text_part = self.embed_text(text, text_segment)
+        image_part = self.embed_image(stacks, image_segment)
+
+        kept = ops.ones((batch,), "bool")
+        if self.condition_dropout and training:
+            kept = (
+                keras.random.uniform((batch,), seed=self.dropout_seed)
+                >= self.condition_dropout
+            )
+            lost = ops.logical_not(kept)
+            text_part = ops.where(
+                ops.logical_and(lost, direction)[:, None, None],
+                self.embed_null(batch, True, text_segment),
+                text_part,
+            )
+            image_part = ops.where(
+                ops.logical_and(lost, ops.logical_not(direction))[
+                    :, None, None
+                ],
+                self.embed_null(batch, False, image_segment),
+                image_part,
+            )
+
+        hidden_keys = None
+        if self.mask_padding:
+            pad = ops.cast(text, "int32") == self.pad_id
+            seen = ops.zeros((batch, self.num_positions), "bool")
+            hidden_keys = self._in_order(direction, pad, seen)
+        x = self._in_order(direction, text_part, image_part)
+        masks = self.layer_masks(direction, hidden_keys)
+        for block, mask in zip(self.blocks, masks, strict=True):
+            x = block(x, attention_bias=mask, training=training)
+        x = self.final_norm(x)
+
+        # Each token is predicted at the position before it.
+        length, num = self.text_length, self.num_positions
+        rows = direction[:, None, None]
+        before_text = ops.where(rows, x[:, : length - 1], x[:, num:-1])
+        # The first code of an [image][caption] row has nothing before it;
+        # its place is filled and never counts.
+        before_image = ops.where(
+            rows,
+            x[:, length - 1 : -1],
+            ops.concatenate([x[:, :1], x[:, : num - 1]], axis=1),
+        )
+        return {
+            "text_logits": self.text_logits(before_text),
+            "image_logits": self.image_logits(before_image, stacks),
+            "kept": kept,
+        }
+
+    def text_logits(self, hidden):
+        """Logits of captions' tokens and pads: float32 (..., V_t + T)."""
+        logits = ops.matmul(hidden, self._cast(self.text_head))
+        return ops.cast(logits, "float32") + self.text_head_bias
+
+    @staticmethod
+    def _in_order(direction, text_part, image_part):
+        """Joins the parts of each row in its direction's order."""
+        rows = ops.reshape(direction, (-1,) + (1,) * (text_part.ndim - 1))
+        return ops.where(
+            rows,
+            ops.concatenate([text_part, image_part], axis=1),
+            ops.concatenate([image_part, text_part], axis=1),
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        config.update({name: getattr(self, name) for name in _CONFIG})
+        return config
+
+
+_CONFIG = (
+    "text_vocabulary_size",
+    "text_length",
+    "num_codes",
+    "code_shape",
+    "width",
+    "depth",
+    "num_heads",
+    "head_dim",
+    "attention",
+    "kernel_size",
+    "image_positions",
+    "segment_embeddings",
+    "mask_padding",
+    "condition_dropout",
+    "target_weight",
+    "feed_forward_width",
+    "activation",
+    "normalization",
+    "query_key_norm",
+    "layer_scale",
+    "use_bias",
+    "dropout",
+    "pad_id",
+    "start_id",
+    "end_id",
+)
+
+
+def _check_sizes(**sizes):
+    for name, value in sizes.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"`{name}` must be a positive integer. "
+                f"Received: {name}={value!r}"
+            )

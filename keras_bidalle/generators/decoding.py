@@ -1,0 +1,193 @@
+"""The decode loop: prefill a prompt, then one compiled step a position.
+
+Both functions are pure functions of a generator's weights and their tensor
+arguments, with static shapes throughout, for `compiled.compiled`. They
+differ in what they emit: stacks of codes, or tokens of a caption that ends.
+"""
+
+from keras import ops
+
+from keras_bidalle.generators.bidirectional_transformer import GEN
+from keras_bidalle.generators.bidirectional_transformer import REF
+from keras_bidalle.generators.sampling import guide
+from keras_bidalle.generators.sampling import sample_tokens
+
+
+def generate_codes(generator, text, uniforms, prime, settings):
+    """Continues pictures, given captions.
+
+    Args:
+        generator: `BidirectionalTransformer`.
+        text: int32 tensor (B, T).
+        uniforms: float32 tensor (B, P, c), the random numbers.
+        prime: int32 tensor (B, n, c), the first n positions of each
+            picture, n < P; n may be 0.
+        settings: dict of tensors (B,): `temperature`, and any of `top_k`,
+            `top_p`, `guidance_scale`.
+
+    Returns:
+        int32 tensor (B, P, c), `prime` first.
+    """
+    given = prime.shape[1]
+    batch = text.shape[0]
+    guided = "guidance_scale" in settings
+
+    parts = [generator.embed_text(text, REF)]
+    if guided:
+        null = generator.embed_null(batch, True, REF)
+        parts = [ops.concatenate([parts[0], null])]
+    if given:
+        parts.append(_twice(generator.embed_image(prime, GEN), guided))
+    padding = _hidden_text(generator, text, guided)
+    x, caches, masks = _prefill(
+        generator, ops.concatenate(parts, axis=1), True, padding
+    )
+
+    def codes_at(position, x):
+        numbers = ops.take(uniforms, position, axis=1)
+
+        def draw(logits, place):
+            return _draw(logits, numbers[:, place], settings)
+
+        return generator.sample_codes(generator.final_norm(x)[:, 0], draw)
+
+    def step(position, x, stacks, caches):
+        codes = codes_at(position, x)
+        stacks = _put(stacks, codes, position)
+        x = generator.embed_codes(codes[:, None])
+        x = x + ops.take(generator.position_vectors(), position, axis=0)
+        x = _twice(x + generator._segment(GEN), guided)
+        x, caches = _decode(
+            generator, x, caches, masks, generator.text_length + position
+        )
+        return position + 1, x, stacks, caches
+
+    stacks = ops.zeros(uniforms.shape, "int32")
+    if given:
+        stacks = ops.concatenate([prime, stacks[:, given:]], axis=1)
+    last = generator.num_positions - 1
+    position, x, stacks, _ = ops.while_loop(
+        lambda position, *_: position < last,
+        step,
+        (ops.convert_to_tensor(given, "int32"), x[:, -1:], stacks, caches),
+    )
+    return _put(stacks, codes_at(position, x), position)
+
+
+def generate_text(generator, stacks, uniforms, legal, settings):
+    """Writes captions, given pictures.
+
+    Args:
+        generator: `BidirectionalTransformer`.
+        stacks: int32 tensor (B, P, c).
+        uniforms: float32 tensor (B, T), the random numbers.
+        legal: float32 tensor (V_t + T,), 0 for tokens that may be written
+            and very negative for others.
+        settings: as for `generate_codes`.
+
+    Returns:
+        int32 tensor (B, T): the start token, the caption, the end token,
+        and pad tokens.
+    """
+    batch = stacks.shape[0]
+    guided = "guidance_scale" in settings
+    x = generator.embed_image(stacks, REF)
+    if guided:
+        x = ops.concatenate([x, generator.embed_null(batch, False, REF)])
+    start = ops.full((batch, 1), generator.start_id, "int32")
+    first = _twice(generator.embed_text(start, GEN), guided)
+    x, caches, masks = _prefill(
+        generator, ops.concatenate([x, first], axis=1), False, None
+    )
+
+    def step(index, x, text, ended, caches):
+        logits = generator.text_logits(generator.final_norm(x)[:, 0]) + legal
+        token = _draw(logits, ops.take(uniforms, index, axis=1), settings)
+        token = ops.where(ended, generator.pad_id, token)
+        ended = ops.logical_or(ended, token == generator.end_id)
+        text = _put(text[..., None], token[:, None], index)[..., 0]
+        x = ops.take(generator._cast(generator.text_embedding), token, axis=0)
+        x = x + ops.take(
+            generator._cast(generator.text_position_embedding), index, axis=0
+        )
+        x = _twice(x[:, None] + generator._segment(GEN), guided)
+        x, caches = _decode(
+            generator, x, caches, masks, generator.num_positions + index
+        )
+        return index + 1, x, text, ended, caches
+
+    def going(index, x, text, ended, caches):
+        # Stops when every caption has ended.
+        return ops.logical_and(
+            index < generator.text_length,
+            ops.logical_not(ops.all(ended)),
+        )
+
+    rest = ops.full(
+        (batch, generator.text_length - 1), generator.pad_id, "int32"
+    )
+    text = ops.concatenate([start, rest], axis=1)
+    state = (
+        ops.convert_to_tensor(1, "int32"),
+        x[:, -1:],
+        text,
+        ops.zeros((batch,), "bool"),
+        caches,
+    )
+    return ops.while_loop(going, step, state)[2]
+
+
+def _twice(x, guided):
+    return ops.concatenate([x, x]) if guided else x
+
+
+def _draw(logits, uniforms, settings):
+    if "guidance_scale" in settings:
+        logits = guide(logits, settings["guidance_scale"])
+    return sample_tokens(
+        logits,
+        uniforms,
+        settings["temperature"],
+        settings.get("top_k"),
+        settings.get("top_p"),
+    )
+
+
+def _hidden_text(generator, text, guided):
+    """Which positions of [caption][image] rows hold pads: (B, S) or None."""
+    if not generator.mask_padding:
+        return None
+    pad = ops.cast(text, "int32") == generator.pad_id
+    if guided:
+        pad = ops.concatenate([pad, ops.zeros_like(pad)])
+    seen = ops.zeros((pad.shape[0], generator.num_positions), "bool")
+    return ops.concatenate([pad, seen], axis=1)
+
+
+def _prefill(generator, x, text_to_image, hidden_keys):
+    """Runs the prompt. Returns its output, caches and the layers' masks."""
+    n = x.shape[1]
+    masks = generator.layer_masks(text_to_image, hidden_keys)
+    caches = []
+    for block, mask in zip(generator.blocks, masks, strict=True):
+        x, cache = block.prefill(x, mask[:, :, :n, :n], generator.length)
+        caches.append(cache)
+    return x, tuple(caches), masks
+
+
+def _decode(generator, x, caches, masks, index):
+    """Runs one position through all layers, against their caches."""
+    updated = []
+    for block, cache, mask in zip(
+        generator.blocks, caches, masks, strict=True
+    ):
+        row = ops.take(mask, index, axis=2)[:, :, None]
+        x, cache = block.decode(x, cache, index, row)
+        updated.append(cache)
+    return x, tuple(updated)
+
+
+def _put(sequence, item, position):
+    """Returns `sequence` (B, n, c) with `item` (B, c) at a position."""
+    here = ops.arange(sequence.shape[1], dtype="int32") == position
+    return ops.where(here[None, :, None], item[:, None], sequence)

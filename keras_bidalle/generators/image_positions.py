@@ -1,0 +1,113 @@
+"""Embeddings of the places of a grid: learned, or fixed waves."""
+
+import keras
+import numpy as np
+from keras import layers
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class LearnedImagePositions(layers.Layer):
+    """One learned vector a row plus one a column.
+
+    Args:
+        grid: tuple (rows, columns).
+        width: int, channels d.
+
+    Call arguments:
+        x: tensor (B, n, d) of the first n places in raster order.
+
+    Returns:
+        `x` with the place of each vector added.
+
+    Reference:
+        DALL-E, arXiv 2102.12092, Figure 10.
+    """
+
+    def __init__(self, grid, width, **kwargs):
+        super().__init__(**kwargs)
+        self.grid = tuple(grid)
+        self.width = width
+
+    def build(self, input_shape=None):
+        rows, columns = self.grid
+        start = keras.initializers.RandomNormal(stddev=0.02)
+        self.row_embedding = self.add_weight(
+            shape=(rows, self.width), initializer=start, name="row_embedding"
+        )
+        self.column_embedding = self.add_weight(
+            shape=(columns, self.width),
+            initializer=start,
+            name="column_embedding",
+        )
+
+    def vectors(self):
+        """Vectors of all places: tensor (rows * columns, d)."""
+        total = self.row_embedding[:, None] + self.column_embedding[None]
+        return ops.reshape(total, (-1, self.width))
+
+    def call(self, x):
+        return x + self.vectors()[None, : x.shape[1]]
+
+    def get_config(self):
+        config = super().get_config()
+        config.update({"grid": self.grid, "width": self.width})
+        return config
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class FixedImagePositions(layers.Layer):
+    """Sine and cosine waves of the row in one half, of the column in the other.
+
+    Args:
+        grid: tuple (rows, columns).
+        width: int, channels d.
+
+    Call arguments:
+        x: tensor (B, n, d) of the first n places in raster order.
+
+    Returns:
+        `x` with the place of each vector added.
+
+    Reference:
+        Bi-directional DALL-E, arXiv 2112.00384, the released program.
+    """
+
+    def __init__(self, grid, width, **kwargs):
+        super().__init__(**kwargs)
+        self.grid = tuple(grid)
+        self.width = width
+        rows, columns = self.grid
+        half = 2 * -(-width // 4)
+        frequency = 10000.0 ** (-np.arange(0, half, 2) / half)
+
+        def waves(count):
+            angle = np.arange(count)[:, None] * frequency
+            return np.concatenate([np.sin(angle), np.cos(angle)], axis=-1)
+
+        table = np.concatenate(
+            [
+                np.repeat(waves(rows), columns, axis=0),
+                np.tile(waves(columns), (rows, 1)),
+            ],
+            axis=-1,
+        )
+        self._table = table[:, :width].astype("float32")
+
+    def vectors(self):
+        """Vectors of all places: tensor (rows * columns, d)."""
+        return ops.convert_to_tensor(self._table, self.compute_dtype)
+
+    def call(self, x):
+        return x + self.vectors()[None, : x.shape[1]]
+
+    def get_config(self):
+        config = super().get_config()
+        config.update({"grid": self.grid, "width": self.width})
+        return config
+
+
+IMAGE_POSITIONS = {
+    "learned": LearnedImagePositions,
+    "fixed": FixedImagePositions,
+}

@@ -1,0 +1,93 @@
+"""How generators learn: the loss of both directions, in one `fit`."""
+
+import keras
+from keras import ops
+
+from keras_bidalle import replicas
+
+
+class GeneratorTraining:
+    """`compute_loss` and its metrics, mixed into a generator.
+
+    Logged: `loss`; `image_loss` and `text_loss`, nats a token of the target
+    (codes of text-to-image rows, caption tokens of image-to-text rows).
+    """
+
+    def _create_trackers(self):
+        self.image_tracker = keras.metrics.Mean(name="image_loss")
+        self.text_tracker = keras.metrics.Mean(name="text_loss")
+
+    def compute_loss(
+        self,
+        x=None,
+        y=None,
+        y_pred=None,
+        sample_weight=None,
+        training=True,
+    ):
+        """The loss of a batch.
+
+        The target's modality weighs `target_weight` times the condition's;
+        each is a mean over its own tokens, and the directions count by
+        their rows. Pad tokens, the first caption token and, where the
+        picture comes first, its first code are not predicted.
+
+        Reference:
+            DALL-E, arXiv 2102.12092, section 2.2; Bi-directional DALL-E.
+        """
+        text = ops.cast(x["text"], "int32")
+        forward = ops.cast(x["text_to_image"], "float32")[:, None]
+        backward = 1.0 - forward
+        kept = ops.cast(y_pred["kept"], "float32")[:, None]
+
+        targets = text[:, 1:]
+        text_loss = cross_entropy(y_pred["text_logits"], targets)
+        counted = ops.cast(targets != self.pad_id, "float32")
+
+        stacks = self.to_positions(x["codes"])
+        image_loss = ops.mean(
+            cross_entropy(y_pred["image_logits"], stacks), axis=-1
+        )
+        first = ops.arange(self.num_positions) == 0
+        has_past = ops.cast(ops.logical_not(first), "float32")[None]
+
+        # A dropped condition is not there to be predicted.
+        terms = {
+            "image_target": masked_mean(
+                image_loss, forward * ops.ones_like(image_loss)
+            ),
+            "text_condition": masked_mean(text_loss, counted * forward * kept),
+            "text_target": masked_mean(text_loss, counted * backward),
+            "image_condition": masked_mean(
+                image_loss, backward * kept * has_past
+            ),
+        }
+        share = ops.mean(forward)
+        weight = self.target_weight
+        loss = (
+            share * (weight * terms["image_target"] + terms["text_condition"])
+            + (1.0 - share)
+            * (weight * terms["text_target"] + terms["image_condition"])
+        ) / (weight + 1.0)
+        self.image_tracker.update_state(
+            terms["image_target"], sample_weight=share
+        )
+        self.text_tracker.update_state(
+            terms["text_target"], sample_weight=1.0 - share
+        )
+        for extra in self.losses:
+            loss = loss + extra
+        return loss / replicas.num_replicas()
+
+
+def cross_entropy(logits, targets):
+    """Cross-entropy in nats: float32 logits (..., V), int (...) to (...)."""
+    picked = ops.take_along_axis(
+        logits, ops.cast(targets, "int32")[..., None], axis=-1
+    )[..., 0]
+    return ops.logsumexp(logits, axis=-1) - picked
+
+
+def masked_mean(values, mask):
+    """Mean of `values` where the float `mask` is 1; 0 where it is nowhere."""
+    return ops.sum(values * mask) / ops.maximum(ops.sum(mask), 1.0)

@@ -1,0 +1,379 @@
+"""The task: captions in and pictures out, pictures in and captions out."""
+
+import functools
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_bidalle import validation
+from keras_bidalle.compiled import compiled
+from keras_bidalle.generators import decoding
+from keras_bidalle.generators.sampling import row_uniforms
+from keras_bidalle.presets.mixin import PresetMixin
+
+_PARTS = ("image_tokenizer", "caption_tokenizer", "generator")
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class TextImageModel(PresetMixin, keras.Model):
+    """Generates pictures from captions and captions from pictures.
+
+    Args:
+        image_tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
+        caption_tokenizer: `keras_bidalle.captions.CaptionTokenizer`.
+        generator: `keras_bidalle.generators.BidirectionalTransformer`, made
+            for the shapes of the two tokenizers.
+
+    Raises:
+        ValueError: if the three do not fit together.
+
+    Example:
+
+    ```python
+    model = keras_bidalle.load("bidalle-mnist")
+    images = model.text_to_image(["red 3 on the upper left ."], seed=0)
+    texts = model.image_to_text(images)
+    ```
+
+    Reference:
+        L-Verse, arXiv 2111.11133; Bi-directional DALL-E, arXiv 2112.00384.
+    """
+
+    def __init__(self, image_tokenizer, caption_tokenizer, generator, **kwargs):
+        super().__init__(**kwargs)
+        _check_fit(
+            code_shape=(generator.code_shape, image_tokenizer.code_shape),
+            num_codes=(generator.num_codes, image_tokenizer.num_codes),
+            text_length=(generator.text_length, caption_tokenizer.max_length),
+            text_vocabulary_size=(
+                generator.text_vocabulary_size,
+                caption_tokenizer.vocabulary_size,
+            ),
+        )
+        self.image_tokenizer = image_tokenizer
+        self.caption_tokenizer = caption_tokenizer
+        self.generator = generator
+        self.built = True
+
+    def text_to_image(
+        self,
+        captions,
+        seed=0,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        guidance_scale=None,
+        num_samples=1,
+        prime=None,
+        batch_size=64,
+    ):
+        """Draws pictures of captions.
+
+        A row's picture depends on its own caption, settings and seed, never
+        on the rows beside it. Settings are single values or one a row.
+
+        Args:
+            captions: str or list of B str.
+            seed: int, for every row alike, or B ints. The same caption with
+                the same seed gives the same picture.
+            temperature: float; 0 takes the likeliest code each time.
+            top_k: int, keeps the k likeliest codes, or `None`.
+            top_p: float in (0, 1], keeps the likeliest codes that together
+                reach this probability, or `None`.
+            guidance_scale: float, how hard to follow the caption, for
+                generators trained with `condition_dropout`; `None` is as
+                trained, at half the cost.
+            num_samples: int, pictures a caption.
+            prime: pictures' top part, (B, h, W, C) uint8 or float in
+                [-1, 1], h a multiple of the height of one position of the
+                generator; the pictures continue it downwards.
+            batch_size: int, how many are drawn at once.
+
+        Returns:
+            uint8 NumPy array (B, H, W, C), or (B, num_samples, H, W, C) when
+            `num_samples` is more than 1.
+
+        Raises:
+            ValueError: on an empty or too long caption, unknown words, or a
+                setting out of its range.
+
+        Example:
+
+        ```python
+        images = model.text_to_image(
+            ["red 3 on the upper left .", "the number is green 7 ."],
+            seed=[0, 1], temperature=0.9, top_k=50,
+        )
+        ```
+        """
+        captions = [captions] if isinstance(captions, str) else list(captions)
+        text = self.caption_tokenizer.encode(captions)
+        stacks = self._encode_prime(prime, len(captions))
+        codes = self._sample(
+            "codes",
+            len(captions),
+            num_samples,
+            seed,
+            {
+                "temperature": temperature,
+                "top_k": top_k,
+                "top_p": top_p,
+                "guidance_scale": guidance_scale,
+            },
+            [text, stacks],
+            batch_size,
+        )
+        pictures = self.image_tokenizer.decode(
+            ops.convert_to_numpy(self.generator.from_positions(codes)),
+            batch_size=batch_size,
+        )
+        pictures = validation.as_uint8_images(pictures)
+        return _split_samples(pictures, num_samples)
+
+    def image_to_text(
+        self,
+        images,
+        seed=0,
+        temperature=0.0,
+        top_k=None,
+        top_p=None,
+        guidance_scale=None,
+        num_samples=1,
+        batch_size=64,
+    ):
+        """Writes captions of pictures.
+
+        Args:
+            images: array (B, H, W, C), uint8 in [0, 255] or float in
+                [-1, 1].
+            temperature: float; 0, the default, takes the likeliest word
+                each time.
+            seed, top_k, top_p, guidance_scale, num_samples, batch_size: as
+                in `text_to_image`.
+
+        Returns:
+            list of B str, or of B lists of `num_samples` str when
+            `num_samples` is more than 1.
+
+        Raises:
+            ValueError: on pictures of a wrong shape or range, or a setting
+                out of its range.
+            TypeError: on pictures of a wrong dtype.
+        """
+        codes = self.image_tokenizer.encode(images, batch_size=batch_size)
+        stacks = ops.convert_to_numpy(self.generator.to_positions(codes))
+        tokens = self._sample(
+            "text",
+            len(codes),
+            num_samples,
+            seed,
+            {
+                "temperature": temperature,
+                "top_k": top_k,
+                "top_p": top_p,
+                "guidance_scale": guidance_scale,
+            },
+            [stacks],
+            batch_size,
+        )
+        texts = self.caption_tokenizer.decode(tokens)
+        if num_samples == 1:
+            return texts
+        return [
+            texts[i : i + num_samples]
+            for i in range(0, len(texts), num_samples)
+        ]
+
+    def _encode_prime(self, prime, count):
+        """Codes of the top part: int32 (B, n, c), n = 0 without one."""
+        generator = self.generator
+        if prime is None:
+            return np.zeros((count, 0, generator.codes_per_position), "int32")
+        prime = np.asarray(prime)
+        height, width, channels = self.image_tokenizer.image_shape
+        rows, columns = generator.grid
+        step = height // rows
+        given = prime.shape[1] if prime.ndim == 4 else 0
+        if (
+            prime.shape != (count, given, width, channels)
+            or given % step
+            or not 0 < given < height
+        ):
+            raise ValueError(
+                "`prime` must have shape "
+                f"({count}, h, {width}, {channels}) with h a multiple of "
+                f"{step} below {height}. Received: shape={prime.shape}"
+            )
+        # The tokenizer takes whole pictures; the part below the cut repeats
+        # the last row, as its padding does at a border.
+        whole = np.concatenate(
+            [prime, np.repeat(prime[:, -1:], height - given, axis=1)], axis=1
+        )
+        codes = self.image_tokenizer.encode(whole)
+        stacks = ops.convert_to_numpy(generator.to_positions(codes))
+        return stacks[:, : given // step * columns]
+
+    def _sample(
+        self, kind, count, num_samples, seed, settings, conditions, batch_size
+    ):
+        """Samples all rows in batches of few shapes; int32 NumPy array."""
+        if not isinstance(num_samples, int) or num_samples < 1:
+            raise ValueError(
+                "`num_samples` must be a positive integer. "
+                f"Received: num_samples={num_samples!r}"
+            )
+        generator = self.generator
+        settings = _checked_settings(settings, count, generator)
+        seeds = _checked_seeds(seed, count)
+        seeds = [(s, j) for s in seeds for j in range(num_samples)]
+        conditions = [np.repeat(c, num_samples, axis=0) for c in conditions]
+        settings = {
+            name: np.repeat(value, num_samples)
+            for name, value in settings.items()
+        }
+        function = self._sampler(kind, tuple(settings))
+        per_row = (
+            (generator.num_positions, generator.codes_per_position)
+            if kind == "codes"
+            else (generator.text_length,)
+        )
+        total = count * num_samples
+        # Rounded up to a power of two, so that few shapes are compiled.
+        size = min(batch_size, 1 << max(total - 1, 0).bit_length())
+        results = [np.zeros((0, *per_row), "int32")]
+        for at in range(0, total, size):
+            rows = np.minimum(np.arange(at, at + size), total - 1)
+            real = min(size, total - at)
+            out = function(
+                [c[rows] for c in conditions],
+                row_uniforms([seeds[i] for i in rows], per_row),
+                {name: value[rows] for name, value in settings.items()},
+            )
+            results.append(ops.convert_to_numpy(out)[:real])
+        return np.concatenate(results).astype("int32")
+
+    def _sampler(self, kind, names):
+        """The compiled decode loop for these settings, kept."""
+        if (kind, names) not in self._samplers:
+            generator = self.generator
+            legal = self._legal_tokens()
+
+            if kind == "codes":
+
+                def function(conditions, uniforms, settings):
+                    text, prime = conditions
+                    return decoding.generate_codes(
+                        generator, text, uniforms, prime, settings
+                    )
+            else:
+
+                def function(conditions, uniforms, settings):
+                    return decoding.generate_text(
+                        generator, conditions[0], uniforms, legal, settings
+                    )
+
+            run = compiled(function, [generator], xla=True)
+            self._samplers[kind, names] = lambda *arguments: run(
+                *keras.tree.map_structure(ops.convert_to_tensor, arguments)
+            )
+        return self._samplers[kind, names]
+
+    @functools.cached_property
+    def _samplers(self):
+        return {}
+
+    def _legal_tokens(self):
+        """0 for words and the end token, very negative for other tokens."""
+        tokenizer, generator = self.caption_tokenizer, self.generator
+        classes = generator.text_vocabulary_size + generator.text_length
+        legal = np.full(classes, -1e9, "float32")
+        legal[: generator.text_vocabulary_size] = 0.0
+        for token in tokenizer.special_ids:
+            if token != tokenizer.end_id:
+                legal[token] = -1e9
+        return legal
+
+    def call(self, inputs, training=None):
+        """The generator's logits (see `BidirectionalTransformer`)."""
+        return self.generator(inputs, training=training)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            **{
+                name: keras.saving.serialize_keras_object(getattr(self, name))
+                for name in _PARTS
+            },
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for name in _PARTS:
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
+
+
+def _check_fit(**pairs):
+    for name, (generator, tokenizer) in pairs.items():
+        if generator != tokenizer:
+            raise ValueError(
+                f"`generator` was made for {name}={generator}, its tokenizer "
+                f"has {tokenizer}."
+            )
+
+
+def _checked_seeds(seed, count):
+    seeds = np.asarray(seed)
+    if (
+        seeds.dtype.kind not in "iu"
+        or seeds.shape not in ((), (count,))
+        or (seeds < 0).any()
+    ):
+        raise ValueError(
+            f"`seed` must be an integer of at least 0, or {count} of them. "
+            f"Received: seed={seed!r}"
+        )
+    return np.broadcast_to(seeds, (count,)).tolist()
+
+
+_RANGES = {
+    "temperature": ("float32", "at least 0", lambda v: v >= 0),
+    "top_k": ("int32", "at least 1", lambda v: v >= 1),
+    "top_p": ("float32", "in (0, 1]", lambda v: (v > 0) & (v <= 1)),
+    "guidance_scale": ("float32", "at least 0", lambda v: v >= 0),
+}
+
+
+def _checked_settings(settings, count, generator):
+    """Settings that are given, as arrays (B,)."""
+    checked = {}
+    for name, value in settings.items():
+        if value is None:
+            continue
+        dtype, meaning, within = _RANGES[name]
+        array = np.asarray(value)
+        kinds = "iu" if dtype == "int32" else "iuf"
+        if (
+            array.dtype.kind not in kinds
+            or array.shape not in ((), (count,))
+            or not np.all(within(array))
+        ):
+            raise ValueError(
+                f"`{name}` must be {meaning}, one value or {count}. "
+                f"Received: {name}={value!r}"
+            )
+        checked[name] = np.broadcast_to(array, (count,)).astype(dtype)
+    if "guidance_scale" in checked and not generator.condition_dropout:
+        raise ValueError(
+            "`guidance_scale` needs a generator trained with "
+            "`condition_dropout` above 0, which this one was not."
+        )
+    return checked
+
+
+def _split_samples(array, num_samples):
+    if num_samples == 1:
+        return array
+    return array.reshape(-1, num_samples, *array.shape[1:])
