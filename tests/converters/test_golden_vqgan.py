@@ -131,7 +131,6 @@ def test_gumbel_logits(cases):
 def test_perplexity(te_case):
     counts = np.bincount(te_case.io["indices"].ravel(), minlength=16)
     quantizer = te_case.model.quantizer
-    quantizer.reset_metrics() if hasattr(quantizer, "reset_metrics") else None
     for metric in quantizer.metrics:
         metric.reset_state()
     quantizer(te_case.latent, training=False)

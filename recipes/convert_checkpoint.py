@@ -1,0 +1,108 @@
+"""Turns a published checkpoint into a folder that `keras_bidalle.load` opens.
+
+    python recipes/convert_checkpoint.py last.ckpt --config model.yaml \
+        --output vqgan-f16
+
+Known are VQGAN and Gumbel VQGAN (CompVis) and TE-VQGAN. Nothing in the
+checkpoint is executed, and torch is not needed. The output folder appears
+whole or not at all.
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+
+# TensorFlow has nothing to say that matters here.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+CARD = """# {name}
+
+A `{kind}` of keras_bidalle with {parameters:,} parameters, converted from
+the published checkpoint `{checkpoint}`. What it was trained on, what it may
+be used for and its licence are the checkpoint's.
+
+```python
+import keras_bidalle
+
+tokenizer = keras_bidalle.load("{name}")
+codes = tokenizer.encode(images)  # (B, {codes}) int32
+images = tokenizer.decode(codes)  # float32 in [-1, 1]
+```
+"""
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "checkpoint",
+        type=pathlib.Path,
+        help="the published checkpoint (.ckpt, .pt or .pth), or a folder "
+        "with one",
+    )
+    parser.add_argument(
+        "--config",
+        type=pathlib.Path,
+        help="the configuration that was published with it, YAML or JSON "
+        "(default: the one beside the checkpoint)",
+    )
+    parser.add_argument(
+        "--output",
+        type=pathlib.Path,
+        required=True,
+        help="the folder to write",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the output folder if it exists (default: stop)",
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Runs the program.
+
+    Args:
+        arguments: list of str, those of the command line by default.
+
+    Returns:
+        int, the exit status: 0, or 1 after an error was told.
+    """
+    options = parse(arguments)
+    if options.output.exists() and not options.overwrite:
+        return _fail(f"`{options.output}` exists; --overwrite replaces it.")
+
+    # After parsing, so that --help is there at once.
+    from keras_bidalle import converters
+
+    try:
+        model = converters.convert(options.checkpoint, options.config)
+        card = CARD.format(
+            name=options.output.name,
+            kind=type(model).__name__,
+            parameters=model.count_params(),
+            checkpoint=options.checkpoint.name,
+            codes=", ".join(str(side) for side in model.code_shape),
+        )
+        model.save_to_preset(options.output, card=card)
+    except (OSError, TypeError, ValueError) as error:
+        return _fail(error)
+    print(
+        f"{options.output}: {type(model).__name__}, "
+        f"{model.count_params():,} parameters, {model.num_codes} codes, "
+        f"{model.code_shape} a picture of {model.image_shape}"
+    )
+    return 0
+
+
+def _fail(message):
+    print(f"Error: {' '.join(str(message).split())}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
