@@ -89,7 +89,9 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
 
     def build(self, input_shape):
         for layer in self._stages():
-            layer.build(input_shape)
+            # One from a saved config, or another model's, has its weights.
+            if not layer.built:
+                layer.build(input_shape)
             input_shape = layer.compute_output_shape(input_shape)
 
     def compute_output_shape(self, input_shape):

@@ -20,8 +20,10 @@ PIXEL_LOSSES = {
 class TokenizerTraining:
     """What `ImageTokenizer` adds to a Keras model for training."""
 
-    adversarial = None
-    _pixel_loss = None
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.adversarial = None
+        self._pixel_loss = None
 
     def compile(
         self,
@@ -93,6 +95,8 @@ class TokenizerTraining:
             for name in self._tracked_names()
         }
         super().compile(optimizer=players, **kwargs)
+        # Now, so that a checkpoint finds the optimizers' state to restore.
+        players.build(self.trainable_variables)
         arguments = {
             "optimizer": optimizer,
             "reconstruction_loss": reconstruction_loss,
@@ -111,7 +115,6 @@ class TokenizerTraining:
 
     def compile_from_config(self, config):
         self.compile(**deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def _tracked_names(self):
         names = ["reconstruction_loss", "quantizer_loss", "psnr"]

@@ -20,15 +20,16 @@ def moved():
 
 def test_codes_move_with_the_picture_by_whole_patches(moved):
     scene = uint8_images(2, side=64)
-    margin = 1 + moved.num_blocks
     first = moved.encode(scene[:, 8:40, 16:48])
-    for rows, columns in [(1, 0), (0, 1), (2, -3), (-1, 1)]:
+    # What either crop sees of its own border does not count.
+    margin = 1 + moved.num_blocks
+    for rows, columns in [(1, 0), (0, 1), (1, -1), (-1, 1)]:
         top, left = 8 + 4 * rows, 16 + 4 * columns
         second = moved.encode(scene[:, top : top + 32, left : left + 32])
-        inner = slice(margin + 3, -margin - 3)
+        inner = slice(margin + 1, -margin - 1)
         shifted = np.roll(second, (rows, columns), axis=(1, 2))
         equal = shifted[:, inner, inner] == first[:, inner, inner]
-        assert equal.mean() == 1.0
+        assert equal.size and equal.mean() == 1.0
     assert len(np.unique(first)) > 3
 
 
