@@ -1,5 +1,6 @@
 """Data: the items, the MNIST64 task, and streams of batches for `fit`."""
 
+from keras_bidalle.data.code_cache import cached_codes, fingerprint
 from keras_bidalle.data.digits import Items, load_items
 from keras_bidalle.data.mnist64 import (
     MNIST64,
@@ -15,6 +16,8 @@ __all__ = [
     "MNIST64",
     "MNIST64Batch",
     "as_dataset",
+    "cached_codes",
+    "fingerprint",
     "held_out_combinations",
     "item_crops",
     "load_items",

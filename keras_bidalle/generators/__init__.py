@@ -1,16 +1,16 @@
 """Autoregressive models of captions and codes, and sampling from them."""
 
-from keras_bidalle.generators.attention_masks import ATTENTION_KINDS
-from keras_bidalle.generators.attention_masks import attention_mask
+from keras_bidalle.generators.attention_masks import (
+    ATTENTION_KINDS,
+    attention_mask,
+)
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
 from keras_bidalle.generators.patch_bidirectional_transformer import (
     PatchBidirectionalTransformer,
 )
-from keras_bidalle.generators.sampling import guide
-from keras_bidalle.generators.sampling import row_uniforms
-from keras_bidalle.generators.sampling import sample_tokens
+from keras_bidalle.generators.sampling import guide, row_uniforms, sample_tokens
 from keras_bidalle.generators.transformer_block import TransformerBlock
 
 __all__ = [

@@ -2,11 +2,11 @@
 
 import keras
 import numpy as np
-from keras import layers
-from keras import ops
+from keras import layers, ops
 
 from keras_bidalle.generators.attention_masks import attention_mask
 from keras_bidalle.generators.image_positions import IMAGE_POSITIONS
+from keras_bidalle.generators.rotary import rotary_angles
 from keras_bidalle.generators.training import GeneratorTraining
 from keras_bidalle.generators.transformer_block import TransformerBlock
 
@@ -39,6 +39,10 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
             blocks (see `generators.attention_mask`).
         kernel_size: int, side of the window of "conv_like" attention.
         image_positions: str, "learned" or "fixed".
+        rotary: bool, turns queries and keys by their place in the caption
+            or the grid as well (see `generators.rotary`), which makes
+            "the word before" and "the code above" the same everywhere and
+            learning several times faster.
         segment_embeddings: bool; `False` leaves the direction to the order
             of the row alone, as Bi-directional DALL-E does.
         mask_padding: bool, hides pad tokens from attention. Their ids are
@@ -97,6 +101,7 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         attention=("full",),
         kernel_size=5,
         image_positions="learned",
+        rotary=False,
         segment_embeddings=True,
         mask_padding=True,
         condition_dropout=0.0,
@@ -145,6 +150,7 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         self.attention = tuple(attention)
         self.kernel_size = kernel_size
         self.image_positions = image_positions
+        self.rotary = rotary
         self.segment_embeddings = segment_embeddings
         self.mask_padding = mask_padding
         self.condition_dropout = condition_dropout
@@ -165,6 +171,13 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         self.num_positions = int(np.prod(self.grid))
         self.length = text_length + self.num_positions
         self._masks = self._additive_masks()
+        self._angles = (
+            rotary_angles(
+                text_length, self.grid, head_dim or width // num_heads
+            )
+            if rotary
+            else None
+        )
         dtype = self.dtype_policy
         self.position_layer = IMAGE_POSITIONS[image_positions](
             self.grid, width, dtype=dtype, name="image_positions"
@@ -364,6 +377,37 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
             for i in range(self.depth)
         ]
 
+    def rotation(self, text_to_image):
+        """Cosines and sines that turn queries and keys, `None` if none do.
+
+        Args:
+            text_to_image: bool, the direction of all rows, or a bool tensor
+                (B,) with one for each.
+
+        Returns:
+            Pair of tensors (1 or B, 1, S, a), or `None`.
+        """
+        if self._angles is None:
+            return None
+        text, image = self._angles
+        orders = [np.concatenate([image, text]), np.concatenate([text, image])]
+        if isinstance(text_to_image, bool):
+            angles = orders[text_to_image][None]
+            tables = np.cos(angles), np.sin(angles)
+            return tuple(
+                ops.convert_to_tensor(table, self.compute_dtype)[:, None]
+                for table in tables
+            )
+        direction = ops.cast(text_to_image, "int32")
+        return tuple(
+            ops.take(
+                ops.convert_to_tensor(table, self.compute_dtype),
+                direction,
+                axis=0,
+            )[:, None]
+            for table in (np.cos(orders), np.sin(orders))
+        )
+
     def embed_text(self, text, segment):
         """Embeds caption tokens with their positions and segments.
 
@@ -455,8 +499,11 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
             hidden_keys = self._in_order(direction, pad, seen)
         x = self._in_order(direction, text_part, image_part)
         masks = self.layer_masks(direction, hidden_keys)
+        rotation = self.rotation(direction)
         for block, mask in zip(self.blocks, masks, strict=True):
-            x = block(x, attention_bias=mask, training=training)
+            x = block(
+                x, attention_bias=mask, rotation=rotation, training=training
+            )
         x = self.final_norm(x)
 
         # Each token is predicted at the position before it.
@@ -509,6 +556,7 @@ _CONFIG = (
     "attention",
     "kernel_size",
     "image_positions",
+    "rotary",
     "segment_embeddings",
     "mask_padding",
     "condition_dropout",

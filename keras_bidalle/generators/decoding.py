@@ -7,10 +7,8 @@ differ in what they emit: stacks of codes, or tokens of a caption that ends.
 
 from keras import ops
 
-from keras_bidalle.generators.bidirectional_transformer import GEN
-from keras_bidalle.generators.bidirectional_transformer import REF
-from keras_bidalle.generators.sampling import guide
-from keras_bidalle.generators.sampling import sample_tokens
+from keras_bidalle.generators.bidirectional_transformer import GEN, REF
+from keras_bidalle.generators.sampling import guide, sample_tokens
 
 
 def generate_codes(generator, text, uniforms, prime, settings):
@@ -39,7 +37,7 @@ def generate_codes(generator, text, uniforms, prime, settings):
     if given:
         parts.append(_twice(generator.embed_image(prime, GEN), guided))
     padding = _hidden_text(generator, text, guided)
-    x, caches, masks = _prefill(
+    x, caches, places = _prefill(
         generator, ops.concatenate(parts, axis=1), True, padding
     )
 
@@ -58,7 +56,7 @@ def generate_codes(generator, text, uniforms, prime, settings):
         x = x + ops.take(generator.position_vectors(), position, axis=0)
         x = _twice(x + generator._segment(GEN), guided)
         x, caches = _decode(
-            generator, x, caches, masks, generator.text_length + position
+            generator, x, caches, places, generator.text_length + position
         )
         return position + 1, x, stacks, caches
 
@@ -96,7 +94,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
         x = ops.concatenate([x, generator.embed_null(batch, False, REF)])
     start = ops.full((batch, 1), generator.start_id, "int32")
     first = _twice(generator.embed_text(start, GEN), guided)
-    x, caches, masks = _prefill(
+    x, caches, places = _prefill(
         generator, ops.concatenate([x, first], axis=1), False, None
     )
 
@@ -112,7 +110,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
         )
         x = _twice(x[:, None] + generator._segment(GEN), guided)
         x, caches = _decode(
-            generator, x, caches, masks, generator.num_positions + index
+            generator, x, caches, places, generator.num_positions + index
         )
         return index + 1, x, text, ended, caches
 
@@ -165,24 +163,33 @@ def _hidden_text(generator, text, guided):
 
 
 def _prefill(generator, x, text_to_image, hidden_keys):
-    """Runs the prompt. Returns its output, caches and the layers' masks."""
+    """Runs the prompt.
+
+    Returns its output, the caches, and what each layer must know of places:
+    their masks and how they turn queries and keys.
+    """
     n = x.shape[1]
     masks = generator.layer_masks(text_to_image, hidden_keys)
+    rotation = generator.rotation(text_to_image)
+    given = rotation and tuple(part[:, :, :n] for part in rotation)
     caches = []
     for block, mask in zip(generator.blocks, masks, strict=True):
-        x, cache = block.prefill(x, mask[:, :, :n, :n], generator.length)
+        x, cache = block.prefill(x, mask[:, :, :n, :n], generator.length, given)
         caches.append(cache)
-    return x, tuple(caches), masks
+    return x, tuple(caches), (masks, rotation)
 
 
-def _decode(generator, x, caches, masks, index):
+def _decode(generator, x, caches, places, index):
     """Runs one position through all layers, against their caches."""
+    masks, rotation = places
+
+    def here(table):
+        return ops.take(table, index, axis=2)[:, :, None]
+
+    turned = rotation and tuple(here(part) for part in rotation)
     updated = []
-    for block, cache, mask in zip(
-        generator.blocks, caches, masks, strict=True
-    ):
-        row = ops.take(mask, index, axis=2)[:, :, None]
-        x, cache = block.decode(x, cache, index, row)
+    for block, cache, mask in zip(generator.blocks, caches, masks, strict=True):
+        x, cache = block.decode(x, cache, index, here(mask), turned)
         updated.append(cache)
     return x, tuple(updated)
 

@@ -2,8 +2,7 @@
 
 import keras
 import numpy as np
-from keras import layers
-from keras import ops
+from keras import layers, ops
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")

@@ -1,8 +1,7 @@
 """A bidirectional transformer whose image positions are patches of codes."""
 
 import keras
-from keras import layers
-from keras import ops
+from keras import layers, ops
 
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
@@ -93,16 +92,12 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
         )
         self.patch_head_norm.build((None, c, h))
         self.image_head = add("image_head", h, k)
-        self.image_head_bias = add(
-            "image_head_bias", c, k, initializer="zeros"
-        )
+        self.image_head_bias = add("image_head_bias", c, k, initializer="zeros")
 
     def to_positions(self, codes):
         rows, columns = self.grid
         p = self.patch_size
-        codes = ops.reshape(
-            ops.cast(codes, "int32"), (-1, rows, p, columns, p)
-        )
+        codes = ops.reshape(ops.cast(codes, "int32"), (-1, rows, p, columns, p))
         codes = ops.transpose(codes, (0, 1, 3, 2, 4))
         return ops.reshape(codes, (-1, rows * columns, p * p))
 
@@ -146,8 +141,12 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
         )
         return ops.reshape(
             vectors,
-            (-1, *codes.shape[1:], self.codes_per_position,
-             self.patch_head_width),
+            (
+                -1,
+                *codes.shape[1:],
+                self.codes_per_position,
+                self.patch_head_width,
+            ),
         )
 
     def _head(self, start, place):
@@ -176,9 +175,7 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
             if place + 1 < self.codes_per_position:
                 # Under guidance `hidden` holds each row twice.
                 repeats = known.shape[0] // code.shape[0]
-                known = known + self._context(
-                    place, ops.tile(code, (repeats,))
-                )
+                known = known + self._context(place, ops.tile(code, (repeats,)))
         return ops.stack(codes, axis=-1)
 
     def get_config(self):

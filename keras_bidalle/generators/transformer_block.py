@@ -1,10 +1,10 @@
 """A pre-norm transformer block that can also decode one position at a time."""
 
 import keras
-from keras import layers
-from keras import ops
+from keras import layers, ops
 
 from keras_bidalle.generators import kv_cache
+from keras_bidalle.generators.rotary import rotate
 
 
 def _geglu(x):
@@ -49,8 +49,9 @@ class TransformerBlock(layers.Layer):
 
     Call arguments:
         x: tensor (B, S, d).
-        attention_bias: additive tensor broadcastable to (B, heads, S, S), 0 where a
-            query may look and very negative elsewhere.
+        attention_bias: additive tensor broadcastable to (B, heads, S, S), 0
+            where a query may look and very negative elsewhere.
+        rotation: pair of tensors of `rotary.rotate`, or `None`.
 
     Reference:
         GEGLU: arXiv 2002.05202. Layer scale: arXiv 2103.17239, Eq. 4.
@@ -152,28 +153,27 @@ class TransformerBlock(layers.Layer):
                 shape=(d,), initializer=start, name="feed_forward_scale"
             )
 
-    def call(self, x, attention_bias=None, training=None):
-        query, key, value = self._project(x)
-        return self._finish(
-            x, query, key, value, attention_bias, training
-        )
+    def call(self, x, attention_bias=None, rotation=None, training=None):
+        query, key, value = self._project(x, rotation)
+        return self._finish(x, query, key, value, attention_bias, training)
 
-    def prefill(self, x, mask, length):
+    def prefill(self, x, mask, length, rotation=None):
         """Runs a prompt and returns its output and the layer's KV cache.
 
         Args:
             x: tensor (B, n, d).
             mask: additive tensor broadcastable to (B, heads, n, n).
             length: int, positions that the cache must hold in the end.
+            rotation: as when called, for the n positions.
 
         Returns:
             Tuple of the output (B, n, d) and the cache.
         """
-        query, key, value = self._project(x)
+        query, key, value = self._project(x, rotation)
         cache = kv_cache.pad_cache(key, value, length)
         return self._finish(x, query, key, value, mask), cache
 
-    def decode(self, x, cache, index, mask):
+    def decode(self, x, cache, index, mask, rotation=None):
         """Runs one position against the cache.
 
         Args:
@@ -181,16 +181,17 @@ class TransformerBlock(layers.Layer):
             cache: pair of tensors (B, heads, length, head_dim).
             index: int scalar tensor.
             mask: additive tensor broadcastable to (B, heads, 1, length).
+            rotation: as when called, for this position.
 
         Returns:
             Tuple of the output (B, 1, d) and the cache with this position.
         """
-        query, key, value = self._project(x)
+        query, key, value = self._project(x, rotation)
         keys = kv_cache.write_cache(cache[0], key, index)
         values = kv_cache.write_cache(cache[1], value, index)
         return self._finish(x, query, keys, values, mask), (keys, values)
 
-    def _project(self, x):
+    def _project(self, x, rotation):
         length = x.shape[1]
         qkv = self.to_qkv(self.attention_norm(x))
         # (B, S, 3 h e) -> (3, B, h, S, e)
@@ -200,6 +201,8 @@ class TransformerBlock(layers.Layer):
         )
         if self.query_key_norm:
             query, key = self.query_norm(query), self.key_norm(key)
+        if rotation is not None:
+            query, key = rotate(query, rotation), rotate(key, rotation)
         return query, key, value
 
     def _finish(self, x, query, key, value, mask, training=None):

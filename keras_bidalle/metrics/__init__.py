@@ -7,6 +7,10 @@ from keras_bidalle.metrics.item_classifier import (
     item_classifier_accuracy,
     train_item_classifier,
 )
+from keras_bidalle.metrics.mnist64_report import (
+    both_directions_report,
+    tokenizer_report,
+)
 from keras_bidalle.metrics.psnr import PSNR, psnr
 from keras_bidalle.metrics.translation_equivariance import (
     codebook_statistics,
@@ -16,11 +20,13 @@ from keras_bidalle.metrics.translation_equivariance import (
 __all__ = [
     "ItemClassifier",
     "PSNR",
+    "both_directions_report",
     "caption_accuracy",
     "codebook_statistics",
     "image_accuracy",
     "item_classifier_accuracy",
     "psnr",
+    "tokenizer_report",
     "train_item_classifier",
     "translation_equivariance",
 ]

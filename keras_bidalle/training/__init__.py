@@ -9,6 +9,7 @@ from keras_bidalle.training.checkpoints import ResumableCheckpoint
 from keras_bidalle.training.epoch_order import epoch_shuffled
 from keras_bidalle.training.events import SummaryWriter
 from keras_bidalle.training.fitting import resumable_fit
+from keras_bidalle.training.muon import Muon
 from keras_bidalle.training.pictures import (
     comparison_grid,
     picture_grid,
@@ -18,12 +19,15 @@ from keras_bidalle.training.pictures import (
     save_read_pictures,
 )
 from keras_bidalle.training.progress import RunProgress
+from keras_bidalle.training.run_folder import RunFolder
 from keras_bidalle.training.schedules import VariableSchedule
 from keras_bidalle.training.steps import StepCallback
 
 __all__ = [
     "ImageSummaries",
+    "Muon",
     "ResumableCheckpoint",
+    "RunFolder",
     "RunProgress",
     "ScalarSummaries",
     "StepCallback",

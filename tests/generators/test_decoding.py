@@ -3,17 +3,30 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_bidalle.generators import ATTENTION_KINDS
-from keras_bidalle.generators import BidirectionalTransformer
-from keras_bidalle.generators import PatchBidirectionalTransformer
-from keras_bidalle.generators import decoding
-from keras_bidalle.generators import row_uniforms
+from keras_bidalle.generators import (
+    ATTENTION_KINDS,
+    BidirectionalTransformer,
+    PatchBidirectionalTransformer,
+    decoding,
+    row_uniforms,
+)
 
 TEXT, GRID, CODES, WORDS = 6, (4, 4), 7, 11
-CASES = [(BidirectionalTransformer, (kind,)) for kind in ATTENTION_KINDS]
+CASES = [(BidirectionalTransformer, (kind,), {}) for kind in ATTENTION_KINDS]
 CASES += [
-    (BidirectionalTransformer, ATTENTION_KINDS),
-    (PatchBidirectionalTransformer, ("full", "axial_row")),
+    (BidirectionalTransformer, ATTENTION_KINDS, {"rotary": True}),
+    (PatchBidirectionalTransformer, ("full", "axial_row"), {}),
+    (
+        PatchBidirectionalTransformer,
+        ("full",),
+        {
+            "rotary": True,
+            "normalization": "rms",
+            "query_key_norm": True,
+            "mask_padding": False,
+            "activation": "squared_relu",
+        },
+    ),
 ]
 
 
@@ -46,9 +59,9 @@ def make_rows(count=2):
     return text, codes
 
 
-@pytest.mark.parametrize("cls,attention", CASES)
-def test_cached_logits_equal_the_full_forward_pass(cls, attention):
-    generator = make_generator(cls, attention)
+@pytest.mark.parametrize("cls,attention,options", CASES)
+def test_cached_logits_equal_the_full_forward_pass(cls, attention, options):
+    generator = make_generator(cls, attention, **options)
     text, codes = make_rows()
     stacks = generator.to_positions(codes)
 
@@ -65,14 +78,14 @@ def test_cached_logits_equal_the_full_forward_pass(cls, attention):
         hidden_keys = (
             decoding._hidden_text(generator, text, False) if direction else None
         )
-        x, caches, masks = decoding._prefill(
+        x, caches, places = decoding._prefill(
             generator, first, direction, hidden_keys
         )
         outputs = [x[:, -1:]]
         for i in range(rest.shape[1]):
             index = ops.convert_to_tensor(offset + i, "int32")
             x, caches = decoding._decode(
-                generator, rest[:, i : i + 1], caches, masks, index
+                generator, rest[:, i : i + 1], caches, places, index
             )
             outputs.append(x)
         return generator.final_norm(ops.concatenate(outputs, axis=1))
@@ -115,9 +128,9 @@ def settings(count, **given):
     }
 
 
-@pytest.mark.parametrize("cls,attention", CASES)
-def test_a_row_is_sampled_alone_as_in_its_batch(cls, attention):
-    generator = make_generator(cls, attention)
+@pytest.mark.parametrize("cls,attention,options", CASES)
+def test_a_row_is_sampled_alone_as_in_its_batch(cls, attention, options):
+    generator = make_generator(cls, attention, **options)
     text, codes = make_rows(3)
     stacks = ops.convert_to_numpy(generator.to_positions(codes))
     shape = (generator.num_positions, generator.codes_per_position)

@@ -2,9 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_bidalle.generators import guide
-from keras_bidalle.generators import row_uniforms
-from keras_bidalle.generators import sample_tokens
+from keras_bidalle.generators import guide, row_uniforms, sample_tokens
 
 LOGITS = np.log(np.array([[0.1, 0.4, 0.2, 0.25, 0.05]], "float32"))
 
@@ -105,5 +103,7 @@ def test_uniform_numbers_belong_to_the_seed_and_not_to_the_batch():
     together = row_uniforms([7, (8, 1), 9], (4, 2))
     assert together.shape == (3, 4, 2) and together.dtype == np.float32
     assert ((together >= 0) & (together < 1)).all()
-    np.testing.assert_array_equal(row_uniforms([(8, 1)], (4, 2))[0], together[1])
+    np.testing.assert_array_equal(
+        row_uniforms([(8, 1)], (4, 2))[0], together[1]
+    )
     assert not np.array_equal(together[0], together[2])

@@ -1,0 +1,453 @@
+"""From digits to both directions: the main program of keras_bidalle.
+
+Makes the MNIST64 task, trains a TE-VQGAN, trains a bidirectional generator
+on its codes, generates pictures from captions and captions from pictures,
+measures both, and leaves everything a person would want to look at in
+`runs/<name>/`. See `--help`.
+"""
+
+import dataclasses
+import importlib.util
+import os
+import sys
+import time
+
+if "KERAS_BACKEND" not in os.environ and importlib.util.find_spec("torch"):
+    # The fastest of the three on CPUs for this program.
+    os.environ["KERAS_BACKEND"] = "torch"
+
+import keras
+import numpy as np
+from mnist64_settings import parse
+
+from keras_bidalle import (
+    TextImageModel,
+    captions,
+    data,
+    generators,
+    image_tokenizers,
+    load,
+    losses,
+    metrics,
+    quantizers,
+    training,
+)
+from keras_bidalle.files import atomic_path
+from keras_bidalle.validation import as_uint8_images
+
+
+def build_tokenizer(settings):
+    """The image tokenizer of a run, with new weights."""
+    quantizer = quantizers.OrthogonalVectorQuantizer(
+        settings.num_codes,
+        settings.code_dim,
+        orthogonality=settings.orthogonality,
+        kmeans_steps=settings.kmeans_steps,
+        revival_steps=settings.revival_steps or None,
+        seed=settings.seed,
+    )
+    if settings.tokenizer == "patch":
+        return image_tokenizers.PatchVQGAN(
+            quantizer,
+            image_shape=(64, 64, 3),
+            patch_size=4,
+            channels=settings.channels,
+            hidden_channels=settings.channels,
+            num_blocks=settings.num_blocks,
+        )
+    return image_tokenizers.VQGAN(
+        quantizer,
+        image_shape=(64, 64, 3),
+        channels=settings.channels,
+        channel_multipliers=(1, 2, 2),
+        num_res_blocks=settings.num_blocks,
+        attention_resolutions=(16,),
+        z_channels=settings.code_dim,
+    )
+
+
+def build_generator(settings, caption_tokenizer, image_tokenizer):
+    """The generator of a run, with new weights."""
+    arguments = dict(
+        text_vocabulary_size=caption_tokenizer.vocabulary_size,
+        text_length=caption_tokenizer.max_length,
+        num_codes=image_tokenizer.num_codes,
+        code_shape=image_tokenizer.code_shape,
+        width=settings.width,
+        depth=settings.depth,
+        num_heads=settings.num_heads,
+        head_dim=settings.head_dim,
+        attention=settings.attention,
+        image_positions=settings.image_positions,
+        activation=settings.activation,
+        normalization=settings.normalization,
+        query_key_norm=settings.normalization == "rms",
+        use_bias=settings.normalization != "rms",
+        layer_scale=settings.layer_scale or None,
+        condition_dropout=settings.condition_dropout,
+        # With one pad id a position nothing has to be hidden, and a mask
+        # shared by all rows is cheaper.
+        mask_padding=settings.patch_size == 1,
+    )
+    if settings.patch_size == 1:
+        return generators.BidirectionalTransformer(**arguments)
+    return generators.PatchBidirectionalTransformer(
+        **arguments, patch_size=settings.patch_size
+    )
+
+
+def in_float32(build, trained):
+    """A twin of `trained` that computes in float32, for use after training."""
+    with policy("float32"):
+        twin = build()
+    twin.set_weights(trained.get_weights())
+    return twin
+
+
+class policy:
+    """The dtype policy of what is built inside."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __enter__(self):
+        self.before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self.name)
+
+    def __exit__(self, *_):
+        keras.config.set_dtype_policy(self.before)
+
+
+class Program:
+    """One run, stage by stage; each stage is skipped when it is done."""
+
+    def __init__(self, settings, options):
+        self.settings = settings
+        self.began = time.monotonic()
+        config = dataclasses.asdict(settings)
+        self.folder = training.RunFolder(
+            os.path.join(options.output, options.name or options.preset),
+            config,
+            resume=options.resume,
+        )
+        keras.utils.set_random_seed(settings.seed)
+        self.items = data.load_items(settings.dataset, options.data_dir)
+        print(
+            f"{keras.config.backend()}, {settings.precision}; items: "
+            f"{self.items.source}; run: {self.folder.path}"
+        )
+        self.tasks = {
+            split: data.MNIST64(self.items, split)
+            for split in ("train", "unseen_instances", "unseen_combinations")
+        }
+        self.grammar = self.tasks["train"].grammar
+        self.caption_tokenizer = captions.grammar_tokenizer(self.grammar)
+        self.table = captions.CaptionTable(self.grammar, self.caption_tokenizer)
+        self.shown = self.tasks["unseen_instances"].sample(
+            16, seed=(settings.seed, 99)
+        )
+
+    def run(self):
+        classifier = self.classifier()
+        tokenizer = self.tokenizer(classifier)
+        codes = self.codes(tokenizer)
+        model = self.generator(tokenizer, codes)
+        self.measure(model, classifier)
+        self.pictures(model)
+        seconds = time.monotonic() - self.began
+        print(f"done in {seconds / 60:.1f} minutes; see {self.folder.path}")
+
+    def classifier(self):
+        """The judge of generated pictures, at least 99% right on test items."""
+        path = self.folder / "classifier.keras"
+        if path.is_file():
+            return keras.saving.load_model(path)
+        classifier = metrics.train_item_classifier(
+            self.items, seed=1, steps=self.settings.classifier_steps
+        )
+        accuracy = metrics.item_classifier_accuracy(classifier, self.items)
+        print("classifier on test items:", shown(accuracy))
+        self.folder.update_metrics(classifier=accuracy)
+        with atomic_path(path) as temporary:
+            classifier.save(temporary)
+        return classifier
+
+    def fit(self, stage, model, make_batch, steps, batch_size, summaries):
+        """Trains, with checkpoints, TensorBoard and one line of progress."""
+        checkpoint = training.ResumableCheckpoint(
+            self.folder / "checkpoints" / stage, every_seconds=30
+        )
+        epochs = self.settings.epochs
+        writer = training.SummaryWriter(self.folder / "events" / stage)
+        history = training.resumable_fit(
+            model,
+            lambda step: data.as_dataset(make_batch, step),
+            checkpoint,
+            epochs=epochs,
+            steps_per_epoch=max(1, steps // epochs),
+            callbacks=[
+                training.RunProgress(stage, batch_size=batch_size),
+                training.ScalarSummaries(writer, every_steps=50),
+                *(
+                    training.ImageSummaries(writer, function, tag)
+                    if kind == "image"
+                    else training.TextSummaries(writer, function, tag)
+                    for kind, tag, function in summaries
+                ),
+            ],
+        )
+        writer.close()
+        self.folder.update_metrics(**{f"{stage}_training": history[-1]})
+        training.save_curves(self.folder / f"{stage}_curves.png", history)
+        return model
+
+    def tokenizer(self, classifier):
+        """Stage 1: the TE-VQGAN, as a preset in the run's folder."""
+        s = self.settings
+        path = self.folder / "tokenizer"
+        if path.is_dir():
+            return load(path)
+        with policy(s.precision):
+            tokenizer = build_tokenizer(s)
+        if s.tokenizer_steps:
+            adversarial = None
+            if s.gan_start >= 0:
+                adversarial = losses.AdversarialLoss(
+                    losses.PatchDiscriminator(num_layers=3, filters=64),
+                    loss="hinge",
+                    weight=0.8,
+                    start_step=s.gan_start,
+                )
+            perceptual = losses.LPIPS(s.lpips) if s.lpips else None
+            if perceptual is None:
+                print("stage 1 trains without LPIPS (no --lpips file given)")
+            tokenizer.compile(
+                cosine(
+                    keras.optimizers.AdamW,
+                    s.tokenizer_learning_rate,
+                    s.tokenizer_steps,
+                    beta_2=0.99,
+                    weight_decay=1e-4,
+                ),
+                reconstruction_loss={"l2": 1.0, "l1": s.l1_weight}
+                if s.tokenizer == "patch"
+                else "l1",
+                perceptual=perceptual,
+                adversarial=adversarial,
+            )
+
+        task, seed = self.tasks["train"], s.seed
+        crops = s.crops and s.tokenizer == "patch"
+
+        def make_batch(number):
+            if crops:
+                return task.crops(s.tokenizer_batch_size, (seed, 1, number))
+            return task.sample(s.tokenizer_batch_size, (seed, 1, number)).images
+
+        def reconstructions():
+            return training.comparison_grid(
+                self.shown.images,
+                as_uint8_images(tokenizer.reconstruct(self.shown.images)),
+            )
+
+        self.fit(
+            "tokenizer",
+            tokenizer,
+            make_batch,
+            s.tokenizer_steps,
+            s.tokenizer_batch_size,
+            [("image", "reconstructions", reconstructions)],
+        )
+        tokenizer = in_float32(lambda: build_tokenizer(s), tokenizer)
+        report = metrics.tokenizer_report(
+            tokenizer, self.tasks["unseen_instances"], classifier
+        )
+        print("tokenizer on unseen items:", shown(report))
+        self.folder.update_metrics(tokenizer=report)
+        training.save_png(
+            self.folder / "reconstructions.png", reconstructions(), scale=2
+        )
+        tokenizer.save_to_preset(path)
+        return tokenizer
+
+    def codes(self, tokenizer):
+        """Codes of the training pictures, and what the pictures show."""
+        s = self.settings
+        chunk = 500
+
+        def sample(number):
+            return self.tasks["train"].sample(chunk, (s.seed, 2, number))
+
+        def make_images(first, last):
+            return sample(first // chunk).images[: last - first]
+
+        count = s.train_pictures
+        progress = keras.utils.Progbar(count, unit_name="picture")
+        codes = data.cached_codes(
+            self.folder / "codes.npz",
+            tokenizer,
+            make_images,
+            count,
+            source=f"{self.items.source} train seed {s.seed}",
+            batch_size=chunk,
+            progress=progress.update,
+        )
+        clauses = [
+            sample(number).clauses for number in range(-(-count // chunk))
+        ]
+        return codes, np.concatenate(clauses)[:count]
+
+    def generator(self, tokenizer, codes):
+        """Stage 2: the generator, and the whole model as a preset."""
+        s = self.settings
+        path = self.folder / "model"
+        if path.is_dir():
+            return load(path)
+        codes, clauses = codes
+        with policy(s.precision):
+            generator = build_generator(s, self.caption_tokenizer, tokenizer)
+        model = TextImageModel(tokenizer, self.caption_tokenizer, generator)
+        if s.optimizer == "muon":
+            optimizer = cosine(
+                training.Muon,
+                s.generator_learning_rate,
+                s.generator_steps,
+                adam_lr_ratio=0.4,
+                weight_decay=0.01,
+                adam_weight_decay=0.01,
+            )
+        else:
+            optimizer = cosine(
+                keras.optimizers.Adam,
+                s.generator_learning_rate,
+                s.generator_steps,
+                global_clipnorm=1.0,
+            )
+        generator.compile(optimizer)
+        optimizer.build(generator.trainable_variables)
+
+        rows = s.generator_batch_size
+        forward = np.arange(rows) < round(s.text_to_image_share * rows)
+
+        def make_batch(number):
+            rng = np.random.default_rng((s.seed, 3, number))
+            chosen = rng.integers(len(codes), size=rows)
+            phrases = self.grammar.sample_phrases(clauses[chosen], rng)
+            return {
+                "text": self.table(clauses[chosen], phrases),
+                "codes": codes[chosen].astype("int32"),
+                "text_to_image": forward,
+            }
+
+        self.fit(
+            "generator",
+            generator,
+            make_batch,
+            s.generator_steps,
+            rows,
+            [
+                ("image", "text_to_image", lambda: self.drawn(model)),
+                (
+                    "text",
+                    "image_to_text",
+                    lambda: model.image_to_text(self.shown.images),
+                ),
+            ],
+        )
+        generator = in_float32(
+            lambda: build_generator(s, self.caption_tokenizer, tokenizer),
+            generator,
+        )
+        model = TextImageModel(tokenizer, self.caption_tokenizer, generator)
+        model.save_to_preset(path)
+        return model
+
+    def sampling(self):
+        s = self.settings
+        chosen = {"temperature": s.temperature}
+        if s.top_k:
+            chosen["top_k"] = s.top_k
+        if s.condition_dropout and s.guidance_scale != 1.0:
+            chosen["guidance_scale"] = s.guidance_scale
+        return chosen
+
+    def drawn(self, model, **kwargs):
+        return model.text_to_image(
+            self.shown.captions,
+            seed=range(len(self.shown)),
+            **self.sampling(),
+            **kwargs,
+        )
+
+    def measure(self, model, classifier):
+        for split in ("unseen_instances", "unseen_combinations"):
+            report = metrics.both_directions_report(
+                model,
+                self.tasks[split],
+                classifier,
+                per_layout=self.settings.evaluation_pictures,
+                sampling=self.sampling(),
+                batch_size=128,
+            )
+            for direction, figures in report.items():
+                print(f"{direction}, {split}:")
+                for layout, row in figures.items():
+                    print(f"  {layout:8}", shown(row))
+            self.folder.update_metrics(**{split: report})
+        self.folder.update_metrics(
+            sampling=self.sampling(),
+            minutes=(time.monotonic() - self.began) / 60,
+        )
+
+    def pictures(self, model):
+        """What people would rather look at than read."""
+        training.save_captioned(
+            self.folder / "text_to_image.png",
+            self.shown.captions,
+            self.drawn(model, num_samples=4),
+        )
+        readings = []
+        written = model.image_to_text(self.shown.images)
+        for text, clauses in zip(written, self.shown.clauses, strict=True):
+            truth = {tuple(c) for c in clauses.tolist()}
+            readings.append(
+                [
+                    (self.grammar.clause(c, 0), c in truth)
+                    for c in self.grammar.parse(text)
+                ]
+                or [(text or "(nothing)", False)]
+            )
+        training.save_read_pictures(
+            self.folder / "image_to_text.png",
+            self.shown.images,
+            self.shown.captions,
+            readings,
+        )
+
+
+def cosine(optimizer, peak, steps, **kwargs):
+    """An optimizer with a short warm-up and a cosine to zero."""
+    warmup = min(100, steps // 10)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warmup), warmup_target=peak, warmup_steps=warmup
+    )
+    return optimizer(schedule, **kwargs)
+
+
+def shown(figures):
+    return ", ".join(
+        f"{name} {shown(value) if isinstance(value, dict) else round(value, 4)}"
+        for name, value in figures.items()
+    )
+
+
+def main():
+    settings, options = parse()
+    try:
+        Program(settings, options).run()
+    except (FileExistsError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
