@@ -33,6 +33,8 @@ import collections
 import keras
 from keras import ops
 
+from keras_bidalle import replicas
+from keras_bidalle.losses.discriminator import PatchDiscriminator
 from keras_bidalle.losses.gradients import linearize, value_and_gradient
 
 AdversarialTerms = collections.namedtuple(
@@ -228,8 +230,6 @@ class AdversarialLoss(keras.layers.Layer):
                     f"`{name}` must not be negative. Received: {name}={value}"
                 )
         if discriminator is None:
-            from keras_bidalle.losses.discriminator import PatchDiscriminator
-
             discriminator = PatchDiscriminator()
         if isinstance(loss, str):
             if loss not in _LOSSES:
@@ -357,9 +357,12 @@ class AdversarialLoss(keras.layers.Layer):
 
 
 def _pull_back(head, kernel, slope):
-    """Carries a gradient at the picture back to the last kernel."""
+    """Carries a gradient at the picture back to the last kernel.
+
+    The mean over replicas, so that all of them weigh alike.
+    """
     _, gradient = value_and_gradient(
         lambda kernel: ops.sum(ops.cast(head(kernel), "float32") * slope),
         kernel,
     )
-    return gradient
+    return replicas.all_reduce_sum(gradient) / replicas.num_replicas()

@@ -237,9 +237,7 @@ def test_discriminators_of_any_depth(num_layers):
 
 def test_a_discriminator_that_does_not_fit_is_told():
     config = small_config() | {"disc": {"num_layers": 3, "ndf": 2}}
-    with pytest.raises(
-        ValueError, match="of a discriminator lacks.*'8.weight'"
-    ):
+    with pytest.raises(ValueError, match="'5.weight'.*of a discriminator"):
         convert_adversarial_loss(discriminator(1, 2), config)
     config["disc"]["use_actnorm"] = True
     with pytest.raises(ValueError, match="use_actnorm"):

@@ -239,6 +239,18 @@ def test_each_player_reads_the_other_as_a_constant(player):
         assert changed <= judges
 
 
+def test_terms_are_float32_under_mixed_precision():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        found = terms(make())
+    finally:
+        keras.config.set_dtype_policy(policy)
+    for term in found:
+        assert keras.backend.standardize_dtype(term.dtype) == "float32"
+        assert np.isfinite(number(term))
+
+
 def test_config_round_trip():
     for loss in ("vanilla", HingeLoss()):
         adversarial = AdversarialLoss(
