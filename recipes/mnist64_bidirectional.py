@@ -9,6 +9,8 @@ measures both, and leaves everything a person would want to look at in
 import dataclasses
 import importlib.util
 import os
+import pathlib
+import shutil
 import sys
 import time
 
@@ -81,8 +83,9 @@ def build_generator(settings, caption_tokenizer, image_tokenizer):
         image_positions=settings.image_positions,
         activation=settings.activation,
         normalization=settings.normalization,
-        query_key_norm=settings.normalization == "rms",
-        use_bias=settings.normalization != "rms",
+        query_key_norm=settings.query_key_norm,
+        use_bias=settings.activation != "squared_relu",
+        rotary=settings.rotary,
         layer_scale=settings.layer_scale or None,
         condition_dropout=settings.condition_dropout,
         # With one pad id a position nothing has to be hidden, and a mask
@@ -118,11 +121,31 @@ class policy:
         keras.config.set_dtype_policy(self.before)
 
 
+def resolved(precision):
+    """The dtype policy that "auto" stands for on this machine."""
+    if precision != "auto":
+        return precision
+    cpu = pathlib.Path("/proc/cpuinfo")
+    fast = cpu.is_file() and "amx_bf16" in cpu.read_text()
+    return "mixed_bfloat16" if fast else "float32"
+
+
+def jit(wanted):
+    """What `compile` takes as `jit_compile` here."""
+    if keras.config.backend() != "torch":
+        return "auto"
+    if wanted and not shutil.which(os.environ.get("CXX", "g++")):
+        print("no C++ compiler: stage 2 trains without torch.compile")
+        return False
+    return wanted
+
+
 class Program:
     """One run, stage by stage; each stage is skipped when it is done."""
 
     def __init__(self, settings, options):
         self.settings = settings
+        self.precision = resolved(settings.precision)
         self.began = time.monotonic()
         config = dataclasses.asdict(settings)
         self.folder = training.RunFolder(
@@ -133,7 +156,7 @@ class Program:
         keras.utils.set_random_seed(settings.seed)
         self.items = data.load_items(settings.dataset, options.data_dir)
         print(
-            f"{keras.config.backend()}, {settings.precision}; items: "
+            f"{keras.config.backend()}, {self.precision}; items: "
             f"{self.items.source}; run: {self.folder.path}"
         )
         self.tasks = {
@@ -207,7 +230,7 @@ class Program:
         path = self.folder / "tokenizer"
         if path.is_dir():
             return load(path)
-        with policy(s.precision):
+        with policy(self.precision):
             tokenizer = build_tokenizer(s)
         if s.tokenizer_steps:
             adversarial = None
@@ -275,8 +298,15 @@ class Program:
         s = self.settings
         chunk = 500
 
+        # Chunks of one layout each, in the proportions asked for.
+        layouts = np.repeat(np.arange(5), s.layout_mix)
+
         def sample(number):
-            return self.tasks["train"].sample(chunk, (s.seed, 2, number))
+            return self.tasks["train"].sample(
+                chunk,
+                (s.seed, 2, number),
+                layout=int(layouts[number % len(layouts)]),
+            )
 
         def make_images(first, last):
             return sample(first // chunk).images[: last - first]
@@ -288,7 +318,7 @@ class Program:
             tokenizer,
             make_images,
             count,
-            source=f"{self.items.source} train seed {s.seed}",
+            source=f"{s.dataset} train, seed {s.seed}, mix {s.layout_mix}",
             batch_size=chunk,
             progress=progress.update,
         )
@@ -304,7 +334,7 @@ class Program:
         if path.is_dir():
             return load(path)
         codes, clauses = codes
-        with policy(s.precision):
+        with policy(self.precision):
             generator = build_generator(s, self.caption_tokenizer, tokenizer)
         model = TextImageModel(tokenizer, self.caption_tokenizer, generator)
         if s.optimizer == "muon":
@@ -313,6 +343,8 @@ class Program:
                 s.generator_learning_rate,
                 s.generator_steps,
                 adam_lr_ratio=0.4,
+                adam_beta_2=0.95,
+                global_clipnorm=1.0,
                 weight_decay=0.01,
                 adam_weight_decay=0.01,
             )
@@ -323,7 +355,7 @@ class Program:
                 s.generator_steps,
                 global_clipnorm=1.0,
             )
-        generator.compile(optimizer)
+        generator.compile(optimizer, jit_compile=jit(s.jit))
         optimizer.build(generator.trainable_variables)
 
         rows = s.generator_batch_size

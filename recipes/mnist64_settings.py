@@ -17,9 +17,15 @@ class Settings:
     )
     seed: int = option(0, "seed of weights, data and sampling")
     precision: str = option(
-        "float32",
-        "dtype policy of training; what is saved computes in float32",
-        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        "auto",
+        "dtype policy of training (what is saved computes in float32); auto: "
+        "mixed_bfloat16 where the processor multiplies it, else float32",
+        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    jit: bool = option(
+        True,
+        "on torch, compile stage 2's training step where there is a C++ "
+        "compiler (a minute once, then half as fast again)",
     )
 
     # Stage 1: the image tokenizer.
@@ -32,7 +38,7 @@ class Settings:
         10.0, "lambda of the orthogonal codebook; 0 gives the plain VQGAN"
     )
     num_codes: int = option(128, "K, the size of the codebook")
-    code_dim: int = option(32, "channels of a code")
+    code_dim: int = option(128, "channels of a code")
     channels: int = option(96, "channels of the tokenizer's first level")
     num_blocks: int = option(2, "residual blocks a level")
     crops: bool = option(
@@ -44,7 +50,7 @@ class Settings:
     revival_steps: int = option(
         100, "steps after which an unused code is replaced; 0 for never"
     )
-    tokenizer_steps: int = option(5000, "training steps of stage 1")
+    tokenizer_steps: int = option(4000, "training steps of stage 1")
     tokenizer_batch_size: int = option(32, "pictures a step in stage 1")
     tokenizer_learning_rate: float = option(2e-3, "peak, AdamW, cosine to 0")
     l1_weight: float = option(0.2, "weight of L1 beside L2")
@@ -55,6 +61,13 @@ class Settings:
 
     # Stage 2: the generator.
     train_pictures: int = option(60_000, "pictures whose codes are cached")
+    layout_mix: tuple = option(
+        (1, 1, 1, 2, 3),
+        "how often the five layouts come in training; pictures of many items "
+        "teach more for the same cost",
+        nargs=5,
+        type=int,
+    )
     patch_size: int = option(
         2, "codes grouped into one position are patch_size x patch_size"
     )
@@ -73,7 +86,11 @@ class Settings:
         "of the feed-forward",
         choices=("gelu", "geglu", "squared_relu"),
     )
-    normalization: str = option("rms", "", choices=("rms", "layer"))
+    normalization: str = option(
+        "layer", "of the blocks", choices=("rms", "layer")
+    )
+    query_key_norm: bool = option(True, "normalise queries and keys")
+    rotary: bool = option(True, "rotary positions beside the embeddings")
     layer_scale: float = option(0.0, "start of the layer scale; 0: none")
     condition_dropout: float = option(
         0.1, "share of rows trained without their condition, for guidance"
@@ -81,7 +98,7 @@ class Settings:
     text_to_image_share: float = option(
         0.7, "share of text-to-image rows in a batch"
     )
-    generator_steps: int = option(6000, "training steps of stage 2")
+    generator_steps: int = option(7000, "training steps of stage 2")
     generator_batch_size: int = option(32, "rows a step in stage 2")
     generator_learning_rate: float = option(5e-3, "peak; cosine to 0")
     optimizer: str = option("muon", "of stage 2", choices=("muon", "adam"))
@@ -114,6 +131,7 @@ PRESETS = {
         head_dim=32,
         epochs=2,
         evaluation_pictures=4,
+        jit=False,
     ),
     "small": Settings(),
     "paper": Settings(
@@ -136,11 +154,14 @@ PRESETS = {
         depth=8,
         num_heads=8,
         head_dim=64,
+        layout_mix=(1, 1, 1, 1, 1),
         attention=("full", "axial_row", "axial_column", "conv_like"),
         image_positions="fixed",
         activation="geglu",
-        normalization="layer",
+        query_key_norm=False,
+        rotary=False,
         layer_scale=0.1,
+        jit=False,
         text_to_image_share=0.5,
         generator_steps=30_000,
         generator_batch_size=200,
@@ -209,11 +230,14 @@ def parse(arguments=None):
     given = vars(parser.parse_args(arguments))
     names = {field.name for field in dataclasses.fields(Settings)}
     chosen = {name: given.pop(name) for name in list(given) if name in names}
-    if "attention" in chosen:
-        chosen["attention"] = tuple(chosen["attention"])
+    for name, value in chosen.items():
+        if isinstance(value, list):
+            chosen[name] = tuple(value)
     settings = dataclasses.replace(PRESETS[given["preset"]], **chosen)
     return settings, argparse.Namespace(**given)
 
 
 def _shown(value):
-    return " ".join(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return " ".join(str(part) for part in value)
+    return value

@@ -40,7 +40,7 @@ class TransformerBlock(layers.Layer):
         activation: str, "gelu", "geglu" (a gated one, with twice the input
             weights) or "squared_relu" (cheapest on a CPU).
         normalization: str, "layer" or "rms".
-        query_key_norm: bool, RMS-normalises queries and keys of each head,
+        query_key_norm: bool, normalises queries and keys of each head too,
             which keeps attention stable at high learning rates.
         layer_scale: float, start of a learned scale of each channel of both
             branches, or `None` for no such scale.
@@ -115,8 +115,8 @@ class TransformerBlock(layers.Layer):
                 name=name,
             )
 
-        def norm(name, kind=normalization):
-            return _NORMALIZATIONS[kind](dtype=dtype, name=name)
+        def norm(name):
+            return _NORMALIZATIONS[normalization](dtype=dtype, name=name)
 
         inner = self.num_heads * self.head_dim
         self.attention_norm = norm("attention_norm")
@@ -128,8 +128,8 @@ class TransformerBlock(layers.Layer):
         self.expand = dense(multiple * self.feed_forward_width, "expand")
         self.contract = dense(width, "contract", initializer="zeros")
         if query_key_norm:
-            self.query_norm = norm("query_norm", "rms")
-            self.key_norm = norm("key_norm", "rms")
+            self.query_norm = norm("query_norm")
+            self.key_norm = norm("key_norm")
         self.drop = layers.Dropout(dropout, dtype=dtype) if dropout else None
 
     def build(self, input_shape):

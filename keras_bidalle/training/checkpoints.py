@@ -26,8 +26,10 @@ class ResumableCheckpoint(StepCallback):
 
     Everything that training changes is saved: weights, non-trainable
     variables (codebook statistics, seed generators), the optimizer's state,
-    the metrics accumulated in the epoch so far, the step, and the logs of
-    finished epochs. A resumed run equals one that never stopped, provided
+    the step, and the logs of finished epochs. (The logs of an epoch that was
+    cut in two are those of its second part: on TensorFlow the metrics of a
+    new process do not exist yet when their state would have to be restored.)
+    A resumed run equals one that never stopped, provided
     that batch i of the run depends on i alone (see
     `keras_bidalle.data.as_dataset`) and that randomness comes from
     `keras.random.SeedGenerator`s held by layers.
@@ -72,7 +74,6 @@ class ResumableCheckpoint(StepCallback):
         self.every_steps = every_steps
         self.keep = keep
         self.history = []
-        self._metrics = []
         self._saved_at = time.monotonic()
         self._saved_step = 0
 
@@ -113,12 +114,10 @@ class ResumableCheckpoint(StepCallback):
                 "optimizer",
                 path,
             )
-            self._metrics = arrays["metrics"]
             self.history = state["history"]
             self._saved_step = state["step"]
             return state["step"]
         self.history = []
-        self._metrics = []
         return 0
 
     def clear(self):
@@ -127,20 +126,12 @@ class ResumableCheckpoint(StepCallback):
             path.unlink()
         self._remove_unfinished()
         self.history = []
-        self._metrics = []
 
     def on_train_begin(self, logs=None):
         self._saved_at = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
-        # `fit` has just emptied the metrics; those of an epoch that was cut
-        # in two go on from its first part. Compiled metrics exist only now.
-        saved, self._metrics = self._metrics, []
-        variables = self.model.metrics_variables
-        if [tuple(v.shape) for v in variables] == [a.shape for a in saved]:
-            for variable, array in zip(variables, saved, strict=True):
-                variable.assign(array)
         self.history = [row for row in self.history if row["epoch"] < epoch]
 
     def on_train_batch_end(self, batch, logs=None):
@@ -156,7 +147,7 @@ class ResumableCheckpoint(StepCallback):
         )
         if due:
             self.sync_weights()
-            self.save(step, self.model.metrics_variables)
+            self.save(step)
 
     def on_epoch_end(self, epoch, logs=None):
         step = self.steps_done(self.steps_per_epoch - 1)
@@ -165,19 +156,17 @@ class ResumableCheckpoint(StepCallback):
         self.history.append(row)
         self.save(step)
 
-    def save(self, step, metrics=()):
+    def save(self, step):
         """Writes a checkpoint and removes those beyond `keep`.
 
         Args:
             step: int, how many steps the run has done.
-            metrics: variables of metrics in the middle of an epoch.
         """
         state = {"format": FORMAT, "step": step, "history": self.history}
         arrays = {"state": np.frombuffer(json.dumps(state).encode(), "uint8")}
         groups = {
             "model": self.model.variables,
             "optimizer": self.model.optimizer.variables,
-            "metrics": metrics,
         }
         for group, variables in groups.items():
             for i, variable in enumerate(variables):
@@ -212,7 +201,7 @@ def _read(path):
         broken = archive.testzip()
         if broken is not None:
             raise ValueError(f"wrong checksum in {broken}")
-    arrays = {"model": [], "optimizer": [], "metrics": []}
+    arrays = {"model": [], "optimizer": []}
     with np.load(path, allow_pickle=False) as saved:
         state = json.loads(saved["state"].tobytes())
         if state["format"] != FORMAT:

@@ -1,4 +1,4 @@
-"""Muon with its matrix iteration in bfloat16, as it was published."""
+"""Muon with its matrix iteration in bfloat16, and few of them."""
 
 import keras
 from keras import ops
@@ -6,19 +6,19 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class Muon(keras.optimizers.Muon):
-    """`keras.optimizers.Muon`, fast where bfloat16 products are.
+    """`keras.optimizers.Muon`, made cheap for small models.
 
     Matrices inside the network move along the orthogonalised momentum;
     embeddings, heads, vectors and scalars are trained by AdamW. The
-    orthogonalisation needs no more than bfloat16; in float32, as Keras does
-    it, it costs a good part of a small model's step.
+    orthogonalisation runs in bfloat16, which it was published for, and once
+    for all matrices of a shape, stacked, instead of once for each.
 
     Args:
         learning_rate: float or schedule, of both; AdamW's is multiplied by
             `adam_lr_ratio`.
         exclude_layers: list of str, regular expressions of variable paths
-            that AdamW trains too; by default those of a generator's input
-            and output tables, beside the embeddings that are always out.
+            that AdamW trains too; by default the heads and the first and
+            last convolutions, beside embeddings, which are always out.
         **kwargs: as of `keras.optimizers.Muon`.
 
     Reference:
@@ -36,6 +36,48 @@ class Muon(keras.optimizers.Muon):
             ),
             **kwargs,
         )
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        matrices = {}
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            if not self._should_use_adamw(variable):
+                matrices.setdefault(tuple(variable.shape), []).append(
+                    (gradient, variable)
+                )
+        for members in matrices.values():
+            gradients = ops.stack([gradient for gradient, _ in members])
+            indices = [self._get_variable_index(v) for _, v in members]
+            momenta = [self.momentums[i] for i in indices]
+            old = ops.stack([ops.convert_to_tensor(m) for m in momenta])
+            new = old * self.momentum + gradients
+            direction = (
+                gradients + self.momentum * new if self.nesterov else new
+            )
+            updates = self.zeropower_via_newtonschulz5(direction, self.ns_steps)
+            for row, (_, variable) in enumerate(members):
+                self.assign(momenta[row], new[row])
+                self.assign_sub(
+                    variable, self.lr_adjust(learning_rate * updates[row])
+                )
+        rest = [
+            (gradient, variable)
+            for gradient, variable in zip(
+                grads, trainable_variables, strict=True
+            )
+            if self._should_use_adamw(variable)
+        ]
+        if rest:
+            super()._backend_update_step(
+                [gradient for gradient, _ in rest],
+                [variable for _, variable in rest],
+                learning_rate,
+            )
+
+    def lr_adjust(self, x):
+        # Keras takes the tensor root of two Python integers here.
+        if self.rms_rate is None:
+            return x
+        return x * (max(x.shape) ** 0.5 * self.rms_rate)
 
     def zeropower_via_newtonschulz5(self, x, steps):
         low = ops.cast(x, "bfloat16")
