@@ -6,6 +6,7 @@ from keras import layers, ops
 
 from keras_bidalle.generators.attention_masks import attention_mask
 from keras_bidalle.generators.image_positions import IMAGE_POSITIONS
+from keras_bidalle.generators.lookup import lookup
 from keras_bidalle.generators.rotary import rotary_angles
 from keras_bidalle.generators.training import GeneratorTraining
 from keras_bidalle.generators.transformer_block import TransformerBlock
@@ -17,7 +18,7 @@ _MASKED = -1e9
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class BidirectionalTransformer(GeneratorTraining, keras.Model):
-    """Models [caption][image] and [image][caption] rows with one set of weights.
+    """Models [caption][image] and [image][caption] rows with the same weights.
 
     Direction is data: a batch may mix rows of both directions, and one
     program trains on them. Each token has the position that it has in its
@@ -248,9 +249,7 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
 
     def embed_codes(self, stacks):
         """Embeds stacks of codes (B, n, codes_per_position): (B, n, d)."""
-        return ops.take(
-            self._cast(self.image_embedding), stacks[..., 0], axis=0
-        )
+        return lookup(self._cast(self.image_embedding), stacks[..., 0])
 
     def image_logits(self, hidden, stacks):
         """Logits of stacks of codes, each code given those before it.
@@ -422,7 +421,7 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         text = ops.cast(text, "int32")
         pads = self.text_vocabulary_size + ops.arange(n, dtype="int32")
         ids = ops.where(text == self.pad_id, pads[None], text)
-        x = ops.take(self._cast(self.text_embedding), ids, axis=0)
+        x = lookup(self._cast(self.text_embedding), ids)
         x = x + self._cast(self.text_position_embedding)[None, :n]
         return x + self._segment(segment)
 
@@ -459,7 +458,7 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         table = self._cast(self.segment_embedding)
         if isinstance(segment, int):
             return table[segment][None, None]
-        return ops.take(table, segment, axis=0)[:, None]
+        return lookup(table, segment)[:, None]
 
     def call(self, inputs, training=None):
         text, codes = inputs["text"], inputs["codes"]

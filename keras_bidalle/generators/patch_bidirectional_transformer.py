@@ -6,6 +6,7 @@ from keras import layers, ops
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
+from keras_bidalle.generators.lookup import lookup
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -113,9 +114,7 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
 
     def embed_codes(self, stacks):
         places = self._places(self.codes_per_position)
-        vectors = ops.take(
-            self._cast(self.image_embedding), stacks + places, axis=0
-        )
+        vectors = lookup(self._cast(self.image_embedding), stacks + places)
         return ops.sum(vectors, axis=-2)  # (B, n, c, d) -> (B, n, d)
 
     def _head_start(self, hidden):
@@ -134,10 +133,9 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
 
     def _context(self, place, codes):
         """What codes (...,) at a place tell each later one: (..., c, h)."""
-        vectors = ops.take(
+        vectors = lookup(
             self._cast(self.patch_context_embedding),
             codes + place * self.num_codes,
-            axis=0,
         )
         return ops.reshape(
             vectors,

@@ -1,0 +1,218 @@
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_bidalle
+from keras_bidalle import TextImageModel
+from keras_bidalle.captions import caption_grammar, grammar_tokenizer
+from keras_bidalle.generators import PatchBidirectionalTransformer
+from keras_bidalle.image_tokenizers import PatchVQGAN
+from keras_bidalle.quantizers import VectorQuantizer
+
+CAPTIONS = ["red 3 on the upper left .", "the number is green 7 ."]
+
+
+def make_model(**generator_options):
+    captions = grammar_tokenizer(caption_grammar("mnist"))
+    images = PatchVQGAN(
+        VectorQuantizer(16, 8),
+        image_shape=(32, 32, 3),
+        channels=8,
+        hidden_channels=8,
+        num_blocks=1,
+    )
+    options = {"condition_dropout": 0.1, "rotary": True, **generator_options}
+    generator = PatchBidirectionalTransformer(
+        text_vocabulary_size=captions.vocabulary_size,
+        text_length=captions.max_length,
+        num_codes=16,
+        code_shape=(8, 8),
+        width=16,
+        depth=2,
+        num_heads=2,
+        patch_head_width=8,
+        **options,
+    )
+    for i, weight in enumerate(generator.trainable_variables):
+        noise = keras.random.normal(weight.shape, seed=i)
+        weight.assign(weight + 0.3 * noise)
+    return TextImageModel(images, captions, generator)
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(1)
+    return make_model()
+
+
+def test_captions_become_pictures_and_pictures_captions(model):
+    images = model.text_to_image(CAPTIONS, seed=0)
+    assert images.shape == (2, 32, 32, 3) and images.dtype == np.uint8
+    texts = model.image_to_text(images)
+    assert len(texts) == 2 and all(isinstance(text, str) for text in texts)
+
+
+def test_a_seed_gives_the_same_picture_alone_and_in_a_batch(model):
+    together = model.text_to_image(CAPTIONS, seed=[3, 4], top_k=5)
+    again = model.text_to_image(CAPTIONS, seed=[3, 4], top_k=5)
+    np.testing.assert_array_equal(together, again)
+    for i in range(2):
+        alone = model.text_to_image(CAPTIONS[i], seed=3 + i, top_k=5)
+        np.testing.assert_array_equal(alone[0], together[i])
+    written = model.image_to_text(together, seed=[5, 6], temperature=1.0)
+    for i in range(2):
+        alone = model.image_to_text(
+            together[i : i + 1], seed=5 + i, temperature=1.0
+        )
+        assert alone == [written[i]]
+
+
+def test_other_seeds_and_samples_give_other_pictures(model):
+    first, second = model.text_to_image([CAPTIONS[0]] * 2, seed=[0, 1])
+    assert (first != second).any()
+    samples = model.text_to_image(CAPTIONS, seed=0, num_samples=3)
+    assert samples.shape == (2, 3, 32, 32, 3)
+    assert (samples[0, 0] != samples[0, 1]).any()
+    np.testing.assert_array_equal(
+        samples[:, 0], model.text_to_image(CAPTIONS, seed=0)
+    )
+    texts = model.image_to_text(samples[:, 0], num_samples=2)
+    assert [len(row) for row in texts] == [2, 2]
+
+
+def test_settings_may_differ_from_row_to_row(model):
+    mixed = model.text_to_image(
+        [CAPTIONS[0]] * 2,
+        seed=0,
+        temperature=[0.0, 1.0],
+        top_p=[1.0, 0.9],
+        guidance_scale=[1.0, 3.0],
+    )
+    greedy = model.text_to_image(
+        CAPTIONS[0], seed=7, temperature=0.0, top_p=1.0, guidance_scale=1.0
+    )
+    np.testing.assert_array_equal(mixed[0], greedy[0])
+
+
+def test_a_prime_is_the_top_of_the_picture(model):
+    whole = model.text_to_image(CAPTIONS, seed=0)
+    codes = model.image_tokenizer.encode(whole)
+    primed = model.text_to_image(CAPTIONS, seed=9, prime=whole[:, :16])
+    assert primed.shape == whole.shape
+    # Locality keeps the part away from the cut as it was.
+    expected = model.image_tokenizer.decode(codes)[:, :4]
+    np.testing.assert_allclose(
+        primed[:, :4] / 127.5 - 1.0, expected, atol=0.01 + 1 / 127.5
+    )
+
+
+@pytest.mark.parametrize("rows", [7, 0, 32])
+def test_a_prime_of_a_wrong_height_is_refused(model, rows):
+    prime = np.zeros((2, rows, 32, 3), "uint8")
+    with pytest.raises(ValueError, match="`prime` must have shape"):
+        model.text_to_image(CAPTIONS, prime=prime)
+
+
+@pytest.mark.parametrize(
+    "settings,name",
+    [
+        ({"temperature": -1.0}, "temperature"),
+        ({"top_k": 0}, "top_k"),
+        ({"top_k": 1.5}, "top_k"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"guidance_scale": -0.1}, "guidance_scale"),
+        ({"temperature": [1.0, 1.0, 1.0]}, "temperature"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 0.5}, "seed"),
+        ({"num_samples": 0}, "num_samples"),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(model, settings, name):
+    with pytest.raises(ValueError, match=f"`{name}` must be"):
+        model.text_to_image(CAPTIONS, **settings)
+
+
+@pytest.mark.parametrize(
+    "captions,message",
+    [
+        ([""], "empty"),
+        (["red 3 on the upper left ."] * 1 + ["a purple cow"], "purple"),
+        ([" , ".join(["red 3 on the upper left"] * 9)], "long"),
+    ],
+)
+def test_bad_captions_are_refused(model, captions, message):
+    with pytest.raises(ValueError, match=message):
+        model.text_to_image(captions)
+
+
+def test_bad_pictures_are_refused(model):
+    good = np.zeros((1, 32, 32, 3), "uint8")
+    for bad, error in (
+        (np.zeros((1, 16, 16, 3), "uint8"), ValueError),
+        (good[0], ValueError),
+        (good.astype("float32") + 200.0, ValueError),
+        (good.astype("int64"), TypeError),
+    ):
+        with pytest.raises(error, match="`images` must"):
+            model.image_to_text(bad)
+
+
+def test_guidance_needs_a_generator_that_was_trained_for_it():
+    plain = make_model(condition_dropout=0.0)
+    with pytest.raises(ValueError, match="condition_dropout"):
+        plain.text_to_image(CAPTIONS, guidance_scale=2.0)
+
+
+def test_parts_that_do_not_fit_are_refused(model):
+    captions = grammar_tokenizer(caption_grammar("fashion_mnist"))
+    with pytest.raises(ValueError, match="was made for"):
+        TextImageModel(model.image_tokenizer, captions, model.generator)
+
+
+READ = """
+import json, sys
+import numpy as np
+import keras, keras_bidalle
+folder, file = sys.argv[1:]
+load = keras.saving.load_model if file.endswith(".keras") else (
+    keras_bidalle.load)
+model = load(folder + "/" + file)
+images = model.text_to_image(
+    json.loads(sys.stdin.read()), seed=[1, 2], temperature=0.0)
+print(json.dumps([images.tolist(), model.image_to_text(images)]))
+"""
+
+
+@pytest.mark.parametrize("file", ["preset", "model.keras"])
+def test_a_saved_model_answers_alike_under_another_backend(
+    model, tmp_path, file
+):
+    images = model.text_to_image(CAPTIONS, seed=[1, 2], temperature=0.0)
+    if file == "preset":
+        model.save_to_preset(tmp_path / file)
+    else:
+        model.save(tmp_path / file)
+    other = {"jax": "torch"}.get(keras.config.backend(), "jax")
+    result = subprocess.run(
+        [sys.executable, "-c", READ, str(tmp_path), file],
+        input=json.dumps(CAPTIONS),
+        env={**os.environ, "KERAS_BACKEND": other},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    pictures, texts = json.loads(result.stdout.splitlines()[-1])
+    # Rounding to uint8 may fall either way.
+    assert np.abs(np.array(pictures) - images.astype(int)).max() <= 1
+    assert texts == model.image_to_text(images)
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(ValueError, match="Unknown preset"):
+        keras_bidalle.load("no-such-preset")
