@@ -2,8 +2,8 @@
 
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
 from keras_bidalle.image_tokenizers.patch_vqgan import PatchVQGAN
-from keras_bidalle.image_tokenizers.vqgan import (
-    VQGAN,
+from keras_bidalle.image_tokenizers.vqgan import VQGAN
+from keras_bidalle.image_tokenizers.vqgan_layers import (
     VQGANDecoder,
     VQGANEncoder,
 )

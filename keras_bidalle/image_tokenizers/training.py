@@ -71,7 +71,9 @@ class TokenizerTraining:
         self._pixel_loss = _pixel_loss(reconstruction_loss)
         # Behind a function, where Keras does not track it: a perceptual
         # network is no part of this model's weights.
-        self._perceptual = perceptual and (lambda *pair: perceptual(*pair))
+        self._perceptual = None
+        if perceptual is not None and perceptual_weight:
+            self._perceptual = lambda real, fake: perceptual(real, fake)
         self._perceptual_weight = perceptual_weight
         self.adversarial = adversarial
         players = optimizer

@@ -1,0 +1,313 @@
+"""Encoder and decoder of the VQGAN family, as Keras layers."""
+
+import keras
+from keras import ops
+
+from keras_bidalle.image_tokenizers.blocks import (
+    PACKAGE,
+    PaddedConv2D,
+    ResidualBlock,
+    SpatialAttention,
+    Upsample,
+    check_padding_mode,
+    group_norm,
+)
+from keras_bidalle.image_tokenizers.downsampling import get_downsampling
+
+
+class Level(keras.layers.Layer):
+    """Residual blocks of one resolution, then a change of resolution.
+
+    Args:
+        channels: int, channels of the output.
+        num_blocks: int.
+        attention: bool, whether self-attention follows each block.
+        resample: layer that changes the resolution, or None.
+        dropout: float.
+        padding_mode: `"zero"` or `"replication"`.
+    """
+
+    def __init__(
+        self,
+        channels,
+        num_blocks,
+        attention,
+        resample,
+        dropout,
+        padding_mode,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        dtype = self.dtype_policy
+        self.channels = channels
+        self.block = [
+            ResidualBlock(channels, dropout, padding_mode, dtype=dtype)
+            for _ in range(num_blocks)
+        ]
+        self.attn = [
+            SpatialAttention(dtype=dtype)
+            for _ in range(num_blocks if attention else 0)
+        ]
+        self.resample = resample
+
+    def build(self, input_shape):
+        inner = (*input_shape[:-1], self.channels)
+        for block in self.block:
+            block.build(input_shape)
+            input_shape = inner
+        for attention in self.attn:
+            attention.build(inner)
+        if self.resample is not None:
+            self.resample.build(inner)
+
+    def call(self, x, training=None):
+        for i, block in enumerate(self.block):
+            x = block(x, training=training)
+            if self.attn:
+                x = self.attn[i](x)
+        return x if self.resample is None else self.resample(x)
+
+    def compute_output_shape(self, input_shape):
+        shape = (*input_shape[:-1], self.channels)
+        if self.resample is None:
+            return shape
+        return self.resample.compute_output_shape(shape)
+
+
+class Middle(keras.layers.Layer):
+    """Residual block, self-attention, residual block at the code grid."""
+
+    def __init__(self, dropout, padding_mode, **kwargs):
+        super().__init__(**kwargs)
+        self.dropout = dropout
+        self.padding_mode = padding_mode
+
+    def build(self, input_shape):
+        arguments = (input_shape[-1], self.dropout, self.padding_mode)
+        self.block_1 = ResidualBlock(*arguments, dtype=self.dtype_policy)
+        self.attn_1 = SpatialAttention(dtype=self.dtype_policy)
+        self.block_2 = ResidualBlock(*arguments, dtype=self.dtype_policy)
+        for layer in (self.block_1, self.attn_1, self.block_2):
+            layer.build(input_shape)
+
+    def call(self, x, training=None):
+        x = self.attn_1(self.block_1(x, training=training))
+        return self.block_2(x, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+class _Half(keras.layers.Layer):
+    """What the encoder and the decoder share: their arguments."""
+
+    def __init__(
+        self,
+        resolution,
+        channels=128,
+        channel_multipliers=(1, 2, 2),
+        num_res_blocks=1,
+        attention_resolutions=(16,),
+        dropout=0.0,
+        padding_mode="zero",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_padding_mode(padding_mode)
+        self.resolution = resolution
+        self.channels = channels
+        self.channel_multipliers = tuple(channel_multipliers)
+        self.num_res_blocks = num_res_blocks
+        self.attention_resolutions = tuple(attention_resolutions)
+        self.dropout = dropout
+        self.padding_mode = padding_mode
+
+    @property
+    def factor(self):
+        """How many pixels on a side one code stands for."""
+        return 2 ** (len(self.channel_multipliers) - 1)
+
+    def _level(self, index, num_blocks, resample):
+        return Level(
+            self.channels * self.channel_multipliers[index],
+            num_blocks,
+            self.resolution // 2**index in self.attention_resolutions,
+            resample,
+            self.dropout,
+            self.padding_mode,
+            dtype=self.dtype_policy,
+        )
+
+    def _conv(self, channels):
+        return PaddedConv2D(
+            channels,
+            3,
+            padding_mode=self.padding_mode,
+            dtype=self.dtype_policy,
+        )
+
+    def _middle(self):
+        return Middle(self.dropout, self.padding_mode, dtype=self.dtype_policy)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "resolution": self.resolution,
+            "channels": self.channels,
+            "channel_multipliers": list(self.channel_multipliers),
+            "num_res_blocks": self.num_res_blocks,
+            "attention_resolutions": list(self.attention_resolutions),
+            "dropout": self.dropout,
+            "padding_mode": self.padding_mode,
+        }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class VQGANEncoder(_Half):
+    """From pictures to latents, halving the size between levels.
+
+    Args:
+        resolution: int, side of the pictures: attention stands where
+            `resolution / 2**level` is in `attention_resolutions`.
+        z_channels: int, channels of the output.
+        channels: int, channels of the first level.
+        channel_multipliers: tuple of int, one for each level.
+        num_res_blocks: int, residual blocks in each level.
+        attention_resolutions: tuple of int.
+        dropout: float.
+        downsampling: `"strided_conv"`, `"convblurpool"`, `"maxpool"` or
+            `"maxblurpool"`.
+        padding_mode: `"zero"` or `"replication"`.
+
+    Call arguments:
+        images: float tensor (B, H, W, C) in [-1, 1]. The result is
+            (B, H/f, W/f, z_channels), f = 2**(number of levels - 1).
+    """
+
+    def __init__(
+        self, resolution, z_channels=256, downsampling="strided_conv", **kwargs
+    ):
+        super().__init__(resolution, **kwargs)
+        self.z_channels = z_channels
+        self.downsampling = downsampling
+        last = len(self.channel_multipliers) - 1
+        self.conv_in = self._conv(self.channels)
+        self.down = [
+            self._level(i, self.num_res_blocks, self._resample(i < last))
+            for i in range(last + 1)
+        ]
+        self.mid = self._middle()
+        self.norm_out = group_norm(
+            self.channels * self.channel_multipliers[-1],
+            dtype=self.dtype_policy,
+        )
+        self.conv_out = self._conv(z_channels)
+
+    def _resample(self, wanted):
+        layer = get_downsampling(
+            self.downsampling,
+            padding_mode=self.padding_mode,
+            dtype=self.dtype_policy,
+        )
+        return layer if wanted else None
+
+    def build(self, input_shape):
+        stages = [self.conv_in, *self.down, self.mid, self.norm_out]
+        for layer in [*stages, self.conv_out]:
+            layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+
+    def call(self, images, training=None):
+        x = self.conv_in(images)
+        for level in self.down:
+            x = level(x, training=training)
+        x = self.mid(x, training=training)
+        return self.conv_out(ops.silu(self.norm_out(x)))
+
+    def compute_output_shape(self, input_shape):
+        sizes = (
+            None if n is None else n // self.factor for n in input_shape[1:3]
+        )
+        return (input_shape[0], *sizes, self.z_channels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "z_channels": self.z_channels,
+            "downsampling": self.downsampling,
+        }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class VQGANDecoder(_Half):
+    """From latents back to pictures, doubling the size between levels.
+
+    Each level has one residual block more than the encoder's.
+
+    Args:
+        resolution: int, side of the pictures.
+        output_channels: int, channels of the pictures.
+        channels: int, channels of the level at full size.
+        channel_multipliers: tuple of int, one for each level, at full size
+            first.
+        num_res_blocks: int, as in the encoder.
+        attention_resolutions: tuple of int.
+        dropout: float.
+        padding_mode: `"zero"` or `"replication"`.
+
+    Call arguments:
+        latents: float tensor (B, h, w, z_channels). The result is
+            (B, f * h, f * w, output_channels), float32.
+    """
+
+    def __init__(self, resolution, output_channels=3, **kwargs):
+        super().__init__(resolution, **kwargs)
+        self.output_channels = output_channels
+        self.conv_in = self._conv(self.channels * self.channel_multipliers[-1])
+        self.mid = self._middle()
+        # In the order of the channel multipliers; applied from the last.
+        self.up = [
+            self._level(i, self.num_res_blocks + 1, self._resample(i > 0))
+            for i in range(len(self.channel_multipliers))
+        ]
+        self.norm_out = group_norm(
+            self.channels * self.channel_multipliers[0],
+            dtype=self.dtype_policy,
+        )
+        self.conv_out = self._conv(output_channels)
+
+    def _resample(self, wanted):
+        layer = Upsample(self.padding_mode, dtype=self.dtype_policy)
+        return layer if wanted else None
+
+    def build(self, input_shape):
+        stages = [self.conv_in, self.mid, *self.up[::-1], self.norm_out]
+        for layer in [*stages, self.conv_out]:
+            layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+
+    def call(self, latents, training=None):
+        return self.head(self.features(latents, training=training))
+
+    def features(self, latents, training=None):
+        """Everything but the last convolution: (B, f*h, f*w, channels)."""
+        x = self.mid(self.conv_in(latents), training=training)
+        for level in reversed(self.up):
+            x = level(x, training=training)
+        return ops.silu(self.norm_out(x))
+
+    def head(self, features):
+        """The last convolution: from features to float32 pictures."""
+        return ops.cast(self.conv_out(features), "float32")
+
+    def compute_output_shape(self, input_shape):
+        sizes = (
+            None if n is None else n * self.factor for n in input_shape[1:3]
+        )
+        return (input_shape[0], *sizes, self.output_channels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "output_channels": self.output_channels,
+        }
