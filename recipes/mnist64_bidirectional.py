@@ -477,7 +477,7 @@ def main():
     settings, options = parse()
     try:
         Program(settings, options).run()
-    except (FileExistsError, FileNotFoundError) as error:
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
         sys.exit(f"error: {error}")
 
 
