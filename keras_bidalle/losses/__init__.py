@@ -3,11 +3,10 @@
 from keras_bidalle.losses.adversarial import (
     AdversarialLoss,
     AdversarialTerms,
-    HingeLoss,
-    VanillaLoss,
     adaptive_weight,
 )
 from keras_bidalle.losses.discriminator import PatchDiscriminator
+from keras_bidalle.losses.game import HingeLoss, VanillaLoss
 from keras_bidalle.losses.gradients import linearize, value_and_gradient
 from keras_bidalle.losses.perceptual import LPIPS
 

@@ -35,6 +35,7 @@ from keras import ops
 
 from keras_bidalle import replicas
 from keras_bidalle.losses.discriminator import PatchDiscriminator
+from keras_bidalle.losses.game import HingeLoss, VanillaLoss
 from keras_bidalle.losses.gradients import linearize, value_and_gradient
 
 AdversarialTerms = collections.namedtuple(
@@ -54,53 +55,6 @@ Attributes:
     adaptive_weight: the weight of the generator's loss before the schedule,
         a constant.
 """
-
-
-@keras.saving.register_keras_serializable(package="keras_bidalle")
-class HingeLoss:
-    """The hinge losses of both players, on logits.
-
-    Reference:
-        Lim and Ye, "Geometric GAN" (2017), Equations 12 and 13, halved for
-        the discriminator as in VQGAN.
-    """
-
-    def generator(self, fake_logits):
-        """Returns the scalar `-mean(fake_logits)`."""
-        return -ops.mean(fake_logits)
-
-    def discriminator(self, real_logits, fake_logits):
-        """Returns half the mean of `relu(1 - real) + relu(1 + fake)`."""
-        return 0.5 * (
-            ops.mean(ops.relu(1.0 - real_logits))
-            + ops.mean(ops.relu(1.0 + fake_logits))
-        )
-
-    def get_config(self):
-        return {}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-
-@keras.saving.register_keras_serializable(package="keras_bidalle")
-class VanillaLoss(HingeLoss):
-    """Cross-entropy for the discriminator, on logits.
-
-    The generator's loss is `-mean(fake_logits)`, as in VQGAN, and not the
-    cross-entropy of the original.
-
-    Reference:
-        Goodfellow et al., "Generative Adversarial Nets" (2014), Equation 1.
-    """
-
-    def discriminator(self, real_logits, fake_logits):
-        """Returns half the mean of `softplus(-real) + softplus(fake)`."""
-        return 0.5 * (
-            ops.mean(ops.softplus(-real_logits))
-            + ops.mean(ops.softplus(fake_logits))
-        )
 
 
 _LOSSES = {"hinge": HingeLoss, "vanilla": VanillaLoss}
