@@ -2,6 +2,7 @@
 
 from keras_bidalle import (
     captions,
+    converters,
     data,
     generators,
     image_tokenizers,
@@ -10,7 +11,7 @@ from keras_bidalle import (
     quantizers,
     training,
 )
-from keras_bidalle.presets import load
+from keras_bidalle.presets import load, preset_names
 from keras_bidalle.text_image_model import TextImageModel
 from keras_bidalle.version import __version__
 
@@ -18,12 +19,14 @@ __all__ = [
     "TextImageModel",
     "__version__",
     "captions",
+    "converters",
     "data",
     "generators",
     "image_tokenizers",
     "load",
     "losses",
     "metrics",
+    "preset_names",
     "quantizers",
     "training",
 ]

@@ -98,7 +98,7 @@ class Settings:
     text_to_image_share: float = option(
         0.7, "share of text-to-image rows in a batch"
     )
-    generator_steps: int = option(7000, "training steps of stage 2")
+    generator_steps: int = option(5000, "training steps of stage 2")
     generator_batch_size: int = option(32, "rows a step in stage 2")
     generator_learning_rate: float = option(5e-3, "peak; cosine to 0")
     optimizer: str = option("muon", "of stage 2", choices=("muon", "adam"))
