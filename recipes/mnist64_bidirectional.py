@@ -20,6 +20,7 @@ if "KERAS_BACKEND" not in os.environ and importlib.util.find_spec("torch"):
 
 import keras
 import numpy as np
+from mnist64_cards import write_cards
 from mnist64_settings import parse
 
 from keras_bidalle import (
@@ -177,6 +178,12 @@ class Program:
         model = self.generator(tokenizer, codes)
         self.measure(model, classifier)
         self.pictures(model)
+        write_cards(
+            self.folder,
+            self.settings,
+            self.precision,
+            keras.config.backend(),
+        )
         seconds = time.monotonic() - self.began
         print(f"done in {seconds / 60:.1f} minutes; see {self.folder.path}")
 
