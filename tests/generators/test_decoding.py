@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_bidalle.compiled import compiled
 from keras_bidalle.generators import (
     ATTENTION_KINDS,
     BidirectionalTransformer,
@@ -37,7 +38,7 @@ def make_generator(cls, attention=("full",), **kwargs):
         num_codes=CODES,
         code_shape=GRID,
         width=16,
-        depth=4,
+        depth=len(attention),
         num_heads=2,
         attention=attention,
         kernel_size=3,
@@ -140,33 +141,30 @@ def test_a_row_is_sampled_alone_as_in_its_batch(cls, attention, options):
     legal[WORDS:] = -1e9
     given = {"top_k": 5, "top_p": 0.9, "guidance_scale": 2.0}
 
-    def pictures(rows):
-        return ops.convert_to_numpy(
-            decoding.generate_codes(
-                generator,
-                ops.convert_to_tensor(text[rows]),
-                ops.convert_to_tensor(uniforms[rows]),
-                ops.convert_to_tensor(stacks[rows][:, :0]),
-                settings(len(text[rows]), **given),
-            )
+    def pictures(text, uniforms, prime, settings):
+        return decoding.generate_codes(
+            generator, text, uniforms, prime, settings
         )
 
-    def captions(rows):
-        return ops.convert_to_numpy(
-            decoding.generate_text(
-                generator,
-                ops.convert_to_tensor(stacks[rows]),
-                ops.convert_to_tensor(words[rows]),
-                ops.convert_to_tensor(legal),
-                settings(len(text[rows]), **given),
-            )
+    def captions(stacks, uniforms, settings):
+        return decoding.generate_text(
+            generator, stacks, uniforms, legal, settings
         )
 
-    for sample in (pictures, captions):
-        together = sample(slice(None))
+    for function, arguments in (
+        (pictures, (text, uniforms, stacks[:, :0])),
+        (captions, (stacks, words)),
+    ):
+        sample = compiled(function, [generator])
+
+        def rows(first, last, arguments=arguments, sample=sample):
+            parts = [ops.convert_to_tensor(a[first:last]) for a in arguments]
+            drawn = sample(*parts, settings(last - first, **given))
+            return ops.convert_to_numpy(drawn)
+
+        together = rows(0, 3)
         for i in range(3):
-            alone = sample(slice(i, i + 1))
-            np.testing.assert_array_equal(alone[0], together[i])
+            np.testing.assert_array_equal(rows(i, i + 1)[0], together[i])
 
 
 def test_greedy_codes_are_the_argmax_of_the_full_forward_pass():
