@@ -155,7 +155,12 @@ class Program:
             resume=options.resume,
         )
         keras.utils.set_random_seed(settings.seed)
-        self.items = data.load_items(settings.dataset, options.data_dir)
+        self.items = data.load_items(
+            {"fashion": "fashion_mnist"}.get(
+                settings.dataset, settings.dataset
+            ),
+            options.data_dir,
+        )
         print(
             f"{keras.config.backend()}, {self.precision}; items: "
             f"{self.items.source}; run: {self.folder.path}"
@@ -193,7 +198,10 @@ class Program:
         if path.is_file():
             return keras.saving.load_model(path)
         classifier = metrics.train_item_classifier(
-            self.items, seed=1, steps=self.settings.classifier_steps
+            self.items,
+            seed=1,
+            steps=self.settings.classifier_steps,
+            callbacks=[training.RunProgress("classifier", batch_size=128)],
         )
         accuracy = metrics.item_classifier_accuracy(classifier, self.items)
         print("classifier on test items:", shown(accuracy))
@@ -239,32 +247,31 @@ class Program:
             return load(path)
         with policy(self.precision):
             tokenizer = build_tokenizer(s)
-        if s.tokenizer_steps:
-            adversarial = None
-            if s.gan_start >= 0:
-                adversarial = losses.AdversarialLoss(
-                    losses.PatchDiscriminator(num_layers=3, filters=64),
-                    loss="hinge",
-                    weight=0.8,
-                    start_step=s.gan_start,
-                )
-            perceptual = losses.LPIPS(s.lpips) if s.lpips else None
-            if perceptual is None:
-                print("stage 1 trains without LPIPS (no --lpips file given)")
-            tokenizer.compile(
-                cosine(
-                    keras.optimizers.AdamW,
-                    s.tokenizer_learning_rate,
-                    s.tokenizer_steps,
-                    beta_2=0.99,
-                    weight_decay=1e-4,
-                ),
-                reconstruction_loss={"l2": 1.0, "l1": s.l1_weight}
-                if s.tokenizer == "patch"
-                else "l1",
-                perceptual=perceptual,
-                adversarial=adversarial,
+        adversarial = None
+        if s.gan_start >= 0:
+            adversarial = losses.AdversarialLoss(
+                losses.PatchDiscriminator(num_layers=3, filters=64),
+                loss="hinge",
+                weight=0.8,
+                start_step=s.gan_start,
             )
+        perceptual = losses.LPIPS(s.lpips) if s.lpips else None
+        if perceptual is None:
+            print("stage 1 trains without LPIPS (no --lpips file given)")
+        tokenizer.compile(
+            cosine(
+                keras.optimizers.AdamW,
+                s.tokenizer_learning_rate,
+                s.tokenizer_steps,
+                beta_2=0.99,
+                weight_decay=1e-4,
+            ),
+            reconstruction_loss={"l2": 1.0, "l1": s.l1_weight}
+            if s.tokenizer == "patch"
+            else "l1",
+            perceptual=perceptual,
+            adversarial=adversarial,
+        )
 
         task, seed = self.tasks["train"], s.seed
         crops = s.crops and s.tokenizer == "patch"

@@ -13,7 +13,7 @@ class Settings:
     """What a run depends on; every field is a command-line option."""
 
     dataset: str = option(
-        "mnist", "items on the canvas", choices=("mnist", "fashion_mnist")
+        "mnist", "items on the canvas", choices=("mnist", "fashion")
     )
     seed: int = option(0, "seed of weights, data and sampling")
     precision: str = option(

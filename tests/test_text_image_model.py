@@ -216,3 +216,22 @@ def test_a_saved_model_answers_alike_under_another_backend(
 def test_an_unknown_preset_is_refused():
     with pytest.raises(ValueError, match="Unknown preset"):
         keras_bidalle.load("no-such-preset")
+
+
+def test_a_preset_in_half_precision_takes_half_the_space(model, tmp_path):
+    model.save_to_preset(tmp_path / "whole")
+    model.save_to_preset(tmp_path / "half", half_precision=True)
+    loaded = keras_bidalle.load(tmp_path / "half")
+    for ours, theirs in zip(
+        model.get_weights(), loaded.get_weights(), strict=True
+    ):
+        assert theirs.dtype == ours.dtype
+        np.testing.assert_allclose(theirs, ours, rtol=1e-3, atol=1e-6)
+    sizes = [
+        sum(w.nbytes for w in model.get_weights()),
+        *(
+            (tmp_path / name / "model.weights.h5").stat().st_size
+            for name in ("whole", "half")
+        ),
+    ]
+    assert sizes[1] - sizes[2] > 0.4 * sizes[0]

@@ -122,7 +122,9 @@ class ItemClassifier(keras.Model):
         return cls(**config)
 
 
-def train_item_classifier(items, seed=0, steps=1500, batch_size=128, verbose=0):
+def train_item_classifier(
+    items, seed=0, steps=1500, batch_size=128, verbose=0, callbacks=()
+):
     """Trains an `ItemClassifier` on the train items in random colours.
 
     Items are shifted by up to two pixels and darkened a little at random, as
@@ -133,7 +135,7 @@ def train_item_classifier(items, seed=0, steps=1500, batch_size=128, verbose=0):
         seed: int, of the weights, the order, colours and shifts.
         steps: int, optimiser steps.
         batch_size: int.
-        verbose: as for `fit`.
+        verbose, callbacks: as for `fit`.
 
     Returns:
         `ItemClassifier`, trained.
@@ -168,6 +170,7 @@ def train_item_classifier(items, seed=0, steps=1500, batch_size=128, verbose=0):
         steps_per_epoch=steps,
         shuffle=False,
         verbose=verbose,
+        callbacks=list(callbacks),
     )
     return classifier
 

@@ -6,15 +6,16 @@ from keras_bidalle.presets.store import load, save_preset
 class PresetMixin:
     """Adds presets to a `keras.Model`; stands before it among the bases."""
 
-    def save_to_preset(self, preset_dir, card=None):
+    def save_to_preset(self, preset_dir, card=None, half_precision=False):
         """Saves the model in a folder that `keras_bidalle.load` opens.
 
         Args:
             preset_dir: str or `pathlib.Path`. One that exists is replaced as
                 a whole.
             card: str, the model card in Markdown, or `None` for a short one.
+            half_precision: bool, stores the weights as float16.
         """
-        save_preset(self, preset_dir, card=card)
+        save_preset(self, preset_dir, card=card, half_precision=half_precision)
 
     @classmethod
     def from_preset(cls, preset):

@@ -19,6 +19,7 @@ import numpy as np
 
 from keras_bidalle.files import atomic_folder
 from keras_bidalle.presets.files import preset_file
+from keras_bidalle.presets.half_precision import halve_weights
 from keras_bidalle.presets.safety import check_config
 from keras_bidalle.version import __version__
 
@@ -82,7 +83,7 @@ def load(preset):
     return model
 
 
-def save_preset(model, folder, card=None):
+def save_preset(model, folder, card=None, half_precision=False):
     """Saves a model so that `load` opens it, on any backend.
 
     The folder appears whole or not at all; one that was there is replaced.
@@ -91,6 +92,8 @@ def save_preset(model, folder, card=None):
         model: a built `keras.Model` of keras_bidalle.
         folder: str or `pathlib.Path`.
         card: str, the model card in Markdown, or `None` for a short one.
+        half_precision: bool, stores the weights as float16, in half the
+            space; the loaded model computes in its own dtype all the same.
 
     Raises:
         ValueError: if the model could not be loaded again: one that is not
@@ -112,6 +115,8 @@ def save_preset(model, folder, card=None):
         _write_json(temporary / CONFIG, config)
         kept = _without_training_state(model, config, folder)
         kept.save_weights(str(temporary / WEIGHTS))
+        if half_precision:
+            halve_weights(temporary / WEIGHTS)
         parameters = sum(int(np.prod(v.shape)) for v in kept.weights)
         metadata = {
             "format_version": FORMAT_VERSION,

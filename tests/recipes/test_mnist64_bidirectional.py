@@ -29,9 +29,10 @@ def write_idx(folder):
         images = strokes.repeat(4, axis=1).repeat(4, axis=2)
         labels = (np.arange(count) % 10).astype(np.uint8)
         for name, array in (("images", images), ("labels", labels)):
-            header = bytes([0, 0, 8, array.ndim]) + np.array(
-                array.shape, ">i4"
-            ).tobytes()
+            header = (
+                bytes([0, 0, 8, array.ndim])
+                + np.array(array.shape, ">i4").tobytes()
+            )
             path = folder / f"{part}-{name}-idx{array.ndim}-ubyte.gz"
             path.write_bytes(gzip.compress(header + array.tobytes()))
 
@@ -76,13 +77,13 @@ def test_a_run_leaves_all_that_people_look_at_even_after_kills(folder):
     for there in ("classifier.keras", "tokenizer"):
         # Killed while what comes after `there` is under way.
         process = start(folder, *(["--resume"] if run.exists() else []))
-        for line in process.stdout:
+        for _ in process.stdout:
             if (run / there).exists():
                 break
         time.sleep(1.0)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert (run / there).exists(), line
+        assert (run / there).exists()
     output = finish(start(folder, "--resume"))
     assert "done in" in output
 
@@ -122,11 +123,19 @@ def test_a_finished_run_is_not_overwritten(folder):
 
 
 def test_a_missing_data_folder_is_one_clear_error(folder):
-    process = start(folder, "--data-dir", str(folder / "nowhere"), "--name", "x")
+    nowhere = str(folder / "nowhere")
+    process = start(folder, "--data-dir", nowhere, "--name", "other")
     output = process.communicate()[0]
     assert process.returncode != 0
     assert "nowhere" in output.splitlines()[-1]
     assert "Traceback" not in output
+
+
+def test_the_published_configuration_runs_at_small_size(folder):
+    options = """--preset paper --name published --tokenizer-steps 2
+    --generator-steps 2 --channels 32 --tokenizer-batch-size 2 --gan-start 0
+    --depth 4 --num-heads 2""".split()
+    assert "done in" in finish(start(folder, *options))
 
 
 def test_help_explains_every_option():
