@@ -258,17 +258,24 @@ class Program:
         perceptual = losses.LPIPS(s.lpips) if s.lpips else None
         if perceptual is None:
             print("stage 1 trains without LPIPS (no --lpips file given)")
-        tokenizer.compile(
-            cosine(
+        if s.tokenizer == "patch":
+            pixels = {"l2": 1.0, "l1": s.l1_weight}
+            optimizer = cosine(
                 keras.optimizers.AdamW,
                 s.tokenizer_learning_rate,
                 s.tokenizer_steps,
                 beta_2=0.99,
                 weight_decay=1e-4,
-            ),
-            reconstruction_loss={"l2": 1.0, "l1": s.l1_weight}
-            if s.tokenizer == "patch"
-            else "l1",
+            )
+        else:
+            # As published: no schedule, and L1 alone.
+            pixels = "l1"
+            optimizer = keras.optimizers.Adam(
+                s.tokenizer_learning_rate, beta_1=0.5, beta_2=0.9
+            )
+        tokenizer.compile(
+            optimizer,
+            reconstruction_loss=pixels,
             perceptual=perceptual,
             adversarial=adversarial,
         )

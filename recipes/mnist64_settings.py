@@ -52,8 +52,10 @@ class Settings:
     )
     tokenizer_steps: int = option(4000, "training steps of stage 1")
     tokenizer_batch_size: int = option(32, "pictures a step in stage 1")
-    tokenizer_learning_rate: float = option(2e-3, "peak, AdamW, cosine to 0")
-    l1_weight: float = option(0.2, "weight of L1 beside L2")
+    tokenizer_learning_rate: float = option(
+        2e-3, "of stage 1: a cosine's peak (patch), constant (vqgan)"
+    )
+    l1_weight: float = option(0.2, "weight of L1 beside L2 (patch)")
     gan_start: int = option(
         -1, "step from which the discriminator counts; -1: no discriminator"
     )
@@ -146,7 +148,6 @@ PRESETS = {
         tokenizer_steps=62_500,
         tokenizer_batch_size=192,
         tokenizer_learning_rate=1.536e-3,
-        l1_weight=1.0,
         gan_start=30_001,
         train_pictures=300_000,
         patch_size=1,
