@@ -38,6 +38,9 @@ class VQGAN(ImageTokenizer):
         downsampling: `"strided_conv"`, `"convblurpool"`, `"maxpool"` or
             `"maxblurpool"`.
         encoder_padding_mode: `"replication"` or `"zero"`.
+        downsampling_padding_mode: `"replication"` or `"zero"`, for the
+            convolutions that halve the map in the encoder; `None` for
+            `encoder_padding_mode`.
         decoder_padding_mode: `"zero"` or `"replication"`.
         dtype: str or policy.
 
@@ -70,6 +73,7 @@ class VQGAN(ImageTokenizer):
         z_channels=256,
         downsampling="strided_conv",
         encoder_padding_mode="replication",
+        downsampling_padding_mode=None,
         decoder_padding_mode="zero",
         dtype=None,
         **kwargs,
@@ -87,6 +91,7 @@ class VQGAN(ImageTokenizer):
             z_channels=z_channels,
             downsampling=downsampling,
             padding_mode=encoder_padding_mode,
+            downsampling_padding_mode=downsampling_padding_mode,
             name="encoder",
             **shared,
         )
@@ -118,6 +123,7 @@ class VQGAN(ImageTokenizer):
         self.z_channels = z_channels
         self.downsampling = downsampling
         self.encoder_padding_mode = encoder_padding_mode
+        self.downsampling_padding_mode = downsampling_padding_mode
         self.decoder_padding_mode = decoder_padding_mode
 
     def get_config(self):
@@ -134,5 +140,6 @@ class VQGAN(ImageTokenizer):
             "z_channels": self.z_channels,
             "downsampling": self.downsampling,
             "encoder_padding_mode": self.encoder_padding_mode,
+            "downsampling_padding_mode": self.downsampling_padding_mode,
             "decoder_padding_mode": self.decoder_padding_mode,
         }

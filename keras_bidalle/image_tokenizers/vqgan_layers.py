@@ -178,6 +178,8 @@ class VQGANEncoder(_Half):
         downsampling: `"strided_conv"`, `"convblurpool"`, `"maxpool"` or
             `"maxblurpool"`.
         padding_mode: `"zero"` or `"replication"`.
+        downsampling_padding_mode: `"zero"` or `"replication"`, for the
+            convolutions that halve the map; `None` for `padding_mode`.
 
     Call arguments:
         images: float tensor (B, H, W, C) in [-1, 1]. The result is
@@ -185,11 +187,21 @@ class VQGANEncoder(_Half):
     """
 
     def __init__(
-        self, resolution, z_channels=256, downsampling="strided_conv", **kwargs
+        self,
+        resolution,
+        z_channels=256,
+        downsampling="strided_conv",
+        downsampling_padding_mode=None,
+        **kwargs,
     ):
         super().__init__(resolution, **kwargs)
+        if downsampling_padding_mode is not None:
+            check_padding_mode(
+                downsampling_padding_mode, "downsampling_padding_mode"
+            )
         self.z_channels = z_channels
         self.downsampling = downsampling
+        self.downsampling_padding_mode = downsampling_padding_mode
         last = len(self.channel_multipliers) - 1
         self.conv_in = self._conv(self.channels)
         self.down = [
@@ -206,7 +218,7 @@ class VQGANEncoder(_Half):
     def _resample(self, wanted):
         layer = get_downsampling(
             self.downsampling,
-            padding_mode=self.padding_mode,
+            padding_mode=self.downsampling_padding_mode or self.padding_mode,
             dtype=self.dtype_policy,
         )
         return layer if wanted else None
@@ -235,6 +247,7 @@ class VQGANEncoder(_Half):
             **super().get_config(),
             "z_channels": self.z_channels,
             "downsampling": self.downsampling,
+            "downsampling_padding_mode": self.downsampling_padding_mode,
         }
 
 
