@@ -1,6 +1,7 @@
 """Weights files of half the size, for presets that are shipped."""
 
 import h5py
+import numpy as np
 
 from keras_bidalle.files import atomic_path
 
@@ -28,7 +29,11 @@ def _copy(source, target):
             continue
         values = item[()]
         if item.dtype == "float32":
-            values = values.astype("float16")
+            with np.errstate(over="ignore"):
+                half = values.astype("float16")
+            # Counters and the like may lie beyond what float16 holds.
+            if np.isfinite(half).all():
+                values = half
         copied = target.create_dataset(name, data=values)
         for key, value in item.attrs.items():
             copied.attrs[key] = value

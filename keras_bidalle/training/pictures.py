@@ -92,7 +92,10 @@ def save_captioned(path, captions, images, columns=4, title=None):
     else:
         images = _pictures(images, "images")
     _check_lengths(captions=captions, images=images)
-    figure, axes = _axes(len(captions), columns, 2.9, 3.1, title)
+    # The picture's own shape, and room for four lines of caption.
+    height, width = images[0].shape[:2]
+    height = 2.9 * height / width + 0.6
+    figure, axes = _axes(len(captions), columns, 2.9, height, title)
     for ax, caption, image in zip(axes, captions, images, strict=True):
         ax.imshow(image, interpolation="nearest")
         ax.set_title(_wrapped(caption), fontsize=8)
