@@ -245,6 +245,9 @@ class Program:
         path = self.folder / "tokenizer"
         if path.is_dir():
             return load(path)
+        if s.start_from:
+            tokenizer = load(os.path.join(s.start_from, "tokenizer"))
+            return self.measured(tokenizer, classifier)
         with policy(self.precision):
             tokenizer = build_tokenizer(s)
         adversarial = None
@@ -303,15 +306,19 @@ class Program:
             [("image", "reconstructions", reconstructions)],
         )
         tokenizer = in_float32(lambda: build_tokenizer(s), tokenizer)
+        training.save_png(
+            self.folder / "reconstructions.png", reconstructions(), scale=2
+        )
+        return self.measured(tokenizer, classifier)
+
+    def measured(self, tokenizer, classifier):
+        """Measures the tokenizer and keeps it as a preset."""
         report = metrics.tokenizer_report(
             tokenizer, self.tasks["unseen_instances"], classifier
         )
         print("tokenizer on unseen items:", shown(report))
         self.folder.update_metrics(tokenizer=report)
-        training.save_png(
-            self.folder / "reconstructions.png", reconstructions(), scale=2
-        )
-        tokenizer.save_to_preset(path)
+        tokenizer.save_to_preset(self.folder / "tokenizer")
         return tokenizer
 
     def codes(self, tokenizer):
@@ -357,6 +364,9 @@ class Program:
         codes, clauses = codes
         with policy(self.precision):
             generator = build_generator(s, self.caption_tokenizer, tokenizer)
+        if s.start_from:
+            earlier = load(os.path.join(s.start_from, "model"))
+            generator.set_weights(earlier.generator.get_weights())
         model = TextImageModel(tokenizer, self.caption_tokenizer, generator)
         if s.optimizer == "muon":
             optimizer = cosine(

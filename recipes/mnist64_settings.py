@@ -105,6 +105,12 @@ class Settings:
     generator_learning_rate: float = option(5e-3, "peak; cosine to 0")
     optimizer: str = option("muon", "of stage 2", choices=("muon", "adam"))
 
+    start_from: str = option(
+        "",
+        "folder of an earlier run whose tokenizer is used as it is and whose "
+        "generator is trained on",
+    )
+
     # What is looked at.
     epochs: int = option(
         10, "times in each stage that figures and samples are logged"

@@ -48,7 +48,7 @@ class Muon(keras.optimizers.Muon):
             gradients = ops.stack([gradient for gradient, _ in members])
             indices = [self._get_variable_index(v) for _, v in members]
             momenta = [self.momentums[i] for i in indices]
-            old = ops.stack([ops.convert_to_tensor(m) for m in momenta])
+            old = ops.stack([m.value for m in momenta])
             new = old * self.momentum + gradients
             direction = (
                 gradients + self.momentum * new if self.nesterov else new
