@@ -12,6 +12,7 @@ import os
 import pathlib
 import shutil
 import sys
+import tempfile
 import time
 
 if "KERAS_BACKEND" not in os.environ and importlib.util.find_spec("torch"):
@@ -104,7 +105,12 @@ def in_float32(build, trained):
     """A twin of `trained` that computes in float32, for use after training."""
     with policy("float32"):
         twin = build()
-    twin.set_weights(trained.get_weights())
+    # By way of a file, which leaves out what only training needs: the
+    # discriminator, the optimizer.
+    with tempfile.TemporaryDirectory() as scratch:
+        path = os.path.join(scratch, "trained.weights.h5")
+        trained.save_weights(path)
+        twin.load_weights(path)
     return twin
 
 

@@ -262,8 +262,8 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
             float32 tensor (B, n, codes_per_position, K).
         """
         logits = ops.matmul(hidden, self._cast(self.image_head))
-        logits = ops.cast(logits, "float32") + self.image_head_bias
-        return logits[..., None, :]
+        bias = ops.cast(self.image_head_bias, "float32")
+        return (ops.cast(logits, "float32") + bias)[..., None, :]
 
     def sample_codes(self, hidden, draw):
         """Draws the codes of one position.
@@ -525,7 +525,8 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
     def text_logits(self, hidden):
         """Logits of captions' tokens and pads: float32 (..., V_t + T)."""
         logits = ops.matmul(hidden, self._cast(self.text_head))
-        return ops.cast(logits, "float32") + self.text_head_bias
+        bias = ops.cast(self.text_head_bias, "float32")
+        return ops.cast(logits, "float32") + bias
 
     @staticmethod
     def _in_order(direction, text_part, image_part):

@@ -153,7 +153,8 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
         x = start + ops.matmul(x, self._cast(self.patch_head_mixing)[place])
         x = self.patch_head_norm(x)
         logits = ops.matmul(x, self._cast(self.image_head))
-        return ops.cast(logits, "float32") + self.image_head_bias[place]
+        bias = ops.cast(self.image_head_bias, "float32")[place]
+        return ops.cast(logits, "float32") + bias
 
     def image_logits(self, hidden, stacks):
         known = self._head_start(hidden)

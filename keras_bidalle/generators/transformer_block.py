@@ -226,7 +226,7 @@ class TransformerBlock(layers.Layer):
 
     def _branch(self, y, scale, training):
         if self.layer_scale is not None:
-            y = y * getattr(self, scale)
+            y = y * ops.cast(getattr(self, scale), y.dtype)
         if self.drop is not None:
             y = self.drop(y, training=training)
         return y

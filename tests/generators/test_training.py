@@ -1,0 +1,165 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_bidalle.generators import (
+    BidirectionalTransformer,
+    PatchBidirectionalTransformer,
+)
+
+TEXT, GRID, CODES, WORDS = 6, (4, 4), 7, 11
+
+
+def make_generator(cls, **kwargs):
+    return cls(
+        text_vocabulary_size=WORDS,
+        text_length=TEXT,
+        num_codes=CODES,
+        code_shape=GRID,
+        width=16,
+        depth=2,
+        num_heads=2,
+        **kwargs,
+    )
+
+
+def make_rows(count=6):
+    rng = np.random.default_rng(0)
+    text = rng.integers(5, WORDS, (count, TEXT)).astype("int32")
+    text[:, 0] = 1
+    text[0, 3:] = [2, 0, 0]
+    return {
+        "text": text,
+        "codes": rng.integers(0, CODES, (count, *GRID)).astype("int32"),
+        "text_to_image": np.arange(count) < 4,
+    }
+
+
+def plain_cross_entropy(logits, targets):
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    log_probabilities = logits - np.log(
+        np.exp(logits).sum(axis=-1, keepdims=True)
+    )
+    return -np.take_along_axis(log_probabilities, targets[..., None], axis=-1)[
+        ..., 0
+    ]
+
+
+@pytest.mark.parametrize(
+    "cls", [BidirectionalTransformer, PatchBidirectionalTransformer]
+)
+def test_the_target_weighs_seven_eighths_and_the_condition_one(cls):
+    generator = make_generator(cls)
+    rows = make_rows()
+    outputs = generator(rows)
+    loss = generator.compute_loss(x=rows, y_pred=outputs)
+
+    stacks = ops.convert_to_numpy(generator.to_positions(rows["codes"]))
+    image = plain_cross_entropy(
+        ops.convert_to_numpy(outputs["image_logits"]), stacks
+    )
+    text = plain_cross_entropy(
+        ops.convert_to_numpy(outputs["text_logits"]), rows["text"][:, 1:]
+    )
+    words = rows["text"][:, 1:] != 0
+    forward = rows["text_to_image"]
+    expected = 4 / 6 * (
+        7 / 8 * image[forward].mean()
+        + 1 / 8 * text[forward][words[forward]].mean()
+    ) + 2 / 6 * (
+        7 / 8 * text[~forward][words[~forward]].mean()
+        + 1 / 8 * image[~forward][:, 1:].mean()
+    )
+    np.testing.assert_allclose(float(loss), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "cls", [BidirectionalTransformer, PatchBidirectionalTransformer]
+)
+def test_fit_learns_both_directions_in_one_batch(cls, policy):
+    generator = make_generator(
+        cls,
+        rotary=True,
+        condition_dropout=0.1,
+        attention=("full", "axial_row"),
+        dtype=policy,
+    )
+    generator.compile(keras.optimizers.Adam(1e-2))
+    rows = make_rows(8)
+    history = generator.fit(rows, batch_size=8, epochs=12, verbose=0).history
+    for name in ("loss", "image_loss", "text_loss"):
+        assert history[name][-1] < history[name][0]
+
+
+def test_segments_tell_the_condition_from_the_target():
+    generator = make_generator(BidirectionalTransformer)
+    rows = make_rows()
+    before = ops.convert_to_numpy(generator(rows)["image_logits"])
+    # Blocks start as the identity, so only the input's segment acts.
+    swapped = ops.convert_to_numpy(generator.segment_embedding)[::-1]
+    generator.segment_embedding.assign(swapped.copy())
+    after = ops.convert_to_numpy(generator(rows)["image_logits"])
+    assert np.abs(after - before).max() > 1e-4
+
+
+def test_a_later_token_never_changes_an_earlier_prediction():
+    generator = make_generator(
+        PatchBidirectionalTransformer, rotary=True, mask_padding=False
+    )
+    for weight in generator.trainable_variables:
+        weight.assign(weight + 0.3 * keras.random.normal(weight.shape, seed=5))
+    rows = make_rows()
+    before = {
+        name: ops.convert_to_numpy(value)
+        for name, value in generator(rows).items()
+    }
+    changed = dict(rows, codes=rows["codes"].copy(), text=rows["text"].copy())
+    changed["codes"][:, 2:, 2:] = 0
+    changed["text"][:, 4:] = 5
+    after = {
+        name: ops.convert_to_numpy(value)
+        for name, value in generator(changed).items()
+    }
+    forward = rows["text_to_image"]
+    # [caption][image]: of the image only the last patch changed.
+    np.testing.assert_allclose(
+        after["text_logits"][forward, :3], before["text_logits"][forward, :3]
+    )
+    # [image][caption]: the first three patches come before all changes.
+    np.testing.assert_allclose(
+        after["image_logits"][~forward, :3],
+        before["image_logits"][~forward, :3],
+        rtol=1e-6,
+    )
+
+
+def test_the_configuration_survives_a_round_trip():
+    generator = make_generator(
+        PatchBidirectionalTransformer, patch_head_width=24, rotary=True
+    )
+    again = type(generator).from_config(generator.get_config())
+    assert again.get_config() == generator.get_config()
+    assert [w.shape for w in again.weights] == [
+        w.shape for w in generator.weights
+    ]
+
+
+@pytest.mark.parametrize(
+    "options,message",
+    [
+        ({"condition_dropout": 1.0}, "`condition_dropout` must lie"),
+        ({"image_positions": "none"}, "`image_positions` must be"),
+        ({"attention": ("sparse",)}, "Attention kinds are"),
+        ({"activation": "tanh"}, "`activation` must be"),
+    ],
+)
+def test_bad_arguments_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_generator(BidirectionalTransformer, **options)
+
+
+def test_a_patch_must_divide_the_grid():
+    with pytest.raises(ValueError, match="`patch_size` must be"):
+        make_generator(PatchBidirectionalTransformer, patch_size=3)
