@@ -1,5 +1,6 @@
 """One training script, three backends (run once, under TensorFlow)."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -18,6 +19,7 @@ def test_twenty_steps_from_the_same_weights_give_the_same_losses():
     # The recipe ends with an error beyond 1e-3, relative, at any step.
     result = subprocess.run(
         [sys.executable, str(RECIPE), "--steps", "20"],
+        env={**os.environ, "PYTHONPATH": str(RECIPE.parents[1])},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -37,6 +37,15 @@ def write_idx(folder):
             path.write_bytes(gzip.compress(header + array.tobytes()))
 
 
+def environment():
+    # The recipes run against this checkout, installed or not.
+    return {
+        **os.environ,
+        "KERAS_BACKEND": keras.config.backend(),
+        "PYTHONPATH": str(RECIPES.parent),
+    }
+
+
 def start(folder, *options):
     return subprocess.Popen(
         [
@@ -52,7 +61,7 @@ def start(folder, *options):
             "tiny",
             *options,
         ],
-        env={**os.environ, "KERAS_BACKEND": keras.config.backend()},
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -141,7 +150,7 @@ def test_the_published_configuration_runs_at_small_size(folder):
 def test_help_explains_every_option():
     text = subprocess.run(
         [sys.executable, str(RECIPES / "mnist64_bidirectional.py"), "--help"],
-        env={**os.environ, "KERAS_BACKEND": keras.config.backend()},
+        env=environment(),
         stdout=subprocess.PIPE,
         check=True,
         text=True,
