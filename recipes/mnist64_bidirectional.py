@@ -88,6 +88,7 @@ def build_generator(settings, caption_tokenizer, image_tokenizer):
         query_key_norm=settings.query_key_norm,
         use_bias=settings.activation != "squared_relu",
         rotary=settings.rotary,
+        token_kernel_size=settings.token_kernel_size,
         layer_scale=settings.layer_scale or None,
         condition_dropout=settings.condition_dropout,
         # With one pad id a position nothing has to be hidden, and a mask

@@ -93,6 +93,9 @@ class Settings:
     )
     query_key_norm: bool = option(True, "normalise queries and keys")
     rotary: bool = option(True, "rotary positions beside the embeddings")
+    token_kernel_size: int = option(
+        5, "positions of the convolution over the embedded row; 1: none"
+    )
     layer_scale: float = option(0.0, "start of the layer scale; 0: none")
     condition_dropout: float = option(
         0.1, "share of rows trained without their condition, for guidance"
@@ -167,6 +170,7 @@ PRESETS = {
         activation="geglu",
         query_key_norm=False,
         rotary=False,
+        token_kernel_size=1,
         layer_scale=0.1,
         jit=False,
         text_to_image_share=0.5,

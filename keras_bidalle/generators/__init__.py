@@ -11,12 +11,14 @@ from keras_bidalle.generators.patch_bidirectional_transformer import (
     PatchBidirectionalTransformer,
 )
 from keras_bidalle.generators.sampling import guide, row_uniforms, sample_tokens
+from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.transformer_block import TransformerBlock
 
 __all__ = [
     "ATTENTION_KINDS",
     "BidirectionalTransformer",
     "PatchBidirectionalTransformer",
+    "TokenConvolution",
     "TransformerBlock",
     "attention_mask",
     "guide",

@@ -8,6 +8,7 @@ from keras_bidalle.generators.attention_masks import attention_mask
 from keras_bidalle.generators.image_positions import IMAGE_POSITIONS
 from keras_bidalle.generators.lookup import lookup
 from keras_bidalle.generators.rotary import rotary_angles
+from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.training import GeneratorTraining
 from keras_bidalle.generators.transformer_block import TransformerBlock
 
@@ -44,6 +45,10 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
             or the grid as well (see `generators.rotary`), which makes
             "the word before" and "the code above" the same everywhere and
             learning several times faster.
+        token_kernel_size: int, positions that a short causal convolution
+            over the embedded row reaches (see `TokenConvolution`), which
+            makes learning which words belong together several times faster
+            again; 1 for no convolution.
         segment_embeddings: bool; `False` leaves the direction to the order
             of the row alone, as Bi-directional DALL-E does.
         mask_padding: bool, hides pad tokens from attention. Their ids are
@@ -103,6 +108,7 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         kernel_size=5,
         image_positions="learned",
         rotary=False,
+        token_kernel_size=1,
         segment_embeddings=True,
         mask_padding=True,
         condition_dropout=0.0,
@@ -152,6 +158,7 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         self.kernel_size = kernel_size
         self.image_positions = image_positions
         self.rotary = rotary
+        self.token_kernel_size = token_kernel_size
         self.segment_embeddings = segment_embeddings
         self.mask_padding = mask_padding
         self.condition_dropout = condition_dropout
@@ -182,6 +189,9 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         dtype = self.dtype_policy
         self.position_layer = IMAGE_POSITIONS[image_positions](
             self.grid, width, dtype=dtype, name="image_positions"
+        )
+        self.token_convolution = TokenConvolution(
+            token_kernel_size, dtype=dtype, name="token_convolution"
         )
         self.blocks = [
             TransformerBlock(
@@ -309,6 +319,7 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         )
         self._build_image(normal)
         self.position_layer.build(None)
+        self.token_convolution.build((None, self.length, d))
         for block in self.blocks:
             block.build((None, self.length, d))
         self.final_norm.build((None, self.length, d))
@@ -497,6 +508,7 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
             seen = ops.zeros((batch, self.num_positions), "bool")
             hidden_keys = self._in_order(direction, pad, seen)
         x = self._in_order(direction, text_part, image_part)
+        x = self.token_convolution(x)
         masks = self.layer_masks(direction, hidden_keys)
         rotation = self.rotation(direction)
         for block, mask in zip(self.blocks, masks, strict=True):
@@ -557,6 +569,7 @@ _CONFIG = (
     "kernel_size",
     "image_positions",
     "rotary",
+    "token_kernel_size",
     "segment_embeddings",
     "mask_padding",
     "condition_dropout",

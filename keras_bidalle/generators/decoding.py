@@ -165,14 +165,16 @@ def _hidden_text(generator, text, guided):
 def _prefill(generator, x, text_to_image, hidden_keys):
     """Runs the prompt.
 
-    Returns its output, the caches, and what each layer must know of places:
-    their masks and how they turn queries and keys.
+    Returns its output, the caches (the token convolution's, then one a
+    block), and what each layer must know of places: their masks and how they
+    turn queries and keys.
     """
     n = x.shape[1]
     masks = generator.layer_masks(text_to_image, hidden_keys)
     rotation = generator.rotation(text_to_image)
     given = rotation and tuple(part[:, :, :n] for part in rotation)
-    caches = []
+    x, recent = generator.token_convolution.prefill(x)
+    caches = [recent]
     for block, mask in zip(generator.blocks, masks, strict=True):
         x, cache = block.prefill(x, mask[:, :, :n, :n], generator.length, given)
         caches.append(cache)
@@ -187,7 +189,9 @@ def _decode(generator, x, caches, places, index):
         return ops.take(table, index, axis=2)[:, :, None]
 
     turned = rotation and tuple(here(part) for part in rotation)
-    updated = []
+    recent, *caches = caches
+    x, recent = generator.token_convolution.decode(x, recent)
+    updated = [recent]
     for block, cache, mask in zip(generator.blocks, caches, masks, strict=True):
         x, cache = block.decode(x, cache, index, here(mask), turned)
         updated.append(cache)

@@ -17,8 +17,9 @@ class Muon(keras.optimizers.Muon):
         learning_rate: float or schedule, of both; AdamW's is multiplied by
             `adam_lr_ratio`.
         exclude_layers: list of str, regular expressions of variable paths
-            that AdamW trains too; by default the heads and the first and
-            last convolutions, beside embeddings, which are always out.
+            that AdamW trains too; by default the heads, the first and last
+            convolutions and `TokenConvolution`, beside embeddings, which are
+            always out.
         **kwargs: as of `keras.optimizers.Muon`.
 
     Reference:
@@ -30,7 +31,7 @@ class Muon(keras.optimizers.Muon):
         super().__init__(
             learning_rate=learning_rate,
             exclude_layers=(
-                ["head", "conv_in", "conv_out"]
+                ["head", "conv_in", "conv_out", "token_convolution"]
                 if exclude_layers is None
                 else exclude_layers
             ),

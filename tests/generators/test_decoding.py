@@ -15,13 +15,18 @@ from keras_bidalle.generators import (
 TEXT, GRID, CODES, WORDS = 6, (4, 4), 7, 11
 CASES = [(BidirectionalTransformer, (kind,), {}) for kind in ATTENTION_KINDS]
 CASES += [
-    (BidirectionalTransformer, ATTENTION_KINDS, {"rotary": True}),
+    (
+        BidirectionalTransformer,
+        ATTENTION_KINDS,
+        {"rotary": True, "token_kernel_size": 3},
+    ),
     (PatchBidirectionalTransformer, ("full", "axial_row"), {}),
     (
         PatchBidirectionalTransformer,
         ("full",),
         {
             "rotary": True,
+            "token_kernel_size": 5,
             "normalization": "rms",
             "query_key_norm": True,
             "mask_padding": False,

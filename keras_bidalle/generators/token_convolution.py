@@ -1,0 +1,93 @@
+"""A short causal convolution over a row's tokens, before the transformer."""
+
+import keras
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class TokenConvolution(layers.Layer):
+    """Adds to each position what the few positions before it hold.
+
+    `y[t] = x[t] + w[1] x[t-1] + ... + w[k-1] x[t-k+1]`, with a weight for
+    each channel and lag, and zeros before the row.
+
+    Attention must learn to find the word before a word by its place, and
+    only then can it learn what the two mean together. With the neighbours at
+    hand that first step falls away: on MNIST64, which digit belongs to which
+    place in a picture of several is then learned within a thousand batches
+    of 32 rows, and not within five thousand without.
+
+    Args:
+        kernel_size: int, k, positions that take part; 1 for none but its
+            own, which leaves everything as it is.
+
+    Call arguments:
+        x: tensor (B, n, d).
+
+    Raises:
+        ValueError: if `kernel_size` is not a positive integer.
+
+    Reference:
+        Depthwise convolutions over neighbouring tokens: Primer,
+        arXiv 2109.08668, section 3 (there after the attention's
+        projections; here once, on the embedded row, which costs a tenth).
+    """
+
+    def __init__(self, kernel_size, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(kernel_size, int) or kernel_size < 1:
+            raise ValueError(
+                "`kernel_size` must be a positive integer. "
+                f"Received: kernel_size={kernel_size!r}"
+            )
+        self.kernel_size = kernel_size
+
+    def build(self, input_shape):
+        if self.kernel_size > 1:
+            # Unlike weights from the start, so that lags can be told apart.
+            self.lag_weights = self.add_weight(
+                shape=(self.kernel_size - 1, input_shape[-1]),
+                initializer=keras.initializers.RandomNormal(stddev=0.3),
+                name="lag_weights",
+            )
+
+    def call(self, x):
+        return self.prefill(x)[0]
+
+    def prefill(self, x):
+        """Runs a row's first n positions.
+
+        Args:
+            x: tensor (B, n, d).
+
+        Returns:
+            Tuple of the output (B, n, d) and what `decode` must know of
+            them: tensor (B, k - 1, d), the last inputs.
+        """
+        lags = self.kernel_size - 1
+        return self._slide(ops.pad(x, [[0, 0], [lags, 0], [0, 0]]), x)
+
+    def decode(self, x, recent):
+        """Runs one more position.
+
+        Args:
+            x: tensor (B, 1, d).
+            recent: tensor (B, k - 1, d), the inputs before it.
+
+        Returns:
+            Tuple of the output (B, 1, d) and the new `recent`.
+        """
+        return self._slide(ops.concatenate([recent, x], axis=1), x)
+
+    def _slide(self, window, x):
+        n, lags = x.shape[1], self.kernel_size - 1
+        y = x
+        for lag in range(1, self.kernel_size):
+            weight = ops.cast(self.lag_weights[lag - 1], x.dtype)
+            y = y + window[:, lags - lag : lags - lag + n] * weight
+        return y, window[:, n:]
+
+    def get_config(self):
+        config = super().get_config()
+        config["kernel_size"] = self.kernel_size
+        return config
