@@ -8,10 +8,19 @@ from keras_bidalle.converters.vqgan import (
     convert_te_vqgan,
     convert_vqgan,
     is_te_vqgan,
+    is_vqgan,
 )
 
 _CHECKPOINTS = (".ckpt", ".pt", ".pth")
 _CONFIGS = (".yaml", ".yml", ".json")
+
+# Programs whose checkpoints are known: a name, which configurations are its
+# (the first that says yes has it), and what makes a model of arrays and a
+# configuration.
+_PROGRAMS = (
+    ("TE-VQGAN", is_te_vqgan, convert_te_vqgan),
+    ("VQGAN and Gumbel VQGAN", is_vqgan, convert_vqgan),
+)
 
 
 def convert(checkpoint, config=None):
@@ -50,15 +59,14 @@ def convert(checkpoint, config=None):
         config = _the_one(folder, _CONFIGS, "configuration")
     config = read_config(config)
     state_dict = read_state_dict(checkpoint)
-    if "ddconfig" not in config:
-        raise ValueError(
-            "The configuration is of no program that is known here: it has "
-            "no `ddconfig`. Known are VQGAN, Gumbel VQGAN and TE-VQGAN. "
-            f"Received: {sorted(map(str, config))}"
-        )
-    if is_te_vqgan(config):
-        return convert_te_vqgan(state_dict, config)
-    return convert_vqgan(state_dict, config)
+    for _, is_its, convert_its in _PROGRAMS:
+        if is_its(config):
+            return convert_its(state_dict, config)
+    known = ", ".join(name for name, _, _ in _PROGRAMS)
+    raise ValueError(
+        "The configuration is of no program that is known here. Known are "
+        f"{known}. Received: {sorted(map(str, config))}"
+    )
 
 
 def _the_one(folder, suffixes, what):

@@ -116,8 +116,15 @@ def convert_vqgan(state_dict, config):
     return _convert(state_dict, config, quantizer, "VQGAN")
 
 
+def is_vqgan(config):
+    """Whether a configuration is of a VQGAN."""
+    return "ddconfig" in config
+
+
 def is_te_vqgan(config):
     """Whether a configuration is TE-VQGAN's and not that of its ancestor."""
+    if not is_vqgan(config):
+        return False
     encoder = config.get("ddconfig")
     encoder = encoder if isinstance(encoder, dict) else {}
     return any(key in config for key in _TE_KEYS) or any(
