@@ -64,8 +64,8 @@ class TokenConvolution(layers.Layer):
             Tuple of the output (B, n, d) and what `decode` must know of
             them: tensor (B, k - 1, d), the last inputs.
         """
-        lags = self.kernel_size - 1
-        return self._slide(ops.pad(x, [[0, 0], [lags, 0], [0, 0]]), x)
+        before = [ops.zeros_like(x[:, :1])] * (self.kernel_size - 1)
+        return self._slide(ops.concatenate([*before, x], axis=1), x)
 
     def decode(self, x, recent):
         """Runs one more position.

@@ -61,15 +61,66 @@ class ChannelResidualBlock(keras.layers.Layer):
         }
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class PatchEncoder(keras.layers.Layer):
-    """From pictures to latents: patches, then residual blocks.
+class PatchStack(keras.layers.Layer):
+    """A convolution in, residual blocks, and a projection out.
 
     Args:
         patch_size: int, side of the square that one latent stands for.
         channels: int, width.
         hidden_channels: int, width inside the blocks.
         num_blocks: int.
+        units: int, channels of the projection.
+    """
+
+    def __init__(
+        self, patch_size, channels, hidden_channels, num_blocks, units, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.patch_size = patch_size
+        self.channels = channels
+        self.hidden_channels = hidden_channels
+        self.num_blocks = num_blocks
+        dtype = self.dtype_policy
+        self.conv_in = PaddedConv2D(
+            channels, 3, padding_mode="replication", dtype=dtype
+        )
+        self.blocks = [
+            ChannelResidualBlock(channels, hidden_channels, dtype=dtype)
+            for _ in range(num_blocks)
+        ]
+        self.norm_out = keras.layers.RMSNormalization(dtype=dtype)
+        self.conv_out = keras.layers.Dense(units, dtype=dtype)
+
+    def build_stack(self, input_channels):
+        self.conv_in.build((None, None, None, input_channels))
+        inner = (None, None, None, self.channels)
+        for layer in [*self.blocks, self.norm_out, self.conv_out]:
+            layer.build(inner)
+
+    def features(self, x, training=None):
+        """Everything but the projection: (B, h, w, channels)."""
+        x = self.conv_in(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm_out(x)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "patch_size": self.patch_size,
+            "channels": self.channels,
+            "hidden_channels": self.hidden_channels,
+            "num_blocks": self.num_blocks,
+        }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class PatchEncoder(PatchStack):
+    """From pictures to latents: patches, then residual blocks.
+
+    Args:
+        patch_size, channels, hidden_channels, num_blocks: as of
+            `PatchStack`.
         latent_dim: int, channels of the output.
 
     Call arguments:
@@ -86,39 +137,20 @@ class PatchEncoder(keras.layers.Layer):
         latent_dim,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.patch_size = patch_size
-        self.channels = channels
-        self.hidden_channels = hidden_channels
-        self.num_blocks = num_blocks
+        width = (patch_size, channels, hidden_channels, num_blocks)
+        super().__init__(*width, units=latent_dim, **kwargs)
         self.latent_dim = latent_dim
-        dtype = self.dtype_policy
-        self.conv_in = PaddedConv2D(
-            channels, 3, padding_mode="replication", dtype=dtype
-        )
-        self.blocks = [
-            ChannelResidualBlock(channels, hidden_channels, dtype=dtype)
-            for _ in range(num_blocks)
-        ]
-        self.norm_out = keras.layers.RMSNormalization(dtype=dtype)
-        self.conv_out = keras.layers.Dense(latent_dim, dtype=dtype)
 
     @property
     def factor(self):
         return self.patch_size
 
     def build(self, input_shape):
-        patch = self.patch_size**2 * input_shape[-1]
-        self.conv_in.build((None, None, None, patch))
-        inner = (None, None, None, self.channels)
-        for layer in [*self.blocks, self.norm_out, self.conv_out]:
-            layer.build(inner)
+        self.build_stack(self.patch_size**2 * input_shape[-1])
 
     def call(self, images, training=None):
-        x = self.conv_in(ops.nn.space_to_depth(images, self.patch_size))
-        for block in self.blocks:
-            x = block(x)
-        return self.conv_out(self.norm_out(x))
+        patches = ops.nn.space_to_depth(images, self.patch_size)
+        return self.conv_out(self.features(patches, training=training))
 
     def compute_output_shape(self, input_shape):
         sizes = (
@@ -128,25 +160,16 @@ class PatchEncoder(keras.layers.Layer):
         return (input_shape[0], *sizes, self.latent_dim)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "patch_size": self.patch_size,
-            "channels": self.channels,
-            "hidden_channels": self.hidden_channels,
-            "num_blocks": self.num_blocks,
-            "latent_dim": self.latent_dim,
-        }
+        return {**super().get_config(), "latent_dim": self.latent_dim}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class PatchDecoder(keras.layers.Layer):
+class PatchDecoder(PatchStack):
     """From latents back to pictures: residual blocks, then patches.
 
     Args:
-        patch_size: int.
-        channels: int, width.
-        hidden_channels: int, width inside the blocks.
-        num_blocks: int.
+        patch_size, channels, hidden_channels, num_blocks: as of
+            `PatchStack`.
         output_channels: int, channels of the pictures.
 
     Call arguments:
@@ -163,40 +186,16 @@ class PatchDecoder(keras.layers.Layer):
         output_channels=3,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.patch_size = patch_size
-        self.channels = channels
-        self.hidden_channels = hidden_channels
-        self.num_blocks = num_blocks
+        width = (patch_size, channels, hidden_channels, num_blocks)
+        units = patch_size**2 * output_channels
+        super().__init__(*width, units=units, **kwargs)
         self.output_channels = output_channels
-        dtype = self.dtype_policy
-        self.conv_in = PaddedConv2D(
-            channels, 3, padding_mode="replication", dtype=dtype
-        )
-        self.blocks = [
-            ChannelResidualBlock(channels, hidden_channels, dtype=dtype)
-            for _ in range(num_blocks)
-        ]
-        self.norm_out = keras.layers.RMSNormalization(dtype=dtype)
-        self.conv_out = keras.layers.Dense(
-            patch_size**2 * output_channels, dtype=dtype
-        )
 
     def build(self, input_shape):
-        self.conv_in.build(input_shape)
-        inner = (None, None, None, self.channels)
-        for layer in [*self.blocks, self.norm_out, self.conv_out]:
-            layer.build(inner)
+        self.build_stack(input_shape[-1])
 
     def call(self, latents, training=None):
         return self.head(self.features(latents, training=training))
-
-    def features(self, latents, training=None):
-        """Everything but the last layer: (B, h, w, channels)."""
-        x = self.conv_in(latents)
-        for block in self.blocks:
-            x = block(x)
-        return self.norm_out(x)
 
     def head(self, features):
         """The last layer: from features to float32 pictures."""
@@ -210,14 +209,7 @@ class PatchDecoder(keras.layers.Layer):
         return (input_shape[0], *sizes, self.output_channels)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "patch_size": self.patch_size,
-            "channels": self.channels,
-            "hidden_channels": self.hidden_channels,
-            "num_blocks": self.num_blocks,
-            "output_channels": self.output_channels,
-        }
+        return {**super().get_config(), "output_channels": self.output_channels}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -124,7 +124,7 @@ class TokenizerTraining:
             names += ["perceptual_loss"]
         if self.adversarial is not None:
             names += ["generator_loss", "discriminator_loss"]
-            names += ["adaptive_weight"]
+            names += ["adaptive_weight", "real_logits", "fake_logits"]
         return names
 
     def _reconstruct(self, decoded, training):
@@ -164,7 +164,8 @@ class TokenizerTraining:
             total = reconstruction + terms.generator + terms.discriminator
             values["generator_loss"] = terms.generator
             values["discriminator_loss"] = terms.discriminator
-            values["adaptive_weight"] = terms.adaptive_weight
+            for name in ("adaptive_weight", "real_logits", "fake_logits"):
+                values[name] = getattr(terms, name)
 
         values["reconstruction_loss"] = reconstruction
         if self._perceptual is not None:

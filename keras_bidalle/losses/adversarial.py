@@ -40,7 +40,14 @@ from keras_bidalle.losses.gradients import linearize, value_and_gradient
 
 AdversarialTerms = collections.namedtuple(
     "AdversarialTerms",
-    ["reconstruction", "generator", "discriminator", "adaptive_weight"],
+    [
+        "reconstruction",
+        "generator",
+        "discriminator",
+        "adaptive_weight",
+        "real_logits",
+        "fake_logits",
+    ],
 )
 AdversarialTerms.__doc__ = """What one step of adversarial training adds up.
 
@@ -54,6 +61,9 @@ Attributes:
         the discriminator but not the pictures.
     adaptive_weight: the weight of the generator's loss before the schedule,
         a constant.
+    real_logits: the discriminator's mean logit of pictures, to look at.
+    fake_logits: that of reconstructions; when the two drift far apart the
+        discriminator has won.
 """
 
 
@@ -239,7 +249,8 @@ class AdversarialLoss(keras.layers.Layer):
                 _pull_back(head, kernel, reconstruction_slope),
                 _pull_back(head, kernel, generator_slope),
             )
-        discriminator = self.discriminator_loss(real, fake, training=training)
+        real_logits, fake_logits = self._judge(real, fake, training)
+        discriminator = self._loss.discriminator(real_logits, fake_logits)
         generator_share, discriminator_share = self._schedule()
         if training:
             self.step.assign(self.step + 1)
@@ -248,6 +259,8 @@ class AdversarialLoss(keras.layers.Layer):
             generator=generator_share * weight * generator,
             discriminator=discriminator_share * discriminator,
             adaptive_weight=weight,
+            real_logits=ops.mean(real_logits),
+            fake_logits=ops.mean(fake_logits),
         )
 
     def generator_loss(self, fake, training=None):
@@ -262,12 +275,18 @@ class AdversarialLoss(keras.layers.Layer):
 
     def discriminator_loss(self, real, fake, training=None):
         """Returns the discriminator's loss; it trains only that player."""
-        real, fake = (
-            self.discriminator(ops.stop_gradient(images), training=training)
+        return self._loss.discriminator(*self._judge(real, fake, training))
+
+    def _judge(self, real, fake, training):
+        """Float32 logits of real pictures and of reconstructions."""
+        return tuple(
+            ops.cast(
+                self.discriminator(
+                    ops.stop_gradient(images), training=training
+                ),
+                "float32",
+            )
             for images in (real, fake)
-        )
-        return self._loss.discriminator(
-            ops.cast(real, "float32"), ops.cast(fake, "float32")
         )
 
     def _schedule(self):
@@ -282,7 +301,7 @@ class AdversarialLoss(keras.layers.Layer):
         return generator, ops.cast(step >= start, "float32")
 
     def compute_output_shape(self, *args, **kwargs):
-        return AdversarialTerms((), (), (), ())
+        return AdversarialTerms(*[()] * len(AdversarialTerms._fields))
 
     def get_config(self):
         return {

@@ -20,7 +20,7 @@ from keras_bidalle.training.pictures import (
 )
 from keras_bidalle.training.progress import RunProgress
 from keras_bidalle.training.run_folder import RunFolder
-from keras_bidalle.training.schedules import VariableSchedule
+from keras_bidalle.training.schedules import VariableSchedule, WarmupCosine
 from keras_bidalle.training.steps import StepCallback
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "SummaryWriter",
     "TextSummaries",
     "VariableSchedule",
+    "WarmupCosine",
     "comparison_grid",
     "epoch_shuffled",
     "picture_grid",

@@ -1,11 +1,60 @@
-"""Layer variables that change along the run.
+"""Learning rates and layer variables that change along the run."""
 
-Learning rates need nothing from here:
-`keras.optimizers.schedules.CosineDecay(0.0, steps, warmup_target=peak,
-warmup_steps=n)` warms up and decays.
-"""
+import math
+
+import keras
+from keras import ops
 
 from keras_bidalle.training.steps import StepCallback
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """A line up from 0, then a cosine down to 0.
+
+    The same curve as Keras' `CosineDecay(0.0, steps - warmup_steps,
+    warmup_target=peak, warmup_steps=warmup_steps)`, without a branch: one
+    makes torch.compile give up on the step around it, which then takes half
+    as long again.
+
+    Args:
+        peak: float, the rate at `warmup_steps`.
+        steps: int, when the rate is 0 again.
+        warmup_steps: int, less than `steps`.
+
+    Raises:
+        ValueError: if `warmup_steps` is not from 0 to `steps - 1`.
+
+    Reference:
+        SGDR, arXiv 1608.03983, equation 5, for the cosine.
+    """
+
+    def __init__(self, peak, steps, warmup_steps=0):
+        super().__init__()
+        if not 0 <= warmup_steps < steps:
+            raise ValueError(
+                "`warmup_steps` must be from 0 to `steps` - 1. Received: "
+                f"warmup_steps={warmup_steps}, steps={steps}"
+            )
+        self.peak = peak
+        self.steps = steps
+        self.warmup_steps = warmup_steps
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        rise = ops.minimum(step / max(self.warmup_steps, 1), 1.0)
+        if not self.warmup_steps:
+            rise = 1.0
+        past = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
+        fall = 0.5 + 0.5 * ops.cos(math.pi * ops.clip(past, 0.0, 1.0))
+        return self.peak * rise * fall
+
+    def get_config(self):
+        return {
+            "peak": self.peak,
+            "steps": self.steps,
+            "warmup_steps": self.warmup_steps,
+        }
 
 
 class VariableSchedule(StepCallback):

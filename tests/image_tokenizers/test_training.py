@@ -121,7 +121,13 @@ def test_both_players_train_in_plain_fit(make):
     logs = model.fit(IMAGES, batch_size=4, verbose=0).history
     assert _changed(before[0], _weights(model.encoder))
     assert _changed(before[1], _weights(adversarial.discriminator))
-    for name in ("generator_loss", "discriminator_loss", "adaptive_weight"):
+    for name in (
+        "generator_loss",
+        "discriminator_loss",
+        "adaptive_weight",
+        "real_logits",
+        "fake_logits",
+    ):
         assert np.isfinite(logs[name]).all(), name
 
 

@@ -1,10 +1,12 @@
 import keras
+import numpy as np
 import pytest
 from small_runs import stream
 
 from keras_bidalle.training import (
     ResumableCheckpoint,
     VariableSchedule,
+    WarmupCosine,
     resumable_fit,
 )
 
@@ -82,3 +84,26 @@ def test_every_steps_must_be_positive():
     _, layer = model()
     with pytest.raises(ValueError, match="`every_steps` must be a positive"):
         VariableSchedule(layer.temperature, float, every_steps=0)
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 20])
+def test_warmup_cosine_is_the_curve_of_keras(warmup):
+    ours = WarmupCosine(0.3, 100, warmup)
+    theirs = keras.optimizers.schedules.CosineDecay(
+        0.3 if not warmup else 0.0,
+        100 - warmup,
+        warmup_target=0.3 if warmup else None,
+        warmup_steps=warmup,
+    )
+    for step in (0, 1, 7, 20, 21, 63, 100, 150):
+        np.testing.assert_allclose(
+            float(ours(step)), float(theirs(step)), rtol=1e-5, atol=1e-7
+        )
+    again = WarmupCosine.from_config(ours.get_config())
+    assert float(again(33)) == float(ours(33))
+
+
+@pytest.mark.parametrize("warmup", [-1, 100])
+def test_warmup_must_fit_the_steps(warmup):
+    with pytest.raises(ValueError, match="`warmup_steps`.*steps=100"):
+        WarmupCosine(0.3, 100, warmup)

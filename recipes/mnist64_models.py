@@ -1,0 +1,132 @@
+"""The models of `mnist64_bidirectional.py`, and how they are trained."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+import warnings
+
+import keras
+
+from keras_bidalle import (
+    generators,
+    image_tokenizers,
+    quantizers,
+    training,
+)
+
+
+def build_tokenizer(settings):
+    """The image tokenizer of a run, with new weights."""
+    quantizer = quantizers.OrthogonalVectorQuantizer(
+        settings.num_codes,
+        settings.code_dim,
+        orthogonality=settings.orthogonality,
+        kmeans_steps=settings.kmeans_steps,
+        revival_steps=settings.revival_steps or None,
+        seed=settings.seed,
+    )
+    if settings.tokenizer == "patch":
+        return image_tokenizers.PatchVQGAN(
+            quantizer,
+            image_shape=(64, 64, 3),
+            patch_size=4,
+            channels=settings.channels,
+            hidden_channels=settings.channels,
+            num_blocks=settings.num_blocks,
+        )
+    return image_tokenizers.VQGAN(
+        quantizer,
+        image_shape=(64, 64, 3),
+        channels=settings.channels,
+        channel_multipliers=(1, 2, 2),
+        num_res_blocks=settings.num_blocks,
+        attention_resolutions=(16,),
+        z_channels=settings.code_dim,
+    )
+
+
+def build_generator(settings, caption_tokenizer, image_tokenizer):
+    """The generator of a run, with new weights."""
+    arguments = dict(
+        text_vocabulary_size=caption_tokenizer.vocabulary_size,
+        text_length=caption_tokenizer.max_length,
+        num_codes=image_tokenizer.num_codes,
+        code_shape=image_tokenizer.code_shape,
+        width=settings.width,
+        depth=settings.depth,
+        num_heads=settings.num_heads,
+        head_dim=settings.head_dim,
+        attention=settings.attention,
+        image_positions=settings.image_positions,
+        activation=settings.activation,
+        normalization=settings.normalization,
+        query_key_norm=settings.query_key_norm,
+        use_bias=settings.activation != "squared_relu",
+        rotary=settings.rotary,
+        token_kernel_size=settings.token_kernel_size,
+        layer_scale=settings.layer_scale or None,
+        condition_dropout=settings.condition_dropout,
+        # With one pad id a position nothing has to be hidden, and a mask
+        # shared by all rows is cheaper.
+        mask_padding=settings.patch_size == 1,
+    )
+    if settings.patch_size == 1:
+        return generators.BidirectionalTransformer(**arguments)
+    return generators.PatchBidirectionalTransformer(
+        **arguments, patch_size=settings.patch_size
+    )
+
+
+def in_float32(build, trained):
+    """A twin of `trained` that computes in float32, for use after training."""
+    with policy("float32"):
+        twin = build()
+    # By way of a file, which leaves out what only training needs: the
+    # discriminator, the optimizer.
+    with tempfile.TemporaryDirectory() as scratch:
+        path = os.path.join(scratch, "trained.weights.h5")
+        trained.save_weights(path)
+        twin.load_weights(path)
+    return twin
+
+
+class policy:
+    """The dtype policy of what is built inside."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __enter__(self):
+        self.before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self.name)
+
+    def __exit__(self, *_):
+        keras.config.set_dtype_policy(self.before)
+
+
+def resolved(precision):
+    """The dtype policy that "auto" stands for on this machine."""
+    if precision != "auto":
+        return precision
+    cpu = pathlib.Path("/proc/cpuinfo")
+    fast = cpu.is_file() and "amx_bf16" in cpu.read_text()
+    return "mixed_bfloat16" if fast else "float32"
+
+
+def jit(wanted):
+    """What `compile` takes as `jit_compile` here."""
+    if keras.config.backend() != "torch":
+        return "auto"
+    if wanted and not shutil.which(os.environ.get("CXX", "g++")):
+        print("no C++ compiler: stage 2 trains without torch.compile")
+        return False
+    # Of Keras' own caches, which are safe to trace through.
+    warnings.filterwarnings("ignore", message="Dynamo detected a call to a")
+    return wanted
+
+
+def cosine(optimizer, peak, steps, **kwargs):
+    """An optimizer with a short warm-up and a cosine to zero."""
+    schedule = training.WarmupCosine(peak, steps, min(100, steps // 10))
+    return optimizer(schedule, **kwargs)
