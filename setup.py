@@ -41,6 +41,6 @@ setup(
     extras_require={
         "jax": ["jax>=0.7"],
         "torch": ["torch>=2.8"],
-        "test": ["pytest>=8", "ruff>=0.12"],
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12"],
     },
 )

@@ -3,6 +3,16 @@
 import os
 import pathlib
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests run beside each other; threads of each would only get in the
+    # way. Read when the backends are imported, also by child processes.
+    for name in (
+        "OMP_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+    ):
+        os.environ.setdefault(name, "1")
+
 import keras
 import pytest
 
