@@ -90,7 +90,9 @@ texts = model.image_to_text(images)
 ```
 
 The generator was trained for {settings.generator_steps} steps of
-{settings.generator_batch_size} rows, {trained}.
+{settings.generator_batch_size} rows ({settings.text_to_image_share:.0%} \
+text to image{", on from an earlier run" if settings.start_from else ""}), \
+{trained}.
 
 Right clauses, {pictures["pictures"]} pictures a row (mean over the layouts;
 place and colour; place and item; then by layout), sampled with {sampling}:

@@ -117,14 +117,27 @@ def save_read_pictures(path, images, truths, readings, columns=4, title=None):
     """
     images = _pictures(images, "images")
     _check_lengths(images=images, truths=truths, readings=readings)
-    figure, axes = _axes(len(images), columns, 2.9, 4.0, title)
-    rows = zip(axes, images, truths, readings, strict=True)
+    titles = [_wrapped(truth) for truth in truths]
+    texts = [
+        [
+            (_wrapped(clause if right else f"x {clause}"), right)
+            for clause, right in reading
+        ]
+        for reading in readings
+    ]
+    # Room for the longest title and the longest reading, in inches.
+    above = max(0, *(title.count("\n") + 1 for title in titles))
+    under = max(
+        0, *(sum(t.count("\n") + 1 for t, _ in reading) for reading in texts)
+    )
+    height = 2.9 + 0.14 * above + 0.23 * under
+    figure, axes = _axes(len(images), columns, 2.9, height, title)
+    rows = zip(axes, images, titles, texts, strict=True)
     for ax, image, truth, reading in rows:
         ax.imshow(image, interpolation="nearest")
-        ax.set_title(_wrapped(truth), fontsize=8)
+        ax.set_title(truth, fontsize=8)
         below = -0.04
-        for clause, right in reading:
-            lines = _wrapped(clause if right else f"x {clause}")
+        for lines, right in reading:
             ax.text(
                 0.0,
                 below,
