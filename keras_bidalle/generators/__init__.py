@@ -10,6 +10,7 @@ from keras_bidalle.generators.bidirectional_transformer import (
 from keras_bidalle.generators.patch_bidirectional_transformer import (
     PatchBidirectionalTransformer,
 )
+from keras_bidalle.generators.rq_transformer import RQTransformer
 from keras_bidalle.generators.sampling import guide, row_uniforms, sample_tokens
 from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.transformer_block import TransformerBlock
@@ -18,6 +19,7 @@ __all__ = [
     "ATTENTION_KINDS",
     "BidirectionalTransformer",
     "PatchBidirectionalTransformer",
+    "RQTransformer",
     "TokenConvolution",
     "TransformerBlock",
     "attention_mask",

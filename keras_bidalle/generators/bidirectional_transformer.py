@@ -5,20 +5,23 @@ import numpy as np
 from keras import layers, ops
 
 from keras_bidalle.generators.attention_masks import attention_mask
+from keras_bidalle.generators.generation import Generation
 from keras_bidalle.generators.image_positions import IMAGE_POSITIONS
 from keras_bidalle.generators.lookup import lookup
 from keras_bidalle.generators.rotary import rotary_angles
+from keras_bidalle.generators.segments import GEN, REF
 from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.training import GeneratorTraining
 from keras_bidalle.generators.transformer_block import TransformerBlock
+from keras_bidalle.presets.mixin import PresetMixin
 
-# Segment ids: the condition, and what is generated from it.
-REF, GEN = 0, 1
 _MASKED = -1e9
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class BidirectionalTransformer(GeneratorTraining, keras.Model):
+class BidirectionalTransformer(
+    PresetMixin, Generation, GeneratorTraining, keras.Model
+):
     """Models [caption][image] and [image][caption] rows with the same weights.
 
     Direction is data: a batch may mix rows of both directions, and one
@@ -40,7 +43,8 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         attention: tuple of str, kinds of attention, repeated over the
             blocks (see `generators.attention_mask`).
         kernel_size: int, side of the window of "conv_like" attention.
-        image_positions: str, "learned" or "fixed".
+        image_positions: str, "learned" (a vector a row and one a column),
+            "learned_places" (a vector a place) or "fixed".
         rotary: bool, turns queries and keys by their place in the caption
             or the grid as well (see `generators.rotary`), which makes
             "the word before" and "the code above" the same everywhere and
@@ -60,7 +64,12 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         feed_forward_width, activation, normalization, query_key_norm,
         layer_scale, use_bias, dropout: see `TransformerBlock`.
         pad_id, start_id, end_id: int, the caption tokens that pad a row,
-            stand first in it, and end a caption.
+            stand first in it, and end a caption. `pad_id` is `None` where
+            every token means something, a class for one.
+        pad_tokens: bool, gives each caption position a pad token of its
+            own, after the V_t tokens; without them `pad_id` is a token like
+            any other, which is never predicted.
+        qkv_bias: bool, see `TransformerBlock`.
 
     Call arguments:
         inputs: dict of `text`, int (B, T), rows `[start] words [end]
@@ -68,11 +77,11 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
             `text_to_image`, bool (B,), the direction of each row.
 
     Returns:
-        dict of `text_logits` (B, T - 1, V_t + T), for the caption tokens
-        after the first, `image_logits` (B, P, 1, K), for all codes in
-        raster order (of an [image][caption] row the first is never
-        predicted), both float32, and `kept`, bool (B,), `False` for rows
-        whose condition was dropped.
+        dict of `text_logits` (B, T - 1, V_t + T), or (B, T - 1, V_t) without
+        `pad_tokens`, for the caption tokens after the first,
+        `image_logits` (B, P, 1, K), for all codes in raster order (of an
+        [image][caption] row the first is never predicted), both float32,
+        and `kept`, bool (B,), `False` for rows whose condition was dropped.
 
     Example:
 
@@ -123,6 +132,8 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         pad_id=0,
         start_id=1,
         end_id=2,
+        pad_tokens=True,
+        qkv_bias=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -173,6 +184,8 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         self.pad_id = pad_id
         self.start_id = start_id
         self.end_id = end_id
+        self.pad_tokens = pad_tokens
+        self.qkv_bias = qkv_bias
 
         # === Layers ===
         self.grid = self._position_grid()
@@ -194,33 +207,43 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
             token_kernel_size, dtype=dtype, name="token_convolution"
         )
         self.blocks = [
-            TransformerBlock(
-                width,
-                num_heads,
-                head_dim=head_dim,
-                feed_forward_width=feed_forward_width,
-                activation=activation,
-                normalization=normalization,
-                query_key_norm=query_key_norm,
-                layer_scale=layer_scale,
-                use_bias=use_bias,
-                dropout=dropout,
-                dtype=dtype,
-                name=f"block_{i}",
-            )
-            for i in range(depth)
+            self._block(f"block_{i}", num_heads, head_dim) for i in range(depth)
         ]
-        norm = (
-            layers.LayerNormalization(epsilon=1e-5, dtype=dtype, name="norm")
-            if normalization == "layer"
-            else layers.RMSNormalization(epsilon=1e-6, dtype=dtype, name="norm")
-        )
-        self.final_norm = norm
+        self.final_norm = self._make_final_norm()
         self.dropout_seed = keras.random.SeedGenerator()
         self._create_trackers()
         self.build()
 
+    def _block(self, name, num_heads, head_dim):
+        return TransformerBlock(
+            self.width,
+            num_heads,
+            head_dim=head_dim,
+            feed_forward_width=self.feed_forward_width,
+            activation=self.activation,
+            normalization=self.normalization,
+            query_key_norm=self.query_key_norm,
+            layer_scale=self.layer_scale,
+            use_bias=self.use_bias,
+            qkv_bias=self.qkv_bias,
+            dropout=self.dropout,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def _norm(self, name):
+        kind, epsilon = (
+            (layers.LayerNormalization, 1e-5)
+            if self.normalization == "layer"
+            else (layers.RMSNormalization, 1e-6)
+        )
+        return kind(epsilon=epsilon, dtype=self.dtype_policy, name=name)
+
     # What a subclass with several codes a position redefines.
+
+    def _make_final_norm(self):
+        """The layer between the blocks and what predicts from them."""
+        return self._norm("norm")
 
     def _position_grid(self):
         return self.code_shape
@@ -261,12 +284,13 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         """Embeds stacks of codes (B, n, codes_per_position): (B, n, d)."""
         return lookup(self._cast(self.image_embedding), stacks[..., 0])
 
-    def image_logits(self, hidden, stacks):
+    def image_logits(self, hidden, stacks, training=None):
         """Logits of stacks of codes, each code given those before it.
 
         Args:
             hidden: tensor (B, n, d), the stream at the positions before.
             stacks: int tensor (B, n, codes_per_position), the true codes.
+            training: bool.
 
         Returns:
             float32 tensor (B, n, codes_per_position, K).
@@ -297,7 +321,7 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
             return
         normal = keras.initializers.RandomNormal(stddev=0.02)
         d = self.width
-        text_classes = self.text_vocabulary_size + self.text_length
+        text_classes = self.text_classes
 
         def add(name, *shape, initializer=normal):
             return self.add_weight(
@@ -324,6 +348,18 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
             block.build((None, self.length, d))
         self.final_norm.build((None, self.length, d))
         self.built = True
+
+    @property
+    def text_classes(self):
+        """int, caption tokens and, after them, pads of the positions."""
+        pads = self.text_length if self.pad_tokens else 0
+        return self.text_vocabulary_size + pads
+
+    def is_padding(self, text):
+        """Which caption tokens are pads: bool tensor like `text`."""
+        if self.pad_id is None:
+            return ops.zeros_like(text, dtype="bool")
+        return ops.cast(text, "int32") == self.pad_id
 
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)
@@ -429,9 +465,10 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
             tensor (B, n, d).
         """
         n = text.shape[1]
-        text = ops.cast(text, "int32")
-        pads = self.text_vocabulary_size + ops.arange(n, dtype="int32")
-        ids = ops.where(text == self.pad_id, pads[None], text)
+        ids = ops.cast(text, "int32")
+        if self.pad_tokens:
+            pads = self.text_vocabulary_size + ops.arange(n, dtype="int32")
+            ids = ops.where(self.is_padding(ids), pads[None], ids)
         x = lookup(self._cast(self.text_embedding), ids)
         x = x + self._cast(self.text_position_embedding)[None, :n]
         return x + self._segment(segment)
@@ -472,10 +509,32 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         return lookup(table, segment)[:, None]
 
     def call(self, inputs, training=None):
-        text, codes = inputs["text"], inputs["codes"]
-        direction = ops.cast(inputs["text_to_image"], "bool")
+        stacks = self.to_positions(inputs["codes"])
+        before_text, before_image, kept = self.hidden_states(
+            inputs["text"], stacks, inputs["text_to_image"], training
+        )
+        return {
+            "text_logits": self.text_logits(before_text),
+            "image_logits": self.image_logits(before_image, stacks, training),
+            "kept": kept,
+        }
+
+    def hidden_states(self, text, stacks, text_to_image, training=None):
+        """The stream from which each token is predicted.
+
+        Args:
+            text: int tensor (B, T).
+            stacks: int tensor (B, P, codes_per_position).
+            text_to_image: bool tensor (B,), the direction of each row.
+            training: bool.
+
+        Returns:
+            Tuple of tensors (B, T - 1, d), for the caption tokens after the
+            first, and (B, P, d), for all image positions, and of `kept`,
+            bool (B,) (see the class).
+        """
+        direction = ops.cast(text_to_image, "bool")
         batch = ops.shape(text)[0]
-        stacks = self.to_positions(codes)
 
         text_segment = ops.where(direction, REF, GEN)
         image_segment = ops.where(direction, GEN, REF)
@@ -504,7 +563,7 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
 
         hidden_keys = None
         if self.mask_padding:
-            pad = ops.cast(text, "int32") == self.pad_id
+            pad = self.is_padding(text)
             seen = ops.zeros((batch, self.num_positions), "bool")
             hidden_keys = self._in_order(direction, pad, seen)
         x = self._in_order(direction, text_part, image_part)
@@ -528,14 +587,13 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
             x[:, length - 1 : -1],
             ops.concatenate([x[:, :1], x[:, : num - 1]], axis=1),
         )
-        return {
-            "text_logits": self.text_logits(before_text),
-            "image_logits": self.image_logits(before_image, stacks),
-            "kept": kept,
-        }
+        return before_text, before_image, kept
 
     def text_logits(self, hidden):
-        """Logits of captions' tokens and pads: float32 (..., V_t + T)."""
+        """Logits of captions' tokens and pads: float32 (..., V_t + T).
+
+        (..., V_t) without `pad_tokens`.
+        """
         logits = ops.matmul(hidden, self._cast(self.text_head))
         bias = ops.cast(self.text_head_bias, "float32")
         return ops.cast(logits, "float32") + bias
@@ -584,6 +642,8 @@ _CONFIG = (
     "pad_id",
     "start_id",
     "end_id",
+    "pad_tokens",
+    "qkv_bias",
 )
 
 

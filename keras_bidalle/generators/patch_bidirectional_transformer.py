@@ -156,7 +156,7 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
         bias = ops.cast(self.image_head_bias, "float32")[place]
         return ops.cast(logits, "float32") + bias
 
-    def image_logits(self, hidden, stacks):
+    def image_logits(self, hidden, stacks, training=None):
         known = self._head_start(hidden)
         logits = []
         for place in range(self.codes_per_position):
