@@ -12,6 +12,7 @@ from keras_bidalle.generators import RQTransformer
 from keras_bidalle.generators.stochastic_codes import codebooks_of
 from keras_bidalle.presets import load
 
+_CHECKPOINTS = (".ckpt", ".pt", ".pth")
 # What the published program takes where a configuration is silent.
 _DEFAULT_DROPOUT = 0.1
 _GELUS = {"v1": "gelu", "v2": "quick_gelu"}
@@ -68,7 +69,7 @@ def convert_rq_transformer(state_dict, config, tokenizer=None):
         )
     arguments = _arguments(config, sizes, in_body, in_head)
     if tokenizer is not None:
-        codebooks = _codebooks(tokenizer, max(sizes))
+        codebooks = _codebooks(tokenizer)
         arguments["code_dim"] = int(codebooks.shape[2])
         arguments["shared_codebook"] = bool((codebooks == codebooks[:1]).all())
     generator = RQTransformer(**arguments)
@@ -172,18 +173,18 @@ def _stack(config, name):
     return stack
 
 
-def _codebooks(tokenizer, num_codes):
+def _codebooks(tokenizer):
     """The tokenizer's codebooks: float32 array (n, K, C)."""
     if not isinstance(tokenizer, (str, os.PathLike)):
         return codebooks_of(tokenizer)
     path = pathlib.Path(tokenizer)
     files = [path] if path.is_file() else []
     if path.is_dir() and not (path / "metadata.json").is_file():
-        files = sorted(path.glob("*.pt")) + sorted(path.glob("*.ckpt"))
+        files = sorted(f for f in path.iterdir() if f.suffix in _CHECKPOINTS)
         if len(files) != 1:
             raise ValueError(
                 "`tokenizer` must be a preset, or a folder with one "
-                f"checkpoint (.pt or .ckpt). Received: {str(path)!r} with "
+                f"checkpoint ({', '.join(_CHECKPOINTS)}). Received: {str(path)!r} with "
                 f"{[file.name for file in files]}"
             )
     if not files:
@@ -193,11 +194,16 @@ def _codebooks(tokenizer, num_codes):
     while f"quantizer.codebooks.{len(found)}.weight" in state_dict:
         # The last row stands for no code.
         weight = state_dict[f"quantizer.codebooks.{len(found)}.weight"]
-        found.append(weight[:num_codes])
+        found.append(weight[:-1])
     if not found:
         raise ValueError(
             f"`tokenizer`: {str(files[0])!r} is not the checkpoint of an "
             "RQ-VAE, it has no `quantizer.codebooks.0.weight`."
+        )
+    if len({book.shape for book in found}) > 1:
+        raise ValueError(
+            "`tokenizer` must have codebooks of one size. Received: "
+            f"{[book.shape for book in found]}"
         )
     return np.stack(found)
 

@@ -182,7 +182,11 @@ class RQTransformer(BidirectionalTransformer):
             self.head_projection = projection("head_projection")
         self.depth_embedding = add("depth_embedding", c, d)
         self.head_blocks = [
-            self._block(f"head_block_{i}", self.head_num_heads, None)
+            self._block(
+                f"head_block_{i}",
+                self.head_num_heads or self.num_heads,
+                self.head_dim,
+            )
             for i in range(self.head_depth)
         ]
         for block in self.head_blocks:
@@ -196,9 +200,6 @@ class RQTransformer(BidirectionalTransformer):
         )
         self.text_norm = self._norm("text_norm")
         self.text_norm.build((None, None, d))
-
-    def _block(self, name, num_heads, head_dim):
-        return super()._block(name, num_heads or self.num_heads, head_dim)
 
     def use_codebooks(self, tokenizer):
         """Takes over the codebooks of a tokenizer, which stay as they are.

@@ -127,9 +127,11 @@ def stack_losses(
         if temperature is None:
             return cross_entropy(logits, target)
         odds = ops.softmax(log_odds(target, codebook, temperature), axis=-1)
+        odds = ops.stop_gradient(odds)
         return ops.logsumexp(logits, axis=-1) - ops.sum(odds * logits, axis=-1)
 
-    one_depth = keras.remat(one_depth)
+    if temperature is not None:
+        one_depth = keras.remat(one_depth)
     losses = []
     for place, (kernel, bias, codebook) in enumerate(
         zip(
