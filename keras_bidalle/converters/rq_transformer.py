@@ -184,8 +184,8 @@ def _codebooks(tokenizer):
         if len(files) != 1:
             raise ValueError(
                 "`tokenizer` must be a preset, or a folder with one "
-                f"checkpoint ({', '.join(_CHECKPOINTS)}). Received: {str(path)!r} with "
-                f"{[file.name for file in files]}"
+                f"checkpoint ({', '.join(_CHECKPOINTS)}). Received: "
+                f"{str(path)!r} with {[file.name for file in files]}"
             )
     if not files:
         return codebooks_of(load(tokenizer))
