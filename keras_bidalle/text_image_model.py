@@ -286,8 +286,7 @@ class TextImageModel(PresetMixin, keras.Model):
     def _legal_tokens(self):
         """0 for words and the end token, very negative for other tokens."""
         tokenizer, generator = self.caption_tokenizer, self.generator
-        classes = generator.text_vocabulary_size + generator.text_length
-        legal = np.full(classes, -1e9, "float32")
+        legal = np.full(generator.text_classes, -1e9, "float32")
         legal[: generator.text_vocabulary_size] = 0.0
         for token in tokenizer.special_ids:
             if token != tokenizer.end_id:

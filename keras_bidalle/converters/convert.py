@@ -2,7 +2,9 @@
 
 import pathlib
 
+from keras_bidalle.converters.bidalle import convert_bidalle, is_bidalle
 from keras_bidalle.converters.configs import read_config
+from keras_bidalle.converters.mindalle import convert_mindalle, is_mindalle
 from keras_bidalle.converters.state_dict import read_state_dict
 from keras_bidalle.converters.vqgan import (
     convert_te_vqgan,
@@ -20,13 +22,16 @@ _CONFIGS = (".yaml", ".yml", ".json")
 _PROGRAMS = (
     ("TE-VQGAN", is_te_vqgan, convert_te_vqgan),
     ("VQGAN and Gumbel VQGAN", is_vqgan, convert_vqgan),
+    ("Bi-directional DALL-E", is_bidalle, convert_bidalle),
+    ("minDALL-E", is_mindalle, convert_mindalle),
 )
 
 
 def convert(checkpoint, config=None):
     """Converts a published checkpoint.
 
-    Known are VQGAN and Gumbel VQGAN (CompVis) and TE-VQGAN.
+    Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, and the stages 2 of
+    Bi-directional DALL-E and minDALL-E.
 
     Args:
         checkpoint: str or `pathlib.Path`: a checkpoint file, or a folder
@@ -37,7 +42,8 @@ def convert(checkpoint, config=None):
 
     Returns:
         The model with its weights, a
-        `keras_bidalle.image_tokenizers.ImageTokenizer`.
+        `keras_bidalle.image_tokenizers.ImageTokenizer` or one of
+        `keras_bidalle.generators`.
 
     Raises:
         ValueError: when a file is damaged, of another program, or does not

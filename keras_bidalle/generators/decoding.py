@@ -7,8 +7,8 @@ differ in what they emit: stacks of codes, or tokens of a caption that ends.
 
 from keras import ops
 
-from keras_bidalle.generators.bidirectional_transformer import GEN, REF
 from keras_bidalle.generators.sampling import guide, sample_tokens
+from keras_bidalle.generators.segments import GEN, REF
 
 
 def generate_codes(generator, text, uniforms, prime, settings):
@@ -79,7 +79,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
         generator: `BidirectionalTransformer`.
         stacks: int32 tensor (B, P, c).
         uniforms: float32 tensor (B, T), the random numbers.
-        legal: float32 tensor (V_t + T,), 0 for tokens that may be written
+        legal: float32 tensor (text_classes,), 0 for tokens that may be written
             and very negative for others.
         settings: as for `generate_codes`.
 
@@ -94,6 +94,8 @@ def generate_text(generator, stacks, uniforms, legal, settings):
         x = ops.concatenate([x, generator.embed_null(batch, False, REF)])
     start = ops.full((batch, 1), generator.start_id, "int32")
     first = _twice(generator.embed_text(start, GEN), guided)
+    # What stands after the end where no token is a pad: the end again.
+    pad = generator.end_id if generator.pad_id is None else generator.pad_id
     x, caches, places = _prefill(
         generator, ops.concatenate([x, first], axis=1), False, None
     )
@@ -101,7 +103,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
     def step(index, x, text, ended, caches):
         logits = generator.text_logits(generator.final_norm(x)[:, 0]) + legal
         token = _draw(logits, ops.take(uniforms, index, axis=1), settings)
-        token = ops.where(ended, generator.pad_id, token)
+        token = ops.where(ended, pad, token)
         ended = ops.logical_or(ended, token == generator.end_id)
         text = _put(text[..., None], token[:, None], index)[..., 0]
         x = ops.take(generator._cast(generator.text_embedding), token, axis=0)
@@ -121,9 +123,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
             ops.logical_not(ops.all(ended)),
         )
 
-    rest = ops.full(
-        (batch, generator.text_length - 1), generator.pad_id, "int32"
-    )
+    rest = ops.full((batch, generator.text_length - 1), pad, "int32")
     text = ops.concatenate([start, rest], axis=1)
     state = (
         ops.convert_to_tensor(1, "int32"),
@@ -155,7 +155,7 @@ def _hidden_text(generator, text, guided):
     """Which positions of [caption][image] rows hold pads: (B, S) or None."""
     if not generator.mask_padding:
         return None
-    pad = ops.cast(text, "int32") == generator.pad_id
+    pad = generator.is_padding(text)
     if guided:
         pad = ops.concatenate([pad, ops.zeros_like(pad)])
     seen = ops.zeros((pad.shape[0], generator.num_positions), "bool")

@@ -30,7 +30,8 @@ class GeneratorTraining:
         The target's modality weighs `target_weight` times the condition's;
         each is a mean over its own tokens, and the directions count by
         their rows. Pad tokens, the first caption token and, where the
-        picture comes first, its first code are not predicted.
+        picture comes first, its first code are not predicted (but the first
+        caption token after a picture is with `predict_start`).
 
         Reference:
             DALL-E, arXiv 2102.12092, section 2.2; Bi-directional DALL-E.
@@ -40,9 +41,12 @@ class GeneratorTraining:
         backward = 1.0 - forward
         kept = ops.cast(y_pred["kept"], "float32")[:, None]
 
-        targets = text[:, 1:]
+        targets = text if self.predict_start else text[:, 1:]
         text_loss = cross_entropy(y_pred["text_logits"], targets)
-        counted = ops.cast(targets != self.pad_id, "float32")
+        counted = ops.cast(ops.logical_not(self.is_padding(targets)), "float32")
+        if self.predict_start:
+            starts = ops.arange(self.text_length) == 0
+            counted = counted * (1.0 - forward * ops.cast(starts, "float32"))
 
         stacks = self.to_positions(x["codes"])
         image_loss = ops.mean(
