@@ -86,10 +86,10 @@ def _arguments(reader, config):
         "image_positions": positions,
         # The direction shows in the order of the row alone.
         "segment_embeddings": False,
-        # Layers of full attention hide pads from every position, sparse ones
-        # from the picture's; no layer lets a hidden one see itself.
+        # A pad does not see itself; and the program's sparse layers know no
+        # padding where the caption comes last.
         "pads_see_themselves": False,
-        "sparse_captions_see_pads": True,
+        "sparse_captioning_sees_pads": True,
         "predict_start": True,
         "activation": "geglu",
         "layer_scale": _LAYER_SCALE,

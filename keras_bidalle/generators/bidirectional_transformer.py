@@ -58,8 +58,8 @@ class BidirectionalTransformer(
         mask_padding: bool, hides pad tokens from attention. Their ids are
             one a position, so that a model may also do with seeing them.
         pads_see_themselves: bool, whether a hidden pad token sees itself.
-        sparse_captions_see_pads: bool; `True` hides pads of sparse layers
-            from the picture's positions only, as Bi-directional DALL-E does.
+        sparse_captioning_sees_pads: bool, leaves pads of [image][caption]
+            rows in sight in all layers but those of full attention.
         condition_dropout: float, the share of training rows whose condition
             is replaced by a learned null token, for guidance in sampling.
         target_weight: float, how many times the target's loss weighs
@@ -143,7 +143,7 @@ class BidirectionalTransformer(
         head_bias=True,
         predict_start=False,
         pads_see_themselves=True,
-        sparse_captions_see_pads=False,
+        sparse_captioning_sees_pads=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -199,7 +199,7 @@ class BidirectionalTransformer(
         self.head_bias = head_bias
         self.predict_start = predict_start
         self.pads_see_themselves = pads_see_themselves
-        self.sparse_captions_see_pads = sparse_captions_see_pads
+        self.sparse_captioning_sees_pads = sparse_captioning_sees_pads
 
         # === Layers ===
         self.grid = self._position_grid()
@@ -212,9 +212,9 @@ class BidirectionalTransformer(
             self.grid,
             kernel_size,
             pads_see_themselves=pads_see_themselves,
-            captions_see_pads_in=(
+            shown_in_captioning=(
                 [kind for kind in attention if kind != "full"]
-                if sparse_captions_see_pads
+                if sparse_captioning_sees_pads
                 else ()
             ),
         )

@@ -19,9 +19,8 @@ class RowMasks:
         grid: tuple (rows, columns) of image positions, P = rows * columns.
         kernel_size: int, as of `attention_mask`.
         pads_see_themselves: bool, lets a hidden position look at itself.
-        captions_see_pads_in: tuple of str, kinds of attention in which
-            captions' positions look at hidden positions too, and only
-            pictures' do not.
+        shown_in_captioning: tuple of str, kinds of attention that hide
+            nothing in [image][caption] rows.
     """
 
     def __init__(
@@ -32,15 +31,12 @@ class RowMasks:
         grid,
         kernel_size,
         pads_see_themselves=True,
-        captions_see_pads_in=(),
+        shown_in_captioning=(),
     ):
         self.kinds = [kinds[i % len(kinds)] for i in range(depth)]
         self.length = text_length + int(np.prod(grid))
         self.pads_see_themselves = pads_see_themselves
-        self.captions_see_pads_in = captions_see_pads_in
-        # Which positions are the picture's: (2, S, 1).
-        in_image = np.arange(self.length) >= text_length
-        self.in_image = np.stack([in_image[::-1], in_image])[..., None] * 1.0
+        self.shown_in_captioning = shown_in_captioning
         # By kind: float32 (2, S, S), [image][caption] rows first.
         self.tables = {
             kind: np.stack(
@@ -76,9 +72,9 @@ class RowMasks:
             mask = choose(table, text_to_image, dtype)[:, None]
             if hidden_keys is not None:
                 hidden = self._padding(hidden_keys, dtype)
-                if kind in self.captions_see_pads_in:
-                    queries = choose(self.in_image, text_to_image, dtype)
-                    hidden = hidden * queries[:, None]
+                if kind in self.shown_in_captioning:
+                    hides = np.array([0.0, 1.0], "float32").reshape(2, 1, 1, 1)
+                    hidden = hidden * choose(hides, text_to_image, dtype)
                 mask = mask + hidden
             masks[kind] = mask
         return [masks[kind] for kind in self.kinds]
