@@ -2,7 +2,9 @@
 
 import pathlib
 
+from keras_bidalle.converters.bidalle import convert_bidalle, is_bidalle
 from keras_bidalle.converters.configs import read_config
+from keras_bidalle.converters.mindalle import convert_mindalle, is_mindalle
 from keras_bidalle.converters.rq_transformer import (
     convert_rq_transformer,
     is_rq_transformer,
@@ -24,6 +26,8 @@ _CONFIGS = (".yaml", ".yml", ".json")
 _PROGRAMS = (
     ("TE-VQGAN", is_te_vqgan, convert_te_vqgan),
     ("VQGAN and Gumbel VQGAN", is_vqgan, convert_vqgan),
+    ("Bi-directional DALL-E", is_bidalle, convert_bidalle),
+    ("minDALL-E", is_mindalle, convert_mindalle),
     ("RQ-Transformer", is_rq_transformer, convert_rq_transformer),
 )
 
@@ -34,7 +38,8 @@ _WITH_TOKENIZER = (convert_rq_transformer,)
 def convert(checkpoint, config=None, tokenizer=None):
     """Converts a published checkpoint.
 
-    Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN and RQ-Transformer.
+    Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, the stages 2 of
+    Bi-directional DALL-E and minDALL-E, and RQ-Transformer.
 
     Args:
         checkpoint: str or `pathlib.Path`: a checkpoint file, or a folder

@@ -233,13 +233,13 @@ def _read(reader, generator, sizes, mlp_bias):
     if "learned" in (g.body_embedding, g.head_embedding):
         _table(reader, g, sizes)
     if g.body_embedding == "codebook":
-        _linear(reader, "input_mlp", g.body_projection)
+        reader.linear("input_mlp", g.body_projection)
         # The program projects each code, and then sums: the bias comes once
         # a depth.
         bias = g.body_projection.bias
         bias.assign(bias * float(depth))
     if g.head_embedding == "codebook":
-        _linear(reader, "head_mlp", g.head_projection)
+        reader.linear("head_mlp", g.head_projection)
     for i, block in enumerate(g.blocks):
         _block(reader, f"body_transformer.blocks.{i}", block, mlp_bias)
     for i, block in enumerate(g.head_blocks):
@@ -311,19 +311,6 @@ def _block(reader, name, block, mlp_bias):
         ]
         block.to_qkv.bias.assign(np.concatenate(biases))
     # A layer of the program without a bias is one with a bias of zeros.
-    _linear(reader, f"{name}.attn.proj", block.to_out, block.qkv_bias)
-    _linear(reader, f"{name}.mlp.0", block.expand, mlp_bias)
-    _linear(reader, f"{name}.mlp.2", block.contract, mlp_bias)
-
-
-def _linear(reader, name, layer, has_bias=True):
-    """Assigns a linear layer to a `keras.layers.Dense`."""
-    inputs, outputs = layer.kernel.shape
-    reader.into(
-        f"{name}.weight",
-        layer.kernel,
-        from_shape=(outputs, inputs),
-        transform=np.transpose,
-    )
-    if has_bias:
-        reader.into(f"{name}.bias", layer.bias)
+    reader.linear(f"{name}.attn.proj", block.to_out, block.qkv_bias)
+    reader.linear(f"{name}.mlp.0", block.expand, mlp_bias)
+    reader.linear(f"{name}.mlp.2", block.contract, mlp_bias)

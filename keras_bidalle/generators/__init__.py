@@ -7,6 +7,7 @@ from keras_bidalle.generators.attention_masks import (
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
+from keras_bidalle.generators.joint_logits import joint_logits
 from keras_bidalle.generators.patch_bidirectional_transformer import (
     PatchBidirectionalTransformer,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "TransformerBlock",
     "attention_mask",
     "guide",
+    "joint_logits",
     "row_uniforms",
     "sample_tokens",
 ]

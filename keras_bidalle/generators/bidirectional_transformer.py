@@ -1,26 +1,32 @@
 """One autoregressive transformer over captions and codes, both directions."""
 
+import inspect
+
 import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_bidalle.generators.attention_masks import attention_mask
 from keras_bidalle.generators.generation import Generation
 from keras_bidalle.generators.image_positions import IMAGE_POSITIONS
-from keras_bidalle.generators.lookup import lookup
-from keras_bidalle.generators.rotary import rotary_angles
-from keras_bidalle.generators.segments import GEN, REF
+from keras_bidalle.generators.rotary import RowRotation
+from keras_bidalle.generators.row_embedding import RowEmbedding
+from keras_bidalle.generators.row_masks import RowMasks
+from keras_bidalle.generators.single_codes import SingleCodes
 from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.training import GeneratorTraining
 from keras_bidalle.generators.transformer_block import TransformerBlock
 from keras_bidalle.presets.mixin import PresetMixin
-
-_MASKED = -1e9
+from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class BidirectionalTransformer(
-    PresetMixin, Generation, GeneratorTraining, keras.Model
+    PresetMixin,
+    Generation,
+    RowEmbedding,
+    SingleCodes,
+    GeneratorTraining,
+    keras.Model,
 ):
     """Models [caption][image] and [image][caption] rows with the same weights.
 
@@ -57,6 +63,9 @@ class BidirectionalTransformer(
             of the row alone, as Bi-directional DALL-E does.
         mask_padding: bool, hides pad tokens from attention. Their ids are
             one a position, so that a model may also do with seeing them.
+        pads_see_themselves: bool, whether a hidden pad token sees itself.
+        sparse_captioning_sees_pads: bool, leaves pads of [image][caption]
+            rows in sight in all layers but those of full attention.
         condition_dropout: float, the share of training rows whose condition
             is replaced by a learned null token, for guidance in sampling.
         target_weight: float, how many times the target's loss weighs
@@ -70,6 +79,9 @@ class BidirectionalTransformer(
             own, after the V_t tokens; without them `pad_id` is a token like
             any other, which is never predicted.
         qkv_bias: bool, see `TransformerBlock`.
+        head_bias: bool, biases of the layers that predict.
+        predict_start: bool, has the first token of a caption that follows a
+            picture predicted like any other, though it is always the same.
 
     Call arguments:
         inputs: dict of `text`, int (B, T), rows `[start] words [end]
@@ -78,10 +90,12 @@ class BidirectionalTransformer(
 
     Returns:
         dict of `text_logits` (B, T - 1, V_t + T), or (B, T - 1, V_t) without
-        `pad_tokens`, for the caption tokens after the first,
-        `image_logits` (B, P, 1, K), for all codes in raster order (of an
-        [image][caption] row the first is never predicted), both float32,
-        and `kept`, bool (B,), `False` for rows whose condition was dropped.
+        `pad_tokens`, for the caption tokens after the first (for all T with
+        `predict_start`, of which the first of a [caption][image] row never
+        counts), `image_logits` (B, P, 1, K), for all codes in raster order
+        (of an [image][caption] row the first is never predicted), both
+        float32, and `kept`, bool (B,), `False` for rows whose condition was
+        dropped. `generators.joint_logits` has them in the row's order.
 
     Example:
 
@@ -100,8 +114,6 @@ class BidirectionalTransformer(
         DALL-E, arXiv 2112.00384; DALL-E, arXiv 2102.12092, section 2.2 (pad
         tokens, loss weights).
     """
-
-    codes_per_position = 1
 
     def __init__(
         self,
@@ -134,10 +146,14 @@ class BidirectionalTransformer(
         end_id=2,
         pad_tokens=True,
         qkv_bias=False,
+        head_bias=True,
+        predict_start=False,
+        pads_see_themselves=True,
+        sparse_captioning_sees_pads=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        _check_sizes(
+        check_positive(
             text_vocabulary_size=text_vocabulary_size,
             text_length=text_length,
             num_codes=num_codes,
@@ -186,16 +202,30 @@ class BidirectionalTransformer(
         self.end_id = end_id
         self.pad_tokens = pad_tokens
         self.qkv_bias = qkv_bias
+        self.head_bias = head_bias
+        self.predict_start = predict_start
+        self.pads_see_themselves = pads_see_themselves
+        self.sparse_captioning_sees_pads = sparse_captioning_sees_pads
 
         # === Layers ===
         self.grid = self._position_grid()
         self.num_positions = int(np.prod(self.grid))
         self.length = text_length + self.num_positions
-        self._masks = self._additive_masks()
-        self._angles = (
-            rotary_angles(
-                text_length, self.grid, head_dim or width // num_heads
-            )
+        self._row_masks = RowMasks(
+            self.attention,
+            depth,
+            text_length,
+            self.grid,
+            kernel_size,
+            pads_see_themselves=pads_see_themselves,
+            shown_in_captioning=(
+                [kind for kind in attention if kind != "full"]
+                if sparse_captioning_sees_pads
+                else ()
+            ),
+        )
+        self._row_rotation = (
+            RowRotation(text_length, self.grid, head_dim or width // num_heads)
             if rotary
             else None
         )
@@ -239,82 +269,9 @@ class BidirectionalTransformer(
         )
         return kind(epsilon=epsilon, dtype=self.dtype_policy, name=name)
 
-    # What a subclass with several codes a position redefines.
-
     def _make_final_norm(self):
         """The layer between the blocks and what predicts from them."""
         return self._norm("norm")
-
-    def _position_grid(self):
-        return self.code_shape
-
-    def _build_image(self, normal):
-        self.image_embedding = self.add_weight(
-            shape=(self.num_codes, self.width),
-            initializer=normal,
-            name="image_embedding",
-        )
-        self.image_head = self.add_weight(
-            shape=(self.width, self.num_codes),
-            initializer=normal,
-            name="image_head",
-        )
-        self.image_head_bias = self.add_weight(
-            shape=(self.num_codes,), initializer="zeros", name="image_head_bias"
-        )
-
-    def to_positions(self, codes):
-        """Lays a picture's codes out as stacks, one a position.
-
-        Args:
-            codes: int tensor (B, *code_shape).
-
-        Returns:
-            int32 tensor (B, P, codes_per_position).
-        """
-        return ops.reshape(
-            ops.cast(codes, "int32"), (-1, self.num_positions, 1)
-        )
-
-    def from_positions(self, stacks):
-        """The inverse of `to_positions`: int tensor (B, *code_shape)."""
-        return ops.reshape(stacks, (-1, *self.code_shape))
-
-    def embed_codes(self, stacks):
-        """Embeds stacks of codes (B, n, codes_per_position): (B, n, d)."""
-        return lookup(self._cast(self.image_embedding), stacks[..., 0])
-
-    def image_logits(self, hidden, stacks, training=None):
-        """Logits of stacks of codes, each code given those before it.
-
-        Args:
-            hidden: tensor (B, n, d), the stream at the positions before.
-            stacks: int tensor (B, n, codes_per_position), the true codes.
-            training: bool.
-
-        Returns:
-            float32 tensor (B, n, codes_per_position, K).
-        """
-        logits = ops.matmul(hidden, self._cast(self.image_head))
-        bias = ops.cast(self.image_head_bias, "float32")
-        return (ops.cast(logits, "float32") + bias)[..., None, :]
-
-    def sample_codes(self, hidden, draw):
-        """Draws the codes of one position.
-
-        Args:
-            hidden: tensor (B, d), the stream at the position before.
-            draw: function of float32 logits (B, K) and the index of a code
-                in its stack to int32 codes (B,).
-
-        Returns:
-            int32 tensor (B, codes_per_position).
-        """
-        return draw(self.image_logits(hidden[:, None], None)[:, 0, 0], 0)[
-            :, None
-        ]
-
-    # The rest is the same for all.
 
     def build(self, input_shape=None):
         if self.built:
@@ -328,19 +285,12 @@ class BidirectionalTransformer(
                 shape=shape, initializer=initializer, name=name
             )
 
-        self.text_embedding = add("text_embedding", text_classes, d)
-        self.text_position_embedding = add(
-            "text_position_embedding", self.text_length, d
-        )
-        if self.segment_embeddings:
-            self.segment_embedding = add("segment_embedding", 2, d)
-        if self.condition_dropout:
-            # What stands for "no condition": [text, image].
-            self.null_embedding = add("null_embedding", 2, d)
+        self._build_text(add)
         self.text_head = add("text_head", d, text_classes)
-        self.text_head_bias = add(
-            "text_head_bias", text_classes, initializer="zeros"
-        )
+        if self.head_bias:
+            self.text_head_bias = add(
+                "text_head_bias", text_classes, initializer="zeros"
+            )
         self._build_image(normal)
         self.position_layer.build(None)
         self.token_convolution.build((None, self.length, d))
@@ -349,164 +299,20 @@ class BidirectionalTransformer(
         self.final_norm.build((None, self.length, d))
         self.built = True
 
-    @property
-    def text_classes(self):
-        """int, caption tokens and, after them, pads of the positions."""
-        pads = self.text_length if self.pad_tokens else 0
-        return self.text_vocabulary_size + pads
-
-    def is_padding(self, text):
-        """Which caption tokens are pads: bool tensor like `text`."""
-        if self.pad_id is None:
-            return ops.zeros_like(text, dtype="bool")
-        return ops.cast(text, "int32") == self.pad_id
-
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)
 
-    def _additive_masks(self):
-        """Masks by kind: float32 (2, S, S), direction first."""
-        return {
-            kind: np.stack(
-                [
-                    np.where(
-                        attention_mask(
-                            kind,
-                            text_to_image,
-                            self.text_length,
-                            self.grid,
-                            self.kernel_size,
-                        ),
-                        0.0,
-                        _MASKED,
-                    ).astype("float32")
-                    for text_to_image in (False, True)
-                ]
-            )
-            for kind in dict.fromkeys(self.attention)
-        }
-
     def layer_masks(self, text_to_image, hidden_keys=None):
-        """Additive masks, one a block.
-
-        Args:
-            text_to_image: bool, the direction of all rows, or a bool tensor
-                (B,) with one for each.
-            hidden_keys: bool tensor (B, S), positions that no one may look
-                at, or `None`.
-
-        Returns:
-            list of tensors broadcastable to (B, heads, S, S).
-        """
-        by_kind = {}
-        for kind, table in self._masks.items():
-            if isinstance(text_to_image, bool):
-                mask = ops.convert_to_tensor(
-                    table[int(text_to_image)], self.compute_dtype
-                )[None, None]
-            elif np.array_equal(table[0], table[1]):
-                mask = ops.convert_to_tensor(table[0], self.compute_dtype)
-                mask = mask[None, None]
-            else:
-                table = ops.convert_to_tensor(table, self.compute_dtype)
-                direction = ops.cast(text_to_image, "int32")
-                mask = ops.take(table, direction, axis=0)[:, None]
-            if hidden_keys is not None:
-                hidden = ops.cast(hidden_keys, self.compute_dtype) * _MASKED
-                # A pad token may look at itself, so that no row of scores is
-                # empty.
-                others = 1.0 - ops.eye(self.length, dtype=self.compute_dtype)
-                mask = mask + hidden[:, None, None, :] * others
-            by_kind[kind] = mask
-        return [
-            by_kind[self.attention[i % len(self.attention)]]
-            for i in range(self.depth)
-        ]
+        """Additive masks, one a block: see `RowMasks.by_layer`."""
+        return self._row_masks.by_layer(
+            text_to_image, hidden_keys, self.compute_dtype
+        )
 
     def rotation(self, text_to_image):
-        """Cosines and sines that turn queries and keys, `None` if none do.
-
-        Args:
-            text_to_image: bool, the direction of all rows, or a bool tensor
-                (B,) with one for each.
-
-        Returns:
-            Pair of tensors (1 or B, 1, S, a), or `None`.
-        """
-        if self._angles is None:
+        """What turns queries and keys: see `RowRotation.tables`, or `None`."""
+        if self._row_rotation is None:
             return None
-        text, image = self._angles
-        orders = [np.concatenate([image, text]), np.concatenate([text, image])]
-        if isinstance(text_to_image, bool):
-            angles = orders[text_to_image][None]
-            tables = np.cos(angles), np.sin(angles)
-            return tuple(
-                ops.convert_to_tensor(table, self.compute_dtype)[:, None]
-                for table in tables
-            )
-        direction = ops.cast(text_to_image, "int32")
-        return tuple(
-            ops.take(
-                ops.convert_to_tensor(table, self.compute_dtype),
-                direction,
-                axis=0,
-            )[:, None]
-            for table in (np.cos(orders), np.sin(orders))
-        )
-
-    def embed_text(self, text, segment):
-        """Embeds caption tokens with their positions and segments.
-
-        Args:
-            text: int tensor (B, T), or (B, n) from the first position on.
-            segment: int, REF or GEN, or int tensor (B,).
-
-        Returns:
-            tensor (B, n, d).
-        """
-        n = text.shape[1]
-        ids = ops.cast(text, "int32")
-        if self.pad_tokens:
-            pads = self.text_vocabulary_size + ops.arange(n, dtype="int32")
-            ids = ops.where(self.is_padding(ids), pads[None], ids)
-        x = lookup(self._cast(self.text_embedding), ids)
-        x = x + self._cast(self.text_position_embedding)[None, :n]
-        return x + self._segment(segment)
-
-    def embed_image(self, stacks, segment):
-        """Embeds stacks of codes (B, n, c), the first n of a picture."""
-        n = stacks.shape[1]
-        x = self.embed_codes(stacks) + self.position_vectors()[None, :n]
-        return x + self._segment(segment)
-
-    def embed_null(self, batch, text, segment):
-        """Embeds a condition that was dropped: (B, T or P, d).
-
-        Args:
-            batch: int or int scalar tensor, B.
-            text: bool, whether the condition is a caption.
-            segment: as in `embed_text`.
-        """
-        null = self._cast(self.null_embedding)[0 if text else 1]
-        positions = (
-            self._cast(self.text_position_embedding)
-            if text
-            else self.position_vectors()
-        )
-        x = (positions + null)[None] + self._segment(segment)
-        return ops.broadcast_to(x, (batch, *positions.shape))
-
-    def position_vectors(self):
-        """Vectors of all image positions: tensor (P, d)."""
-        return self._cast(self.position_layer.vectors())
-
-    def _segment(self, segment):
-        if not self.segment_embeddings:
-            return ops.zeros((1, 1, self.width), self.compute_dtype)
-        table = self._cast(self.segment_embedding)
-        if isinstance(segment, int):
-            return table[segment][None, None]
-        return lookup(table, segment)[:, None]
+        return self._row_rotation.tables(text_to_image, self.compute_dtype)
 
     def call(self, inputs, training=None):
         stacks = self.to_positions(inputs["codes"])
@@ -523,48 +329,48 @@ class BidirectionalTransformer(
         """The stream from which each token is predicted.
 
         Args:
+            text, stacks, text_to_image, training: as of `stream`.
+
+        Returns:
+            Tuple of tensors (B, T - 1, d), for the caption tokens after the
+            first (with `predict_start` (B, T, d), for all), and (B, P, d),
+            for all image positions, and of `kept`, bool (B,) (see the class).
+        """
+        direction = ops.cast(text_to_image, "bool")
+        x, kept = self.stream(text, stacks, direction, training)
+        # Each token is predicted at the position before it. What begins a row
+        # has nothing before it; its place is filled and never counts.
+        filled = ops.concatenate([x[:, :1], x[:, :-1]], axis=1)
+        length, num = self.text_length, self.num_positions
+        first = 0 if self.predict_start else 1
+        rows = direction[:, None, None]
+        before_text = ops.where(
+            rows, filled[:, first:length], filled[:, num + first :]
+        )
+        before_image = ops.where(rows, filled[:, length:], filled[:, :num])
+        return before_text, before_image, kept
+
+    def stream(self, text, stacks, text_to_image, training=None):
+        """Runs rows through all blocks.
+
+        Args:
             text: int tensor (B, T).
             stacks: int tensor (B, P, codes_per_position).
             text_to_image: bool tensor (B,), the direction of each row.
             training: bool.
 
         Returns:
-            Tuple of tensors (B, T - 1, d), for the caption tokens after the
-            first, and (B, P, d), for all image positions, and of `kept`,
-            bool (B,) (see the class).
+            Tuple of the normalised stream in the rows' own order, tensor
+            (B, T + P, d), and of `kept`, bool (B,) (see the class).
         """
         direction = ops.cast(text_to_image, "bool")
-        batch = ops.shape(text)[0]
-
-        text_segment = ops.where(direction, REF, GEN)
-        image_segment = ops.where(direction, GEN, REF)
-        text_part = self.embed_text(text, text_segment)
-        image_part = self.embed_image(stacks, image_segment)
-
-        kept = ops.ones((batch,), "bool")
-        if self.condition_dropout and training:
-            kept = (
-                keras.random.uniform((batch,), seed=self.dropout_seed)
-                >= self.condition_dropout
-            )
-            lost = ops.logical_not(kept)
-            text_part = ops.where(
-                ops.logical_and(lost, direction)[:, None, None],
-                self.embed_null(batch, True, text_segment),
-                text_part,
-            )
-            image_part = ops.where(
-                ops.logical_and(lost, ops.logical_not(direction))[
-                    :, None, None
-                ],
-                self.embed_null(batch, False, image_segment),
-                image_part,
-            )
-
+        text_part, image_part, kept = self._embed_parts(
+            text, stacks, direction, training
+        )
         hidden_keys = None
         if self.mask_padding:
             pad = self.is_padding(text)
-            seen = ops.zeros((batch, self.num_positions), "bool")
+            seen = ops.zeros((ops.shape(text)[0], self.num_positions), "bool")
             hidden_keys = self._in_order(direction, pad, seen)
         x = self._in_order(direction, text_part, image_part)
         x = self.token_convolution(x)
@@ -574,29 +380,15 @@ class BidirectionalTransformer(
             x = block(
                 x, attention_bias=mask, rotation=rotation, training=training
             )
-        x = self.final_norm(x)
-
-        # Each token is predicted at the position before it.
-        length, num = self.text_length, self.num_positions
-        rows = direction[:, None, None]
-        before_text = ops.where(rows, x[:, : length - 1], x[:, num:-1])
-        # The first code of an [image][caption] row has nothing before it;
-        # its place is filled and never counts.
-        before_image = ops.where(
-            rows,
-            x[:, length - 1 : -1],
-            ops.concatenate([x[:, :1], x[:, : num - 1]], axis=1),
-        )
-        return before_text, before_image, kept
+        return self.final_norm(x), kept
 
     def text_logits(self, hidden):
-        """Logits of captions' tokens and pads: float32 (..., V_t + T).
-
-        (..., V_t) without `pad_tokens`.
-        """
+        """Logits of captions' tokens and pads: float32 (..., V_t + T)."""
         logits = ops.matmul(hidden, self._cast(self.text_head))
-        bias = ops.cast(self.text_head_bias, "float32")
-        return ops.cast(logits, "float32") + bias
+        logits = ops.cast(logits, "float32")
+        if not self.head_bias:
+            return logits
+        return logits + ops.cast(self.text_head_bias, "float32")
 
     @staticmethod
     def _in_order(direction, text_part, image_part):
@@ -614,43 +406,6 @@ class BidirectionalTransformer(
         return config
 
 
-_CONFIG = (
-    "text_vocabulary_size",
-    "text_length",
-    "num_codes",
-    "code_shape",
-    "width",
-    "depth",
-    "num_heads",
-    "head_dim",
-    "attention",
-    "kernel_size",
-    "image_positions",
-    "rotary",
-    "token_kernel_size",
-    "segment_embeddings",
-    "mask_padding",
-    "condition_dropout",
-    "target_weight",
-    "feed_forward_width",
-    "activation",
-    "normalization",
-    "query_key_norm",
-    "layer_scale",
-    "use_bias",
-    "dropout",
-    "pad_id",
-    "start_id",
-    "end_id",
-    "pad_tokens",
-    "qkv_bias",
-)
-
-
-def _check_sizes(**sizes):
-    for name, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"`{name}` must be a positive integer. "
-                f"Received: {name}={value!r}"
-            )
+# Every argument is kept under its own name.
+_CONFIG = tuple(inspect.signature(BidirectionalTransformer.__init__).parameters)
+_CONFIG = _CONFIG[1:-1]  # All but `self` and `kwargs`.

@@ -195,9 +195,10 @@ class RQTransformer(BidirectionalTransformer):
         self.image_head_norm.build((None, c, d))
         heads = 1 if self.shared_classifier else c
         self.image_head = add("image_head", heads, d, k)
-        self.image_head_bias = add(
-            "image_head_bias", heads, k, initializer="zeros"
-        )
+        if self.head_bias:
+            self.image_head_bias = add(
+                "image_head_bias", heads, k, initializer="zeros"
+            )
         self.text_norm = self._norm("text_norm")
         self.text_norm.build((None, None, d))
 
@@ -315,14 +316,19 @@ class RQTransformer(BidirectionalTransformer):
             logits = ops.matmul(x, kernel[0])
         else:
             logits = ops.einsum("bncd,cdk->bnck", x, kernel)
-        bias = ops.cast(self.image_head_bias, "float32")
-        return ops.cast(logits, "float32") + bias
+        return ops.cast(logits, "float32") + self._head_biases()
+
+    def _head_biases(self):
+        """float32 tensor (1 or D, K), zeros without `head_bias`."""
+        if not self.head_bias:
+            return ops.zeros(self.image_head.shape[::2], "float32")
+        return ops.cast(self.image_head_bias, "float32")
 
     def sample_codes(self, hidden, draw):
         depth = self.codes_per_position
         places = self._cast(self.depth_embedding)
         kernel = self._cast(self.image_head)
-        bias = ops.cast(self.image_head_bias, "float32")
+        bias = self._head_biases()
         mask = self._depth_mask()
         x = (hidden + places[0])[:, None]
         codes, caches, known = [], [None] * self.head_depth, 0.0
@@ -388,7 +394,7 @@ class RQTransformer(BidirectionalTransformer):
         losses = stack_losses(
             ops.reshape(y_pred["image_hidden"], (-1, depth, self.width)),
             self._cast(self.image_head),
-            ops.cast(self.image_head_bias, "float32"),
+            self._head_biases(),
             self._flat_latents(x),
             ops.reshape(y_pred["stacks"], (-1, depth)),
             ops.convert_to_tensor(self.codebooks),

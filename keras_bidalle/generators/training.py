@@ -30,8 +30,10 @@ class GeneratorTraining:
         The target's modality weighs `target_weight` times the condition's;
         each is a mean over its own tokens, and the directions count by
         their rows. Pad tokens, the first caption token and, where the
-        picture comes first, its first code are not predicted. A caption of
-        one token, a class, has no loss, and the picture all of the weight.
+        picture comes first, its first code are not predicted (but the first
+        caption token after a picture is with `predict_start`). A caption of
+        one token, a class, otherwise has no loss, and the picture all of
+        the weight.
 
         Reference:
             DALL-E, arXiv 2102.12092, section 2.2; Bi-directional DALL-E.
@@ -41,9 +43,12 @@ class GeneratorTraining:
         backward = 1.0 - forward
         kept = ops.cast(y_pred["kept"], "float32")[:, None]
 
-        targets = text[:, 1:]
+        targets = text if self.predict_start else text[:, 1:]
         text_loss = cross_entropy(y_pred["text_logits"], targets)
         counted = ops.cast(ops.logical_not(self.is_padding(targets)), "float32")
+        if self.predict_start:
+            starts = ops.arange(self.text_length) == 0
+            counted = counted * (1.0 - forward * ops.cast(starts, "float32"))
 
         image_loss = self.image_losses(x, y_pred, training)
         first = ops.arange(self.num_positions) == 0
@@ -63,7 +68,7 @@ class GeneratorTraining:
         share = ops.mean(forward)
         target = self.target_weight / (self.target_weight + 1.0)
         condition = 1.0 - target
-        if self.text_length == 1:
+        if self.text_length == 1 and not self.predict_start:
             target = condition = 1.0
         loss = share * (
             target * terms["image_target"] + condition * terms["text_condition"]
