@@ -115,8 +115,14 @@ class Generation:
             int32 NumPy array (B * num_samples, T).
 
         Raises:
-            ValueError: if a setting is out of its range.
+            ValueError: if a setting is out of its range, or the
+                condition is a class, which is never predicted.
         """
+        if self.text_length == 1:
+            raise ValueError(
+                "`generate_text` needs a generator of captions. Received: one "
+                "with text_length=1, whose condition is a class."
+            )
         if legal is None:
             legal = np.zeros(self.text_classes, "float32")
             legal[self.text_vocabulary_size :] = -1e9

@@ -247,6 +247,8 @@ def test_a_class_has_no_loss_and_conditions_pictures():
     assert codes.shape == (12, *SHAPE) and codes.dtype == np.int32
     with pytest.raises(ValueError, match="`text` must be integers"):
         generator.generate_codes([[WORDS]])
+    with pytest.raises(ValueError, match="needs a generator of captions"):
+        generator.generate_text(codes)
 
 
 def test_captions_are_written_of_stacks():
