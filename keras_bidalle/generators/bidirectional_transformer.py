@@ -48,7 +48,7 @@ class BidirectionalTransformer(
         head_dim: int, `width // num_heads` if `None`.
         attention: tuple of str, kinds of attention, repeated over the
             blocks (see `generators.attention_mask`).
-        kernel_size: int, side of the window of "conv_like" attention.
+        kernel_size: int, side of the window of convolutional attention.
         image_positions: str, "learned" (a vector a row and one a column),
             "learned_places" (a vector a place) or "fixed".
         rotary: bool, turns queries and keys by their place in the caption
@@ -219,7 +219,7 @@ class BidirectionalTransformer(
             kernel_size,
             pads_see_themselves=pads_see_themselves,
             shown_in_captioning=(
-                [kind for kind in attention if kind != "full"]
+                [kind for kind in self.attention if kind != "full"]
                 if sparse_captioning_sees_pads
                 else ()
             ),
