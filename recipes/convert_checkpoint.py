@@ -3,9 +3,9 @@
     python recipes/convert_checkpoint.py last.ckpt --config model.yaml \
         --output vqgan-f16
 
-Known are VQGAN and Gumbel VQGAN (CompVis) and TE-VQGAN. Nothing in the
-checkpoint is executed, and torch is not needed. The output folder appears
-whole or not at all.
+Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, and the generators of
+Bi-directional DALL-E and minDALL-E. Nothing in the checkpoint is executed, and
+torch is not needed. The output folder appears whole or not at all.
 """
 
 import argparse
@@ -25,11 +25,21 @@ be used for and its licence are the checkpoint's.
 ```python
 import keras_bidalle
 
-tokenizer = keras_bidalle.load("{name}")
-codes = tokenizer.encode(images)  # (B, {codes}) int32
-images = tokenizer.decode(codes)  # float32 in [-1, 1]
+{example}
 ```
 """
+TOKENIZER_EXAMPLE = """\
+tokenizer = keras_bidalle.load("{name}")
+codes = tokenizer.encode(images)  # (B, {codes}) int32
+images = tokenizer.decode(codes)  # float32 in [-1, 1]"""
+GENERATOR_EXAMPLE = """\
+generator = keras_bidalle.load("{name}")
+rows = {{
+    "text": text,  # (B, {text_length}) int32
+    "codes": codes,  # (B, {codes}) int32
+    "text_to_image": directions,  # (B,) bool
+}}
+logits = generator(rows)["image_logits"]"""
 
 
 def parse(arguments):
@@ -86,7 +96,7 @@ def main(arguments=None):
             kind=type(model).__name__,
             parameters=model.count_params(),
             checkpoint=options.checkpoint.name,
-            codes=", ".join(str(side) for side in model.code_shape),
+            example=_example(model, options.output.name),
         )
         model.save_to_preset(options.output, card=card)
     except (OSError, TypeError, ValueError) as error:
@@ -94,9 +104,19 @@ def main(arguments=None):
     print(
         f"{options.output}: {type(model).__name__}, "
         f"{model.count_params():,} parameters, {model.num_codes} codes, "
-        f"{model.code_shape} a picture of {model.image_shape}"
+        f"{model.code_shape} a picture"
     )
     return 0
+
+
+def _example(model, name):
+    """How the model is used, in a few lines."""
+    codes = ", ".join(str(side) for side in model.code_shape)
+    if hasattr(model, "text_length"):
+        return GENERATOR_EXAMPLE.format(
+            name=name, codes=codes, text_length=model.text_length
+        )
+    return TOKENIZER_EXAMPLE.format(name=name, codes=codes)
 
 
 def _fail(message):

@@ -1,9 +1,12 @@
 """Published checkpoints to our models, without executing what is in them."""
 
+from keras_bidalle.converters.bidalle import convert_bidalle
 from keras_bidalle.converters.configs import read_config
 from keras_bidalle.converters.convert import convert
 from keras_bidalle.converters.discriminator import convert_adversarial_loss
 from keras_bidalle.converters.lpips import convert_lpips
+from keras_bidalle.converters.mindalle import convert_mindalle
+from keras_bidalle.converters.rq_transformer import convert_rq_transformer
 from keras_bidalle.converters.state_dict import (
     read_checkpoint,
     read_state_dict,
@@ -15,7 +18,10 @@ __all__ = [
     "CheckpointError",
     "convert",
     "convert_adversarial_loss",
+    "convert_bidalle",
     "convert_lpips",
+    "convert_mindalle",
+    "convert_rq_transformer",
     "convert_te_vqgan",
     "convert_vqgan",
     "read_checkpoint",

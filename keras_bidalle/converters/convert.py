@@ -2,7 +2,13 @@
 
 import pathlib
 
+from keras_bidalle.converters.bidalle import convert_bidalle, is_bidalle
 from keras_bidalle.converters.configs import read_config
+from keras_bidalle.converters.mindalle import convert_mindalle, is_mindalle
+from keras_bidalle.converters.rq_transformer import (
+    convert_rq_transformer,
+    is_rq_transformer,
+)
 from keras_bidalle.converters.state_dict import read_state_dict
 from keras_bidalle.converters.vqgan import (
     convert_te_vqgan,
@@ -20,13 +26,20 @@ _CONFIGS = (".yaml", ".yml", ".json")
 _PROGRAMS = (
     ("TE-VQGAN", is_te_vqgan, convert_te_vqgan),
     ("VQGAN and Gumbel VQGAN", is_vqgan, convert_vqgan),
+    ("Bi-directional DALL-E", is_bidalle, convert_bidalle),
+    ("minDALL-E", is_mindalle, convert_mindalle),
+    ("RQ-Transformer", is_rq_transformer, convert_rq_transformer),
 )
 
+# Those whose checkpoints may lack what their tokenizer's has.
+_WITH_TOKENIZER = (convert_rq_transformer,)
 
-def convert(checkpoint, config=None):
+
+def convert(checkpoint, config=None, tokenizer=None):
     """Converts a published checkpoint.
 
-    Known are VQGAN and Gumbel VQGAN (CompVis) and TE-VQGAN.
+    Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, the stages 2 of
+    Bi-directional DALL-E and minDALL-E, and RQ-Transformer.
 
     Args:
         checkpoint: str or `pathlib.Path`: a checkpoint file, or a folder
@@ -34,10 +47,14 @@ def convert(checkpoint, config=None):
         config: str or `pathlib.Path` of the published YAML or JSON
             configuration, by default the one that lies beside the
             checkpoint.
+        tokenizer: of an RQ-Transformer, whose checkpoint leaves out the
+            codebooks that it embeds codes with: its image tokenizer, as
+            `convert_rq_transformer` takes it.
 
     Returns:
         The model with its weights, a
-        `keras_bidalle.image_tokenizers.ImageTokenizer`.
+        `keras_bidalle.image_tokenizers.ImageTokenizer` or one of
+        `keras_bidalle.generators`.
 
     Raises:
         ValueError: when a file is damaged, of another program, or does not
@@ -59,9 +76,17 @@ def convert(checkpoint, config=None):
         config = _the_one(folder, _CONFIGS, "configuration")
     config = read_config(config)
     state_dict = read_state_dict(checkpoint)
-    for _, is_its, convert_its in _PROGRAMS:
-        if is_its(config):
-            return convert_its(state_dict, config)
+    for name, is_its, convert_its in _PROGRAMS:
+        if not is_its(config):
+            continue
+        if convert_its in _WITH_TOKENIZER:
+            return convert_its(state_dict, config, tokenizer)
+        if tokenizer is not None:
+            raise ValueError(
+                f"`tokenizer` is of no use to a checkpoint of {name}. "
+                f"Received: tokenizer={tokenizer!r}"
+            )
+        return convert_its(state_dict, config)
     known = ", ".join(name for name, _, _ in _PROGRAMS)
     raise ValueError(
         "The configuration is of no program that is known here. Known are "

@@ -20,6 +20,8 @@ from keras_bidalle.converters.unpickling import (
 
 # The first pickle of torch's old format.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+# Under which key training checkpoints have their weights.
+_SECTIONS = ("state_dict", "weights")
 _ITEM_SIZES = {"bfloat16": 2}
 
 
@@ -48,7 +50,8 @@ def read_state_dict(path):
 
     Args:
         path: str or `pathlib.Path`: a saved state dict, or a training
-            checkpoint (of Lightning, say) with one under `"state_dict"`.
+            checkpoint (of Lightning, say) with one under `"state_dict"` or
+            `"weights"`.
 
     Returns:
         Dict from parameter name to NumPy array.
@@ -65,10 +68,9 @@ def read_state_dict(path):
     ```
     """
     content = _read(path)
-    if isinstance(content, dict) and isinstance(
-        content.get("state_dict"), dict
-    ):
-        content = content["state_dict"]
+    for key in _SECTIONS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
     if not isinstance(content, dict) or not any(
         isinstance(value, Tensor) for value in content.values()
     ):

@@ -55,6 +55,50 @@ class LearnedImagePositions(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
+class LearnedPlaces(layers.Layer):
+    """One learned vector a place.
+
+    Args:
+        grid: tuple (rows, columns).
+        width: int, channels d.
+
+    Call arguments:
+        x: tensor (B, n, d) of the first n places in raster order.
+
+    Returns:
+        `x` with the place of each vector added.
+
+    Reference:
+        RQ-Transformer, arXiv 2203.01941, Sec. 3.2.2.
+    """
+
+    def __init__(self, grid, width, **kwargs):
+        super().__init__(**kwargs)
+        self.grid = tuple(grid)
+        self.width = width
+
+    def build(self, input_shape=None):
+        rows, columns = self.grid
+        self.embedding = self.add_weight(
+            shape=(rows * columns, self.width),
+            initializer=keras.initializers.RandomNormal(stddev=0.02),
+            name="embedding",
+        )
+
+    def vectors(self):
+        """Vectors of all places: tensor (rows * columns, d)."""
+        return ops.convert_to_tensor(self.embedding)
+
+    def call(self, x):
+        return x + self.vectors()[None, : x.shape[1]]
+
+    def get_config(self):
+        config = super().get_config()
+        config.update({"grid": self.grid, "width": self.width})
+        return config
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
 class FixedImagePositions(layers.Layer):
     """Sine and cosine waves of the row in one half, of the column in the other.
 
@@ -108,5 +152,6 @@ class FixedImagePositions(layers.Layer):
 
 IMAGE_POSITIONS = {
     "learned": LearnedImagePositions,
+    "learned_places": LearnedPlaces,
     "fixed": FixedImagePositions,
 }

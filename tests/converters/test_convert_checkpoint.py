@@ -4,6 +4,7 @@ import importlib.util
 import pathlib
 import shutil
 
+import keras
 import numpy as np
 import pytest
 
@@ -42,6 +43,35 @@ def test_a_published_folder_becomes_a_preset(
             atol=1e-5,
         )
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
+
+
+@pytest.mark.parametrize(
+    "name", ["bidalle/mixed_learnable", "mindalle/transformer"]
+)
+def test_a_published_generator_becomes_a_preset(
+    recipe, reference, name, tmp_path, capsys
+):
+    output = tmp_path / "preset"
+    assert recipe([str(reference / name), "--output", str(output)]) == 0
+    assert "BidirectionalTransformer" in capsys.readouterr().out
+    assert "text_to_image" in (output / "README.md").read_text()
+    model = presets.load(output)
+    with np.load(reference / name / "io.npz") as io:
+        rows = {
+            "text": io["text"].astype("int32"),
+            "codes": io["image_tokens"].reshape(-1, *model.code_shape),
+            "text_to_image": np.ones(len(io["text"]), bool),
+        }
+        # Those of Bi-directional DALL-E hold the caption's tokens first.
+        expected = (
+            io["logits_image"]
+            if "logits_image" in io
+            else io["logits_t2i"][
+                :, model.text_length - 1 : -1, model.text_classes :
+            ]
+        )
+    logits = keras.ops.convert_to_numpy(model(rows)["image_logits"])
+    np.testing.assert_allclose(logits[:, :, 0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_checkpoint_and_configuration_may_be_named(

@@ -1,0 +1,82 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_bidalle import configurations
+
+# What the papers say, in weights.
+PUBLISHED = {
+    "dalle-12b": 12e9,
+    "mindalle-1.3b": 1.3e9,
+    "biart-500m": 500e6,
+}
+SMALL = {"width": 24, "depth": 4, "num_heads": 2, "head_dim": 12}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_models_have_as_many_weights_as_published(name):
+    count = configurations.count_params(*configurations.generator(name))
+    # The papers round: to two digits, or, 12 billion, to a whole billion.
+    np.testing.assert_allclose(count, PUBLISHED[name], rtol=0.025)
+
+
+@pytest.mark.parametrize("name", configurations.names())
+def test_the_count_is_that_of_the_model(name):
+    cls, arguments = configurations.generator(name)
+    small = {
+        **arguments,
+        **SMALL,
+        "text_length": 5,
+        "code_shape": (3, 4),
+        "num_codes": 9,
+        "text_vocabulary_size": 11,
+        "attention": arguments.get("attention", ("full",))[-4:],
+        "start_id": 1,
+        "end_id": 2,
+    }
+    count = configurations.count_params(cls, small)
+    model = cls(**small)
+    assert count == model.count_params()
+    # Nothing of the counted model is left for a later one to fill.
+    with keras.StatelessScope():
+        pass
+    outputs = model(
+        {
+            "text": np.array([[1, 5, 6, 2, 0]]),
+            "codes": np.zeros((1, 3, 4), "int32"),
+            "text_to_image": np.array([True]),
+        }
+    )
+    assert np.isfinite(
+        keras.ops.convert_to_numpy(outputs["image_logits"])
+    ).all()
+
+
+def test_counting_leaves_other_scopes_variables_alone():
+    with keras.StatelessScope():
+        layer = keras.layers.Dense(3)
+        layer.build((None, 2))
+        cls, arguments = configurations.generator("bidalle-mnist64")
+        configurations.count_params(cls, {**arguments, "depth": 1})
+    assert keras.ops.convert_to_numpy(layer.kernel).shape == (2, 3)
+
+
+def test_dalle_s_layers_are_row_column_row_row_and_a_last_convolution():
+    _, arguments = configurations.generator("dalle-12b")
+    row, column = "raster_row", "axial_column"
+    attention = arguments["attention"]
+    assert attention[:8] == (row, column, row, row) * 2
+    assert attention[60:] == (row, column, row, "raster_conv")
+
+
+def test_arguments_are_the_caller_s_own():
+    _, arguments = configurations.generator("biart-500m")
+    arguments["depth"] = 1
+    assert configurations.generator("biart-500m")[1]["depth"] != 1
+
+
+def test_unknown_names_and_classes_without_weights_are_told():
+    with pytest.raises(ValueError, match="Published generators are"):
+        configurations.generator("dalle")
+    with pytest.raises(ValueError, match="`cls` must make its weights"):
+        configurations.count_params(keras.layers.Dense, {"units": 3})
