@@ -4,6 +4,7 @@ from keras_bidalle.converters.configs import read_config
 from keras_bidalle.converters.convert import convert
 from keras_bidalle.converters.discriminator import convert_adversarial_loss
 from keras_bidalle.converters.lpips import convert_lpips
+from keras_bidalle.converters.rq_vae import convert_rq_vae
 from keras_bidalle.converters.state_dict import (
     read_checkpoint,
     read_state_dict,
@@ -16,6 +17,7 @@ __all__ = [
     "convert",
     "convert_adversarial_loss",
     "convert_lpips",
+    "convert_rq_vae",
     "convert_te_vqgan",
     "convert_vqgan",
     "read_checkpoint",

@@ -3,6 +3,7 @@
 import pathlib
 
 from keras_bidalle.converters.configs import read_config
+from keras_bidalle.converters.rq_vae import convert_rq_vae, is_rq_vae
 from keras_bidalle.converters.state_dict import read_state_dict
 from keras_bidalle.converters.vqgan import (
     convert_te_vqgan,
@@ -18,6 +19,7 @@ _CONFIGS = (".yaml", ".yml", ".json")
 # (the first that says yes has it), and what makes a model of arrays and a
 # configuration.
 _PROGRAMS = (
+    ("RQ-VAE", is_rq_vae, convert_rq_vae),
     ("TE-VQGAN", is_te_vqgan, convert_te_vqgan),
     ("VQGAN and Gumbel VQGAN", is_vqgan, convert_vqgan),
 )

@@ -2,6 +2,7 @@
 
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
 from keras_bidalle.image_tokenizers.patch_vqgan import PatchVQGAN
+from keras_bidalle.image_tokenizers.rqvae import RQVAE
 from keras_bidalle.image_tokenizers.vqgan import VQGAN
 from keras_bidalle.image_tokenizers.vqgan_layers import (
     VQGANDecoder,
@@ -11,6 +12,7 @@ from keras_bidalle.image_tokenizers.vqgan_layers import (
 __all__ = [
     "ImageTokenizer",
     "PatchVQGAN",
+    "RQVAE",
     "VQGAN",
     "VQGANDecoder",
     "VQGANEncoder",

@@ -16,6 +16,9 @@ from keras_bidalle.quantizers.orthogonal_vector_quantizer import (
 )
 from keras_bidalle.quantizers.quantizer import Quantizer
 from keras_bidalle.quantizers.residual_quantizer import ResidualQuantizer
+from keras_bidalle.quantizers.restarting_vector_quantizer import (
+    RestartingVectorQuantizer,
+)
 from keras_bidalle.quantizers.vector_quantizer import VectorQuantizer
 
 __all__ = [
@@ -29,5 +32,6 @@ __all__ = [
     "OrthogonalVectorQuantizer",
     "Quantizer",
     "ResidualQuantizer",
+    "RestartingVectorQuantizer",
     "VectorQuantizer",
 ]
