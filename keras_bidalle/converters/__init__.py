@@ -1,5 +1,6 @@
 """Published checkpoints to our models, without executing what is in them."""
 
+from keras_bidalle.converters.augvae import convert_augvae
 from keras_bidalle.converters.configs import read_config
 from keras_bidalle.converters.convert import convert
 from keras_bidalle.converters.discriminator import convert_adversarial_loss
@@ -16,6 +17,7 @@ __all__ = [
     "CheckpointError",
     "convert",
     "convert_adversarial_loss",
+    "convert_augvae",
     "convert_lpips",
     "convert_rq_vae",
     "convert_te_vqgan",

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from keras_bidalle.converters.augvae import convert_augvae, is_augvae
 from keras_bidalle.converters.configs import read_config
 from keras_bidalle.converters.rq_vae import convert_rq_vae, is_rq_vae
 from keras_bidalle.converters.state_dict import read_state_dict
@@ -19,6 +20,7 @@ _CONFIGS = (".yaml", ".yml", ".json")
 # (the first that says yes has it), and what makes a model of arrays and a
 # configuration.
 _PROGRAMS = (
+    ("AugVAE", is_augvae, convert_augvae),
     ("RQ-VAE", is_rq_vae, convert_rq_vae),
     ("TE-VQGAN", is_te_vqgan, convert_te_vqgan),
     ("VQGAN and Gumbel VQGAN", is_vqgan, convert_vqgan),
@@ -28,7 +30,7 @@ _PROGRAMS = (
 def convert(checkpoint, config=None):
     """Converts a published checkpoint.
 
-    Known are VQGAN and Gumbel VQGAN (CompVis) and TE-VQGAN.
+    Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, RQ-VAE and AugVAE.
 
     Args:
         checkpoint: str or `pathlib.Path`: a checkpoint file, or a folder

@@ -5,8 +5,6 @@ each depth, have a row of padding at their end and come with their running
 statistics.
 """
 
-import numpy as np
-
 from keras_bidalle.converters.configs import required
 from keras_bidalle.converters.vqgan import (
     encoder_config,
@@ -153,10 +151,7 @@ def _codebooks(reader, quantizer, depth):
     # A shared codebook is saved under the name of each depth.
     for number in range(len(quantizer.quantizers), depth):
         for part in ("weight", "cluster_size_ema", "embed_ema"):
-            first = reader.state_dict[f"{_CODEBOOK.format(0)}.{part}"]
-            name = f"{_CODEBOOK.format(number)}.{part}"
-            if not np.array_equal(reader.array(name, first.shape), first):
-                raise ValueError(
-                    "`hparams.shared_codebook` is set, but the checkpoint's "
-                    f"key {name!r} is not that of the first depth."
-                )
+            reader.copy_of(
+                f"{_CODEBOOK.format(number)}.{part}",
+                f"{_CODEBOOK.format(0)}.{part}",
+            )

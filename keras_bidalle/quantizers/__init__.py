@@ -8,6 +8,10 @@ from keras_bidalle.quantizers.distances import (
 )
 from keras_bidalle.quantizers.ema_vector_quantizer import EMAVectorQuantizer
 from keras_bidalle.quantizers.gumbel_quantizer import GumbelQuantizer
+from keras_bidalle.quantizers.multi_level_quantizer import (
+    LastLevelQuantizer,
+    MultiLevelQuantizer,
+)
 from keras_bidalle.quantizers.orthogonal_regularizer import (
     OrthogonalRegularizer,
 )
@@ -28,6 +32,8 @@ __all__ = [
     "EMAVectorQuantizer",
     "GumbelQuantizer",
     "L2Distance",
+    "LastLevelQuantizer",
+    "MultiLevelQuantizer",
     "OrthogonalRegularizer",
     "OrthogonalVectorQuantizer",
     "Quantizer",

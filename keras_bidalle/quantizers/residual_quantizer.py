@@ -6,6 +6,7 @@ from keras import ops
 from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.codebook_quantizer import (
     CodebookQuantizer,
+    joined,
     mean_square,
 )
 from keras_bidalle.quantizers.quantizer import (
@@ -142,7 +143,7 @@ class ResidualQuantizer(Quantizer):
                 part.learn(
                     vectors,
                     codes,
-                    step=_joined(seen) if is_last else None,
+                    step=joined(seen) if is_last else None,
                     first=is_first,
                 )
             residual = residual - ops.stop_gradient(quantized)
@@ -360,8 +361,3 @@ def _copy(quantizer, number):
     if config["seed"] is not None:
         config["seed"] += number
     return type(quantizer).from_config(config)
-
-
-def _joined(seen):
-    """Latents, codes and distances of a step, over the depths."""
-    return tuple(ops.concatenate(parts) for parts in zip(*seen, strict=True))
