@@ -4,6 +4,8 @@ Each level has an encoder and a decoder with VQGAN's keys. The codebook and
 the kernels before and after it are shared, and saved once for each level.
 """
 
+import numpy as np
+
 from keras_bidalle.converters.configs import required
 from keras_bidalle.converters.vqgan import read_decoder, read_encoder
 from keras_bidalle.converters.weights import StateDictReader
@@ -95,7 +97,7 @@ def _arguments(config, reader):
     side = required(config, "resolution")
     return {
         "image_shape": (side, side, pixels),
-        "channels": config["hidden_dim"],
+        "channels": required(config, "hidden_dim"),
         "channel_multipliers": tuple(required(config, "ch_mult")),
         "next_channel_multipliers": _next_multipliers(config, reader),
         "num_res_blocks": required(config, "num_res_blocks"),
@@ -113,7 +115,7 @@ def _next_multipliers(config, reader):
         if name not in reader:
             return tuple(multipliers) or _NEXT_MULTIPLIERS
         width = reader.state_dict[name].shape[0]
-        multipliers.append(width // config["hidden_dim"])
+        multipliers.append(width // required(config, "hidden_dim"))
 
 
 def _check_sides(model, sides):
@@ -188,7 +190,7 @@ def _projection(reader, stage, name, order, count):
     biases = [
         reader.array(f"{name}.{number}.bias", (outputs,)) for number in order
     ]
-    stage.bias.assign(biases)
+    stage.bias.assign(np.stack(biases))
 
 
 def _codebook(reader, quantizer, count):

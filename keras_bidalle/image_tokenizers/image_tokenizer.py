@@ -45,7 +45,8 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
 
     Attributes:
         code_shape: tuple (h, w), or (h, w, depth) with a residual
-            quantizer: the shape of one picture's codes.
+            quantizer, or (N,) with several levels: the shape of one
+            picture's codes.
         num_codes: int, the size of the codebook.
 
     Example:

@@ -118,7 +118,7 @@ def test_a_single_level_starts_with_the_multi_levels_weights():
     np.testing.assert_allclose(
         single.reconstruct(to_numpy(images)),
         np.clip(to_numpy(expected), -1, 1),
-        atol=1e-5,
+        atol=1e-3,
     )
 
 
@@ -143,14 +143,14 @@ def test_training_first_on_all_levels_and_then_on_one_lowers_the_loss():
 
     def fit(model):
         model.compile(keras.optimizers.Adam(4e-3), reconstruction_loss="l2")
-        history = model.fit(images, batch_size=16, epochs=8, verbose=0).history
+        history = model.fit(images, batch_size=16, epochs=6, verbose=0).history
         return history["reconstruction_loss"]
 
     model = augvae(num_levels=2)
     losses = fit(model)
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
     losses = fit(model.to_single_level(level=1))
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_finer_levels_are_quantized_too_where_asked():
