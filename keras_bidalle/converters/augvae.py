@@ -46,7 +46,7 @@ def convert_augvae(state_dict, config):
             key of the checkpoint is missing, left over or of another shape.
 
     Reference:
-        https://github.com/tgisaturday/L-Verse
+        https://github.com/lgai-research/L-Verse
     """
     reader = StateDictReader(state_dict, "AugVAE")
     # The perceptual network: only training needs it.
