@@ -187,7 +187,8 @@ class ResidualQuantizer(Quantizer):
             z: float tensor (B, ..., C).
             temperature: float, above 0; the nearer to 0, the nearer the
                 drawn codes.
-            seed: int (the same codes at each call), a
+            seed: int (the same codes at each call, on one backend;
+                TensorFlow draws others with XLA than without), a
                 `keras.random.SeedGenerator` (others at each call), or `None`
                 for the generators of the codebooks.
 

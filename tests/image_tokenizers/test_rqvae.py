@@ -82,14 +82,15 @@ def test_stochastic_codes_in_a_compiled_program():
         )
         return codes, model.quantizer.soft_targets(residuals[:, :2], 0.5)
 
-    codes, targets = compiled(draw, [model], xla=True)(images)
+    program = compiled(draw, [model], xla=True)
+    codes, targets = program(images)
     codes = ops.convert_to_numpy(codes)
     assert codes.shape == (2, *model.code_shape)
     assert targets.shape == (2, 2, 8, 3, 12)
     np.testing.assert_allclose(
         ops.convert_to_numpy(ops.sum(targets, -1)), 1.0, atol=1e-5
     )
-    again, _ = draw(images)
+    again, _ = program(images)
     np.testing.assert_array_equal(ops.convert_to_numpy(again), codes)
 
 
