@@ -1,5 +1,6 @@
 """Published checkpoints to our models, without executing what is in them."""
 
+from keras_bidalle.converters.augvae import convert_augvae
 from keras_bidalle.converters.bidalle import convert_bidalle
 from keras_bidalle.converters.configs import read_config
 from keras_bidalle.converters.convert import convert
@@ -7,6 +8,7 @@ from keras_bidalle.converters.discriminator import convert_adversarial_loss
 from keras_bidalle.converters.lpips import convert_lpips
 from keras_bidalle.converters.mindalle import convert_mindalle
 from keras_bidalle.converters.rq_transformer import convert_rq_transformer
+from keras_bidalle.converters.rq_vae import convert_rq_vae
 from keras_bidalle.converters.state_dict import (
     read_checkpoint,
     read_state_dict,
@@ -18,10 +20,12 @@ __all__ = [
     "CheckpointError",
     "convert",
     "convert_adversarial_loss",
+    "convert_augvae",
     "convert_bidalle",
     "convert_lpips",
     "convert_mindalle",
     "convert_rq_transformer",
+    "convert_rq_vae",
     "convert_te_vqgan",
     "convert_vqgan",
     "read_checkpoint",

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from keras_bidalle.converters.augvae import convert_augvae, is_augvae
 from keras_bidalle.converters.bidalle import convert_bidalle, is_bidalle
 from keras_bidalle.converters.configs import read_config
 from keras_bidalle.converters.mindalle import convert_mindalle, is_mindalle
@@ -9,6 +10,7 @@ from keras_bidalle.converters.rq_transformer import (
     convert_rq_transformer,
     is_rq_transformer,
 )
+from keras_bidalle.converters.rq_vae import convert_rq_vae, is_rq_vae
 from keras_bidalle.converters.state_dict import read_state_dict
 from keras_bidalle.converters.vqgan import (
     convert_te_vqgan,
@@ -24,6 +26,8 @@ _CONFIGS = (".yaml", ".yml", ".json")
 # (the first that says yes has it), and what makes a model of arrays and a
 # configuration.
 _PROGRAMS = (
+    ("AugVAE", is_augvae, convert_augvae),
+    ("RQ-VAE", is_rq_vae, convert_rq_vae),
     ("TE-VQGAN", is_te_vqgan, convert_te_vqgan),
     ("VQGAN and Gumbel VQGAN", is_vqgan, convert_vqgan),
     ("Bi-directional DALL-E", is_bidalle, convert_bidalle),
@@ -38,8 +42,8 @@ _WITH_TOKENIZER = (convert_rq_transformer,)
 def convert(checkpoint, config=None, tokenizer=None):
     """Converts a published checkpoint.
 
-    Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, the stages 2 of
-    Bi-directional DALL-E and minDALL-E, and RQ-Transformer.
+    Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, RQ-VAE, AugVAE, the
+    stages 2 of Bi-directional DALL-E and minDALL-E, and RQ-Transformer.
 
     Args:
         checkpoint: str or `pathlib.Path`: a checkpoint file, or a folder

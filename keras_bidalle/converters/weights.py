@@ -165,6 +165,23 @@ class StateDictReader:
                 "a constant of another program than the one known here."
             )
 
+    def copy_of(self, name, original):
+        """Takes an array that must be the same as that of another key.
+
+        Args:
+            name: str, its key.
+            original: str, the key of the weight that the program shares.
+
+        Raises:
+            ValueError: when it is not the same.
+        """
+        expected = self.state_dict[original]
+        if not np.array_equal(self.array(name, expected.shape), expected):
+            raise ValueError(
+                f"The key {name!r} of the checkpoint of {self.source} must "
+                f"hold the same weight as {original!r} by the configuration."
+            )
+
     def ignore(self, *prefixes):
         """Leaves out the keys that begin with one of `prefixes`."""
         self._left = {

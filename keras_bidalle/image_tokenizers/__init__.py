@@ -1,7 +1,9 @@
 """Image tokenizers: pictures to grids of discrete codes and back."""
 
+from keras_bidalle.image_tokenizers.augvae import AugVAE, SingleLevelAugVAE
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
 from keras_bidalle.image_tokenizers.patch_vqgan import PatchVQGAN
+from keras_bidalle.image_tokenizers.rqvae import RQVAE
 from keras_bidalle.image_tokenizers.vqgan import VQGAN
 from keras_bidalle.image_tokenizers.vqgan_layers import (
     VQGANDecoder,
@@ -9,8 +11,11 @@ from keras_bidalle.image_tokenizers.vqgan_layers import (
 )
 
 __all__ = [
+    "AugVAE",
     "ImageTokenizer",
     "PatchVQGAN",
+    "RQVAE",
+    "SingleLevelAugVAE",
     "VQGAN",
     "VQGANDecoder",
     "VQGANEncoder",

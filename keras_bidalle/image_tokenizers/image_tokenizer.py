@@ -45,7 +45,8 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
 
     Attributes:
         code_shape: tuple (h, w), or (h, w, depth) with a residual
-            quantizer: the shape of one picture's codes.
+            quantizer, or (N,) with several levels: the shape of one
+            picture's codes.
         num_codes: int, the size of the codebook.
 
     Example:
@@ -165,6 +166,8 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
 
         Args:
             codes: int array (B, *code_shape) with values in [0, num_codes).
+                With a residual quantizer the first few codes of each stack
+                will do, (B, h, w, d): a coarser picture.
             batch_size: int, how many are processed at once.
 
         Returns:
@@ -174,7 +177,13 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
             ValueError: on a wrong shape or a code outside the codebook.
             TypeError: on a dtype that is not an integer.
         """
-        codes = validation.as_codes(codes, self.code_shape, self.num_codes)
+        codes = np.asarray(ops.convert_to_numpy(codes))
+        code_shape = self.code_shape
+        depth = self.quantizer.depth
+        if depth is not None and codes.ndim == len(code_shape) + 1:
+            part = min(max(codes.shape[-1], 1), depth)
+            code_shape = (*code_shape[:-1], part)
+        codes = validation.as_codes(codes, code_shape, self.num_codes)
         return _in_batches(
             self._decode,
             codes,
@@ -183,17 +192,30 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
             np.zeros((0, *self.image_shape), "float32"),
         )
 
-    def reconstruct(self, images, batch_size=64):
+    def reconstruct(self, images, batch_size=64, depth=None):
         """Encodes pictures and decodes their codes.
 
         Args:
             images: as in `encode`.
             batch_size: int, how many are processed at once.
+            depth: int or `None`. With a residual quantizer: of how many
+                codes a position, by default all.
 
         Returns:
             float32 NumPy array (B, *image_shape) in [-1, 1].
+
+        Raises:
+            ValueError: when there are not `depth` codes a position.
         """
+        if depth is not None and not 1 <= depth <= (self.quantizer.depth or 0):
+            raise ValueError(
+                "`depth` must lie in [1, depth of a residual quantizer]. "
+                f"Received: depth={depth} with a quantizer of "
+                f"depth={self.quantizer.depth}"
+            )
         codes = self.encode(images, batch_size=batch_size)
+        if depth is not None:
+            codes = codes[..., :depth]
         return self.decode(codes, batch_size=batch_size)
 
     # Cached properties: compiled once for each model and kept, outside what
