@@ -1,5 +1,10 @@
 """Image tokenizers: pictures to grids of discrete codes and back."""
 
+from keras_bidalle.image_tokenizers.discrete_vae import DiscreteVAE
+from keras_bidalle.image_tokenizers.discrete_vae_layers import (
+    DiscreteVAEDecoder,
+    DiscreteVAEEncoder,
+)
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
 from keras_bidalle.image_tokenizers.patch_vqgan import PatchVQGAN
 from keras_bidalle.image_tokenizers.vqgan import VQGAN
@@ -9,6 +14,9 @@ from keras_bidalle.image_tokenizers.vqgan_layers import (
 )
 
 __all__ = [
+    "DiscreteVAE",
+    "DiscreteVAEDecoder",
+    "DiscreteVAEEncoder",
     "ImageTokenizer",
     "PatchVQGAN",
     "VQGAN",
