@@ -3,9 +3,10 @@
     python recipes/convert_checkpoint.py last.ckpt --config model.yaml \
         --output vqgan-f16
 
-Known are VQGAN and Gumbel VQGAN (CompVis) and TE-VQGAN. Nothing in the
-checkpoint is executed, and torch is not needed. The output folder appears
-whole or not at all.
+Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, and DALL-E's discrete
+VAE (a folder with `encoder.pkl` and `decoder.pkl`). Nothing in the checkpoint
+is executed, and torch is not needed. The output folder appears whole or not
+at all.
 """
 
 import argparse
@@ -41,7 +42,7 @@ def parse(arguments):
         "checkpoint",
         type=pathlib.Path,
         help="the published checkpoint (.ckpt, .pt or .pth), or a folder "
-        "with one",
+        "with one, or with encoder.pkl and decoder.pkl",
     )
     parser.add_argument(
         "--config",

@@ -3,6 +3,7 @@
 import pathlib
 
 from keras_bidalle.converters.configs import read_config
+from keras_bidalle.converters.dall_e import convert_dall_e_folder, is_dall_e
 from keras_bidalle.converters.state_dict import read_state_dict
 from keras_bidalle.converters.vqgan import (
     convert_te_vqgan,
@@ -22,18 +23,25 @@ _PROGRAMS = (
     ("VQGAN and Gumbel VQGAN", is_vqgan, convert_vqgan),
 )
 
+# Programs that publish a model in several files, known by their names: a
+# name, whether a path is one of its files or a folder with one, and what
+# makes a model of the folder and the path of a configuration or `None`.
+_FOLDERS = (("DALL-E's discrete VAE", is_dall_e, convert_dall_e_folder),)
+
 
 def convert(checkpoint, config=None):
     """Converts a published checkpoint.
 
-    Known are VQGAN and Gumbel VQGAN (CompVis) and TE-VQGAN.
+    Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, and DALL-E's
+    discrete VAE.
 
     Args:
         checkpoint: str or `pathlib.Path`: a checkpoint file, or a folder
-            with one.
+            with one; of DALL-E the folder with `encoder.pkl` and
+            `decoder.pkl`, or one of them.
         config: str or `pathlib.Path` of the published YAML or JSON
             configuration, by default the one that lies beside the
-            checkpoint.
+            checkpoint. DALL-E's weights need none.
 
     Returns:
         The model with its weights, a
@@ -53,6 +61,9 @@ def convert(checkpoint, config=None):
     """
     checkpoint = pathlib.Path(checkpoint)
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    for _, is_its, convert_its in _FOLDERS:
+        if is_its(checkpoint):
+            return convert_its(folder, config)
     if checkpoint.is_dir():
         checkpoint = _the_one(folder, _CHECKPOINTS, "checkpoint")
     if config is None:
@@ -62,7 +73,7 @@ def convert(checkpoint, config=None):
     for _, is_its, convert_its in _PROGRAMS:
         if is_its(config):
             return convert_its(state_dict, config)
-    known = ", ".join(name for name, _, _ in _PROGRAMS)
+    known = ", ".join(name for name, _, _ in (*_PROGRAMS, *_FOLDERS))
     raise ValueError(
         "The configuration is of no program that is known here. Known are "
         f"{known}. Received: {sorted(map(str, config))}"
