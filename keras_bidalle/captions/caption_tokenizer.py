@@ -210,7 +210,6 @@ class CaptionTokenizer:
             )
         if isinstance(captions, str):
             captions = [captions]
-        seeds = np.random.SeedSequence(seed).spawn(len(captions))
         rows = np.full((len(captions), self.max_length), self.pad_id, "int32")
         for i, caption in enumerate(captions):
             if not isinstance(caption, str):
@@ -230,7 +229,8 @@ class CaptionTokenizer:
                     f"{self.max_length - 2} fit. Received: {caption!r}"
                 )
             if dropout:
-                rng = np.random.default_rng(seeds[i])
+                own = np.random.SeedSequence(seed, spawn_key=(i,))
+                rng = np.random.default_rng(own)
                 dropped = self._merge_dropout(_words(encoding), dropout, rng)
                 ids = dropped if len(dropped) + 2 <= self.max_length else ids
             rows[i, : len(ids) + 2] = [self.start_id, *ids, self.end_id]

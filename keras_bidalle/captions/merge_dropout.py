@@ -57,7 +57,7 @@ class MergeDropout:
         for tokens in words:
             pieces = self.first_pieces(tokens)
             # What no merges made (a token added by name) stays as it is.
-            if all(piece in self.vocabulary for piece in pieces):
+            if pieces and all(piece in self.vocabulary for piece in pieces):
                 tokens = self.merge(pieces, rate, rng)
             ids += [self.vocabulary[token] for token in tokens]
         return ids

@@ -7,7 +7,6 @@ import numpy as np
 
 from keras_bidalle.converters.configs import read_config
 from keras_bidalle.converters.modules import read_module
-from keras_bidalle.converters.state_dict import told
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.image_tokenizers import DiscreteVAE
 
@@ -138,8 +137,7 @@ class _Half:
                 f"Received: `{module.class_name}`"
             )
         self.module = module
-        with told(f"{kind.lower()}.pkl"):
-            arrays = module.state_dict()
+        arrays = module.state_dict()
         self.reader = StateDictReader(
             {_torch_name(name): array for name, array in arrays.items()},
             self.name,

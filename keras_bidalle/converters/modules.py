@@ -7,7 +7,7 @@ says of it as plain data. Classes of modules are allowed by the package they
 name, never looked up; any other name is an error before anything is called.
 """
 
-from keras_bidalle.converters.state_dict import read_content
+from keras_bidalle.converters.state_dict import read_content, told
 from keras_bidalle.converters.unpickling import (
     CheckpointError,
     Tensor,
@@ -82,9 +82,6 @@ class ModuleRecord:
 
         Returns:
             Dict from name to NumPy array, in torch's layouts.
-
-        Raises:
-            CheckpointError: when the weights are damaged.
         """
         arrays, count = {}, 0
         waiting = [("", self)]
@@ -192,6 +189,9 @@ def read_module(path, packages=()):
             f"`{path}` must hold a pickled module. "
             f"Received: {type(content).__name__}"
         )
+    with told(path):
+        # Now, while the name of the file is known to the errors.
+        content.state_dict()
     return content
 
 

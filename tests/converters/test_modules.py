@@ -234,7 +234,7 @@ def test_members_of_another_kind_are_told(tmp_path, state):
     path = tmp_path / "x.pkl"
     write(path, Object(RELU, state))
     with pytest.raises(CheckpointError, match="what they should be"):
-        read_module(path).state_dict()
+        read_module(path)
 
 
 def test_a_module_inside_itself_ends_in_an_error(tmp_path):
