@@ -251,3 +251,27 @@ def test_sizes_must_be_positive_integers(name):
     match = "`num_codes`" if name == "vocab_size" else f"`{name}`"
     with pytest.raises(ValueError, match=f"{match} must be a positive"):
         discrete_vae(**{name: 0})
+
+
+@pytest.mark.skipif(
+    keras.config.backend() == "torch", reason="XLA is not torch's compiler"
+)
+def test_it_trains_with_xla():
+    model = discrete_vae()
+    model.compile("adam", jit_compile=True)
+    logs = model.fit(uint8_images(2), batch_size=2, verbose=0).history
+    assert np.isfinite(logs["loss"]).all()
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="a SavedModel's own"
+)
+def test_it_exports_as_a_saved_model(tmp_path):
+    import tensorflow as tf
+
+    model, images = discrete_vae(), as_float(uint8_images(2))
+    model.export(tmp_path / "model", verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "model")).serve(images)
+    np.testing.assert_allclose(
+        to_numpy(served), to_numpy(model(images)), atol=1e-5
+    )
