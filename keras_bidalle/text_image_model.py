@@ -153,6 +153,13 @@ class TextImageModel(PresetMixin, keras.Model):
             TypeError: on pictures of a wrong dtype.
         """
         codes = self.image_tokenizer.encode(images, batch_size=batch_size)
+        # Some tokenizers take pictures of any size; a generator does not.
+        if codes.shape[1:] != tuple(self.image_tokenizer.code_shape):
+            raise ValueError(
+                "`images` must have shape (batch, height, width, channels) "
+                f"with {self.image_tokenizer.image_shape} for the last three. "
+                f"Received: shape={tuple(np.shape(images))}"
+            )
         tokens = self.generator.generate_text(
             codes,
             seed=seed,

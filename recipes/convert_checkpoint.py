@@ -3,9 +3,12 @@
     python recipes/convert_checkpoint.py last.ckpt --config model.yaml \
         --output vqgan-f16
 
-Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, and the generators of
-Bi-directional DALL-E and minDALL-E. Nothing in the checkpoint is executed, and
-torch is not needed. The output folder appears whole or not at all.
+Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, RQ-VAE, AugVAE, DALL-E's
+discrete VAE (a folder with `encoder.pkl` and `decoder.pkl`), and the
+generators of Bi-directional DALL-E, minDALL-E and RQ-Transformer (with
+`--tokenizer` where its checkpoint leaves out the codebooks). Nothing in the
+checkpoint is executed, and torch is not needed. The output folder appears
+whole or not at all.
 """
 
 import argparse
@@ -51,13 +54,19 @@ def parse(arguments):
         "checkpoint",
         type=pathlib.Path,
         help="the published checkpoint (.ckpt, .pt or .pth), or a folder "
-        "with one",
+        "with one, or with encoder.pkl and decoder.pkl",
     )
     parser.add_argument(
         "--config",
         type=pathlib.Path,
         help="the configuration that was published with it, YAML or JSON "
         "(default: the one beside the checkpoint)",
+    )
+    parser.add_argument(
+        "--tokenizer",
+        help="of an RQ-Transformer whose checkpoint leaves out the codebooks: "
+        "its RQ-VAE, a published checkpoint with its configuration beside it "
+        "or a preset of ours",
     )
     parser.add_argument(
         "--output",
@@ -90,7 +99,9 @@ def main(arguments=None):
     from keras_bidalle import converters
 
     try:
-        model = converters.convert(options.checkpoint, options.config)
+        model = converters.convert(
+            options.checkpoint, options.config, options.tokenizer
+        )
         card = CARD.format(
             name=options.output.name,
             kind=type(model).__name__,

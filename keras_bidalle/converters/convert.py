@@ -5,6 +5,7 @@ import pathlib
 from keras_bidalle.converters.augvae import convert_augvae, is_augvae
 from keras_bidalle.converters.bidalle import convert_bidalle, is_bidalle
 from keras_bidalle.converters.configs import read_config
+from keras_bidalle.converters.dall_e import convert_dall_e_folder, is_dall_e
 from keras_bidalle.converters.mindalle import convert_mindalle, is_mindalle
 from keras_bidalle.converters.rq_transformer import (
     convert_rq_transformer,
@@ -37,20 +38,26 @@ _PROGRAMS = (
 
 # Those whose checkpoints may lack what their tokenizer's has.
 _WITH_TOKENIZER = (convert_rq_transformer,)
+# Programs that publish a model in several files, known by their names: a
+# name, whether a path is one of its files or a folder with one, and what
+# makes a model of the folder and the path of a configuration or `None`.
+_FOLDERS = (("DALL-E's discrete VAE", is_dall_e, convert_dall_e_folder),)
 
 
 def convert(checkpoint, config=None, tokenizer=None):
     """Converts a published checkpoint.
 
-    Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, RQ-VAE, AugVAE, the
-    stages 2 of Bi-directional DALL-E and minDALL-E, and RQ-Transformer.
+    Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, RQ-VAE, AugVAE,
+    DALL-E's discrete VAE, the stages 2 of Bi-directional DALL-E and
+    minDALL-E, and RQ-Transformer.
 
     Args:
         checkpoint: str or `pathlib.Path`: a checkpoint file, or a folder
-            with one.
+            with one; of DALL-E the folder with `encoder.pkl` and
+            `decoder.pkl`, or one of them.
         config: str or `pathlib.Path` of the published YAML or JSON
             configuration, by default the one that lies beside the
-            checkpoint.
+            checkpoint. DALL-E's weights need none.
         tokenizer: of an RQ-Transformer, whose checkpoint leaves out the
             codebooks that it embeds codes with: its image tokenizer, as
             `convert_rq_transformer` takes it.
@@ -74,6 +81,10 @@ def convert(checkpoint, config=None, tokenizer=None):
     """
     checkpoint = pathlib.Path(checkpoint)
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    for name, is_its, convert_its in _FOLDERS:
+        if is_its(checkpoint):
+            _check_no_tokenizer(name, tokenizer)
+            return convert_its(folder, config)
     if checkpoint.is_dir():
         checkpoint = _the_one(folder, _CHECKPOINTS, "checkpoint")
     if config is None:
@@ -85,17 +96,21 @@ def convert(checkpoint, config=None, tokenizer=None):
             continue
         if convert_its in _WITH_TOKENIZER:
             return convert_its(state_dict, config, tokenizer)
-        if tokenizer is not None:
-            raise ValueError(
-                f"`tokenizer` is of no use to a checkpoint of {name}. "
-                f"Received: tokenizer={tokenizer!r}"
-            )
+        _check_no_tokenizer(name, tokenizer)
         return convert_its(state_dict, config)
-    known = ", ".join(name for name, _, _ in _PROGRAMS)
+    known = ", ".join(name for name, _, _ in (*_PROGRAMS, *_FOLDERS))
     raise ValueError(
         "The configuration is of no program that is known here. Known are "
         f"{known}. Received: {sorted(map(str, config))}"
     )
+
+
+def _check_no_tokenizer(name, tokenizer):
+    if tokenizer is not None:
+        raise ValueError(
+            f"`tokenizer` is of no use to a checkpoint of {name}. "
+            f"Received: tokenizer={tokenizer!r}"
+        )
 
 
 def _the_one(folder, suffixes, what):

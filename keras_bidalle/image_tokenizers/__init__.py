@@ -1,6 +1,11 @@
 """Image tokenizers: pictures to grids of discrete codes and back."""
 
 from keras_bidalle.image_tokenizers.augvae import AugVAE, SingleLevelAugVAE
+from keras_bidalle.image_tokenizers.discrete_vae import DiscreteVAE
+from keras_bidalle.image_tokenizers.discrete_vae_layers import (
+    DiscreteVAEDecoder,
+    DiscreteVAEEncoder,
+)
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
 from keras_bidalle.image_tokenizers.patch_vqgan import PatchVQGAN
 from keras_bidalle.image_tokenizers.rqvae import RQVAE
@@ -12,6 +17,9 @@ from keras_bidalle.image_tokenizers.vqgan_layers import (
 
 __all__ = [
     "AugVAE",
+    "DiscreteVAE",
+    "DiscreteVAEDecoder",
+    "DiscreteVAEEncoder",
     "ImageTokenizer",
     "PatchVQGAN",
     "RQVAE",

@@ -149,16 +149,17 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
         """
         if not hasattr(images, "dtype"):
             images = np.asarray(images)
-        if tuple(images.shape[1:]) != self.image_shape or images.ndim != 4:
+        image_shape, code_shape = self._shapes_of_images(images.shape)
+        if tuple(images.shape[1:]) != image_shape or images.ndim != 4:
             # Raises before any work is done.
-            validation.as_model_images(images, self.image_shape)
+            validation.as_model_images(images, image_shape)
         # Batch by batch: a data set of uint8 is never all in float32.
         return _in_batches(
             self._encode,
             images,
             batch_size,
-            lambda part: validation.as_model_images(part, self.image_shape),
-            np.zeros((0, *self.code_shape), "int32"),
+            lambda part: validation.as_model_images(part, image_shape),
+            np.zeros((0, *code_shape), "int32"),
         )
 
     def decode(self, codes, batch_size=64):
@@ -177,11 +178,10 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
             ValueError: on a wrong shape or a code outside the codebook.
             TypeError: on a dtype that is not an integer.
         """
-        codes = np.asarray(ops.convert_to_numpy(codes))
-        code_shape = self.code_shape
+        image_shape, code_shape = self._shapes_of_codes(np.shape(codes))
         depth = self.quantizer.depth
-        if depth is not None and codes.ndim == len(code_shape) + 1:
-            part = min(max(codes.shape[-1], 1), depth)
+        if depth is not None and np.ndim(codes) == len(code_shape) + 1:
+            part = min(max(np.shape(codes)[-1], 1), depth)
             code_shape = (*code_shape[:-1], part)
         codes = validation.as_codes(codes, code_shape, self.num_codes)
         return _in_batches(
@@ -189,8 +189,15 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
             codes,
             batch_size,
             lambda part: part,
-            np.zeros((0, *self.image_shape), "float32"),
+            np.zeros((0, *image_shape), "float32"),
         )
+
+    def _shapes_of_images(self, shape):
+        """Shapes of a picture and its codes, given that of what came."""
+        return self.image_shape, self.code_shape
+
+    def _shapes_of_codes(self, shape):
+        return self.image_shape, self.code_shape
 
     def reconstruct(self, images, batch_size=64, depth=None):
         """Encodes pictures and decodes their codes.
