@@ -1,0 +1,168 @@
+"""Pictures of TensorFlow Datasets, by name."""
+
+import collections
+import threading
+
+import numpy as np
+
+from keras_bidalle.data.picture_source import PictureSource, Record
+from keras_bidalle.data.pictures import PictureError
+
+
+class TFDSPictures(PictureSource):
+    """A split of a data set of TensorFlow Datasets.
+
+    Pictures stay encoded until they are used. Records are read in blocks by
+    their place in the split, so a run goes on at any step.
+
+    Args:
+        name: str, such as `"coco_captions"` or `"imagenet2012:5.*.*"`. It is
+            downloaded and prepared on first use.
+        split: str, such as `"train"` or `"train[:90%]"`.
+        picture: str, the feature with the picture.
+        captions: str, the feature with the captions, `"captions/text"` for
+            one inside another. It may be text, a sequence of texts, or a
+            class label, whose name is then the caption. `None` for none.
+        data_dir: str or `pathlib.Path`, where data sets are kept; `None` for
+            TensorFlow Datasets' own place.
+
+    Raises:
+        ValueError: when the data set has no such split or feature.
+
+    Example:
+
+    ```python
+    source = TFDSPictures("coco_captions", captions="captions/text")
+    ```
+    """
+
+    block_size = 256
+    # Threads that read a batch may be in different blocks.
+    _KEPT_BLOCKS = 8
+
+    def __init__(
+        self,
+        name,
+        split="train",
+        picture="image",
+        captions=None,
+        data_dir=None,
+    ):
+        import tensorflow_datasets as tfds
+
+        self._builder = tfds.builder(name, data_dir=data_dir)
+        # At once where it is prepared already.
+        self._builder.download_and_prepare()
+        self.dataset = name
+        self.split = split
+        self._picture = picture
+        self._captions = captions
+        features = self._builder.info.features
+        self._feature(features, picture, "picture")
+        self._class_names = None
+        if captions is not None:
+            feature = self._feature(features, captions, "captions")
+            if isinstance(feature, tfds.features.ClassLabel):
+                self._class_names = feature.int2str
+        # Encoded as they are stored: one picture decoder for all sources.
+        self._decoders = {}
+        if isinstance(features[picture], tfds.features.Image):
+            self._decoders = {picture: tfds.decode.SkipDecoding()}
+        self._split_name, self._first, self._length = _resolved(
+            tfds, split, self._builder.info.splits
+        )
+        self._blocks = collections.OrderedDict()
+        self._lock = threading.Lock()
+        self.description = (
+            f"{self._length} records of TensorFlow Datasets {name}, {split}"
+        )
+
+    def _feature(self, features, path, argument):
+        for part in path.split("/"):
+            inner = getattr(features, "feature", features)
+            if not hasattr(inner, "keys") or part not in inner.keys():
+                known = sorted(inner.keys()) if hasattr(inner, "keys") else []
+                raise ValueError(
+                    f"`{argument}` must be a feature of the data set, "
+                    f"{', '.join(known) or 'which has none here'}. "
+                    f"Received: {argument}={path!r}"
+                )
+            features = inner[part]
+        return features
+
+    def __len__(self):
+        return self._length
+
+    def name(self, index):
+        return f"{self.dataset} {self.split} record {index}"
+
+    def read(self, index):
+        block, place = divmod(index, self.block_size)
+        example = self._block(block)[place]
+        captions = self._captions_of(example)
+        if self._captions is not None and not captions:
+            raise PictureError(f"{self.name(index)}: it has no caption")
+        return Record(example[self._picture], captions)
+
+    def _block(self, number):
+        with self._lock:
+            if number in self._blocks:
+                self._blocks.move_to_end(number)
+                return self._blocks[number]
+            first = self._first + number * self.block_size
+            last = min(first + self.block_size, self._first + self._length)
+            examples = self._builder.as_dataset(
+                split=f"{self._split_name}[{first}:{last}]",
+                shuffle_files=False,
+                decoders=self._decoders,
+            )
+            block = [_as_numpy(example) for example in examples]
+            self._blocks[number] = block
+            if len(self._blocks) > self._KEPT_BLOCKS:
+                self._blocks.popitem(last=False)
+            return block
+
+    def _captions_of(self, example):
+        if self._captions is None:
+            return []
+        value = example
+        for part in self._captions.split("/"):
+            value = value[part]
+        if self._class_names is not None:
+            return [self._class_names(int(value))]
+        texts = np.asarray(value).ravel().tolist()
+        texts = [
+            t.decode("utf-8") if isinstance(t, bytes) else t for t in texts
+        ]
+        return [" ".join(text.split()) for text in texts if text.strip()]
+
+
+def _resolved(tfds, split, known):
+    """A split's name, its first record, and how many it has."""
+    try:
+        parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(known)
+    # One kind of error for an unknown name, others for a wrong slice.
+    except Exception as error:
+        raise ValueError(
+            f"`split` must be one of {', '.join(sorted(known))}, or a slice "
+            f"such as 'train[:90%]'. Received: split={split!r} ({error})"
+        ) from error
+    if len(parts) != 1:
+        raise ValueError(
+            f"`split` must be one split or a slice of one. "
+            f"Received: split={split!r}"
+        )
+    (part,) = parts
+    first = part.from_ or 0
+    last = known[part.splitname].num_examples if part.to is None else part.to
+    return part.splitname, first, last - first
+
+
+def _as_numpy(example):
+    """An example of tensors, nested in dicts, as NumPy values."""
+    if isinstance(example, dict):
+        return {name: _as_numpy(value) for name, value in example.items()}
+    # Texts of a sequence may be ragged.
+    if hasattr(example, "to_list"):
+        return np.asarray(example.to_list(), object)
+    return example.numpy() if hasattr(example, "numpy") else example
