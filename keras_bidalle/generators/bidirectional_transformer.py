@@ -41,7 +41,8 @@ class BidirectionalTransformer(
         text_vocabulary_size: int, V_t, token ids of captions.
         text_length: int, T, the length of a row of caption tokens.
         num_codes: int, K, the size of the image tokenizer's codebook.
-        code_shape: tuple (rows, columns) of one picture's codes.
+        code_shape: tuple (rows, columns) of one picture's codes, or (N,) for
+            codes without a grid.
         width: int, channels d of the residual stream.
         depth: int, number of blocks.
         num_heads: int.

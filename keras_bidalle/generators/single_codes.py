@@ -15,7 +15,15 @@ class SingleCodes:
     codes_per_position = 1
 
     def _position_grid(self):
-        return self.code_shape
+        # Codes without a grid, of several levels say, are one long row.
+        return (
+            self.code_shape
+            if len(self.code_shape) > 1
+            else (
+                1,
+                *self.code_shape,
+            )
+        )
 
     def _build_image(self, normal):
         self.image_embedding = self.add_weight(
