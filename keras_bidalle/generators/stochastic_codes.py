@@ -15,10 +15,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_bidalle import replicas
 from keras_bidalle.generators.training import cross_entropy
 from keras_bidalle.quantizers import ResidualQuantizer
 from keras_bidalle.quantizers.distances import L2Distance
+from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
 
 
 def codebooks_of(source):
@@ -94,7 +94,7 @@ def draw_stacks(latents, codebooks, depth, temperature=None, seed=None):
         scores = log_odds(residual, codebook, temperature or 1.0)
         if temperature is not None:
             # The largest of Gumbel-noisy log odds has those odds.
-            scores = scores + _gumbel(ops.shape(scores), seed)
+            scores = scores + gumbel_noise(ops.shape(scores), seed)
         codes.append(ops.cast(ops.argmax(scores, axis=-1), "int32"))
         residual = residual - ops.take(codebook, codes[-1], axis=0)
     return ops.stack(codes, axis=-1)
@@ -154,15 +154,3 @@ def _each(parts, depth):
     """One part for each depth, of D of them or of one that serves all."""
     shared = parts.shape[0] == 1
     return [parts[0 if shared else place] for place in range(depth)]
-
-
-def _gumbel(shape, seed):
-    uniform = keras.random.uniform(shape, dtype="float32", seed=seed)
-    if replicas.num_replicas() > 1:
-        # All replicas draw the same numbers; shifted around the circle (by
-        # the golden ratio) they stay uniform and differ.
-        shift = ops.cast(replicas.replica_id(), "float32") * 0.618034
-        uniform = uniform + shift
-        uniform = uniform - ops.floor(uniform)
-    uniform = ops.clip(uniform, 1e-20, 1.0 - 1e-7)
-    return -ops.log(-ops.log(uniform))

@@ -9,6 +9,7 @@ from keras_bidalle.quantizers.codebook_quantizer import (
     joined,
     mean_square,
 )
+from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
 from keras_bidalle.quantizers.quantizer import (
     Quantizer,
     count_codes,
@@ -208,9 +209,8 @@ class ResidualQuantizer(Quantizer):
             part = self.quantizer_at(depth)
             rows = ops.reshape(residual, (-1, self.code_dim))
             scores = -part.distance(rows, part.codebook) / temperature
-            drawn = keras.random.categorical(
-                scores, 1, seed=self._seed_at(depth, seed)
-            )
+            noise = gumbel_noise(ops.shape(scores), self._seed_at(depth, seed))
+            drawn = ops.cast(ops.argmax(scores + noise, axis=-1), "int32")
             return ops.reshape(drawn, ops.shape(residual)[:-1])
 
         return self._chain(z, draw)
