@@ -62,6 +62,7 @@ class TextImageModel(PresetMixin, keras.Model):
         num_samples=1,
         prime=None,
         batch_size=64,
+        progress=None,
     ):
         """Draws pictures of captions.
 
@@ -86,6 +87,8 @@ class TextImageModel(PresetMixin, keras.Model):
                 [-1, 1], h a multiple of the height of one position of the
                 generator; the pictures continue it downwards.
             batch_size: int, how many are drawn at once.
+            progress: function of the number of samples done so far, such as
+                `keras.utils.Progbar(B * num_samples).update`, or `None`.
 
         Returns:
             uint8 NumPy array (B, H, W, C), or (B, num_samples, H, W, C) when
@@ -117,6 +120,7 @@ class TextImageModel(PresetMixin, keras.Model):
             num_samples=num_samples,
             prime=stacks,
             batch_size=batch_size,
+            progress=progress,
         )
         pictures = self.image_tokenizer.decode(codes, batch_size=batch_size)
         pictures = validation.as_uint8_images(pictures)
@@ -132,6 +136,7 @@ class TextImageModel(PresetMixin, keras.Model):
         guidance_scale=None,
         num_samples=1,
         batch_size=64,
+        progress=None,
     ):
         """Writes captions of pictures.
 
@@ -140,8 +145,8 @@ class TextImageModel(PresetMixin, keras.Model):
                 [-1, 1].
             temperature: float; 0, the default, takes the likeliest word
                 each time.
-            seed, top_k, top_p, guidance_scale, num_samples, batch_size: as
-                in `text_to_image`.
+            seed, top_k, top_p, guidance_scale, num_samples, batch_size,
+            progress: as in `text_to_image`.
 
         Returns:
             list of B str, or of B lists of `num_samples` str when
@@ -170,6 +175,7 @@ class TextImageModel(PresetMixin, keras.Model):
             num_samples=num_samples,
             legal=self._legal_tokens(),
             batch_size=batch_size,
+            progress=progress,
         )
         texts = self.caption_tokenizer.decode(tokens)
         if num_samples == 1:

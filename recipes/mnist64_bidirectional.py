@@ -347,7 +347,12 @@ class Program:
         )
 
     def measure(self, model, classifier):
+        count = 5 * self.settings.evaluation_pictures
         for split in ("unseen_instances", "unseen_combinations"):
+
+            def told(direction, done, split=split):
+                print(f"{direction}, {split}: {done}/{count}", flush=True)
+
             report = metrics.both_directions_report(
                 model,
                 self.tasks[split],
@@ -355,6 +360,7 @@ class Program:
                 per_layout=self.settings.evaluation_pictures,
                 sampling=self.sampling(),
                 batch_size=128,
+                progress=told,
             )
             for direction, figures in report.items():
                 print(f"{direction}, {split}:")

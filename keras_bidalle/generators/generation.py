@@ -29,6 +29,7 @@ class Generation:
         num_samples=1,
         prime=None,
         batch_size=64,
+        progress=None,
     ):
         """Draws the codes of pictures, given captions or classes.
 
@@ -49,6 +50,8 @@ class Generation:
             prime: int array (B, n, codes_per_position), the first n < P
                 positions of each picture, as `to_positions` gives them.
             batch_size: int, how many are drawn at once.
+            progress: function of the number of samples done so far, such as
+                `keras.utils.Progbar(B * num_samples).update`, or `None`.
 
         Returns:
             int32 NumPy array (B * num_samples, *code_shape), the samples of
@@ -85,6 +88,7 @@ class Generation:
             seed,
             num_samples,
             batch_size,
+            progress,
             (self.num_positions, self.codes_per_position),
         )
         return ops.convert_to_numpy(self.from_positions(stacks))
@@ -100,13 +104,14 @@ class Generation:
         num_samples=1,
         legal=None,
         batch_size=64,
+        progress=None,
     ):
         """Draws captions, given the codes of pictures.
 
         Args:
             codes: int array (B, *code_shape).
             seed, temperature, top_k, top_p, guidance_scale, num_samples,
-            batch_size: as of `generate_codes`, with one value or B.
+            batch_size, progress: as of `generate_codes`, with one value or B.
             legal: float array (text_classes,), 0 for tokens that may be
                 written and very negative for others; by default all but the
                 pads of the positions may be.
@@ -141,6 +146,7 @@ class Generation:
             seed,
             num_samples,
             batch_size,
+            progress,
             (self.text_length,),
             legal,
         )
@@ -153,6 +159,7 @@ class Generation:
         seed,
         num_samples,
         batch_size,
+        progress,
         per_row,
         *common,
     ):
@@ -192,6 +199,8 @@ class Generation:
             )
             real = min(size, total - at)
             results.append(ops.convert_to_numpy(out)[:real])
+            if progress is not None:
+                progress(at + real)
         return np.concatenate(results).astype("int32")
 
     # Compiled once for each model and kept, outside what Keras tracks as
