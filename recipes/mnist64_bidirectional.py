@@ -24,6 +24,7 @@ from mnist64_cards import write_cards
 from mnist64_models import (
     build_generator,
     build_tokenizer,
+    cooling,
     cosine,
     in_float32,
     jit,
@@ -83,10 +84,11 @@ class Program:
     def run(self):
         classifier = self.classifier()
         tokenizer = self.tokenizer(classifier)
-        codes = self.codes(tokenizer)
-        model = self.generator(tokenizer, codes)
-        self.measure(model, classifier)
-        self.pictures(model)
+        if self.settings.stages == "both":
+            codes = self.codes(tokenizer)
+            model = self.generator(tokenizer, codes)
+            self.measure(model, classifier)
+            self.pictures(model)
         write_cards(
             self.folder,
             self.settings,
@@ -114,7 +116,16 @@ class Program:
             classifier.save(temporary)
         return classifier
 
-    def fit(self, stage, model, make_batch, steps, batch_size, summaries):
+    def fit(
+        self,
+        stage,
+        model,
+        make_batch,
+        steps,
+        batch_size,
+        summaries,
+        callbacks=(),
+    ):
         """Trains, with checkpoints, TensorBoard and one line of progress."""
         checkpoint = training.ResumableCheckpoint(
             self.folder / "checkpoints" / stage, every_seconds=30
@@ -128,6 +139,7 @@ class Program:
             epochs=epochs,
             steps_per_epoch=max(1, steps // epochs),
             callbacks=[
+                *callbacks,
                 training.RunProgress(stage, batch_size=batch_size),
                 training.ScalarSummaries(writer, every_steps=50),
                 *(
@@ -208,6 +220,7 @@ class Program:
             s.tokenizer_steps,
             s.tokenizer_batch_size,
             [("image", "reconstructions", reconstructions)],
+            cooling(s, tokenizer),
         )
         tokenizer = in_float32(lambda: build_tokenizer(s), tokenizer)
         training.save_png(

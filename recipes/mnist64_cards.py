@@ -18,25 +18,33 @@ def write_cards(folder, settings, precision, backend):
         f"{precision}, seed {settings.seed})"
     )
     cards = {
-        "tokenizer": tokenizer_card(settings, figures["tokenizer"], trained),
-        "model": model_card(settings, figures, trained),
+        "tokenizer": tokenizer_card(settings, figures["tokenizer"], trained)
     }
+    if settings.stages == "both":
+        cards["model"] = model_card(settings, figures, trained)
     for name, text in cards.items():
         with atomic_path(folder / name / "README.md") as temporary:
             temporary.write_text(text)
 
 
 def tokenizer_card(settings, figures, trained):
-    kind = "TE-VQGAN" if settings.orthogonality else "VQGAN"
+    kind, quantizer = {
+        "orthogonal": (
+            "TE-VQGAN" if settings.orthogonality else "VQGAN",
+            f"orthogonality {settings.orthogonality:g}",
+        ),
+        "residual": ("RQ-VAE", f"{settings.code_depth} codes a position"),
+        "gumbel": ("Gumbel VQGAN", "Gumbel softmax"),
+    }[settings.quantizer]
+    side = 64 // settings.cell
     return f"""# {kind} for 64x64 pictures of coloured {settings.dataset} items
 
-An image tokenizer: 64x64x3 pictures to 16x16 codes of {settings.num_codes}
-and back ({settings.tokenizer} encoder, orthogonality
-{settings.orthogonality:g}).
+An image tokenizer: 64x64x3 pictures to {side}x{side} codes of
+{settings.num_codes} and back ({settings.tokenizer} encoder, {quantizer}).
 
 ```python
 tokenizer = keras_bidalle.load("te-vqgan-mnist")
-codes = tokenizer.encode(images)  # uint8 or [-1, 1] to int32 (B, 16, 16)
+codes = tokenizer.encode(images)  # uint8 or [-1, 1] to int32 codes
 images = tokenizer.decode(codes)  # float32 (B, 64, 64, 3) in [-1, 1]
 ```
 

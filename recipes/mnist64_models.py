@@ -16,21 +16,33 @@ from keras_bidalle import (
 )
 
 
-def build_tokenizer(settings):
-    """The image tokenizer of a run, with new weights."""
-    quantizer = quantizers.OrthogonalVectorQuantizer(
-        settings.num_codes,
-        settings.code_dim,
-        orthogonality=settings.orthogonality,
+def build_quantizer(settings):
+    """The quantizer of a run, with a new codebook."""
+    size = settings.num_codes, settings.code_dim
+    if settings.quantizer == "gumbel":
+        return quantizers.GumbelQuantizer(*size, seed=settings.seed)
+    start = dict(
         kmeans_steps=settings.kmeans_steps,
         revival_steps=settings.revival_steps or None,
         seed=settings.seed,
     )
+    if settings.quantizer == "residual":
+        return quantizers.ResidualQuantizer(
+            quantizers.EMAVectorQuantizer(*size, **start), settings.code_depth
+        )
+    return quantizers.OrthogonalVectorQuantizer(
+        *size, orthogonality=settings.orthogonality, **start
+    )
+
+
+def build_tokenizer(settings):
+    """The image tokenizer of a run, with new weights."""
+    quantizer = build_quantizer(settings)
     if settings.tokenizer == "patch":
         return image_tokenizers.PatchVQGAN(
             quantizer,
             image_shape=(64, 64, 3),
-            patch_size=4,
+            patch_size=settings.cell,
             channels=settings.channels,
             hidden_channels=settings.channels,
             num_blocks=settings.num_blocks,
@@ -48,6 +60,7 @@ def build_tokenizer(settings):
 
 def build_generator(settings, caption_tokenizer, image_tokenizer):
     """The generator of a run, with new weights."""
+    has_stacks = len(image_tokenizer.code_shape) == 3
     arguments = dict(
         text_vocabulary_size=caption_tokenizer.vocabulary_size,
         text_length=caption_tokenizer.max_length,
@@ -69,8 +82,12 @@ def build_generator(settings, caption_tokenizer, image_tokenizer):
         condition_dropout=settings.condition_dropout,
         # With one pad id a position nothing has to be hidden, and a mask
         # shared by all rows is cheaper.
-        mask_padding=settings.patch_size == 1,
+        mask_padding=settings.patch_size == 1 and not has_stacks,
     )
+    if has_stacks:
+        return generators.RQTransformer(
+            **arguments, head_depth=settings.head_depth
+        )
     if settings.patch_size == 1:
         return generators.BidirectionalTransformer(**arguments)
     return generators.PatchBidirectionalTransformer(
@@ -130,3 +147,17 @@ def cosine(optimizer, peak, steps, **kwargs):
     """An optimizer with a short warm-up and a cosine to zero."""
     schedule = training.WarmupCosine(peak, steps, min(100, steps // 10))
     return optimizer(schedule, **kwargs)
+
+
+def cooling(settings, tokenizer):
+    """Callbacks of stage 1 that a Gumbel quantizer needs, for others none."""
+    if settings.quantizer != "gumbel":
+        return []
+    # The published curves, over a run that is much shorter.
+    steps = settings.tokenizer_steps
+    return training.gumbel_schedules(
+        tokenizer,
+        temperature_steps=max(1, steps * 3 // 4),
+        beta=(0.0, 6.6),
+        beta_steps=max(1, steps // 4),
+    )

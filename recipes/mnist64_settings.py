@@ -34,6 +34,16 @@ class Settings:
         "patch: local and fast on CPUs; vqgan: the published architecture",
         choices=("patch", "vqgan"),
     )
+    quantizer: str = option(
+        "orthogonal",
+        "orthogonal: TE-VQGAN's; residual: several EMA codes a position, "
+        "RQ-VAE's; gumbel: DALL-E's relaxed choice",
+        choices=("orthogonal", "residual", "gumbel"),
+    )
+    code_depth: int = option(4, "codes a position, D (residual only)")
+    cell: int = option(
+        4, "pixels on a side of one code, or of one stack of codes (patch only)"
+    )
     orthogonality: float = option(
         10.0, "lambda of the orthogonal codebook; 0 gives the plain VQGAN"
     )
@@ -108,10 +118,20 @@ class Settings:
     generator_learning_rate: float = option(5e-3, "peak; cosine to 0")
     optimizer: str = option("muon", "of stage 2", choices=("muon", "adam"))
 
+    head_depth: int = option(
+        2, "blocks of the depth transformer (residual only)"
+    )
+
     start_from: str = option(
         "",
         "folder of an earlier run whose tokenizer is used as it is and whose "
         "generator is trained on",
+    )
+
+    stages: str = option(
+        "both",
+        "tokenizer: stop after stage 1",
+        choices=("both", "tokenizer"),
     )
 
     # What is looked at.
