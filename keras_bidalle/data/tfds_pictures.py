@@ -76,7 +76,7 @@ class TFDSPictures(PictureSource):
             feature = getattr(feature, "feature", feature)
             if isinstance(feature, tfds.features.ClassLabel):
                 self._class_names = feature.int2str
-            elif feature.np_dtype not in (object, np.str_, np.bytes_):
+            elif feature.np_dtype not in (np.object_, np.str_, np.bytes_):
                 raise ValueError(
                     "`captions` must be a feature of texts or of class "
                     f"labels. Received: captions={captions!r}, {feature}"
@@ -112,7 +112,7 @@ class TFDSPictures(PictureSource):
         example = self._block(block)[place]
         try:
             captions = self._captions_of(example)
-        # Not UTF-8, or -1 for a class that is not told.
+        # Not UTF-8, or no class.
         except ValueError as error:
             raise PictureError(f"{self.name(index)}: {error}") from error
         if self._captions is not None and not captions:
@@ -152,6 +152,9 @@ class TFDSPictures(PictureSource):
             value = value[part]
         texts = np.asarray(value).ravel().tolist()
         if self._class_names is not None:
+            # Test splits without classes have -1, which counts from the end.
+            if min(texts, default=0) < 0:
+                raise ValueError("its class is not told")
             return [self._class_names(label) for label in texts]
         texts = [
             t.decode("utf-8") if isinstance(t, bytes) else t for t in texts
