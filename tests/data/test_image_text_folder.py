@@ -60,7 +60,8 @@ FORMS = {
         ]
     ),
     "lines.jsonl": '{"image": "cat.png", "text": "a\u2028cat"}\n\n'
-    '{"path": "dog.png", "text": "a dog"}\n{"path": "dog.png", "text": "brown"}',
+    '{"path": "dog.png", "text": "a dog"}\n'
+    '{"path": "dog.png", "text": "brown"}',
     "coco.json": json.dumps(
         {
             "images": [
@@ -76,7 +77,8 @@ FORMS = {
     ),
     "table.csv": "id,filename,caption\n"
     '1,cat.png,"a\ncat"\n2,dog.png,a dog\n3,dog.png,brown\n',
-    "table.tsv": "caption\tfile\na cat\tcat.png\na dog\tdog.png\nbrown\tdog.png",
+    "table.tsv": "caption\tfile\na cat\tcat.png\na dog\tdog.png\n"
+    "brown\tdog.png",
 }
 
 
@@ -113,7 +115,6 @@ def test_listed_pictures_without_a_caption_are_left_out(folder):
         ("a.json", '{"images": 3, "annotations": 3}'),
         ("a.json", b"\xff\xfe\xfa"),
         ("a.jsonl", '{"file": "cat.png", "caption": "a"}\n{"fi'),
-        ("a.csv", "cat.png,a cat\n"),
         ("a.csv", "file,words\ncat.png,a cat\n"),
         ("a.csv", b"file,caption\n\xff,a"),
     ],
@@ -123,10 +124,6 @@ def test_a_damaged_file_of_captions_is_one_error(tmp_path, name, content):
     if isinstance(content, str):
         content = content.encode()
     path.write_bytes(content)
-    if content == b"cat.png,a cat\n":
-        # A header alone.
-        assert read_captions(path) == {}
-        return
     with pytest.raises(ValueError) as caught:
         read_captions(path)
     assert str(caught.value).startswith(f"{path} is no file of captions: ")
