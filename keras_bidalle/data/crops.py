@@ -34,9 +34,11 @@ class CentreCrop:
     resample = Image.Resampling.BILINEAR
 
     def __init__(self, size, flip=False):
-        sides = (size, size) if isinstance(size, int) else tuple(size)
-        if len(sides) != 2 or not all(
-            isinstance(side, int) and side >= 1 for side in sides
+        sides = (size, size) if isinstance(size, int) else size
+        if not (
+            isinstance(sides, (tuple, list))
+            and len(sides) == 2
+            and all(isinstance(side, int) and side >= 1 for side in sides)
         ):
             raise ValueError(
                 "`size` must be a positive integer or a pair of them. "

@@ -27,7 +27,7 @@ PICTURE_SUFFIXES = (
 )
 # What is opened, whatever a file is called. Pillow knows more, but one of
 # them (EPS) is a program, which it would hand to an interpreter.
-FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 # From the EXIF orientation to what turns the picture upright.
 _UPRIGHT = {

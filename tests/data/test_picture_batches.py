@@ -38,8 +38,8 @@ class Numbers(PictureSource):
             if index % 2:
                 raise OSError("the disk is gone")
             return Record(b"no picture", [])
-        pixels = np.full((self.size, self.size, 3), index, "uint8")
-        pixels[:, :, 1] = np.arange(self.size)
+        pixels = np.full((self.size, 2 * self.size, 3), index, "uint8")
+        pixels[:, :, 1] = np.arange(2 * self.size)
         return Record(pixels, [f"number {index}", f"{index}"])
 
 
@@ -138,11 +138,11 @@ def test_in_training_one_of_the_captions_is_drawn():
 
 
 def test_in_evaluation_the_first_caption_and_the_middle_are_seen():
-    reader = PictureReader(Numbers(3, size=6), RandomCrop(4, flip=True))
+    reader = PictureReader(Numbers(3), RandomCrop(4, flip=True))
     for _ in range(3):
         pixels, caption = reader.read(2)
         assert caption == "number 2"
-        assert pixels[0, :, 1].tolist() == [1, 2, 3, 4]
+        assert pixels[0, :, 1].tolist() == [2, 3, 4, 5]
 
 
 def test_damaged_pictures_are_skipped_and_counted():
