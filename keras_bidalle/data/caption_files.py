@@ -53,15 +53,18 @@ def read_captions(path):
         pairs = list(reader(path))
     except FileNotFoundError:
         raise
-    except (KeyError, ValueError, csv.Error) as error:
-        # A damaged encoding and damaged JSON are ValueErrors too.
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        # A damaged encoding and damaged JSON are ValueErrors too; another
+        # structure than COCO's is a TypeError.
         reason = error.args[0] if isinstance(error, KeyError) else error
         raise ValueError(f"{path} is no file of captions: {reason}") from error
     captions = {}
     for file, texts in pairs:
         texts = [texts] if isinstance(texts, str) else texts
-        if not isinstance(file, str) or not all(
-            isinstance(text, str) for text in texts
+        if not (
+            isinstance(file, str)
+            and isinstance(texts, list)
+            and all(isinstance(text, str) for text in texts)
         ):
             raise ValueError(
                 f"{path} is no file of captions: a picture's name and its "
@@ -106,7 +109,8 @@ def _from_json(path):
 
 
 def _from_json_lines(path):
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    # Not `splitlines`: JSON may hold other separators of lines as they are.
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
     return [_pair(json.loads(line)) for line in lines if line.strip()]
 
 

@@ -28,30 +28,34 @@ class CentreCrop:
         uint8 NumPy array (height, width, 3).
     """
 
-    # Scaling down averages all pixels that a new one covers; Pillow's
-    # filters grow with the scale.
-    resample = Image.Resampling.BICUBIC
+    # As VQGAN, RQ-VAE and AugVAE scale, but always with antialiasing: Pillow's
+    # filters grow with the scale, so that a new pixel averages all that it
+    # covers.
+    resample = Image.Resampling.BILINEAR
 
     def __init__(self, size, flip=False):
-        height, width = (size, size) if isinstance(size, int) else size
-        if min(height, width) < 1:
+        sides = (size, size) if isinstance(size, int) else size
+        if not (
+            isinstance(sides, (tuple, list))
+            and len(sides) == 2
+            and all(isinstance(side, int) and side >= 1 for side in sides)
+        ):
             raise ValueError(
                 "`size` must be a positive integer or a pair of them. "
                 f"Received: size={size!r}"
             )
-        self.height = height
-        self.width = width
+        self.height, self.width = sides
         self.flip = flip
 
     def __call__(self, image, rng=None):
         if rng is None:
-            box = self._covering(image, 0.5, 0.5)
+            box = self._covering(image)
         else:
             box = self.training_box(image, rng)
-        pixels = np.asarray(self._cut(image, box))
+        pixels = np.array(self._cut(image, box))
         if self.flip and rng is not None and rng.random() < 0.5:
-            pixels = pixels[:, ::-1]
-        return np.ascontiguousarray(pixels)
+            pixels = pixels[:, ::-1].copy()
+        return pixels
 
     def training_box(self, image, rng):
         """The part of a picture that training sees.
@@ -63,14 +67,21 @@ class CentreCrop:
         Returns:
             (left, top, right, bottom) in the picture's pixels, floats.
         """
-        return self._covering(image, 0.5, 0.5)
+        return self._covering(image)
 
-    def _covering(self, image, across, down):
-        """The largest box of the target's shape, at a relative place."""
+    def _covering(self, image, rng=None):
+        """The largest box of the target's shape: the middle, or anywhere."""
         scale = max(self.height / image.height, self.width / image.width)
         width, height = self.width / scale, self.height / scale
-        left = across * (image.width - width)
-        top = down * (image.height - height)
+        # In whole pixels of the scaled picture, as one that is scaled first
+        # and cut then: what needs no scaling is not blurred either.
+        left, top = (
+            _place(round(length * scale) - side, rng) / scale
+            for length, side in (
+                (image.width, self.width),
+                (image.height, self.height),
+            )
+        )
         return _inside((left, top, left + width, top + height), image)
 
     def _cut(self, image, box):
@@ -98,8 +109,7 @@ class RandomCrop(CentreCrop):
     """
 
     def training_box(self, image, rng):
-        across, down = rng.random(2)
-        return self._covering(image, across, down)
+        return self._covering(image, rng)
 
 
 class RandomResizedCrop(CentreCrop):
@@ -191,17 +201,22 @@ class DALLECrop(CentreCrop):
     def training_box(self, image, rng):
         side = min(image.width, image.height)
         place = rng.uniform(*self.offset)
-        left = place * (image.width - side)
-        top = place * (image.height - side)
+        left = int(place * (image.width - side))
+        top = int(place * (image.height - side))
         low, high = (
             max(self.height, min(side, round(s * self.height)))
             for s in self.scale
         )
         scaled = int(rng.integers(low, high + 1))
         part = side * self.height / scaled
-        across, down = rng.random(2) * (side - part)
-        left, top = left + across, top + down
+        spare = scaled - self.height
+        left += _place(spare, rng) * side / scaled
+        top += _place(spare, rng) * side / scaled
         return _inside((left, top, left + part, top + part), image)
+
+
+def _place(spare, rng):
+    return spare // 2 if rng is None else int(rng.integers(spare + 1))
 
 
 def _inside(box, image):

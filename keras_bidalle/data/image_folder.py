@@ -2,7 +2,11 @@
 
 import pathlib
 
-from keras_bidalle.data.picture_source import PictureSource, Record
+from keras_bidalle.data.picture_source import (
+    PictureSource,
+    Record,
+    files_digest,
+)
 from keras_bidalle.data.pictures import picture_files
 
 
@@ -27,7 +31,8 @@ class ImageFolder(PictureSource):
         self.folder = pathlib.Path(folder)
         self._files = picture_files(self.folder)
         self.description = (
-            f"{len(self._files)} pictures in {self.folder.resolve()}"
+            f"{len(self._files)} pictures in {self.folder.resolve()} "
+            f"({files_digest(self._files)})"
         )
 
     def __len__(self):

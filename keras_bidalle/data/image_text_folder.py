@@ -3,7 +3,11 @@
 import pathlib
 
 from keras_bidalle.data.caption_files import read_caption_lines, read_captions
-from keras_bidalle.data.picture_source import PictureSource, Record
+from keras_bidalle.data.picture_source import (
+    PictureSource,
+    Record,
+    files_digest,
+)
 from keras_bidalle.data.pictures import PictureError, picture_files
 
 
@@ -11,17 +15,19 @@ class ImageTextFolder(PictureSource):
     """The pictures below a folder that have captions.
 
     Without `captions`, `cat.png` has its captions in `cat.txt` beside it,
-    one a line; pictures without one are left out, and `left_out` counts
-    them. With `captions`, that file says which pictures there are (see
+    one a line; with a folder as `captions`, at the same place in that one.
+    With a file, that file says which pictures there are (see
     `read_captions`), by their path from the folder.
 
     Args:
         folder: str or `pathlib.Path`.
-        captions: str or `pathlib.Path` of a JSON or CSV file, optional; one
-            that is not found as it is is looked for in the folder.
+        captions: str or `pathlib.Path` of a folder or of a JSON or CSV file,
+            optional; one that is not found as it is is looked for in
+            `folder`.
 
     Attributes:
-        left_out: int, pictures of the folder that have no captions.
+        left_out: int, pictures without a `.txt`, or listed in the file
+            without a caption.
 
     Raises:
         FileNotFoundError: when there is no such folder or file, or no
@@ -38,29 +44,17 @@ class ImageTextFolder(PictureSource):
 
     def __init__(self, folder, captions=None):
         self.folder = pathlib.Path(folder)
-        if captions is None:
-            files = picture_files(self.folder)
-            self._texts = None
-            self._files = [
-                path for path in files if path.with_suffix(".txt").is_file()
-            ]
-            self.left_out = len(files) - len(self._files)
-            asked = "a .txt file beside it"
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"There is no folder {str(self.folder)!r}.")
+        where = self.folder if captions is None else pathlib.Path(captions)
+        if not where.exists():
+            where = self.folder / where
+        if where.is_dir():
+            self._find_text_files(where)
+            asked = f"a .txt file in {where}"
         else:
-            if not self.folder.is_dir():
-                raise FileNotFoundError(
-                    f"There is no folder {str(self.folder)!r}."
-                )
-            path = pathlib.Path(captions)
-            if not path.is_file():
-                path = self.folder / path
-            texts = read_captions(path)
-            # A listed file that is missing is told when it is read.
-            names = [name for name, lines in texts.items() if lines]
-            self._files = [self.folder / name for name in names]
-            self._texts = [texts[name] for name in names]
-            self.left_out = len(texts) - len(names)
-            asked = f"a caption in {path}"
+            self._read_file(where)
+            asked = f"a caption in {where}"
         if not self._files:
             raise FileNotFoundError(
                 f"The folder {str(self.folder)!r} holds no picture with "
@@ -68,8 +62,32 @@ class ImageTextFolder(PictureSource):
             )
         self.description = (
             f"{len(self._files)} pictures with captions in "
-            f"{self.folder.resolve()}"
+            f"{self.folder.resolve()} "
+            f"({files_digest([*self._files, *self._texts])})"
         )
+
+    def _find_text_files(self, where):
+        files = picture_files(self.folder)
+        texts = [
+            where / path.relative_to(self.folder).with_suffix(".txt")
+            for path in files
+        ]
+        found = [
+            pair for pair in zip(files, texts, strict=True) if pair[1].is_file()
+        ]
+        self._files = [path for path, _ in found]
+        self._texts = [text for _, text in found]
+        self._captions = None
+        self.left_out = len(files) - len(found)
+
+    def _read_file(self, path):
+        captions = read_captions(path)
+        # A listed file that is missing is told when it is read.
+        names = [name for name, lines in captions.items() if lines]
+        self._files = [self.folder / name for name in names]
+        self._texts = [path]
+        self._captions = [captions[name] for name in names]
+        self.left_out = len(captions) - len(names)
 
     def __len__(self):
         return len(self._files)
@@ -79,9 +97,9 @@ class ImageTextFolder(PictureSource):
 
     def read(self, index):
         path = self._files[index]
-        if self._texts is not None:
-            return Record(path, self._texts[index])
-        text = path.with_suffix(".txt")
+        if self._captions is not None:
+            return Record(path, self._captions[index])
+        text = self._texts[index]
         try:
             captions = read_caption_lines(text.read_bytes())
         except UnicodeDecodeError as error:

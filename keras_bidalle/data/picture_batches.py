@@ -11,6 +11,7 @@ import functools
 import numpy as np
 
 from keras_bidalle import replicas
+from keras_bidalle.data.picture_source import MIXED_BLOCKS
 from keras_bidalle.data.pictures import PictureError, open_picture
 
 
@@ -71,11 +72,15 @@ class PictureBatches:
 
     Every epoch goes through all records in another order. A record that
     cannot be read is replaced by the next that can, and counted in `reader`.
+    Replicas with the same `seed` and `batch_size` see together what one with
+    a batch as large as theirs together would have: their records, cuts and
+    captions do not repeat each other. Where they cannot share an epoch
+    evenly, the records that are left over (others each time) are not seen.
 
     Args:
         reader: `PictureReader`.
         batch_size: int, pictures a batch on this replica.
-        seed: int.
+        seed: non-negative int.
         shard: pair of ints (k, n): of every n records this replica sees the
             k-th, so that n replicas share each epoch without overlap. By
             default what `keras_bidalle.replicas` knows.
@@ -96,6 +101,11 @@ class PictureBatches:
             raise ValueError(
                 "`batch_size` must be a positive integer. "
                 f"Received: batch_size={batch_size!r}"
+            )
+        if not isinstance(seed, int) or seed < 0:
+            raise ValueError(
+                "`seed` must be a non-negative integer. "
+                f"Received: seed={seed!r}"
             )
         shard = replicas.data_shard() if shard is None else tuple(shard)
         if not 0 <= shard[0] < shard[1]:
@@ -151,8 +161,12 @@ class PictureBatches:
 
     def _at(self, position):
         """The record at a place of the endless order, or the next one."""
+        index, count = self.shard
         for step in range(self.records_per_epoch):
-            rng = np.random.default_rng((self.seed, 1, position))
+            # Numbered over all replicas, or all would draw the same.
+            rng = np.random.default_rng(
+                (self.seed, 1, position * count + index)
+            )
             row = self.reader.read(self._record(position + step), rng)
             if row is not None:
                 return row
@@ -180,7 +194,7 @@ class PictureBatches:
         return whole[index::count][: self.records_per_epoch]
 
 
-def block_shuffled(count, block_size, seed, window=16):
+def block_shuffled(count, block_size, seed, window=MIXED_BLOCKS):
     """A random order that reads neighbours close to one another.
 
     Blocks are put into a random order, and the records of each `window`

@@ -1,6 +1,7 @@
 """What a data set of pictures is: numbered records, read one at a time."""
 
 import collections
+import hashlib
 
 Record = collections.namedtuple("Record", ["picture", "captions"])
 Record.__doc__ = """One entry of a data set, not yet decoded.
@@ -9,6 +10,11 @@ Attributes:
     picture: what `keras_bidalle.data.open_picture` takes.
     captions: list of str, empty where there are none.
 """
+
+
+# So many blocks are mixed by shuffling: a source that keeps blocks keeps a
+# few more.
+MIXED_BLOCKS = 16
 
 
 class PictureSource:
@@ -50,3 +56,23 @@ class PictureSource:
             PictureError: when there is no picture in it.
         """
         raise NotImplementedError
+
+
+def files_digest(paths):
+    """A digest that changes with the files: their paths, sizes and dates.
+
+    Args:
+        paths: iterable of `pathlib.Path`; one that is missing counts too.
+
+    Returns:
+        str of 12 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            found = path.stat()
+            state = f"{found.st_size} {found.st_mtime_ns}"
+        except OSError:
+            state = "missing"
+        digest.update(f"{path}\0{state}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:12]

@@ -8,9 +8,10 @@ read is one error that names the file.
 import io
 import os
 import pathlib
+import struct
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 # What folders are searched for.
 PICTURE_SUFFIXES = (
@@ -24,6 +25,20 @@ PICTURE_SUFFIXES = (
     ".tiff",
     ".webp",
 )
+# What is opened, whatever a file is called. Pillow knows more, but one of
+# them (EPS) is a program, which it would hand to an interpreter.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+
+# From the EXIF orientation to what turns the picture upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class PictureError(ValueError):
@@ -46,8 +61,9 @@ def open_picture(source, name=None):
         `PIL.Image.Image` of mode "RGB".
 
     Raises:
-        PictureError: when it is damaged, too large to be safe, or nothing
-            that Pillow reads. The message begins with `name`.
+        PictureError: when it is damaged, too large to be safe, or of none of
+            the formats BMP, GIF, JPEG, PNG, PPM, TIFF and WebP. The message
+            begins with `name`.
 
     Example:
 
@@ -64,10 +80,10 @@ def open_picture(source, name=None):
             return _from_array(source)
         if isinstance(source, (bytes, bytearray)):
             source = io.BytesIO(source)
-        with Image.open(source) as image:
+        with Image.open(source, formats=FORMATS) as image:
             # Damage further into the file shows only now.
             image.load()
-            return _as_rgb(image)
+            return _as_rgb(_upright(image))
     # Pillow's readers raise whatever their parser meets: OSError,
     # SyntaxError, struct.error, DecompressionBombError, MemoryError...
     except Exception as error:
@@ -102,18 +118,35 @@ def picture_files(folder):
     return files
 
 
+def _upright(image):
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    # Damaged notes of the camera say nothing against the pixels.
+    except (OSError, SyntaxError, ValueError, LookupError, struct.error):
+        orientation = None
+    turn = _UPRIGHT.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
 def _as_rgb(image):
-    deep = image.mode == "F" or image.mode.startswith("I")
-    if deep:
-        turned = ImageOps.exif_transpose(image)
-        return _from_array(_eight_bits(np.asarray(turned)))
-    # The orientation first: conversions may drop the tag.
-    image = ImageOps.exif_transpose(image)
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _from_deep(np.asarray(image))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")
+
+
+def _from_deep(array):
+    # Pillow gives 16-bit grey as int32 too; what exceeds 16 bits, or is no
+    # integer, has no range that is known.
+    if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 65535:
+        raise ValueError(
+            "its values are neither 8 nor 16 bits deep "
+            f"({array.dtype}, {array.min()} to {array.max()})"
+        )
+    return Image.fromarray(_eight_bits(array)).convert("RGB")
 
 
 def _from_array(array):
@@ -124,22 +157,18 @@ def _from_array(array):
             "expected an array (H, W), (H, W, 1) or (H, W, 3), received "
             f"shape {array.shape}"
         )
+    if array.dtype not in (np.uint8, np.uint16):
+        raise ValueError(
+            f"expected an array of uint8 or uint16, received {array.dtype}"
+        )
     if not array.size:
         raise ValueError(f"it has no pixels (shape {array.shape})")
-    return Image.fromarray(_eight_bits(array)).convert("RGB")
+    if array.dtype == np.uint16:
+        array = _eight_bits(array)
+    return Image.fromarray(array).convert("RGB")
 
 
 def _eight_bits(array):
-    """Scales 16-bit values to 8 bits; uint8 as it is."""
-    if array.dtype == np.uint8:
-        return array
-    # Pillow gives 16-bit grey as int32 too; what exceeds 16 bits, or is no
-    # integer, has no range that is known.
-    if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 65535:
-        raise ValueError(
-            "its values are neither 8 nor 16 bits deep "
-            f"({array.dtype}, {array.min()} to {array.max()})"
-        )
     return ((array.astype("uint32") + 128) // 257).astype("uint8")
 
 

@@ -8,7 +8,11 @@ import tarfile
 import numpy as np
 
 from keras_bidalle.data.caption_files import read_caption_lines
-from keras_bidalle.data.picture_source import PictureSource, Record
+from keras_bidalle.data.picture_source import (
+    PictureSource,
+    Record,
+    files_digest,
+)
 from keras_bidalle.data.pictures import PICTURE_SUFFIXES, PictureError
 
 
@@ -17,16 +21,16 @@ class TarPictures(PictureSource):
 
     The files are read through once, from header to header, for where each
     record lies; records are then read by their place, so a run goes on at
-    any step. Two members are of one record when their paths are alike up to
-    the first dot of the file's name. Captions are the lines of the `.txt`
-    member.
+    any step. Neighbouring members are of one record when their paths are
+    alike up to the first dot of the file's name; hidden files are left out.
+    Captions are the lines of the `.txt` member.
 
     Args:
         paths: str or `pathlib.Path` of one tar file, a pattern such as
             `"shards/train-*.tar"`, or a list of such. Files must not be
             compressed: pictures are already.
-        captions: bool, leaves out records without a `.txt`, whose number is
-            in `left_out`.
+        captions: bool, whether captions are read; records without a `.txt`
+            are then left out, and counted in `left_out`.
 
     Attributes:
         left_out: int, records without a picture or, with `captions`, without
@@ -72,7 +76,7 @@ class TarPictures(PictureSource):
         self._captions = captions
         self.description = (
             f"{len(self)} pictures in {len(self.paths)} tar files, "
-            f"{self.paths[0].resolve()} and on"
+            f"{self.paths[0].resolve()} and on ({files_digest(self.paths)})"
         )
 
     def __len__(self):
@@ -87,6 +91,8 @@ class TarPictures(PictureSource):
         with open(self.paths[number], "rb") as file:
             file.seek(offset)
             picture = file.read(size)
+            if not self._captions:
+                return Record(picture, [])
             file.seek(text_offset)
             text = file.read(text_size)
         try:
@@ -95,7 +101,7 @@ class TarPictures(PictureSource):
             raise PictureError(
                 f"{self.name(index)}: its .txt is not UTF-8"
             ) from error
-        if self._captions and not captions:
+        if not captions:
             raise PictureError(f"{self.name(index)}: its .txt has no caption")
         return Record(picture, captions)
 
@@ -123,6 +129,8 @@ def _records(path):
                     continue
                 folder, _, file = member.name.rpartition("/")
                 stem, _, suffix = file.partition(".")
+                if not stem:
+                    continue
                 if f"{folder}/{stem}" != key:
                     if key is not None:
                         yield key.lstrip("/"), picture, text
@@ -134,6 +142,10 @@ def _records(path):
                     text = place
                 # The archive keeps a list of all members otherwise.
                 archive.members = []
+            # Damage between two members looks like the end to `tarfile`.
+            archive.fileobj.seek(archive.offset)
+            if archive.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):
+                raise tarfile.ReadError(f"damage at byte {archive.offset}")
     except tarfile.TarError as error:
         raise ValueError(
             f"{path} is damaged, compressed, or no tar file: {error}"
