@@ -7,6 +7,7 @@ import importlib.util
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 import warnings
 
@@ -18,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
-from keras_bidalle import data, training
+from keras_bidalle import data, image_tokenizers, training
 
 
 def fit_stage(
@@ -119,3 +120,73 @@ def jit(wanted):
     # Of Keras' own caches, which are safe to trace through.
     warnings.filterwarnings("ignore", message="Dynamo detected a call to a")
     return wanted
+
+
+def fail(message):
+    """Tells an error in one line.
+
+    Returns:
+        int, 1, the exit status.
+    """
+    print(f"Error: {' '.join(str(message).split())}", file=sys.stderr)
+    return 1
+
+
+def picture_inputs(paths):
+    """The pictures that a command line names, folders searched.
+
+    Args:
+        paths: list of str.
+
+    Returns:
+        Tuple of a dict from a name, its place below the folder that was
+        given, without suffix and used once, to a `pathlib.Path`; and the
+        number of paths that were nothing, each told.
+    """
+    found, failed = {}, 0
+    for path in map(pathlib.Path, paths):
+        try:
+            files = data.picture_files(path) if path.is_dir() else [path]
+        except OSError as error:
+            failed += fail(error)
+            continue
+        for file in files:
+            below = file.relative_to(path) if path.is_dir() else file.name
+            name = whole = str(pathlib.PurePath(below).with_suffix(""))
+            number = 1
+            while name in found:
+                number += 1
+                name = f"{whole}-{number}"
+            found[name] = file
+    return found, failed
+
+
+def open_pictures(files, image_shape):
+    """Opens pictures one by one, in the shape that a model takes.
+
+    Args:
+        files: dict from name to path.
+        image_shape: tuple (H, W, C).
+
+    Yields:
+        Tuple of a name and a uint8 array (H, W, C), or of a name and `None`
+        where the picture could not be read, which is told.
+    """
+    crop = data.CentreCrop(tuple(image_shape[:2]))
+    for name, file in files.items():
+        try:
+            yield name, crop(data.open_picture(file))
+        except (OSError, data.PictureError) as error:
+            fail(error)
+            yield name, None
+
+
+def image_tokenizer_of(model):
+    """The image tokenizer of a preset, which may be a whole model."""
+    found = getattr(model, "image_tokenizer", model)
+    if not isinstance(found, image_tokenizers.ImageTokenizer):
+        raise ValueError(
+            "The preset must hold an image tokenizer or a TextImageModel. "
+            f"Received: a {type(model).__name__}"
+        )
+    return found
