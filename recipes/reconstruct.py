@@ -21,7 +21,7 @@ import numpy as np
 from keras_bidalle import load, training
 from keras_bidalle.validation import as_uint8_images
 
-GRID_PICTURES = 64
+GRID, GRID_PICTURES = "grid", 64
 
 
 def parse(arguments):
@@ -80,7 +80,7 @@ def main(arguments=None):
 
 
 def run(tokenizer, options):
-    files, failed = wiring.picture_inputs(options.pictures)
+    files, failed = wiring.picture_inputs(options.pictures, reserved=(GRID,))
     opened = wiring.open_pictures(files, tokenizer.image_shape)
     shown, written = [], 0
     while batch := list(itertools.islice(opened, options.batch_size)):
@@ -101,14 +101,15 @@ def run(tokenizer, options):
                 shown.append((original, made))
             written += 1
     if shown:
-        grid = training.comparison_grid(
-            *map(np.stack, zip(*shown, strict=True))
+        originals, made = map(np.stack, zip(*shown, strict=True))
+        training.save_png(
+            options.output / f"{GRID}.png",
+            training.comparison_grid(originals, made),
         )
-        training.save_png(options.output / "grid.png", grid)
-        more = (
-            "" if written == len(shown) else f" (grid: the first {len(shown)})"
+        print(
+            f"{written} pictures in {options.output}; {GRID}.png has the "
+            f"first {len(shown)}"
         )
-        print(f"{written} pictures in {options.output}{more}")
     return 1 if failed else 0
 
 

@@ -132,11 +132,12 @@ def fail(message):
     return 1
 
 
-def picture_inputs(paths):
+def picture_inputs(paths, reserved=()):
     """The pictures that a command line names, folders searched.
 
     Args:
         paths: list of str.
+        reserved: tuple of str, names that are not given.
 
     Returns:
         Tuple of a dict from a name, its place below the folder that was
@@ -154,7 +155,7 @@ def picture_inputs(paths):
             below = file.relative_to(path) if path.is_dir() else file.name
             name = whole = str(pathlib.PurePath(below).with_suffix(""))
             number = 1
-            while name in found:
+            while name in found or name in reserved:
                 number += 1
                 name = f"{whole}-{number}"
             found[name] = file
