@@ -24,6 +24,7 @@ read, is told in one line, and the rest goes on; the exit status is then 1.
 
 import argparse
 import importlib
+import itertools
 import json
 import os
 import pathlib
@@ -177,9 +178,7 @@ def read(model, scorer, options):
     count = options.best_of or options.samples
     written = {}
     rows = enumerate(wiring.open_pictures(files, shape))
-    while batch := [
-        row for _, row in zip(range(options.batch_size), rows, strict=False)
-    ]:
+    while batch := list(itertools.islice(rows, options.batch_size)):
         good = [
             (i, name, pixels)
             for i, (name, pixels) in batch
