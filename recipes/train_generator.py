@@ -65,6 +65,12 @@ def run(options):
             "The configuration must be of a generator. "
             f"Received: {cls.__name__}"
         )
+    for name in ("text_vocabulary_size", "text_length"):
+        if not isinstance(arguments.get(name), int):
+            raise ValueError(
+                f"The configuration must have an integer `{name}`. "
+                f"Received: {name}={arguments.get(name)!r}"
+            )
     if arguments["text_length"] < 3:
         raise ValueError(
             f"{options.configuration} has no captions, but a class or "
@@ -180,7 +186,7 @@ def fitted(arguments, caption_tokenizer, image_tokenizer):
     if arguments.get("code_dim") is not None:
         quantizer = image_tokenizer.quantizer
         result["code_dim"] = quantizer.code_dim
-        result["shared_codebook"] = bool(getattr(quantizer, "shared", True))
+        result["shared_codebook"] = getattr(quantizer, "has_one_codebook", True)
     return result
 
 

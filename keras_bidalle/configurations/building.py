@@ -28,7 +28,11 @@ def build(cls, arguments):
 
 
 def _built(value):
-    return build(*value) if is_nested(value) else value
+    if is_nested(value):
+        return build(*value)
+    if isinstance(value, tuple):
+        return tuple(_built(part) for part in value)
+    return value
 
 
 def is_nested(value):
@@ -50,14 +54,16 @@ def as_json(cls, arguments):
     Returns:
         dict `{"class": name, "arguments": {...}}`.
     """
-    values = {
-        name: as_json(*value) if is_nested(value) else value
-        for name, value in arguments.items()
-    }
-    return {
-        "class": cls.__name__,
-        "arguments": json.loads(json.dumps(values)),
-    }
+    values = {name: _as_json(value) for name, value in arguments.items()}
+    return {"class": cls.__name__, "arguments": values}
+
+
+def _as_json(value):
+    if is_nested(value):
+        return as_json(*value)
+    if isinstance(value, (tuple, list)):
+        return [_as_json(part) for part in value]
+    return value
 
 
 def from_json(value):
