@@ -193,7 +193,8 @@ def tiny(cls, arguments):
         else value
         for name, value in arguments.items()
     }
-    known = _known_arguments(cls)
+    # A base class may take what this one decides itself.
+    known = {*arguments, *inspect.signature(cls.__init__).parameters}
     result.update((n, value) for n, value in _TINY.items() if n in known)
     for name, value in _TINY_WHERE_GIVEN.items():
         if result.get(name) is not None:

@@ -23,8 +23,17 @@ def build(cls, arguments):
 
     Returns:
         An instance of `cls`.
+
+    Raises:
+        ValueError: if the constructor does not take the arguments.
     """
-    return cls(**{name: _built(value) for name, value in arguments.items()})
+    made = {name: _built(value) for name, value in arguments.items()}
+    try:
+        return cls(**made)
+    except TypeError as error:
+        raise ValueError(
+            f"{cls.__name__} cannot be made of these arguments: {error}"
+        ) from error
 
 
 def _built(value):

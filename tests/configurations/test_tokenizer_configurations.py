@@ -107,5 +107,8 @@ def test_published_training_is_given_and_the_rest_filled_in():
 
 
 def test_unknown_names_are_told():
+    with pytest.raises(ValueError, match="VQGAN cannot be made of these"):
+        cls, arguments = configurations.tokenizer("te-vqgan-mnist64")
+        configurations.build(cls, {**arguments, "colour": "red"})
     with pytest.raises(ValueError, match="Published image tokenizers are"):
         configurations.tokenizer("vqgan")
