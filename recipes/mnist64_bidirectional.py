@@ -7,16 +7,12 @@ measures both, and leaves everything a person would want to look at in
 """
 
 import dataclasses
-import importlib.util
 import os
 import sys
 import time
 
-if "KERAS_BACKEND" not in os.environ and importlib.util.find_spec("torch"):
-    # The fastest of the three on CPUs for this program.
-    os.environ["KERAS_BACKEND"] = "torch"
-# TensorFlow, when something imports it, tells of every library it looks for.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# First: it chooses Keras' backend.
+from wiring import fit_stage, in_float32, jit, policy, resolved  # isort: split
 
 import keras
 import numpy as np
@@ -26,10 +22,6 @@ from mnist64_models import (
     build_tokenizer,
     cooling,
     cosine,
-    in_float32,
-    jit,
-    policy,
-    resolved,
 )
 from mnist64_settings import parse
 
@@ -126,34 +118,18 @@ class Program:
         summaries,
         callbacks=(),
     ):
-        """Trains, with checkpoints, TensorBoard and one line of progress."""
-        checkpoint = training.ResumableCheckpoint(
-            self.folder / "checkpoints" / stage, every_seconds=30
-        )
         epochs = self.settings.epochs
-        writer = training.SummaryWriter(self.folder / "events" / stage)
-        history = training.resumable_fit(
+        fit_stage(
+            self.folder,
+            stage,
             model,
-            lambda step: data.as_dataset(make_batch, step),
-            checkpoint,
-            epochs=epochs,
-            steps_per_epoch=max(1, steps // epochs),
-            callbacks=[
-                *callbacks,
-                training.RunProgress(stage, batch_size=batch_size),
-                training.ScalarSummaries(writer, every_steps=50),
-                *(
-                    training.ImageSummaries(writer, function, tag)
-                    if kind == "image"
-                    else training.TextSummaries(writer, function, tag)
-                    for kind, tag, function in summaries
-                ),
-            ],
+            make_batch,
+            epochs,
+            max(1, steps // epochs),
+            batch_size,
+            summaries,
+            callbacks,
         )
-        writer.close()
-        self.folder.update_metrics(**{f"{stage}_training": history[-1]})
-        training.save_curves(self.folder / f"{stage}_curves.png", history)
-        return model
 
     def tokenizer(self, classifier):
         """Stage 1: the TE-VQGAN, as a preset in the run's folder."""

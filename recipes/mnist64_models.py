@@ -1,13 +1,5 @@
 """The models of `mnist64_bidirectional.py`, and how they are trained."""
 
-import os
-import pathlib
-import shutil
-import tempfile
-import warnings
-
-import keras
-
 from keras_bidalle import (
     generators,
     image_tokenizers,
@@ -93,54 +85,6 @@ def build_generator(settings, caption_tokenizer, image_tokenizer):
     return generators.PatchBidirectionalTransformer(
         **arguments, patch_size=settings.patch_size
     )
-
-
-def in_float32(build, trained):
-    """A twin of `trained` that computes in float32, for use after training."""
-    with policy("float32"):
-        twin = build()
-    # By way of a file, which leaves out what only training needs: the
-    # discriminator, the optimizer.
-    with tempfile.TemporaryDirectory() as scratch:
-        path = os.path.join(scratch, "trained.weights.h5")
-        trained.save_weights(path)
-        twin.load_weights(path)
-    return twin
-
-
-class policy:
-    """The dtype policy of what is built inside."""
-
-    def __init__(self, name):
-        self.name = name
-
-    def __enter__(self):
-        self.before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(self.name)
-
-    def __exit__(self, *_):
-        keras.config.set_dtype_policy(self.before)
-
-
-def resolved(precision):
-    """The dtype policy that "auto" stands for on this machine."""
-    if precision != "auto":
-        return precision
-    cpu = pathlib.Path("/proc/cpuinfo")
-    fast = cpu.is_file() and "amx_bf16" in cpu.read_text()
-    return "mixed_bfloat16" if fast else "float32"
-
-
-def jit(wanted):
-    """What `compile` takes as `jit_compile` here."""
-    if keras.config.backend() != "torch":
-        return "auto"
-    if wanted and not shutil.which(os.environ.get("CXX", "g++")):
-        print("no C++ compiler: stage 2 trains without torch.compile")
-        return False
-    # Of Keras' own caches, which are safe to trace through.
-    warnings.filterwarnings("ignore", message="Dynamo detected a call to a")
-    return wanted
 
 
 def cosine(optimizer, peak, steps, **kwargs):

@@ -5,6 +5,8 @@ import math
 import keras
 from keras.src.backend.common import global_state
 
+from keras_bidalle.configurations.building import build
+
 # Where Keras keeps variables that it is still to give values.
 _UNINITIALIZED = "uninitialized_variables"
 
@@ -17,7 +19,7 @@ def count_params(cls, arguments):
 
     Args:
         cls: class of a model that makes its weights in its constructor.
-        arguments: dict, the constructor's arguments.
+        arguments: dict, the constructor's arguments, as `build` takes them.
 
     Returns:
         int, as `count_params()` of the model itself: trained weights and
@@ -38,7 +40,7 @@ def count_params(cls, arguments):
         # Variables that are made in here get their values later; and those
         # that are taken off Keras' list, never.
         with keras.StatelessScope(initialize_variables=False):
-            model = cls(**arguments)
+            model = build(cls, arguments)
             count = sum(math.prod(weight.shape) for weight in model.weights)
     finally:
         global_state.set_global_attribute(_UNINITIALIZED, waiting)

@@ -2,7 +2,8 @@
 
 import copy
 
-from keras_bidalle.generators import BidirectionalTransformer
+from keras_bidalle.configurations.naming import entry
+from keras_bidalle.generators import BidirectionalTransformer, RQTransformer
 
 _SPARSE = ("full", "axial_row", "axial_column", "conv_like")
 
@@ -38,6 +39,45 @@ def _dalle_attention(depth):
         "axial_column" if i % 4 == 2 else "raster_row" for i in range(1, depth)
     ]
     return (*kinds, "raster_conv")
+
+
+def _rq_transformer(
+    width,
+    depth,
+    head_depth=4,
+    num_codes=16384,
+    text_vocabulary_size=1,
+    text_length=1,
+    dropout=0.1,
+):
+    # arXiv 2203.01941, table of models in its appendix, and the released
+    # configurations: heads of 64, codes embedded by the tokenizer's
+    # codebook, one classifier. Without captions the condition is a class, of
+    # which there is one where there are none.
+    return (
+        RQTransformer,
+        {
+            "text_vocabulary_size": text_vocabulary_size,
+            "text_length": text_length,
+            "num_codes": num_codes,
+            "code_shape": (8, 8, 4),
+            "width": width,
+            "depth": depth,
+            "num_heads": width // 64,
+            "head_depth": head_depth,
+            "body_embedding": "codebook",
+            "head_embedding": "codebook",
+            "code_dim": 256,
+            "image_positions": "learned_places",
+            "segment_embeddings": False,
+            "pad_id": None,
+            "pad_tokens": False,
+            "mask_padding": False,
+            "qkv_bias": True,
+            "dropout": dropout,
+            "target_weight": 9.0,
+        },
+    )
 
 
 GENERATORS = {
@@ -105,6 +145,26 @@ GENERATORS = {
             "end_id": 49407,
         },
     ),
+    # RQ-Transformer, arXiv 2203.01941: faces and churches, cats and
+    # bedrooms (one model each), classes of ImageNet, captions.
+    "rq-transformer-ffhq-355m": _rq_transformer(1024, 24, num_codes=2048),
+    "rq-transformer-church-370m": _rq_transformer(1024, 24),
+    "rq-transformer-lsun-612m": _rq_transformer(1280, 26),
+    "rq-transformer-imagenet-480m": _rq_transformer(
+        1536, 12, text_vocabulary_size=1000
+    ),
+    "rq-transformer-imagenet-821m": _rq_transformer(
+        1536, 24, text_vocabulary_size=1000
+    ),
+    "rq-transformer-imagenet-1.4b": _rq_transformer(
+        1536, 42, head_depth=6, text_vocabulary_size=1000
+    ),
+    "rq-transformer-imagenet-3.8b": _rq_transformer(
+        2560, 42, head_depth=6, text_vocabulary_size=1000, dropout=0.3
+    ),
+    "rq-transformer-cc3m-654m": _rq_transformer(
+        1280, 26, text_vocabulary_size=16384, text_length=32
+    ),
 }
 
 
@@ -133,10 +193,5 @@ def generator(name):
     small = cls(**{**arguments, "width": 64, "depth": 4, "num_heads": 1})
     ```
     """
-    if name not in GENERATORS:
-        raise ValueError(
-            f"Published generators are {', '.join(names())}. "
-            f"Received: name={name!r}"
-        )
-    cls, arguments = GENERATORS[name]
+    cls, arguments = entry(GENERATORS, name, "generators")
     return cls, copy.deepcopy(arguments)
