@@ -129,7 +129,10 @@ def test_joint_logits_hold_those_that_predict_something():
     for row, forward in enumerate(rows["text_to_image"]):
         before = slice(TEXT - 1) if forward else slice(places, -1)
         np.testing.assert_allclose(
-            joint[row, before, :classes], outputs["text_logits"][row], rtol=1e-5
+            joint[row, before, :classes],
+            outputs["text_logits"][row],
+            rtol=1e-5,
+            atol=1e-6,
         )
         assert (joint[row, before, classes:] < -3e38).all()
         before = slice(TEXT - 1, -1) if forward else slice(places - 1)
@@ -137,6 +140,7 @@ def test_joint_logits_hold_those_that_predict_something():
             joint[row, before, classes:],
             outputs["image_logits"][row, 0 if forward else 1 :, 0],
             rtol=1e-5,
+            atol=1e-6,
         )
         assert (joint[row, before, :classes] < -3e38).all()
     with pytest.raises(ValueError, match="one code a position"):
