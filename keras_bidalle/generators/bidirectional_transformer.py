@@ -1,24 +1,26 @@
 """One autoregressive transformer over captions and codes, both directions."""
 
+import inspect
+
 import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_bidalle.generators.attention_masks import attention_mask
 from keras_bidalle.generators.image_positions import IMAGE_POSITIONS
 from keras_bidalle.generators.lookup import lookup
-from keras_bidalle.generators.rotary import rotary_angles
+from keras_bidalle.generators.rotary import RowRotation
+from keras_bidalle.generators.row_embedding import RowEmbedding
+from keras_bidalle.generators.row_masks import RowMasks
+from keras_bidalle.generators.segments import GEN, REF
 from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.training import GeneratorTraining
 from keras_bidalle.generators.transformer_block import TransformerBlock
 
-# Segment ids: the condition, and what is generated from it.
-REF, GEN = 0, 1
-_MASKED = -1e9
+__all__ = ["GEN", "REF", "BidirectionalTransformer"]
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class BidirectionalTransformer(GeneratorTraining, keras.Model):
+class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
     """Models [caption][image] and [image][caption] rows with the same weights.
 
     Direction is data: a batch may mix rows of both directions, and one
@@ -178,11 +180,11 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         self.grid = self._position_grid()
         self.num_positions = int(np.prod(self.grid))
         self.length = text_length + self.num_positions
-        self._masks = self._additive_masks()
-        self._angles = (
-            rotary_angles(
-                text_length, self.grid, head_dim or width // num_heads
-            )
+        self._row_masks = RowMasks(
+            self.attention, depth, text_length, self.grid, kernel_size
+        )
+        self._row_rotation = (
+            RowRotation(text_length, self.grid, head_dim or width // num_heads)
             if rotary
             else None
         )
@@ -328,28 +330,6 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)
 
-    def _additive_masks(self):
-        """Masks by kind: float32 (2, S, S), direction first."""
-        return {
-            kind: np.stack(
-                [
-                    np.where(
-                        attention_mask(
-                            kind,
-                            text_to_image,
-                            self.text_length,
-                            self.grid,
-                            self.kernel_size,
-                        ),
-                        0.0,
-                        _MASKED,
-                    ).astype("float32")
-                    for text_to_image in (False, True)
-                ]
-            )
-            for kind in dict.fromkeys(self.attention)
-        }
-
     def layer_masks(self, text_to_image, hidden_keys=None):
         """Additive masks, one a block.
 
@@ -362,30 +342,9 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         Returns:
             list of tensors broadcastable to (B, heads, S, S).
         """
-        by_kind = {}
-        for kind, table in self._masks.items():
-            if isinstance(text_to_image, bool):
-                mask = ops.convert_to_tensor(
-                    table[int(text_to_image)], self.compute_dtype
-                )[None, None]
-            elif np.array_equal(table[0], table[1]):
-                mask = ops.convert_to_tensor(table[0], self.compute_dtype)
-                mask = mask[None, None]
-            else:
-                table = ops.convert_to_tensor(table, self.compute_dtype)
-                direction = ops.cast(text_to_image, "int32")
-                mask = ops.take(table, direction, axis=0)[:, None]
-            if hidden_keys is not None:
-                hidden = ops.cast(hidden_keys, self.compute_dtype) * _MASKED
-                # A pad token may look at itself, so that no row of scores is
-                # empty.
-                others = 1.0 - ops.eye(self.length, dtype=self.compute_dtype)
-                mask = mask + hidden[:, None, None, :] * others
-            by_kind[kind] = mask
-        return [
-            by_kind[self.attention[i % len(self.attention)]]
-            for i in range(self.depth)
-        ]
+        return self._row_masks.by_layer(
+            text_to_image, hidden_keys, self.compute_dtype
+        )
 
     def rotation(self, text_to_image):
         """Cosines and sines that turn queries and keys, `None` if none do.
@@ -397,79 +356,9 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         Returns:
             Pair of tensors (1 or B, 1, S, a), or `None`.
         """
-        if self._angles is None:
+        if self._row_rotation is None:
             return None
-        text, image = self._angles
-        orders = [np.concatenate([image, text]), np.concatenate([text, image])]
-        if isinstance(text_to_image, bool):
-            angles = orders[text_to_image][None]
-            tables = np.cos(angles), np.sin(angles)
-            return tuple(
-                ops.convert_to_tensor(table, self.compute_dtype)[:, None]
-                for table in tables
-            )
-        direction = ops.cast(text_to_image, "int32")
-        return tuple(
-            ops.take(
-                ops.convert_to_tensor(table, self.compute_dtype),
-                direction,
-                axis=0,
-            )[:, None]
-            for table in (np.cos(orders), np.sin(orders))
-        )
-
-    def embed_text(self, text, segment):
-        """Embeds caption tokens with their positions and segments.
-
-        Args:
-            text: int tensor (B, T), or (B, n) from the first position on.
-            segment: int, REF or GEN, or int tensor (B,).
-
-        Returns:
-            tensor (B, n, d).
-        """
-        n = text.shape[1]
-        text = ops.cast(text, "int32")
-        pads = self.text_vocabulary_size + ops.arange(n, dtype="int32")
-        ids = ops.where(text == self.pad_id, pads[None], text)
-        x = lookup(self._cast(self.text_embedding), ids)
-        x = x + self._cast(self.text_position_embedding)[None, :n]
-        return x + self._segment(segment)
-
-    def embed_image(self, stacks, segment):
-        """Embeds stacks of codes (B, n, c), the first n of a picture."""
-        n = stacks.shape[1]
-        x = self.embed_codes(stacks) + self.position_vectors()[None, :n]
-        return x + self._segment(segment)
-
-    def embed_null(self, batch, text, segment):
-        """Embeds a condition that was dropped: (B, T or P, d).
-
-        Args:
-            batch: int or int scalar tensor, B.
-            text: bool, whether the condition is a caption.
-            segment: as in `embed_text`.
-        """
-        null = self._cast(self.null_embedding)[0 if text else 1]
-        positions = (
-            self._cast(self.text_position_embedding)
-            if text
-            else self.position_vectors()
-        )
-        x = (positions + null)[None] + self._segment(segment)
-        return ops.broadcast_to(x, (batch, *positions.shape))
-
-    def position_vectors(self):
-        """Vectors of all image positions: tensor (P, d)."""
-        return self._cast(self.position_layer.vectors())
-
-    def _segment(self, segment):
-        if not self.segment_embeddings:
-            return ops.zeros((1, 1, self.width), self.compute_dtype)
-        table = self._cast(self.segment_embedding)
-        if isinstance(segment, int):
-            return table[segment][None, None]
-        return lookup(table, segment)[:, None]
+        return self._row_rotation.tables(text_to_image, self.compute_dtype)
 
     def call(self, inputs, training=None):
         text, codes = inputs["text"], inputs["codes"]
@@ -477,31 +366,9 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         batch = ops.shape(text)[0]
         stacks = self.to_positions(codes)
 
-        text_segment = ops.where(direction, REF, GEN)
-        image_segment = ops.where(direction, GEN, REF)
-        text_part = self.embed_text(text, text_segment)
-        image_part = self.embed_image(stacks, image_segment)
-
-        kept = ops.ones((batch,), "bool")
-        if self.condition_dropout and training:
-            kept = (
-                keras.random.uniform((batch,), seed=self.dropout_seed)
-                >= self.condition_dropout
-            )
-            lost = ops.logical_not(kept)
-            text_part = ops.where(
-                ops.logical_and(lost, direction)[:, None, None],
-                self.embed_null(batch, True, text_segment),
-                text_part,
-            )
-            image_part = ops.where(
-                ops.logical_and(lost, ops.logical_not(direction))[
-                    :, None, None
-                ],
-                self.embed_null(batch, False, image_segment),
-                image_part,
-            )
-
+        text_part, image_part, kept = self._embed_parts(
+            text, stacks, direction, training
+        )
         hidden_keys = None
         if self.mask_padding:
             pad = ops.cast(text, "int32") == self.pad_id
@@ -556,35 +423,9 @@ class BidirectionalTransformer(GeneratorTraining, keras.Model):
         return config
 
 
-_CONFIG = (
-    "text_vocabulary_size",
-    "text_length",
-    "num_codes",
-    "code_shape",
-    "width",
-    "depth",
-    "num_heads",
-    "head_dim",
-    "attention",
-    "kernel_size",
-    "image_positions",
-    "rotary",
-    "token_kernel_size",
-    "segment_embeddings",
-    "mask_padding",
-    "condition_dropout",
-    "target_weight",
-    "feed_forward_width",
-    "activation",
-    "normalization",
-    "query_key_norm",
-    "layer_scale",
-    "use_bias",
-    "dropout",
-    "pad_id",
-    "start_id",
-    "end_id",
-)
+# Every argument is kept under its own name.
+_CONFIG = tuple(inspect.signature(BidirectionalTransformer.__init__).parameters)
+_CONFIG = _CONFIG[1:-1]  # All but `self` and `kwargs`.
 
 
 def _check_sizes(**sizes):

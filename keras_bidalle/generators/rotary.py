@@ -10,6 +10,8 @@ comparable across the two modalities through the channels left alone.
 import numpy as np
 from keras import ops
 
+from keras_bidalle.generators.row_masks import choose
+
 
 def rotary_angles(text_length, grid, head_dim, base=100.0):
     """Angles of all caption places and all image places.
@@ -49,6 +51,37 @@ def rotary_angles(text_length, grid, head_dim, base=100.0):
     text = turned(line, 0 * line, 0 * line)
     image = turned(0 * places, places // columns, places % columns)
     return text, image
+
+
+class RowRotation:
+    """Cosines and sines for [caption][image] rows and the reverse.
+
+    Args:
+        text_length, grid, head_dim: as of `rotary_angles`.
+    """
+
+    def __init__(self, text_length, grid, head_dim):
+        text, image = rotary_angles(text_length, grid, head_dim)
+        # (2, S, a), [image][caption] rows first.
+        self.angles = np.stack(
+            [np.concatenate([image, text]), np.concatenate([text, image])]
+        )
+
+    def tables(self, text_to_image, dtype):
+        """What `rotate` takes.
+
+        Args:
+            text_to_image: bool, the direction of all rows, or a bool tensor
+                (B,) with one for each.
+            dtype: str.
+
+        Returns:
+            Pair of tensors (1 or B, 1, S, a).
+        """
+        return tuple(
+            choose(table, text_to_image, dtype)[:, None]
+            for table in (np.cos(self.angles), np.sin(self.angles))
+        )
 
 
 def rotate(x, rotation):
