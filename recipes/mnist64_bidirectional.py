@@ -16,10 +16,11 @@ from wiring import fit_stage, in_float32, jit, policy, resolved  # isort: split
 
 import keras
 import numpy as np
-from mnist64_cards import write_cards
+from mnist64_cards import tokenizer_kind, write_cards
 from mnist64_models import (
     build_generator,
     build_tokenizer,
+    compile_tokenizer,
     cooling,
     cosine,
 )
@@ -30,7 +31,6 @@ from keras_bidalle import (
     captions,
     data,
     load,
-    losses,
     metrics,
     training,
 )
@@ -84,11 +84,17 @@ class Program:
         write_cards(
             self.folder,
             self.settings,
+            self.kind(),
+            os.path.basename(sys.argv[0]),
             self.precision,
             keras.config.backend(),
         )
         seconds = time.monotonic() - self.began
         print(f"done in {seconds / 60:.1f} minutes; see {self.folder.path}")
+
+    def kind(self):
+        """What the image tokenizer is called, and how it is made."""
+        return tokenizer_kind(self.settings)
 
     def classifier(self):
         """The judge of generated pictures, at least 99% right on test items."""
@@ -132,7 +138,7 @@ class Program:
         )
 
     def tokenizer(self, classifier):
-        """Stage 1: the TE-VQGAN, as a preset in the run's folder."""
+        """Stage 1: the image tokenizer, as a preset in the run's folder."""
         s = self.settings
         path = self.folder / "tokenizer"
         if path.is_dir():
@@ -140,43 +146,20 @@ class Program:
         if s.start_from:
             tokenizer = load(os.path.join(s.start_from, "tokenizer"))
             return self.measured(tokenizer, classifier)
-        with policy(self.precision):
-            tokenizer = build_tokenizer(s)
-        adversarial = None
-        if s.gan_start >= 0:
-            adversarial = losses.AdversarialLoss(
-                losses.PatchDiscriminator(num_layers=3, filters=64),
-                loss="hinge",
-                weight=0.8,
-                start_step=s.gan_start,
-            )
-        perceptual = losses.LPIPS(s.lpips) if s.lpips else None
-        if perceptual is None:
-            print("stage 1 trains without LPIPS (no --lpips file given)")
-        if s.tokenizer == "patch":
-            pixels = {"l2": 1.0, "l1": s.l1_weight}
-            optimizer = cosine(
-                keras.optimizers.AdamW,
-                s.tokenizer_learning_rate,
-                s.tokenizer_steps,
-                beta_2=0.99,
-                weight_decay=1e-4,
-            )
-        else:
-            # As published: no schedule, and L1 alone.
-            pixels = "l1"
-            optimizer = keras.optimizers.Adam(
-                s.tokenizer_learning_rate, beta_1=0.5, beta_2=0.9
-            )
-        tokenizer.compile(
-            optimizer,
-            reconstruction_loss=pixels,
-            perceptual=perceptual,
-            adversarial=adversarial,
+        tokenizer = self.trained_tokenizer(
+            "tokenizer",
+            lambda: build_tokenizer(s),
+            crops=s.crops and s.tokenizer == "patch",
         )
+        return self.measured(tokenizer, classifier)
 
+    def trained_tokenizer(self, stage, build, crops):
+        """Trains what `build` makes; gives a twin that computes in float32."""
+        s = self.settings
+        with policy(self.precision):
+            tokenizer = build()
+        compile_tokenizer(tokenizer, s)
         task, seed = self.tasks["train"], s.seed
-        crops = s.crops and s.tokenizer == "patch"
 
         def make_batch(number):
             if crops:
@@ -190,7 +173,7 @@ class Program:
             )
 
         self.fit(
-            "tokenizer",
+            stage,
             tokenizer,
             make_batch,
             s.tokenizer_steps,
@@ -198,11 +181,11 @@ class Program:
             [("image", "reconstructions", reconstructions)],
             cooling(s, tokenizer),
         )
-        tokenizer = in_float32(lambda: build_tokenizer(s), tokenizer)
+        tokenizer = in_float32(build, tokenizer)
         training.save_png(
             self.folder / "reconstructions.png", reconstructions(), scale=2
         )
-        return self.measured(tokenizer, classifier)
+        return tokenizer
 
     def measured(self, tokenizer, classifier):
         """Measures the tokenizer and keeps it as a preset."""
@@ -210,7 +193,8 @@ class Program:
             tokenizer, self.tasks["unseen_instances"], classifier
         )
         print("tokenizer on unseen items:", shown(report))
-        self.folder.update_metrics(tokenizer=report)
+        shape = {"code_shape": list(tokenizer.code_shape)}
+        self.folder.update_metrics(tokenizer=report | shape)
         tokenizer.save_to_preset(self.folder / "tokenizer")
         return tokenizer
 
@@ -394,10 +378,10 @@ def shown(figures):
     )
 
 
-def main():
+def main(program=Program):
     settings, options = parse()
     try:
-        Program(settings, options).run()
+        program(settings, options).run()
     except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
         sys.exit(f"error: {error}")
 

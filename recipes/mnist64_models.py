@@ -1,8 +1,11 @@
 """The models of `mnist64_bidirectional.py`, and how they are trained."""
 
+import keras
+
 from keras_bidalle import (
     generators,
     image_tokenizers,
+    losses,
     quantizers,
     training,
 )
@@ -12,18 +15,20 @@ def build_quantizer(settings):
     """The quantizer of a run, with a new codebook."""
     size = settings.num_codes, settings.code_dim
     if settings.quantizer == "gumbel":
-        return quantizers.GumbelQuantizer(*size, seed=settings.seed)
-    start = dict(
-        kmeans_steps=settings.kmeans_steps,
-        revival_steps=settings.revival_steps or None,
-        seed=settings.seed,
-    )
-    if settings.quantizer == "residual":
-        return quantizers.ResidualQuantizer(
-            quantizers.EMAVectorQuantizer(*size, **start), settings.code_depth
+        return quantizers.GumbelQuantizer(
+            *size, kl_weight=settings.kl_weight, seed=settings.seed
         )
+    start = dict(kmeans_steps=settings.kmeans_steps, seed=settings.seed)
+    if settings.quantizer in ("ema", "residual"):
+        codebook = quantizers.EMAVectorQuantizer(*size, **start)
+        if settings.quantizer == "ema":
+            return codebook
+        return quantizers.ResidualQuantizer(codebook, settings.code_depth)
     return quantizers.OrthogonalVectorQuantizer(
-        *size, orthogonality=settings.orthogonality, **start
+        *size,
+        orthogonality=settings.orthogonality,
+        revival_steps=settings.revival_steps or None,
+        **start,
     )
 
 
@@ -47,6 +52,42 @@ def build_tokenizer(settings):
         num_res_blocks=settings.num_blocks,
         attention_resolutions=(16,),
         z_channels=settings.code_dim,
+    )
+
+
+def compile_tokenizer(tokenizer, settings):
+    """Sets the losses and the optimizer of stage 1."""
+    adversarial = None
+    if settings.gan_start >= 0:
+        adversarial = losses.AdversarialLoss(
+            losses.PatchDiscriminator(num_layers=3, filters=64),
+            loss="hinge",
+            weight=0.8,
+            start_step=settings.gan_start,
+        )
+    perceptual = losses.LPIPS(settings.lpips) if settings.lpips else None
+    if perceptual is None:
+        print("stage 1 trains without LPIPS (no --lpips file given)")
+    if settings.tokenizer == "patch":
+        pixels = {"l2": 1.0, "l1": settings.l1_weight}
+        optimizer = cosine(
+            keras.optimizers.AdamW,
+            settings.tokenizer_learning_rate,
+            settings.tokenizer_steps,
+            beta_2=0.99,
+            weight_decay=1e-4,
+        )
+    else:
+        # As published: no schedule, and L1 alone.
+        pixels = "l1"
+        optimizer = keras.optimizers.Adam(
+            settings.tokenizer_learning_rate, beta_1=0.5, beta_2=0.9
+        )
+    tokenizer.compile(
+        optimizer,
+        reconstruction_loss=pixels,
+        perceptual=perceptual,
+        adversarial=adversarial,
     )
 
 
@@ -97,11 +138,14 @@ def cooling(settings, tokenizer):
     """Callbacks of stage 1 that a Gumbel quantizer needs, for others none."""
     if settings.quantizer != "gumbel":
         return []
-    # The published curves, over a run that is much shorter.
+    # The published curves, over a run that is much shorter. The published
+    # beta goes with a likelihood, here there is a squared error: the
+    # curve ends at a weight of its own.
     steps = settings.tokenizer_steps
+    values = settings.cell**2 * tokenizer.image_shape[-1]
     return training.gumbel_schedules(
         tokenizer,
         temperature_steps=max(1, steps * 3 // 4),
-        beta=(0.0, 6.6),
+        beta=(0.0, values * settings.kl_weight),
         beta_steps=max(1, steps // 4),
     )
