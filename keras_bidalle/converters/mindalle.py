@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from keras_bidalle.converters.configs import required
+from keras_bidalle.converters.gpt_block import read_block
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.generators import BidirectionalTransformer
 
@@ -50,7 +51,13 @@ def convert_mindalle(state_dict, config):
     reader.into("pos_emb_txt.weight", generator.text_position_embedding)
     reader.into("pos_emb_img.weight", generator.position_layer.embedding)
     for i, block in enumerate(generator.blocks):
-        _block(reader, f"blocks.{i}", block, config)
+        read_block(
+            reader,
+            f"blocks.{i}",
+            block,
+            _has_bias(config, "attn_bias"),
+            _has_bias(config, "mlp_bias"),
+        )
     reader.norm("ln_f", generator.final_norm)
     for name, head in (
         ("head_txt", generator.text_head),
@@ -117,24 +124,3 @@ def _arguments(reader, config):
 
 def _has_bias(config, *names):
     return any(config.get(name, True) for name in names)
-
-
-def _block(reader, name, block, config):
-    d, parts = block.width, ("query", "key", "value")
-    reader.norm(f"{name}.ln1", block.attention_norm)
-    reader.norm(f"{name}.ln2", block.feed_forward_norm)
-    weights = [
-        reader.array(f"{name}.attn.{part}.weight", (d, d)).T for part in parts
-    ]
-    block.to_qkv.kernel.assign(np.concatenate(weights, axis=1))
-    if block.qkv_bias:
-        biases = [
-            reader.array(f"{name}.attn.{part}.bias", (d,)) for part in parts
-        ]
-        block.to_qkv.bias.assign(np.concatenate(biases))
-    # A layer of the program without a bias is one with a bias of zeros.
-    attention = _has_bias(config, "attn_bias")
-    reader.linear(f"{name}.attn.proj", block.to_out, attention)
-    feed_forward = _has_bias(config, "mlp_bias")
-    reader.linear(f"{name}.mlp.0", block.expand, feed_forward)
-    reader.linear(f"{name}.mlp.2", block.contract, feed_forward)

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from keras_bidalle.converters.configs import required
+from keras_bidalle.converters.gpt_block import read_block
 from keras_bidalle.converters.state_dict import read_state_dict
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.generators import RQTransformer
@@ -241,9 +242,11 @@ def _read(reader, generator, sizes, mlp_bias):
     if g.head_embedding == "codebook":
         reader.linear("head_mlp", g.head_projection)
     for i, block in enumerate(g.blocks):
-        _block(reader, f"body_transformer.blocks.{i}", block, mlp_bias)
+        name = f"body_transformer.blocks.{i}"
+        read_block(reader, name, block, block.qkv_bias, mlp_bias)
     for i, block in enumerate(g.head_blocks):
-        _block(reader, f"head_transformer.blocks.{i}", block, mlp_bias)
+        name = f"head_transformer.blocks.{i}"
+        read_block(reader, name, block, block.qkv_bias, mlp_bias)
     reader.norm("classifier.layer_norm", g.image_head_norm)
     _classifier(reader, g, sizes)
     if g.text_length > 1:
@@ -295,22 +298,3 @@ def _classifier(reader, generator, sizes):
             bias[place, size:] = _NO_CODE
     generator.image_head.assign(kernel)
     generator.image_head_bias.assign(bias)
-
-
-def _block(reader, name, block, mlp_bias):
-    reader.norm(f"{name}.ln1", block.attention_norm)
-    reader.norm(f"{name}.ln2", block.feed_forward_norm)
-    d, parts = block.width, ("query", "key", "value")
-    weights = [
-        reader.array(f"{name}.attn.{part}.weight", (d, d)).T for part in parts
-    ]
-    block.to_qkv.kernel.assign(np.concatenate(weights, axis=1))
-    if block.qkv_bias:
-        biases = [
-            reader.array(f"{name}.attn.{part}.bias", (d,)) for part in parts
-        ]
-        block.to_qkv.bias.assign(np.concatenate(biases))
-    # A layer of the program without a bias is one with a bias of zeros.
-    reader.linear(f"{name}.attn.proj", block.to_out, block.qkv_bias)
-    reader.linear(f"{name}.mlp.0", block.expand, mlp_bias)
-    reader.linear(f"{name}.mlp.2", block.contract, mlp_bias)

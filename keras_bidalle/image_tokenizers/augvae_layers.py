@@ -3,7 +3,10 @@
 import keras
 from keras import ops
 
-from keras_bidalle.image_tokenizers.blocks import PACKAGE
+from keras_bidalle.image_tokenizers.blocks import (
+    PACKAGE,
+    shape_of_images,
+)
 from keras_bidalle.image_tokenizers.vqgan_layers import (
     VQGANDecoder,
     VQGANEncoder,
@@ -322,10 +325,7 @@ class SingleLevelDecoder(_ImageDecoder):
         return x if connector is None else connector(x)
 
     def compute_output_shape(self, input_shape):
-        sizes = (
-            None if n is None else n * self.factor for n in input_shape[1:3]
-        )
-        return (input_shape[0], *sizes, self.output_channels)
+        return shape_of_images(input_shape, self.factor, self.output_channels)
 
     def get_config(self):
         return {

@@ -3,7 +3,11 @@
 import keras
 from keras import ops
 
-from keras_bidalle.image_tokenizers.blocks import PACKAGE
+from keras_bidalle.image_tokenizers.blocks import (
+    PACKAGE,
+    shape_of_codes,
+    shape_of_images,
+)
 from keras_bidalle.losses.logit_laplace import LogitLaplace, map_pixels
 from keras_bidalle.quantizers.checks import check_positive_integer
 
@@ -192,10 +196,7 @@ class DiscreteVAEEncoder(_Half):
         return ops.relu(x)
 
     def compute_output_shape(self, input_shape):
-        sizes = (
-            None if n is None else n // self.factor for n in input_shape[1:3]
-        )
-        return (input_shape[0], *sizes, self.output_channels)
+        return shape_of_codes(input_shape, self.factor, self.output_channels)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -266,10 +267,7 @@ class DiscreteVAEDecoder(_Half):
         return self.likelihood.pictures(self.conv_out(features))
 
     def compute_output_shape(self, input_shape):
-        sizes = (
-            None if n is None else n * self.factor for n in input_shape[1:3]
-        )
-        return (input_shape[0], *sizes, self.output_channels)
+        return shape_of_images(input_shape, self.factor, self.output_channels)
 
     def get_config(self):
         return {

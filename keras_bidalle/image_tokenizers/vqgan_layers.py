@@ -11,6 +11,8 @@ from keras_bidalle.image_tokenizers.blocks import (
     Upsample,
     check_padding_mode,
     group_norm,
+    shape_of_codes,
+    shape_of_images,
 )
 from keras_bidalle.image_tokenizers.downsampling import get_downsampling
 
@@ -259,10 +261,7 @@ class VQGANEncoder(_Half):
         return self.conv_out(ops.silu(self.norm_out(x)))
 
     def compute_output_shape(self, input_shape):
-        sizes = (
-            None if n is None else n // self.factor for n in input_shape[1:3]
-        )
-        return (input_shape[0], *sizes, self.z_channels)
+        return shape_of_codes(input_shape, self.factor, self.z_channels)
 
     def get_config(self):
         return {
@@ -337,10 +336,7 @@ class VQGANDecoder(_Half):
         return ops.cast(self.conv_out(features), "float32")
 
     def compute_output_shape(self, input_shape):
-        sizes = (
-            None if n is None else n * self.factor for n in input_shape[1:3]
-        )
-        return (input_shape[0], *sizes, self.output_channels)
+        return shape_of_images(input_shape, self.factor, self.output_channels)
 
     def get_config(self):
         return {
