@@ -9,13 +9,12 @@ that program's own, on the codes of the single level. Options are those of
         --stages tokenizer
 """
 
-from mnist64_bidirectional import Program, main, shown  # isort: split
+from mnist64_bidirectional import Program, main  # isort: split
 
 import keras
-from mnist64_models import build_quantizer
+from mnist64_models import build_multi_level
 
 from keras_bidalle import load, metrics
-from keras_bidalle.image_tokenizers import AugVAE
 from keras_bidalle.validation import as_uint8_images
 
 # The finest, of 4x4 pixels a code: the one that keeps digits legible.
@@ -36,14 +35,12 @@ class AugVAEProgram(Program):
 
         def build():
             # Anew, so that it has the dtype policy that is in force.
-            copy = self.build_multi_level()
+            copy = build_multi_level(self.settings)
             copy.set_weights(multi.get_weights())
             return copy.to_single_level(LEVEL)
 
-        before = metrics.tokenizer_report(
-            build(), self.tasks["unseen_instances"], classifier
-        )
-        print("single level, from the weights alone:", shown(before))
+        print("one level, from the weights alone")
+        before = self.figures(build(), classifier)
         self.folder.update_metrics(single_level_before=before)
         tokenizer = self.trained_tokenizer("tokenizer", build, crops=False)
         return self.measured(tokenizer, classifier)
@@ -54,28 +51,18 @@ class AugVAEProgram(Program):
         if path.is_dir():
             return load(path)
         multi = self.trained_tokenizer(
-            "multi_level", self.build_multi_level, crops=False
+            "multi_level",
+            lambda: build_multi_level(self.settings),
+            crops=False,
         )
-        images = self.tasks["unseen_instances"].sample(1000, seed=0).images
+        count = 10 * self.settings.evaluation_pictures
+        images = self.tasks["unseen_instances"].sample(count, seed=0).images
         made = as_uint8_images(multi.reconstruct(images))
         quality = float(keras.ops.mean(metrics.psnr(images, made)))
         print(f"all levels: psnr {quality:.4f}")
         self.folder.update_metrics(multi_level={"psnr": quality})
         multi.save_to_preset(path)
         return multi
-
-    def build_multi_level(self):
-        s = self.settings
-        return AugVAE(
-            build_quantizer(s),
-            image_shape=(64, 64, 3),
-            num_levels=2,
-            channels=s.channels,
-            channel_multipliers=(1, 2, 4),
-            next_channel_multipliers=(4, 4),
-            num_res_blocks=s.num_blocks,
-            z_channels=s.code_dim,
-        )
 
 
 if __name__ == "__main__":

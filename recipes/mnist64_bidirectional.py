@@ -187,14 +187,22 @@ class Program:
         )
         return tokenizer
 
-    def measured(self, tokenizer, classifier):
-        """Measures the tokenizer and keeps it as a preset."""
+    def figures(self, tokenizer, classifier):
+        """What is measured of a tokenizer, and the shape of its codes."""
         report = metrics.tokenizer_report(
-            tokenizer, self.tasks["unseen_instances"], classifier
+            tokenizer,
+            self.tasks["unseen_instances"],
+            classifier,
+            count=10 * self.settings.evaluation_pictures,
         )
         print("tokenizer on unseen items:", shown(report))
-        shape = {"code_shape": list(tokenizer.code_shape)}
-        self.folder.update_metrics(tokenizer=report | shape)
+        return report | {"code_shape": list(tokenizer.code_shape)}
+
+    def measured(self, tokenizer, classifier):
+        """Measures the tokenizer and keeps it as a preset."""
+        self.folder.update_metrics(
+            tokenizer=self.figures(tokenizer, classifier)
+        )
         tokenizer.save_to_preset(self.folder / "tokenizer")
         return tokenizer
 

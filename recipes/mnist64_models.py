@@ -55,6 +55,20 @@ def build_tokenizer(settings):
     )
 
 
+def build_multi_level(settings):
+    """The multi-level AugVAE of `mnist64_augvae.py`, with new weights."""
+    return image_tokenizers.AugVAE(
+        build_quantizer(settings),
+        image_shape=(64, 64, 3),
+        num_levels=2,
+        channels=settings.channels,
+        channel_multipliers=(1, 2, 4),
+        next_channel_multipliers=(4, 4),
+        num_res_blocks=settings.num_blocks,
+        z_channels=settings.code_dim,
+    )
+
+
 def compile_tokenizer(tokenizer, settings):
     """Sets the losses and the optimizer of stage 1."""
     adversarial = None

@@ -129,14 +129,8 @@ def table(runs):
         if "multi_level" in figures:
             psnr = figures["multi_level"]["psnr"]
             lines.append(row(f"{title}, all levels", f"{psnr:.1f} dB", at=2))
-            before = figures["single_level_before"]
-            codes = figures["tokenizer"]["code_shape"]
-            lines.append(
-                row(
-                    f"{title}, its finest level alone",
-                    *of_tokenizer({**before, "code_shape": codes}),
-                )
-            )
+            before = of_tokenizer(figures["single_level_before"])
+            lines.append(row(f"{title}, its finest level alone", *before))
             title = f"{title}, that level trained on"
         cells = of_tokenizer(figures["tokenizer"])
         for direction in ("text_to_image", "image_to_text"):
