@@ -6,7 +6,8 @@
         --tokenizer runs/rq-vae-ffhq/tokenizer --tiny
 
 A byte pair encoding is trained on the captions. The shape and number of the
-codes are the tokenizer's, whatever the configuration says. Leaves in
+codes are the tokenizer's, whatever the configuration says; each picture is
+encoded once, scaled to fit, its middle cut out. Leaves in
 `runs/<name>/`: `model`, a TextImageModel for `keras_bidalle.load` and
 `recipes/generate.py`, curves and samples, TensorBoard's events, checkpoints
 that --resume goes on from, and `config.json`, which is itself a
@@ -81,6 +82,10 @@ def run(options):
     image_tokenizer = wiring.image_tokenizer_of(load(options.tokenizer))
     source = choices.source(options, captions=True)
     reader = choices.reader(source, settings, image_tokenizer.image_shape)
+    # Before anything is written; how many captions fit is not known yet.
+    reports, steps = choices.run_length(settings, len(source))
+    choices.optimizer(settings, reports * steps, len(source))
+    choices.first_pictures(reader, 1)
     folder = training.RunFolder(
         f"{options.output}/{choices.run_name(options)}",
         {
@@ -119,7 +124,7 @@ def run(options):
     )
     size = settings["batch_size"]
     reports, steps = choices.run_length(settings, len(rows))
-    optimizer = choices.optimizer(settings, reports * steps)
+    optimizer = choices.optimizer(settings, reports * steps, len(rows))
     # A compiler pays for itself in long runs only.
     generator.compile(optimizer, jit_compile=wiring.jit(not options.tiny))
     optimizer.build(generator.trainable_variables)
