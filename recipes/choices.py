@@ -59,6 +59,12 @@ _TINY_TRAINING = {
     "temperature_steps": 15,
     "beta_steps": 5,
 }
+# Settings that count something.
+_WHOLE = {
+    *("batch_size", "epochs", "steps", "warmup_steps"),
+    *("schedule_cycles", "schedule_steps", "temperature_steps", "beta_steps"),
+    *("adversarial_start", "discriminator_layers", "discriminator_filters"),
+}
 
 
 def parser(description, names):
@@ -177,7 +183,33 @@ def configuration(options, named, training_of):
         )
     for text in options.set:
         _override(text, cls, arguments, settings)
+    _check(settings, training_of())
     return cls, arguments, settings
+
+
+def _check(settings, defaults):
+    """Refuses values that no setting of that name can have."""
+    for name, value in settings.items():
+        default = defaults[name]
+        if value is None and (default is None or name in ("epochs", "steps")):
+            continue
+        if isinstance(default, (str, dict)):
+            kind = "a word" if isinstance(default, str) else "an object"
+            right = isinstance(value, type(default))
+        elif name in _WHOLE:
+            least = 1 if name in ("batch_size", "schedule_cycles") else 0
+            kind = f"an integer of at least {least}"
+            right = type(value) is int and value >= least
+        else:
+            kind = "a number of at least 0"
+            right = type(value) in (int, float) and 0 <= value < float("inf")
+        if not right:
+            raise ValueError(
+                f"The training's `{name}` must be {kind}. "
+                f"Received: {name}={value!r}"
+            )
+    if settings["steps"] is None and settings["epochs"] is None:
+        raise ValueError("One of `steps` and `epochs` must be given.")
 
 
 def tiny(cls, arguments):
@@ -305,7 +337,13 @@ def reader(pictures, settings, image_shape):
             f"Received: crop={settings['crop']!r}"
         )
     crop = getattr(data, settings["crop"])
-    cut = crop(tuple(image_shape[:2]), **settings["crop_arguments"])
+    try:
+        cut = crop(tuple(image_shape[:2]), **settings["crop_arguments"])
+    except TypeError as error:
+        raise ValueError(
+            f"`crop_arguments` must be those of {settings['crop']}. "
+            f"Received: {settings['crop_arguments']} ({error})"
+        ) from error
     return data.PictureReader(pictures, cut)
 
 

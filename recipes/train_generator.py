@@ -1,4 +1,4 @@
-"""Trains a generator on captioned pictures of yours, in both directions.
+r"""Trains a generator on captioned pictures of yours, in both directions.
 
     python recipes/train_generator.py bidalle-mnist64 --pairs birds \
         --tokenizer runs/vqgan/tokenizer --set steps=20000
