@@ -3,6 +3,7 @@
 import argparse
 import inspect
 import json
+import math
 import pathlib
 
 import keras
@@ -64,6 +65,11 @@ _WHOLE = {
     *("batch_size", "epochs", "steps", "warmup_steps"),
     *("schedule_cycles", "schedule_steps", "temperature_steps", "beta_steps"),
     *("adversarial_start", "discriminator_layers", "discriminator_filters"),
+}
+# And those that are parts of a whole.
+_SHARES = {
+    *("beta_1", "beta_2", "average_momentum"),
+    *("text_to_image_share", "bpe_dropout"),
 }
 
 
@@ -201,8 +207,10 @@ def _check(settings, defaults):
             kind = f"an integer of at least {least}"
             right = type(value) is int and value >= least
         else:
-            kind = "a number of at least 0"
-            right = type(value) in (int, float) and 0 <= value < float("inf")
+            most = 1 if name in _SHARES else float("inf")
+            kind = "a number from 0" + (" to 1" if most == 1 else "")
+            right = type(value) in (int, float) and 0 <= value <= most
+            right = right and math.isfinite(value)
         if not right:
             raise ValueError(
                 f"The training's `{name}` must be {kind}. "

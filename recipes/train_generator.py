@@ -77,6 +77,8 @@ def run(options):
             f"{options.configuration} has no captions, but a class or "
             "nothing. --set text_length=32 gives it captions of 32 tokens."
         )
+    # Made without its weights, to see at once whether it can be.
+    configurations.count_params(cls, arguments)
     keras.utils.set_random_seed(options.seed)
     precision = wiring.resolved(options.precision)
     image_tokenizer = wiring.image_tokenizer_of(load(options.tokenizer))

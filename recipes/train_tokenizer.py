@@ -92,7 +92,15 @@ def run(options):
     reports, steps = choices.run_length(settings, records)
     optimizer = choices.optimizer(settings, reports * steps, records)
     compile_for_training(tokenizer, settings, optimizer, options.lpips)
-    tell_what_comes_too_late(settings, reports * steps)
+    callbacks = cooling(tokenizer, settings)
+    late = ["adversarial_start"] if settings["adversarial_weight"] else []
+    late += ["temperature_steps", "beta_steps"] if callbacks else []
+    for name in late:
+        if settings[name] >= reports * steps > 1:
+            print(
+                f"{name}={settings[name]} is beyond the end of the run, "
+                f"step {reports * steps}"
+            )
 
     shown = choices.first_pictures(reader, 8)
     folder = training.RunFolder(
@@ -129,7 +137,7 @@ def run(options):
         steps,
         settings["batch_size"],
         [("image", "reconstructions", reconstructions)],
-        cooling(tokenizer, settings),
+        callbacks,
     )
     if settings["average_momentum"]:
         # Also where a finished run is resumed, which has no `fit` to do so.
@@ -189,19 +197,6 @@ def compile_for_training(tokenizer, settings, optimizer, lpips):
         perceptual_weight=settings["perceptual_weight"],
         adversarial=adversarial,
     )
-
-
-def tell_what_comes_too_late(settings, steps):
-    """Names the settings that are made for a longer run."""
-    late = ["temperature_steps", "beta_steps"]
-    if settings["adversarial_weight"]:
-        late.append("adversarial_start")
-    for name in late:
-        if settings[name] is not None and settings[name] >= steps > 1:
-            print(
-                f"{name}={settings[name]} is beyond the end of the run, "
-                f"step {steps}"
-            )
 
 
 def cooling(tokenizer, settings):
