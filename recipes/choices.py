@@ -3,9 +3,11 @@
 import argparse
 import inspect
 import json
+import math
 import pathlib
 
 import keras
+import numpy as np
 
 from keras_bidalle import configurations, data, training
 
@@ -48,13 +50,26 @@ _TINY_TRAINING = {
     "batch_size": 8,
     "epochs": None,
     "steps": 20,
+    "schedule_steps": None,
     "warmup_steps": 0,
+    "warmup_epochs": None,
     "average_momentum": None,
     "discriminator_layers": 1,
     "discriminator_filters": 8,
     "adversarial_start": 10,
     "temperature_steps": 15,
     "beta_steps": 5,
+}
+# Settings that count something.
+_WHOLE = {
+    *("batch_size", "epochs", "steps", "warmup_steps"),
+    *("schedule_cycles", "schedule_steps", "temperature_steps", "beta_steps"),
+    *("adversarial_start", "discriminator_layers", "discriminator_filters"),
+}
+# And those that are parts of a whole.
+_SHARES = {
+    *("beta_1", "beta_2", "average_momentum"),
+    *("text_to_image_share", "bpe_dropout"),
 }
 
 
@@ -174,7 +189,35 @@ def configuration(options, named, training_of):
         )
     for text in options.set:
         _override(text, cls, arguments, settings)
+    _check(settings, training_of())
     return cls, arguments, settings
+
+
+def _check(settings, defaults):
+    """Refuses values that no setting of that name can have."""
+    for name, value in settings.items():
+        default = defaults[name]
+        if value is None and (default is None or name in ("epochs", "steps")):
+            continue
+        if isinstance(default, (str, dict)):
+            kind = "a word" if isinstance(default, str) else "an object"
+            right = isinstance(value, type(default))
+        elif name in _WHOLE:
+            least = 1 if name in ("batch_size", "schedule_cycles") else 0
+            kind = f"an integer of at least {least}"
+            right = type(value) is int and value >= least
+        else:
+            most = 1 if name in _SHARES else float("inf")
+            kind = "a number from 0" + (" to 1" if most == 1 else "")
+            right = type(value) in (int, float) and 0 <= value <= most
+            right = right and math.isfinite(value)
+        if not right:
+            raise ValueError(
+                f"The training's `{name}` must be {kind}. "
+                f"Received: {name}={value!r}"
+            )
+    if settings["steps"] is None and settings["epochs"] is None:
+        raise ValueError("One of `steps` and `epochs` must be given.")
 
 
 def tiny(cls, arguments):
@@ -302,8 +345,42 @@ def reader(pictures, settings, image_shape):
             f"Received: crop={settings['crop']!r}"
         )
     crop = getattr(data, settings["crop"])
-    cut = crop(tuple(image_shape[:2]), **settings["crop_arguments"])
+    try:
+        cut = crop(tuple(image_shape[:2]), **settings["crop_arguments"])
+    except TypeError as error:
+        raise ValueError(
+            f"`crop_arguments` must be those of {settings['crop']}. "
+            f"Received: {settings['crop_arguments']} ({error})"
+        ) from error
     return data.PictureReader(pictures, cut)
+
+
+def first_pictures(reader, count):
+    """The first pictures that can be read, cut as for evaluation.
+
+    Args:
+        reader: `keras_bidalle.data.PictureReader`.
+        count: int, at most so many.
+
+    Returns:
+        uint8 (n, H, W, 3).
+
+    Raises:
+        keras_bidalle.data.PictureError: when none can be read.
+    """
+    found = []
+    for index in range(len(reader.source)):
+        row = reader.read(index)
+        if row is not None:
+            found.append(row[0])
+        if len(found) == count:
+            break
+    if not found:
+        raise data.PictureError(
+            f"No picture of {reader.source.description} can be read. "
+            f"{reader.report()}"
+        )
+    return np.stack(found)
 
 
 def run_length(settings, records):
@@ -321,8 +398,31 @@ def run_length(settings, records):
     return reports, steps // reports
 
 
-def optimizer(settings, steps):
-    """The optimizer of the settings, for a run of so many steps."""
+def warmup_length(settings, records):
+    """Over how many steps the learning rate rises.
+
+    Args:
+        settings: dict with `warmup_epochs` or `warmup_steps`, and
+            `batch_size`.
+        records: int, how many there are.
+    """
+    if settings["warmup_epochs"] is None:
+        return settings["warmup_steps"]
+    return int(settings["warmup_epochs"] * records / settings["batch_size"])
+
+
+def optimizer(settings, steps, records):
+    """The optimizer of the settings.
+
+    Args:
+        settings: dict.
+        steps: int, of the run.
+        records: int, of an epoch.
+
+    Raises:
+        ValueError: if a setting is none that is known, or the run would end
+            before the learning rate has risen.
+    """
     kinds = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
     for name, known in (
         ("optimizer", kinds),
@@ -333,9 +433,23 @@ def optimizer(settings, steps):
                 f"`{name}` must be one of {', '.join(known)}. "
                 f"Received: {name}={settings[name]!r}"
             )
-    rate, warmup = settings["learning_rate"], settings["warmup_steps"]
+    rate, warmup = settings["learning_rate"], warmup_length(settings, records)
+    if not 0 <= warmup < steps:
+        raise ValueError(
+            f"The learning rate would rise for {warmup} steps "
+            f"(warmup_epochs={settings['warmup_epochs']}, "
+            f"warmup_steps={settings['warmup_steps']}), but the run has "
+            f"{steps}. Change it with --set warmup_epochs=null --set "
+            "warmup_steps=..."
+        )
     if settings["schedule"] == "cosine":
-        rate = training.WarmupCosine(rate, steps, warmup)
+        rate = training.WarmupCosine(
+            rate,
+            settings["schedule_steps"] or steps,
+            warmup,
+            floor=settings["final_learning_rate"],
+            cycles=settings["schedule_cycles"],
+        )
     elif warmup:
         # Falls to all of it: a line up, then constant.
         rate = keras.optimizers.schedules.CosineDecay(
@@ -350,6 +464,7 @@ def optimizer(settings, steps):
         rate,
         beta_1=settings["beta_1"],
         beta_2=settings["beta_2"],
+        epsilon=settings["epsilon"],
         global_clipnorm=settings["clip_norm"],
         **more,
     )

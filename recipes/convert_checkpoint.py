@@ -1,4 +1,4 @@
-"""Turns a published checkpoint into a folder that `keras_bidalle.load` opens.
+r"""Turns a published checkpoint into a folder that `keras_bidalle.load` opens.
 
     python recipes/convert_checkpoint.py last.ckpt --config model.yaml \
         --output vqgan-f16

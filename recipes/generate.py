@@ -1,4 +1,4 @@
-"""Draws pictures of captions, and writes captions of pictures.
+r"""Draws pictures of captions, and writes captions of pictures.
 
     python recipes/generate.py bidalle-mnist --captions \
         "red 3 on the upper left ." "the number is green 7 ." --samples 4

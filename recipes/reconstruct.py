@@ -1,4 +1,4 @@
-"""Shows what an image tokenizer makes of pictures of yours.
+r"""Shows what an image tokenizer makes of pictures of yours.
 
     python recipes/reconstruct.py te-vqgan-mnist photo.jpg folder \
         --output reconstructions

@@ -1,4 +1,4 @@
-"""Trains a generator on captioned pictures of yours, in both directions.
+r"""Trains a generator on captioned pictures of yours, in both directions.
 
     python recipes/train_generator.py bidalle-mnist64 --pairs birds \
         --tokenizer runs/vqgan/tokenizer --set steps=20000
@@ -6,7 +6,8 @@
         --tokenizer runs/rq-vae-ffhq/tokenizer --tiny
 
 A byte pair encoding is trained on the captions. The shape and number of the
-codes are the tokenizer's, whatever the configuration says. Leaves in
+codes are the tokenizer's, whatever the configuration says; each picture is
+encoded once, scaled to fit, its middle cut out. Leaves in
 `runs/<name>/`: `model`, a TextImageModel for `keras_bidalle.load` and
 `recipes/generate.py`, curves and samples, TensorBoard's events, checkpoints
 that --resume goes on from, and `config.json`, which is itself a
@@ -76,11 +77,17 @@ def run(options):
             f"{options.configuration} has no captions, but a class or "
             "nothing. --set text_length=32 gives it captions of 32 tokens."
         )
+    # Made without its weights, to see at once whether it can be.
+    configurations.count_params(cls, arguments)
     keras.utils.set_random_seed(options.seed)
     precision = wiring.resolved(options.precision)
     image_tokenizer = wiring.image_tokenizer_of(load(options.tokenizer))
     source = choices.source(options, captions=True)
     reader = choices.reader(source, settings, image_tokenizer.image_shape)
+    # Before anything is written; how many captions fit is not known yet.
+    reports, steps = choices.run_length(settings, len(source))
+    choices.optimizer(settings, reports * steps, len(source))
+    choices.first_pictures(reader, 1)
     folder = training.RunFolder(
         f"{options.output}/{choices.run_name(options)}",
         {
@@ -119,7 +126,7 @@ def run(options):
     )
     size = settings["batch_size"]
     reports, steps = choices.run_length(settings, len(rows))
-    optimizer = choices.optimizer(settings, reports * steps)
+    optimizer = choices.optimizer(settings, reports * steps, len(rows))
     # A compiler pays for itself in long runs only.
     generator.compile(optimizer, jit_compile=wiring.jit(not options.tiny))
     optimizer.build(generator.trainable_variables)

@@ -1,4 +1,4 @@
-"""Trains an image tokenizer on pictures of yours.
+r"""Trains an image tokenizer on pictures of yours.
 
     python recipes/train_tokenizer.py rq-vae-ffhq --images photos \
         --set steps=20000 --set batch_size=16 --lpips lpips-vgg16.npz
@@ -15,7 +15,6 @@ import wiring  # isort: split
 
 import choices
 import keras
-import numpy as np
 
 from keras_bidalle import (
     configurations,
@@ -89,9 +88,21 @@ def run(options):
     batches = data.PictureBatches(
         reader, settings["batch_size"], seed=options.seed
     )
-    reports, steps = choices.run_length(settings, batches.records_per_epoch)
-    compile_for_training(tokenizer, settings, reports * steps, options.lpips)
+    records = batches.records_per_epoch
+    reports, steps = choices.run_length(settings, records)
+    optimizer = choices.optimizer(settings, reports * steps, records)
+    compile_for_training(tokenizer, settings, optimizer, options.lpips)
+    callbacks = cooling(tokenizer, settings)
+    late = ["adversarial_start"] if settings["adversarial_weight"] else []
+    late += ["temperature_steps", "beta_steps"] if callbacks else []
+    for name in late:
+        if settings[name] >= reports * steps > 1:
+            print(
+                f"{name}={settings[name]} is beyond the end of the run, "
+                f"step {reports * steps}"
+            )
 
+    shown = choices.first_pictures(reader, 8)
     folder = training.RunFolder(
         f"{options.output}/{choices.run_name(options)}",
         {
@@ -111,8 +122,6 @@ def run(options):
         f"{keras.config.backend()}, {precision}; {source.description}; "
         f"{tokenizer.count_params():,} parameters; run: {folder.path}"
     )
-    # The first pictures that can be read, cut as for evaluation.
-    shown = first_pictures(reader, 8)
 
     def reconstructions():
         return training.comparison_grid(
@@ -128,7 +137,7 @@ def run(options):
         steps,
         settings["batch_size"],
         [("image", "reconstructions", reconstructions)],
-        cooling(tokenizer, settings),
+        callbacks,
     )
     if settings["average_momentum"]:
         # Also where a finished run is resumed, which has no `fit` to do so.
@@ -163,7 +172,7 @@ def started(preset, cls, arguments):
     return tokenizer
 
 
-def compile_for_training(tokenizer, settings, steps, lpips):
+def compile_for_training(tokenizer, settings, optimizer, lpips):
     adversarial = None
     if settings["adversarial_weight"]:
         adversarial = losses.AdversarialLoss(
@@ -182,7 +191,7 @@ def compile_for_training(tokenizer, settings, steps, lpips):
         else:
             print("training without LPIPS (no --lpips file given)")
     tokenizer.compile(
-        choices.optimizer(settings, steps),
+        optimizer,
         reconstruction_loss=settings["pixel_loss"],
         perceptual=perceptual,
         perceptual_weight=settings["perceptual_weight"],
@@ -200,23 +209,6 @@ def cooling(tokenizer, settings):
     return training.gumbel_schedules(
         tokenizer, temperature_steps=steps[0], beta_steps=steps[1]
     )
-
-
-def first_pictures(reader, count):
-    """Up to so many pictures of the data set, uint8 (n, H, W, 3)."""
-    found = []
-    for index in range(len(reader.source)):
-        row = reader.read(index)
-        if row is not None:
-            found.append(row[0])
-        if len(found) == count:
-            break
-    if not found:
-        raise data.PictureError(
-            f"No picture of {reader.source.description} can be read. "
-            f"{reader.report()}"
-        )
-    return np.stack(found)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,12 @@ if "KERAS_BACKEND" not in os.environ and importlib.util.find_spec("torch"):
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
+from PIL import Image
 
 from keras_bidalle import data, image_tokenizers, training
+
+# Large pictures are opened; those too large to be safe are an error.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def fit_stage(
@@ -125,9 +129,15 @@ def jit(wanted):
 def fail(message):
     """Tells an error in one line.
 
+    Args:
+        message: str or an exception.
+
     Returns:
         int, 1, the exit status.
     """
+    if isinstance(message, OSError) and message.filename is not None:
+        # Without the number and the quotes that Python has around it.
+        message = f"{message.filename}: {message.strerror}"
     print(f"Error: {' '.join(str(message).split())}", file=sys.stderr)
     return 1
 

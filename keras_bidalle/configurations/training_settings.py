@@ -1,7 +1,8 @@
 """How the published models were trained, as far as it was told.
 
 Settings are plain values, which `recipes/train_tokenizer.py` and
-`recipes/train_generator.py` turn into optimizers, losses and crops.
+`recipes/train_generator.py` turn into optimizers, losses and crops. What a
+comment says was done otherwise, these programs do not do.
 """
 
 import copy
@@ -12,16 +13,26 @@ _SHARED = {
     "learning_rate": 1e-3,
     "beta_1": 0.9,
     "beta_2": 0.999,
+    "epsilon": 1e-8,  # of all the published programs
     "weight_decay": 0.0,
     "clip_norm": None,
-    "schedule": "constant",  # or "cosine", to 0
+    "schedule": "constant",  # or "cosine"
+    # Of the cosine: how many follow one another, what they fall to, and
+    # after how many steps the rate stays there (`None`: at the run's end).
+    "schedule_cycles": 1,
+    "final_learning_rate": 0.0,
+    "schedule_steps": None,
+    # A line up before either; where `warmup_epochs` is given, that counts.
     "warmup_steps": 0,
+    "warmup_epochs": None,
     "average_momentum": None,  # of the weights
     "batch_size": 64,
     # One of the two.
     "epochs": 10,
     "steps": None,
-    # A class of `keras_bidalle.data`, and its arguments but the size.
+    # A class of `keras_bidalle.data`, and its arguments but the size. A
+    # generator's pictures are made into codes once, cut as for evaluation,
+    # so that of a crop only its scaling counts there.
     "crop": "CentreCrop",
     "crop_arguments": {},
 }
@@ -57,7 +68,10 @@ _RQ_VAE = {
     "crop": "RandomCrop",
     "crop_arguments": {"flip": True},
 }
-# arXiv 2111.11133: MSE and a little LPIPS, no discriminator.
+# arXiv 2111.11133: MSE and a little LPIPS, no discriminator. Its program
+# halved the rate when the validation loss had not fallen for 10 epochs; in
+# the 30 epochs of the run that is twice at most, and the rate is constant
+# here.
 _AUGVAE = {
     "optimizer": "adamw",
     "learning_rate": 3.6e-5,  # 4.5e-6 a picture of the batch
@@ -92,12 +106,12 @@ TOKENIZER_TRAINING = {
     "rq-vae-imagenet-8x8x4": {
         **_RQ_VAE,
         "epochs": 10,
-        "warmup_steps": 5004,  # half an epoch of 1.28 million pictures
+        "warmup_epochs": 0.5,
     },
     "rq-vae-ffhq": {
         **_RQ_VAE,
         "epochs": 150,
-        "warmup_steps": 2734,  # 5 epochs of 70,000 pictures
+        "warmup_epochs": 5,
         "crop": "RandomResizedCrop",
     },
     # From ImageNet's weights, which is what makes an epoch enough.
@@ -106,12 +120,15 @@ TOKENIZER_TRAINING = {
     "rq-vae-cc3m": {**_RQ_VAE, "epochs": 10},
     "augvae-ml": _AUGVAE,
     "augvae-sl": _AUGVAE,
-    # arXiv 2102.12092, appendix A.2.
+    # arXiv 2102.12092, appendix A.2: the rate falls for 1.2 of the 3 million
+    # updates and stays there.
     "dall-e-dvae": {
         "optimizer": "adamw",
         "learning_rate": 1e-4,
         "weight_decay": 1e-4,
         "schedule": "cosine",
+        "final_learning_rate": 1.25e-6,
+        "schedule_steps": 1_200_000,
         "average_momentum": 0.999,
         "batch_size": 512,
         "steps": 3_000_000,
@@ -124,7 +141,9 @@ TOKENIZER_TRAINING = {
     },
 }
 
-# arXiv 2203.01941: AdamW, a cosine to 0, no warm-up.
+# arXiv 2203.01941: AdamW, a cosine to 0, no warm-up. How its pictures were
+# cut for this stage was not told, and the program was not released: the
+# middle, as for evaluation.
 _RQ_TRANSFORMER = {
     "optimizer": "adamw",
     "learning_rate": 5e-4,
@@ -135,16 +154,22 @@ _RQ_TRANSFORMER = {
     "batch_size": 2048,
     "epochs": 100,
 }
+# The released program of arXiv 2112.00384: six cosines, each from the top.
+# It takes two steps a batch, first with the picture before its caption and
+# then behind; here both halves of a batch are in one step.
 _BIDALLE = {
     "clip_norm": 1.0,
     "schedule": "cosine",
+    "schedule_cycles": 6,
+    "warmup_epochs": 1,
     "batch_size": 200,
     "epochs": 20,
 }
 GENERATOR_TRAINING = {
     "bidalle-mnist64": _BIDALLE,
     "bidalle-fashion64": _BIDALLE,
-    # arXiv 2102.12092, appendix B.2; the rate was halved on plateaus.
+    # arXiv 2102.12092, appendix B.2. The rate was halved five times, when
+    # the loss no longer fell; it is constant here.
     "dalle-12b": {
         "optimizer": "adamw",
         "learning_rate": 4.5e-4,
@@ -152,10 +177,13 @@ GENERATOR_TRAINING = {
         "weight_decay": 4.5e-2,
         "clip_norm": 4.0,
         "warmup_steps": 5000,
-        "average_momentum": 0.999,
+        # 0.999 at every 25th update, in all of them.
+        "average_momentum": 0.99996,
         "batch_size": 1024,
         "steps": 430_000,
         "bpe_dropout": 0.1,
+        "crop": "DALLECrop",
+        "crop_arguments": {"scale": (1, 9 / 8), "offset": (3 / 8, 5 / 8)},
     },
     "rq-transformer-ffhq-355m": {
         **_RQ_TRANSFORMER,

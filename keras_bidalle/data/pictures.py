@@ -97,7 +97,8 @@ def picture_files(folder):
         folder: str or `pathlib.Path`.
 
     Returns:
-        list of `pathlib.Path`.
+        list of `pathlib.Path`. Links that lead nowhere are among them, so
+        that they are told when they are opened.
 
     Raises:
         FileNotFoundError: when there is no such folder, or no picture in it.
@@ -108,7 +109,8 @@ def picture_files(folder):
     files = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+        if path.suffix.lower() in PICTURE_SUFFIXES
+        and (path.is_file() or (path.is_symlink() and not path.exists()))
     )
     if not files:
         raise FileNotFoundError(

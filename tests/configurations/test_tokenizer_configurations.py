@@ -103,7 +103,15 @@ def test_published_training_is_given_and_the_rest_filled_in():
     assert settings["crop"] == "RandomResizedCrop"
     other = configurations.tokenizer_training("mine")
     assert set(other) == set(settings)
+    settings = configurations.tokenizer_training("dall-e-dvae")
+    assert settings["final_learning_rate"] == 1.25e-6
+    assert (settings["schedule_steps"], settings["steps"]) == (
+        *(1_200_000, 3_000_000),
+    )
+    settings = configurations.generator_training("bidalle-mnist64")
+    assert (settings["schedule_cycles"], settings["warmup_epochs"]) == (6, 1)
     settings = configurations.generator_training("dalle-12b")
+    assert settings["crop"] == "DALLECrop"
     assert settings["steps"] == 430_000 and settings["clip_norm"] == 4.0
 
 

@@ -1,6 +1,11 @@
 """The programs for one's own pictures, at their smallest."""
 
 import json
+import os
+import pathlib
+import struct
+import tarfile
+import zlib
 
 import choices
 import generate
@@ -142,28 +147,67 @@ def test_odd_pictures_are_handled_or_told(runs, tmp_path, capsys):
     deep = rng.integers(0, 65536, (40, 40)).astype("uint16")
     Image.fromarray(deep).save(odd / "deep.png")
     rgb.save(odd / "moving.gif", save_all=True, append_images=[rgb])
-    rgb.convert("P").save(odd / "palette.png", transparency=3)
+    rgb.convert("P").save(odd / "palette.png", transparency=bytes(range(99)))
+    rgb.convert("LA").save(odd / "alpha.png")
+    rgb.save(odd / "half.jpg")
+    half = (odd / "half.jpg").read_bytes()
+    (odd / "half.jpg").write_bytes(half[: len(half) // 2])
+    (odd / "bomb.png").write_bytes(png_header(60000, 60000))
+    (odd / "empty.png").touch()
+    (odd / "lost.png").symlink_to(odd / "nowhere")
+    # Nobody can read it, but who may everything.
+    rgb.save(odd / "private.png")
+    (odd / "private.png").chmod(0)
+    private = os.access(odd / "private.png", os.R_OK)
+    # Folders are searched, and this one has nothing.
+    (odd / "folder.png").mkdir()
     rgb.crop((0, 0, 1, 1)).save(odd / "one.png")
     rgb.resize((10000, 10)).save(odd / "long.png")
     (odd / "text.png").write_text("no picture")
 
     model = str(runs / "generator" / "model")
     output = tmp_path / "out"
-    assert reconstruct.main([model, str(odd), "--output", str(output)]) == 1
+    pictures = [str(odd / "folder.png"), str(odd)]
+    assert reconstruct.main([model, *pictures, "--output", str(output)]) == 1
     told = capsys.readouterr().err.splitlines()
-    assert len(told) == 2
-    assert "text.png" in told[0] and "truncated.png" in told[1]
-    made = {path.stem for path in output.iterdir()}
-    assert made == {
-        *("good", "cmyk", "deep", "moving", "palette", "one", "long"),
-        "grid",
+    bad = [
+        *("folder.png", "bomb.png", "empty.png", "half.jpg", "lost.png"),
+        *(["private.png"] if not private else []),
+        *("text.png", "truncated.png"),
+    ]
+    assert len(told) == len(bad)
+    for line, name in zip(told, bad, strict=True):
+        assert line.startswith("Error: ") and str(odd / name) in line
+    good = {
+        *("alpha", "cmyk", "deep", "good", "long", "moving", "one"),
+        *("palette", *(["private"] if private else [])),
     }
-    arguments = [model, "--pictures", str(odd), "--output", str(output)]
+    made = {path.stem for path in output.iterdir()}
+    assert made == {*good, "grid"}
+    arguments = [model, "--pictures", *pictures, "--output", str(output)]
     assert generate.main(arguments) == 1
     captured = capsys.readouterr()
-    assert len(captured.err.splitlines()) == 2
-    assert len(captured.out.splitlines()) == 7
-    assert len(json.loads((output / "captions.json").read_text())) == 7
+    assert captured.err.splitlines() == told
+    assert len(captured.out.splitlines()) == len(good)
+    texts = json.loads((output / "captions.json").read_text())
+    assert {pathlib.Path(path).stem for path in texts} == good
+
+
+def png_header(width, height):
+    """A PNG that claims a size and has almost no pixels."""
+
+    def chunk(kind, content):
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        chunk(kind, content)
+        for kind, content in (
+            *((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")),
+        )
+    )
 
 
 def png(path):
@@ -293,7 +337,7 @@ def test_gumbel_schedules_run_where_a_configuration_has_them(tmp_path):
     assert not train_tokenizer.main(
         f"dall-e-dvae --tiny --fake-data --precision float32 --name cold "
         f"--output {tmp_path} --set steps=4 --set temperature_steps=2 "
-        "--set batch_size=4".split()
+        "--set batch_size=4 --set average_momentum=0.5".split()
     )
     tokenizer = keras_bidalle.load(tmp_path / "cold" / "tokenizer")
     assert isinstance(tokenizer, DiscreteVAE)
@@ -301,6 +345,93 @@ def test_gumbel_schedules_run_where_a_configuration_has_them(tmp_path):
         keras.ops.convert_to_numpy(tokenizer.quantizer.temperature),
         1 / 16,
         rtol=1e-5,
+    )
+
+
+def test_every_kind_of_data_set_is_found(pictures, tmp_path):
+    folder, batch = pictures
+    with tarfile.open(tmp_path / "all.tar", "w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.add(path, path.name)
+    records = [{"file": f"{i}.png", "caption": f"a {i}"} for i in range(12)]
+    (tmp_path / "captions.json").write_text(json.dumps(records))
+    for data_set, number, caption in (
+        (["--fake-data"], 256, None),
+        (["--images", str(folder)], 13, None),
+        (["--pairs", str(folder)], 13, batch.captions[0]),
+        (
+            [
+                *("--pairs", str(folder)),
+                *("--captions", str(tmp_path / "captions.json")),
+            ],
+            *(12, "a 0"),
+        ),
+        (["--tar", str(tmp_path / "*.tar")], 13, batch.captions[0]),
+    ):
+        options = choices.parser("", []).parse_args(["x", *data_set])
+        captions = "--images" not in data_set
+        source = choices.source(options, captions=captions)
+        assert len(source) == number
+        if caption is not None:
+            assert source.read(0).captions == [caption]
+
+
+def test_a_data_set_of_tensorflow_datasets_is_found(shared_dir):
+    pytest.importorskip("tensorflow_datasets")
+    folder = shared_dir / "data" / "tfds"
+    if not folder.is_dir():
+        pytest.skip(f"no prepared data set: {folder}")
+    options = choices.parser("", []).parse_args(
+        f"x --tfds mnist --tfds-split test[:20] --tfds-captions label "
+        f"--data-dir {folder}".split()
+    )
+    source = choices.source(options, captions=True)
+    assert len(source) == 20
+    (caption,) = source.read(0).captions
+    assert caption in set("0123456789")
+    assert not choices.source(options, captions=False).read(0).captions
+
+
+def test_learning_rates_are_those_of_the_settings():
+    settings = configurations.tokenizer_training()
+    settings.update(learning_rate=0.5, warmup_epochs=2, batch_size=5, steps=100)
+
+    def rate(step, **changed):
+        optimizer = choices.optimizer({**settings, **changed}, 100, records=25)
+        optimizer.iterations.assign(step)
+        return float(optimizer.learning_rate)
+
+    # Two epochs are ten steps.
+    assert rate(5) == pytest.approx(0.25) and rate(60) == pytest.approx(0.5)
+    assert rate(5, warmup_epochs=None) == pytest.approx(0.5)
+    cosine = {"schedule": "cosine", "final_learning_rate": 0.1}
+    assert rate(100, **cosine) == pytest.approx(0.1)
+    assert rate(55, **cosine) == pytest.approx(0.3)
+    assert rate(40, **cosine, schedule_steps=40) == pytest.approx(0.1)
+    assert rate(55, **cosine, schedule_cycles=2) == pytest.approx(0.5)
+
+
+def test_a_run_starts_from_an_earlier_tokenizer(tmp_path):
+    cls, arguments = configurations.tokenizer("augvae-ml")
+    several = configurations.build(cls, choices.tiny(cls, arguments))
+    several.save_to_preset(tmp_path / "several")
+    again = train_tokenizer.started(
+        tmp_path / "several", cls, choices.tiny(cls, arguments)
+    )
+    for ours, theirs in zip(again.weights, several.weights, strict=True):
+        np.testing.assert_array_equal(
+            *map(keras.ops.convert_to_numpy, (ours, theirs))
+        )
+    single = configurations.tokenizer("augvae-sl")
+    one = train_tokenizer.started(
+        tmp_path / "several", single[0], choices.tiny(*single)
+    )
+    assert type(one) is single[0]
+    np.testing.assert_array_equal(
+        *(
+            keras.ops.convert_to_numpy(codebooks_of(model)[0])
+            for model in (one, several)
+        )
     )
 
 
@@ -377,6 +508,36 @@ def test_every_generator_shrinks(name):
             "`crop` must be one of",
         ),
         (
+            train_tokenizer,
+            'rq-vae-ffhq --fake-data --tiny --set crop_arguments={"x":1}',
+            "`crop_arguments` must be those of RandomResizedCrop",
+        ),
+        (
+            train_tokenizer,
+            "rq-vae-ffhq --fake-data --tiny --set steps=many",
+            "`steps` must be an integer of at least 0",
+        ),
+        (
+            train_tokenizer,
+            "rq-vae-ffhq --fake-data --tiny --set batch_size=0",
+            "`batch_size` must be an integer of at least 1",
+        ),
+        (
+            train_tokenizer,
+            "rq-vae-ffhq --fake-data --tiny --set steps=null",
+            "One of `steps` and `epochs`",
+        ),
+        (
+            train_tokenizer,
+            "rq-vae-ffhq --fake-data --tiny --set warmup_epochs=9",
+            "would rise for 288 steps",
+        ),
+        (
+            train_tokenizer,
+            "te-vqgan-mnist64 --fake-data --tiny --start-from bidalle-mnist",
+            "`--start-from` must hold a tokenizer of the same",
+        ),
+        (
             train_generator,
             "rq-transformer-ffhq-355m --fake-data --tokenizer x",
             "text_length=32",
@@ -387,6 +548,18 @@ def test_every_generator_shrinks(name):
             "needs captions",
         ),
         (train_generator, "bidalle-mnist64 --fake-data --tokenizer x", "'x'"),
+        (
+            train_generator,
+            "bidalle-mnist64 --fake-data --tokenizer te-vqgan-mnist "
+            "--set width=wide",
+            "`width` must be a positive integer",
+        ),
+        (
+            train_generator,
+            "bidalle-mnist64 --fake-data --tokenizer te-vqgan-mnist "
+            "--set text_to_image_share=2",
+            "`text_to_image_share` must be a number from 0 to 1",
+        ),
     ],
 )
 def test_wrong_choices_are_one_error_and_leave_nothing(
