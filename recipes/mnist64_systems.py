@@ -69,6 +69,8 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        # Options of the program are passed on, and may begin like these.
+        allow_abbrev=False,
     )
     parser.add_argument("--data-dir", default=None, help="as of the program")
     parser.add_argument("--output", default="runs", help="folder of the runs")
@@ -80,10 +82,18 @@ def main():
         help="which to run",
     )
     parser.add_argument(
+        "--beside",
+        metavar="RUN",
+        help="folder of a finished run of the main program, whose figures "
+        "are put beside",
+    )
+    parser.add_argument(
         "--preset", default="small", help="scale of the runs: smoke or small"
     )
     options, more = parser.parse_known_args()
     runs = {}
+    if options.beside:
+        runs["the main job"] = metrics_of(pathlib.Path(options.beside))
     for name in options.systems:
         system = SYSTEMS[name]
         folder = pathlib.Path(options.output) / name
@@ -100,7 +110,7 @@ def main():
         print(f"=== {system.title}", flush=True)
         if subprocess.run(command).returncode:
             sys.exit(f"error: {' '.join(command)} failed")
-        runs[name] = json.loads((folder / "metrics.json").read_text())
+        runs[system.title] = metrics_of(folder)
     # Here, because it brings Keras with it, which the runs have for themselves.
     from keras_bidalle.files import atomic_path
 
@@ -110,11 +120,15 @@ def main():
     print(text)
 
 
+def metrics_of(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
 def table(runs):
     """The figures of runs as Markdown.
 
     Args:
-        runs: dict of a system's name to the metrics of its run.
+        runs: dict of a system's title to the metrics of its run.
 
     Returns:
         str.
@@ -124,8 +138,7 @@ def table(runs):
         "tokenizer | text to image | image to text |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, figures in runs.items():
-        title = SYSTEMS[name].title
+    for title, figures in runs.items():
         if "multi_level" in figures:
             psnr = figures["multi_level"]["psnr"]
             lines.append(row(f"{title}, all levels", f"{psnr:.1f} dB", at=2))
