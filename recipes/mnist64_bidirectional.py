@@ -328,8 +328,12 @@ class Program:
         )
 
     def measure(self, model, classifier):
+        """Measures both directions on what was never trained on."""
         count = 5 * self.settings.evaluation_pictures
+        done = self.folder.read("metrics.json")
         for split in ("unseen_instances", "unseen_combinations"):
+            if split in done:
+                continue
 
             def told(direction, done, split=split):
                 print(f"{direction}, {split}: {done}/{count}", flush=True)
@@ -348,13 +352,16 @@ class Program:
                 for layout, row in figures.items():
                     print(f"  {layout:8}", shown(row))
             self.folder.update_metrics(**{split: report})
-        self.folder.update_metrics(
-            sampling=self.sampling(),
-            minutes=(time.monotonic() - self.began) / 60,
-        )
+        if "sampling" not in done:
+            self.folder.update_metrics(
+                sampling=self.sampling(),
+                minutes=(time.monotonic() - self.began) / 60,
+            )
 
     def pictures(self, model):
         """What people would rather look at than read."""
+        if (self.folder / "image_to_text.png").is_file():
+            return
         training.save_captioned(
             self.folder / "text_to_image.png",
             self.shown.captions,
