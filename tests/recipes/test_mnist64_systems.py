@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from mnist64_models import (
     build_generator,
-    build_multi_level,
     build_tokenizer,
     compile_tokenizer,
     cooling,
@@ -38,13 +37,11 @@ def settings_of(name):
         ("rq-vae-2", (8, 8, 2)),
         ("rq-vae-4", (8, 8, 4)),
         ("gumbel", (16, 16)),
-        ("augvae", (16 * 16 + 8 * 8,)),
     ],
 )
 def test_the_tokenizer_of_each_system_trains(name, code_shape):
     settings = settings_of(name)
-    build = build_multi_level if name == "augvae" else build_tokenizer
-    tokenizer = build(settings)
+    tokenizer = build_tokenizer(settings)
     compile_tokenizer(tokenizer, settings)
     images = np.random.default_rng(0).uniform(-1, 1, (4, 64, 64, 3))
     history = tokenizer.fit(
