@@ -56,7 +56,7 @@ def runs(pictures, tmp_path_factory):
     output = tmp_path_factory.mktemp("runs")
     assert not train_tokenizer.main(
         f"te-vqgan-mnist64 --tiny --images {folder} --output {output} "
-        "--name tokenizer --precision float32 --set steps=40 "
+        "--name tokenizer --precision float32 --set steps=80 "
         "--set adversarial_weight=0 --set batch_size=6".split()
     )
     assert not train_generator.main(
@@ -92,7 +92,7 @@ def test_training_goes_on_only_when_told_to(runs, pictures, capsys):
     folder, _ = pictures
     again = (
         f"te-vqgan-mnist64 --tiny --images {folder} --output {runs} "
-        "--name tokenizer --precision float32 --set steps=40 "
+        "--name tokenizer --precision float32 --set steps=80 "
         "--set adversarial_weight=0 --set batch_size=6".split()
     )
     assert train_tokenizer.main(again) == 1
@@ -429,7 +429,7 @@ def test_a_run_starts_from_an_earlier_tokenizer(tmp_path):
     assert type(one) is single[0]
     np.testing.assert_array_equal(
         *(
-            keras.ops.convert_to_numpy(codebooks_of(model)[0])
+            keras.ops.convert_to_numpy(model.codebook.codebook)
             for model in (one, several)
         )
     )
