@@ -2,6 +2,7 @@
 
 from keras_bidalle import (
     captions,
+    configurations,
     converters,
     data,
     generators,
@@ -19,6 +20,7 @@ __all__ = [
     "TextImageModel",
     "__version__",
     "captions",
+    "configurations",
     "converters",
     "data",
     "generators",

@@ -101,3 +101,33 @@ def interleave(rows):
     mine = ops.equal(owner, ops.cast(here.index, "int32"))
     mine = ops.reshape(mine, (-1,) + (1,) * (len(rows.shape) - 1))
     return here.all_reduce_sum(ops.where(mine, rows, ops.zeros_like(rows)))
+
+
+def _jax_shard():
+    import jax
+
+    return jax.process_index(), jax.process_count()
+
+
+def _torch_shard():
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
+
+
+# On TensorFlow, `fit` under a strategy gives every replica its share of each
+# batch of a `tf.data.Dataset`.
+_SHARDS = {"jax": _jax_shard, "torch": _torch_shard}
+
+
+def data_shard():
+    """Which share of the data this process reads.
+
+    Returns:
+        Tuple of ints (k, n): of every n records the k-th; (0, 1), all of
+        them, on one process.
+    """
+    find = _SHARDS.get(keras.backend.backend())
+    return find() if find else (0, 1)

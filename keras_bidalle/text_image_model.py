@@ -1,15 +1,10 @@
 """The task: captions in and pictures out, pictures in and captions out."""
 
-import functools
-
 import keras
 import numpy as np
 from keras import ops
 
 from keras_bidalle import validation
-from keras_bidalle.compiled import compiled
-from keras_bidalle.generators import decoding
-from keras_bidalle.generators.sampling import row_uniforms
 from keras_bidalle.presets.mixin import PresetMixin
 
 _PARTS = ("image_tokenizer", "caption_tokenizer", "generator")
@@ -67,11 +62,14 @@ class TextImageModel(PresetMixin, keras.Model):
         num_samples=1,
         prime=None,
         batch_size=64,
+        progress=None,
     ):
         """Draws pictures of captions.
 
         A row's picture depends on its own caption, settings and seed, never
-        on the rows beside it. Settings are single values or one a row.
+        on the rows beside it. Settings are single values, or one a row, or,
+        where a position has several codes (D, depths of an RQ-VAE), an array
+        (B or 1, D) with a value for each of them.
 
         Args:
             captions: str or list of B str.
@@ -89,6 +87,8 @@ class TextImageModel(PresetMixin, keras.Model):
                 [-1, 1], h a multiple of the height of one position of the
                 generator; the pictures continue it downwards.
             batch_size: int, how many are drawn at once.
+            progress: function of the number of samples done so far, such as
+                `keras.utils.Progbar(B * num_samples).update`, or `None`.
 
         Returns:
             uint8 NumPy array (B, H, W, C), or (B, num_samples, H, W, C) when
@@ -110,24 +110,19 @@ class TextImageModel(PresetMixin, keras.Model):
         captions = [captions] if isinstance(captions, str) else list(captions)
         text = self.caption_tokenizer.encode(captions)
         stacks = self._encode_prime(prime, len(captions))
-        codes = self._sample(
-            "codes",
-            len(captions),
-            num_samples,
-            seed,
-            {
-                "temperature": temperature,
-                "top_k": top_k,
-                "top_p": top_p,
-                "guidance_scale": guidance_scale,
-            },
-            [text, stacks],
-            batch_size,
-        )
-        pictures = self.image_tokenizer.decode(
-            ops.convert_to_numpy(self.generator.from_positions(codes)),
+        codes = self.generator.generate_codes(
+            text,
+            seed=seed,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            guidance_scale=guidance_scale,
+            num_samples=num_samples,
+            prime=stacks,
             batch_size=batch_size,
+            progress=progress,
         )
+        pictures = self.image_tokenizer.decode(codes, batch_size=batch_size)
         pictures = validation.as_uint8_images(pictures)
         return _split_samples(pictures, num_samples)
 
@@ -141,6 +136,7 @@ class TextImageModel(PresetMixin, keras.Model):
         guidance_scale=None,
         num_samples=1,
         batch_size=64,
+        progress=None,
     ):
         """Writes captions of pictures.
 
@@ -149,8 +145,8 @@ class TextImageModel(PresetMixin, keras.Model):
                 [-1, 1].
             temperature: float; 0, the default, takes the likeliest word
                 each time.
-            seed, top_k, top_p, guidance_scale, num_samples, batch_size: as
-                in `text_to_image`.
+            seed, top_k, top_p, guidance_scale, num_samples, batch_size,
+            progress: as in `text_to_image`.
 
         Returns:
             list of B str, or of B lists of `num_samples` str when
@@ -162,20 +158,24 @@ class TextImageModel(PresetMixin, keras.Model):
             TypeError: on pictures of a wrong dtype.
         """
         codes = self.image_tokenizer.encode(images, batch_size=batch_size)
-        stacks = ops.convert_to_numpy(self.generator.to_positions(codes))
-        tokens = self._sample(
-            "text",
-            len(codes),
-            num_samples,
-            seed,
-            {
-                "temperature": temperature,
-                "top_k": top_k,
-                "top_p": top_p,
-                "guidance_scale": guidance_scale,
-            },
-            [stacks],
-            batch_size,
+        # Some tokenizers take pictures of any size; a generator does not.
+        if codes.shape[1:] != tuple(self.image_tokenizer.code_shape):
+            raise ValueError(
+                "`images` must have shape (batch, height, width, channels) "
+                f"with {self.image_tokenizer.image_shape} for the last three. "
+                f"Received: shape={tuple(np.shape(images))}"
+            )
+        tokens = self.generator.generate_text(
+            codes,
+            seed=seed,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            guidance_scale=guidance_scale,
+            num_samples=num_samples,
+            legal=self._legal_tokens(),
+            batch_size=batch_size,
+            progress=progress,
         )
         texts = self.caption_tokenizer.decode(tokens)
         if num_samples == 1:
@@ -214,80 +214,10 @@ class TextImageModel(PresetMixin, keras.Model):
         stacks = ops.convert_to_numpy(generator.to_positions(codes))
         return stacks[:, : given // step * columns]
 
-    def _sample(
-        self, kind, count, num_samples, seed, settings, conditions, batch_size
-    ):
-        """Samples all rows in batches of few shapes; int32 NumPy array."""
-        if not isinstance(num_samples, int) or num_samples < 1:
-            raise ValueError(
-                "`num_samples` must be a positive integer. "
-                f"Received: num_samples={num_samples!r}"
-            )
-        generator = self.generator
-        settings = _checked_settings(settings, count, generator)
-        seeds = _checked_seeds(seed, count)
-        seeds = [(s, j) for s in seeds for j in range(num_samples)]
-        conditions = [np.repeat(c, num_samples, axis=0) for c in conditions]
-        settings = {
-            name: np.repeat(value, num_samples)
-            for name, value in settings.items()
-        }
-        function = self._sampler(kind, tuple(settings))
-        per_row = (
-            (generator.num_positions, generator.codes_per_position)
-            if kind == "codes"
-            else (generator.text_length,)
-        )
-        total = count * num_samples
-        # Rounded up to a power of two, so that few shapes are compiled.
-        size = min(batch_size, 1 << max(total - 1, 0).bit_length())
-        results = [np.zeros((0, *per_row), "int32")]
-        for at in range(0, total, size):
-            rows = np.minimum(np.arange(at, at + size), total - 1)
-            real = min(size, total - at)
-            out = function(
-                [c[rows] for c in conditions],
-                row_uniforms([seeds[i] for i in rows], per_row),
-                {name: value[rows] for name, value in settings.items()},
-            )
-            results.append(ops.convert_to_numpy(out)[:real])
-        return np.concatenate(results).astype("int32")
-
-    def _sampler(self, kind, names):
-        """The compiled decode loop for these settings, kept."""
-        if (kind, names) not in self._samplers:
-            generator = self.generator
-            legal = self._legal_tokens()
-
-            if kind == "codes":
-
-                def function(conditions, uniforms, settings):
-                    text, prime = conditions
-                    return decoding.generate_codes(
-                        generator, text, uniforms, prime, settings
-                    )
-            else:
-
-                def function(conditions, uniforms, settings):
-                    return decoding.generate_text(
-                        generator, conditions[0], uniforms, legal, settings
-                    )
-
-            run = compiled(function, [generator], xla=True)
-            self._samplers[kind, names] = lambda *arguments: run(
-                *keras.tree.map_structure(ops.convert_to_tensor, arguments)
-            )
-        return self._samplers[kind, names]
-
-    @functools.cached_property
-    def _samplers(self):
-        return {}
-
     def _legal_tokens(self):
         """0 for words and the end token, very negative for other tokens."""
         tokenizer, generator = self.caption_tokenizer, self.generator
-        classes = generator.text_vocabulary_size + generator.text_length
-        legal = np.full(classes, -1e9, "float32")
+        legal = np.full(generator.text_classes, -1e9, "float32")
         legal[: generator.text_vocabulary_size] = 0.0
         for token in tokenizer.special_ids:
             if token != tokenizer.end_id:
@@ -322,55 +252,6 @@ def _check_fit(**pairs):
                 f"`generator` was made for {name}={generator}, its tokenizer "
                 f"has {tokenizer}."
             )
-
-
-def _checked_seeds(seed, count):
-    seeds = np.asarray(seed)
-    if (
-        seeds.dtype.kind not in "iu"
-        or seeds.shape not in ((), (count,))
-        or (seeds < 0).any()
-    ):
-        raise ValueError(
-            f"`seed` must be an integer of at least 0, or {count} of them. "
-            f"Received: seed={seed!r}"
-        )
-    return np.broadcast_to(seeds, (count,)).tolist()
-
-
-_RANGES = {
-    "temperature": ("float32", "at least 0", lambda v: v >= 0),
-    "top_k": ("int32", "at least 1", lambda v: v >= 1),
-    "top_p": ("float32", "in (0, 1]", lambda v: (v > 0) & (v <= 1)),
-    "guidance_scale": ("float32", "at least 0", lambda v: v >= 0),
-}
-
-
-def _checked_settings(settings, count, generator):
-    """Settings that are given, as arrays (B,)."""
-    checked = {}
-    for name, value in settings.items():
-        if value is None:
-            continue
-        dtype, meaning, within = _RANGES[name]
-        array = np.asarray(value)
-        kinds = "iu" if dtype == "int32" else "iuf"
-        if (
-            array.dtype.kind not in kinds
-            or array.shape not in ((), (count,))
-            or not np.all(within(array))
-        ):
-            raise ValueError(
-                f"`{name}` must be {meaning}, one value or {count}. "
-                f"Received: {name}={value!r}"
-            )
-        checked[name] = np.broadcast_to(array, (count,)).astype(dtype)
-    if "guidance_scale" in checked and not generator.condition_dropout:
-        raise ValueError(
-            "`guidance_scale` needs a generator trained with "
-            "`condition_dropout` above 0, which this one was not."
-        )
-    return checked
 
 
 def _split_samples(array, num_samples):

@@ -9,6 +9,16 @@ import numpy as np
 from keras import ops
 
 
+def check_positive(**sizes):
+    """Raises a `ValueError` unless all arguments are positive integers."""
+    for name, value in sizes.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"`{name}` must be a positive integer. "
+                f"Received: {name}={value!r}"
+            )
+
+
 def as_model_images(images, image_shape, name="images"):
     """Checks pictures and returns them as float32 in [-1, 1].
 

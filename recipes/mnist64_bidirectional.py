@@ -7,28 +7,22 @@ measures both, and leaves everything a person would want to look at in
 """
 
 import dataclasses
-import importlib.util
 import os
 import sys
 import time
 
-if "KERAS_BACKEND" not in os.environ and importlib.util.find_spec("torch"):
-    # The fastest of the three on CPUs for this program.
-    os.environ["KERAS_BACKEND"] = "torch"
-# TensorFlow, when something imports it, tells of every library it looks for.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# First: it chooses Keras' backend.
+from wiring import fit_stage, in_float32, jit, policy, resolved  # isort: split
 
 import keras
 import numpy as np
-from mnist64_cards import write_cards
+from mnist64_cards import tokenizer_kind, write_cards
 from mnist64_models import (
     build_generator,
     build_tokenizer,
+    compile_tokenizer,
+    cooling,
     cosine,
-    in_float32,
-    jit,
-    policy,
-    resolved,
 )
 from mnist64_settings import parse
 
@@ -37,7 +31,6 @@ from keras_bidalle import (
     captions,
     data,
     load,
-    losses,
     metrics,
     training,
 )
@@ -83,18 +76,25 @@ class Program:
     def run(self):
         classifier = self.classifier()
         tokenizer = self.tokenizer(classifier)
-        codes = self.codes(tokenizer)
-        model = self.generator(tokenizer, codes)
-        self.measure(model, classifier)
-        self.pictures(model)
+        if self.settings.stages == "both":
+            codes = self.codes(tokenizer)
+            model = self.generator(tokenizer, codes)
+            self.measure(model, classifier)
+            self.pictures(model)
         write_cards(
             self.folder,
             self.settings,
+            self.kind(),
+            os.path.basename(sys.argv[0]),
             self.precision,
             keras.config.backend(),
         )
         seconds = time.monotonic() - self.began
         print(f"done in {seconds / 60:.1f} minutes; see {self.folder.path}")
+
+    def kind(self):
+        """What the image tokenizer is called, and how it is made."""
+        return tokenizer_kind(self.settings)
 
     def classifier(self):
         """The judge of generated pictures, at least 99% right on test items."""
@@ -114,37 +114,31 @@ class Program:
             classifier.save(temporary)
         return classifier
 
-    def fit(self, stage, model, make_batch, steps, batch_size, summaries):
-        """Trains, with checkpoints, TensorBoard and one line of progress."""
-        checkpoint = training.ResumableCheckpoint(
-            self.folder / "checkpoints" / stage, every_seconds=30
-        )
+    def fit(
+        self,
+        stage,
+        model,
+        make_batch,
+        steps,
+        batch_size,
+        summaries,
+        callbacks=(),
+    ):
         epochs = self.settings.epochs
-        writer = training.SummaryWriter(self.folder / "events" / stage)
-        history = training.resumable_fit(
+        fit_stage(
+            self.folder,
+            stage,
             model,
-            lambda step: data.as_dataset(make_batch, step),
-            checkpoint,
-            epochs=epochs,
-            steps_per_epoch=max(1, steps // epochs),
-            callbacks=[
-                training.RunProgress(stage, batch_size=batch_size),
-                training.ScalarSummaries(writer, every_steps=50),
-                *(
-                    training.ImageSummaries(writer, function, tag)
-                    if kind == "image"
-                    else training.TextSummaries(writer, function, tag)
-                    for kind, tag, function in summaries
-                ),
-            ],
+            make_batch,
+            epochs,
+            max(1, steps // epochs),
+            batch_size,
+            summaries,
+            callbacks,
         )
-        writer.close()
-        self.folder.update_metrics(**{f"{stage}_training": history[-1]})
-        training.save_curves(self.folder / f"{stage}_curves.png", history)
-        return model
 
     def tokenizer(self, classifier):
-        """Stage 1: the TE-VQGAN, as a preset in the run's folder."""
+        """Stage 1: the image tokenizer, as a preset in the run's folder."""
         s = self.settings
         path = self.folder / "tokenizer"
         if path.is_dir():
@@ -152,43 +146,20 @@ class Program:
         if s.start_from:
             tokenizer = load(os.path.join(s.start_from, "tokenizer"))
             return self.measured(tokenizer, classifier)
-        with policy(self.precision):
-            tokenizer = build_tokenizer(s)
-        adversarial = None
-        if s.gan_start >= 0:
-            adversarial = losses.AdversarialLoss(
-                losses.PatchDiscriminator(num_layers=3, filters=64),
-                loss="hinge",
-                weight=0.8,
-                start_step=s.gan_start,
-            )
-        perceptual = losses.LPIPS(s.lpips) if s.lpips else None
-        if perceptual is None:
-            print("stage 1 trains without LPIPS (no --lpips file given)")
-        if s.tokenizer == "patch":
-            pixels = {"l2": 1.0, "l1": s.l1_weight}
-            optimizer = cosine(
-                keras.optimizers.AdamW,
-                s.tokenizer_learning_rate,
-                s.tokenizer_steps,
-                beta_2=0.99,
-                weight_decay=1e-4,
-            )
-        else:
-            # As published: no schedule, and L1 alone.
-            pixels = "l1"
-            optimizer = keras.optimizers.Adam(
-                s.tokenizer_learning_rate, beta_1=0.5, beta_2=0.9
-            )
-        tokenizer.compile(
-            optimizer,
-            reconstruction_loss=pixels,
-            perceptual=perceptual,
-            adversarial=adversarial,
+        tokenizer = self.trained_tokenizer(
+            "tokenizer",
+            lambda: build_tokenizer(s),
+            crops=s.crops and s.tokenizer == "patch",
         )
+        return self.measured(tokenizer, classifier)
 
+    def trained_tokenizer(self, stage, build, crops):
+        """Trains what `build` makes; gives a twin that computes in float32."""
+        s = self.settings
+        with policy(self.precision):
+            tokenizer = build()
+        compile_tokenizer(tokenizer, s)
         task, seed = self.tasks["train"], s.seed
-        crops = s.crops and s.tokenizer == "patch"
 
         def make_batch(number):
             if crops:
@@ -202,26 +173,36 @@ class Program:
             )
 
         self.fit(
-            "tokenizer",
+            stage,
             tokenizer,
             make_batch,
             s.tokenizer_steps,
             s.tokenizer_batch_size,
             [("image", "reconstructions", reconstructions)],
+            cooling(s, tokenizer),
         )
-        tokenizer = in_float32(lambda: build_tokenizer(s), tokenizer)
+        tokenizer = in_float32(build, tokenizer)
         training.save_png(
             self.folder / "reconstructions.png", reconstructions(), scale=2
         )
-        return self.measured(tokenizer, classifier)
+        return tokenizer
+
+    def figures(self, tokenizer, classifier):
+        """What is measured of a tokenizer, and the shape of its codes."""
+        report = metrics.tokenizer_report(
+            tokenizer,
+            self.tasks["unseen_instances"],
+            classifier,
+            count=10 * self.settings.evaluation_pictures,
+        )
+        print("tokenizer on unseen items:", shown(report))
+        return report | {"code_shape": list(tokenizer.code_shape)}
 
     def measured(self, tokenizer, classifier):
         """Measures the tokenizer and keeps it as a preset."""
-        report = metrics.tokenizer_report(
-            tokenizer, self.tasks["unseen_instances"], classifier
+        self.folder.update_metrics(
+            tokenizer=self.figures(tokenizer, classifier)
         )
-        print("tokenizer on unseen items:", shown(report))
-        self.folder.update_metrics(tokenizer=report)
         tokenizer.save_to_preset(self.folder / "tokenizer")
         return tokenizer
 
@@ -347,7 +328,16 @@ class Program:
         )
 
     def measure(self, model, classifier):
+        """Measures both directions on what was never trained on."""
+        count = 5 * self.settings.evaluation_pictures
+        done = self.folder.read("metrics.json")
         for split in ("unseen_instances", "unseen_combinations"):
+            if split in done:
+                continue
+
+            def told(direction, done, split=split):
+                print(f"{direction}, {split}: {done}/{count}", flush=True)
+
             report = metrics.both_directions_report(
                 model,
                 self.tasks[split],
@@ -355,19 +345,23 @@ class Program:
                 per_layout=self.settings.evaluation_pictures,
                 sampling=self.sampling(),
                 batch_size=128,
+                progress=told,
             )
             for direction, figures in report.items():
                 print(f"{direction}, {split}:")
                 for layout, row in figures.items():
                     print(f"  {layout:8}", shown(row))
             self.folder.update_metrics(**{split: report})
-        self.folder.update_metrics(
-            sampling=self.sampling(),
-            minutes=(time.monotonic() - self.began) / 60,
-        )
+        if "sampling" not in done:
+            self.folder.update_metrics(
+                sampling=self.sampling(),
+                minutes=(time.monotonic() - self.began) / 60,
+            )
 
     def pictures(self, model):
         """What people would rather look at than read."""
+        if (self.folder / "image_to_text.png").is_file():
+            return
         training.save_captioned(
             self.folder / "text_to_image.png",
             self.shown.captions,
@@ -399,10 +393,10 @@ def shown(figures):
     )
 
 
-def main():
+def main(program=Program):
     settings, options = parse()
     try:
-        Program(settings, options).run()
+        program(settings, options).run()
     except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
         sys.exit(f"error: {error}")
 

@@ -8,35 +8,60 @@ SPLITS = {
 }
 
 
-def write_cards(folder, settings, precision, backend):
-    """Writes `README.md` into a run's tokenizer and model folders."""
+def tokenizer_kind(settings):
+    """What a run's image tokenizer is called, and how it is made."""
+    encoder = f"{settings.tokenizer} encoder"
+    if settings.quantizer == "orthogonal":
+        kind = "TE-VQGAN" if settings.orthogonality else "VQGAN"
+        return kind, f"{encoder}, orthogonality {settings.orthogonality:g}"
+    if settings.quantizer == "residual":
+        return "RQ-VAE", f"{encoder}, {settings.code_depth} codes a position"
+    if settings.quantizer == "gumbel":
+        return "Gumbel VQGAN", f"{encoder}, Gumbel softmax"
+    return "VQGAN", f"{encoder}, codebook of running means"
+
+
+def write_cards(folder, settings, kind, program, precision, backend):
+    """Writes `README.md` into a run's tokenizer and model folders.
+
+    Args:
+        folder: `keras_bidalle.training.RunFolder` of a finished run.
+        settings: `Settings` of the run.
+        kind: tuple of two str, as of `tokenizer_kind`.
+        program: str, the file name of the program.
+        precision: str, the dtype policy of training.
+        backend: str.
+    """
     figures = folder.read("metrics.json")
     trained = (
         f"on {settings.dataset} pictures made by the MNIST64 task (64x64, one "
         "to four coloured items at five places), none of which uses a test "
-        f"item, by `recipes/mnist64_bidirectional.py` (Keras on {backend}, "
+        f"item, by `recipes/{program}` (Keras on {backend}, "
         f"{precision}, seed {settings.seed})"
     )
     cards = {
-        "tokenizer": tokenizer_card(settings, figures["tokenizer"], trained),
-        "model": model_card(settings, figures, trained),
+        "tokenizer": tokenizer_card(
+            settings, kind, figures["tokenizer"], trained
+        )
     }
+    if settings.stages == "both":
+        cards["model"] = model_card(settings, figures, trained)
     for name, text in cards.items():
         with atomic_path(folder / name / "README.md") as temporary:
             temporary.write_text(text)
 
 
-def tokenizer_card(settings, figures, trained):
-    kind = "TE-VQGAN" if settings.orthogonality else "VQGAN"
-    return f"""# {kind} for 64x64 pictures of coloured {settings.dataset} items
+def tokenizer_card(settings, kind, figures, trained):
+    name, made = kind
+    count = " x ".join(map(str, figures["code_shape"]))
+    return f"""# {name} for 64x64 pictures of coloured {settings.dataset} items
 
-An image tokenizer: 64x64x3 pictures to 16x16 codes of {settings.num_codes}
-and back ({settings.tokenizer} encoder, orthogonality
-{settings.orthogonality:g}).
+An image tokenizer: 64x64x3 pictures to {count} codes of
+{settings.num_codes} and back ({made}).
 
 ```python
-tokenizer = keras_bidalle.load("te-vqgan-mnist")
-codes = tokenizer.encode(images)  # uint8 or [-1, 1] to int32 (B, 16, 16)
+tokenizer = keras_bidalle.load("path/to/this/folder")
+codes = tokenizer.encode(images)  # uint8 or [-1, 1] to int32 codes
 images = tokenizer.decode(codes)  # float32 (B, 64, 64, 3) in [-1, 1]
 ```
 
@@ -84,7 +109,7 @@ A `keras_bidalle.TextImageModel`: an image tokenizer and one autoregressive
 transformer that generates in both directions.
 
 ```python
-model = keras_bidalle.load("bidalle-mnist")
+model = keras_bidalle.load("path/to/this/folder")
 images = model.text_to_image(["red 3 on the upper left ."], seed=0)
 texts = model.image_to_text(images)
 ```

@@ -1,36 +1,45 @@
 """The models of `mnist64_bidirectional.py`, and how they are trained."""
 
-import os
-import pathlib
-import shutil
-import tempfile
-import warnings
-
 import keras
 
 from keras_bidalle import (
     generators,
     image_tokenizers,
+    losses,
     quantizers,
     training,
 )
 
 
+def build_quantizer(settings):
+    """The quantizer of a run, with a new codebook."""
+    size = settings.num_codes, settings.code_dim
+    if settings.quantizer == "gumbel":
+        return quantizers.GumbelQuantizer(
+            *size, kl_weight=settings.kl_weight, seed=settings.seed
+        )
+    start = dict(kmeans_steps=settings.kmeans_steps, seed=settings.seed)
+    if settings.quantizer in ("ema", "residual"):
+        codebook = quantizers.EMAVectorQuantizer(*size, **start)
+        if settings.quantizer == "ema":
+            return codebook
+        return quantizers.ResidualQuantizer(codebook, settings.code_depth)
+    return quantizers.OrthogonalVectorQuantizer(
+        *size,
+        orthogonality=settings.orthogonality,
+        revival_steps=settings.revival_steps or None,
+        **start,
+    )
+
+
 def build_tokenizer(settings):
     """The image tokenizer of a run, with new weights."""
-    quantizer = quantizers.OrthogonalVectorQuantizer(
-        settings.num_codes,
-        settings.code_dim,
-        orthogonality=settings.orthogonality,
-        kmeans_steps=settings.kmeans_steps,
-        revival_steps=settings.revival_steps or None,
-        seed=settings.seed,
-    )
+    quantizer = build_quantizer(settings)
     if settings.tokenizer == "patch":
         return image_tokenizers.PatchVQGAN(
             quantizer,
             image_shape=(64, 64, 3),
-            patch_size=4,
+            patch_size=settings.cell,
             channels=settings.channels,
             hidden_channels=settings.channels,
             num_blocks=settings.num_blocks,
@@ -46,8 +55,59 @@ def build_tokenizer(settings):
     )
 
 
+def build_multi_level(settings):
+    """The multi-level AugVAE of `mnist64_augvae.py`, with new weights."""
+    return image_tokenizers.AugVAE(
+        build_quantizer(settings),
+        image_shape=(64, 64, 3),
+        num_levels=2,
+        channels=settings.channels,
+        channel_multipliers=(1, 2, 4),
+        next_channel_multipliers=(4, 4),
+        num_res_blocks=settings.num_blocks,
+        z_channels=settings.code_dim,
+    )
+
+
+def compile_tokenizer(tokenizer, settings):
+    """Sets the losses and the optimizer of stage 1."""
+    adversarial = None
+    if settings.gan_start >= 0:
+        adversarial = losses.AdversarialLoss(
+            losses.PatchDiscriminator(num_layers=3, filters=64),
+            loss="hinge",
+            weight=0.8,
+            start_step=settings.gan_start,
+        )
+    perceptual = losses.LPIPS(settings.lpips) if settings.lpips else None
+    if perceptual is None:
+        print("stage 1 trains without LPIPS (no --lpips file given)")
+    if settings.tokenizer == "patch":
+        pixels = {"l2": 1.0, "l1": settings.l1_weight}
+        optimizer = cosine(
+            keras.optimizers.AdamW,
+            settings.tokenizer_learning_rate,
+            settings.tokenizer_steps,
+            beta_2=0.99,
+            weight_decay=1e-4,
+        )
+    else:
+        # As published: no schedule, and L1 alone.
+        pixels = "l1"
+        optimizer = keras.optimizers.Adam(
+            settings.tokenizer_learning_rate, beta_1=0.5, beta_2=0.9
+        )
+    tokenizer.compile(
+        optimizer,
+        reconstruction_loss=pixels,
+        perceptual=perceptual,
+        adversarial=adversarial,
+    )
+
+
 def build_generator(settings, caption_tokenizer, image_tokenizer):
     """The generator of a run, with new weights."""
+    has_stacks = len(image_tokenizer.code_shape) == 3
     arguments = dict(
         text_vocabulary_size=caption_tokenizer.vocabulary_size,
         text_length=caption_tokenizer.max_length,
@@ -69,8 +129,12 @@ def build_generator(settings, caption_tokenizer, image_tokenizer):
         condition_dropout=settings.condition_dropout,
         # With one pad id a position nothing has to be hidden, and a mask
         # shared by all rows is cheaper.
-        mask_padding=settings.patch_size == 1,
+        mask_padding=settings.patch_size == 1 and not has_stacks,
     )
+    if has_stacks:
+        return generators.RQTransformer(
+            **arguments, head_depth=settings.head_depth
+        )
     if settings.patch_size == 1:
         return generators.BidirectionalTransformer(**arguments)
     return generators.PatchBidirectionalTransformer(
@@ -78,55 +142,24 @@ def build_generator(settings, caption_tokenizer, image_tokenizer):
     )
 
 
-def in_float32(build, trained):
-    """A twin of `trained` that computes in float32, for use after training."""
-    with policy("float32"):
-        twin = build()
-    # By way of a file, which leaves out what only training needs: the
-    # discriminator, the optimizer.
-    with tempfile.TemporaryDirectory() as scratch:
-        path = os.path.join(scratch, "trained.weights.h5")
-        trained.save_weights(path)
-        twin.load_weights(path)
-    return twin
-
-
-class policy:
-    """The dtype policy of what is built inside."""
-
-    def __init__(self, name):
-        self.name = name
-
-    def __enter__(self):
-        self.before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(self.name)
-
-    def __exit__(self, *_):
-        keras.config.set_dtype_policy(self.before)
-
-
-def resolved(precision):
-    """The dtype policy that "auto" stands for on this machine."""
-    if precision != "auto":
-        return precision
-    cpu = pathlib.Path("/proc/cpuinfo")
-    fast = cpu.is_file() and "amx_bf16" in cpu.read_text()
-    return "mixed_bfloat16" if fast else "float32"
-
-
-def jit(wanted):
-    """What `compile` takes as `jit_compile` here."""
-    if keras.config.backend() != "torch":
-        return "auto"
-    if wanted and not shutil.which(os.environ.get("CXX", "g++")):
-        print("no C++ compiler: stage 2 trains without torch.compile")
-        return False
-    # Of Keras' own caches, which are safe to trace through.
-    warnings.filterwarnings("ignore", message="Dynamo detected a call to a")
-    return wanted
-
-
 def cosine(optimizer, peak, steps, **kwargs):
     """An optimizer with a short warm-up and a cosine to zero."""
     schedule = training.WarmupCosine(peak, steps, min(100, steps // 10))
     return optimizer(schedule, **kwargs)
+
+
+def cooling(settings, tokenizer):
+    """Callbacks of stage 1 that a Gumbel quantizer needs, for others none."""
+    if settings.quantizer != "gumbel":
+        return []
+    # The published curves, over a run that is much shorter. The published
+    # beta goes with a likelihood, here there is a squared error: the
+    # curve ends at a weight of its own.
+    steps = settings.tokenizer_steps
+    values = settings.cell**2 * tokenizer.image_shape[-1]
+    return training.gumbel_schedules(
+        tokenizer,
+        temperature_steps=max(1, steps * 3 // 4),
+        beta=(0.0, values * settings.kl_weight),
+        beta_steps=max(1, steps // 4),
+    )

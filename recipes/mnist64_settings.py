@@ -34,8 +34,22 @@ class Settings:
         "patch: local and fast on CPUs; vqgan: the published architecture",
         choices=("patch", "vqgan"),
     )
+    quantizer: str = option(
+        "orthogonal",
+        "orthogonal: TE-VQGAN's; ema: a codebook of running means; "
+        "residual: several of its codes a position, RQ-VAE's; gumbel: "
+        "DALL-E's relaxed choice",
+        choices=("orthogonal", "ema", "residual", "gumbel"),
+    )
+    code_depth: int = option(4, "codes a position, D (residual only)")
+    cell: int = option(
+        4, "pixels on a side of one code, or of one stack of codes (patch only)"
+    )
     orthogonality: float = option(
         10.0, "lambda of the orthogonal codebook; 0 gives the plain VQGAN"
+    )
+    kl_weight: float = option(
+        2e-3, "weight of the codes' divergence from even use (gumbel only)"
     )
     num_codes: int = option(128, "K, the size of the codebook")
     code_dim: int = option(128, "channels of a code")
@@ -48,7 +62,9 @@ class Settings:
         10, "k-means iterations that start the codebook; 0 for random codes"
     )
     revival_steps: int = option(
-        100, "steps after which an unused code is replaced; 0 for never"
+        100,
+        "steps after which an unused code is replaced; 0 for never "
+        "(orthogonal only)",
     )
     tokenizer_steps: int = option(4000, "training steps of stage 1")
     tokenizer_batch_size: int = option(32, "pictures a step in stage 1")
@@ -108,10 +124,20 @@ class Settings:
     generator_learning_rate: float = option(5e-3, "peak; cosine to 0")
     optimizer: str = option("muon", "of stage 2", choices=("muon", "adam"))
 
+    head_depth: int = option(
+        2, "blocks of the depth transformer (residual only)"
+    )
+
     start_from: str = option(
         "",
         "folder of an earlier run whose tokenizer is used as it is and whose "
         "generator is trained on",
+    )
+
+    stages: str = option(
+        "both",
+        "tokenizer: stop after stage 1",
+        choices=("both", "tokenizer"),
     )
 
     # What is looked at.

@@ -85,6 +85,17 @@ def test_other_seeds_and_samples_give_other_pictures(model):
     assert [len(row) for row in texts] == [2, 2]
 
 
+def test_progress_is_told_in_samples(model):
+    told = []
+    images = model.text_to_image(
+        CAPTIONS, num_samples=2, batch_size=2, progress=told.append
+    )
+    assert told == [2, 4]
+    told.clear()
+    model.image_to_text(images[:, 0], progress=told.append)
+    assert told == [2]
+
+
 def test_settings_may_differ_from_row_to_row(model):
     mixed = model.text_to_image(
         [CAPTIONS[0]] * 2,

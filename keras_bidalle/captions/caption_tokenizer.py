@@ -5,10 +5,14 @@ what a generator needs: rows of a fixed length, a clear error instead of a
 silent [UNK] or a cut caption, and a Keras config.
 """
 
+import functools
+
 import keras
 import numpy as np
 import tokenizers
 from keras import ops
+
+from keras_bidalle.captions.merge_dropout import MergeDropout
 
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]")
 
@@ -26,7 +30,8 @@ class CaptionTokenizer:
         tokenizer_json: str, a Hugging Face tokenizer in its own JSON form
             (`tokenizers.Tokenizer.to_str()`, the contents of a
             `tokenizer.json`). It must know the tokens [PAD], [CLS], [SEP]
-            and [UNK]; padding and truncation settings in it are ignored.
+            and [UNK]; padding, truncation and dropout settings in it are
+            ignored.
         max_length: int, the length of a row, [CLS] and [SEP] included.
 
     Attributes:
@@ -63,6 +68,8 @@ class CaptionTokenizer:
             ) from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        if isinstance(self._tokenizer.model, tokenizers.models.BPE):
+            self._tokenizer.model.dropout = None
         self.tokenizer_json = tokenizer_json
         self.max_length = max_length
         self.vocabulary_size = self._tokenizer.get_vocab_size()
@@ -142,6 +149,10 @@ class CaptionTokenizer:
             ValueError: when a word is not in the vocabulary; the message
                 names each such word and its place in the text.
         """
+        return self._encoding(text, name).ids
+
+    def _encoding(self, text, name):
+        """The library's encoding of a text, checked as by `tokens_of`."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         # A special token written out by a user is no word either.
         unknown = [
@@ -156,22 +167,47 @@ class CaptionTokenizer:
                 + ", ".join(f"{w!r} at character {at}" for w, at in words)
                 + f". Received: {text!r}"
             )
-        return encoding.ids
+        return encoding
 
-    def encode(self, captions):
+    @functools.cached_property
+    def _merge_dropout(self):
+        return MergeDropout(self.tokenizer_json)
+
+    def encode(self, captions, dropout=0.0, seed=None):
         """Turns captions into token ids.
+
+        With `dropout`, for training only, a byte pair encoding leaves out
+        merges by chance, so that words come in smaller pieces too; published
+        for DALL-E is 0.1. A row depends on its caption, its place in the
+        batch and `seed` alone. A caption that dropout makes too long for a
+        row is encoded without it.
 
         Args:
             captions: list of str (or one str: a batch of one).
+            dropout: float in [0, 1], the odds of leaving out a merge.
+            seed: int or `None`, for the dropout; with `None` each call draws
+                anew.
 
         Returns:
             int32 array (B, max_length).
 
         Raises:
             ValueError: on an empty caption, one too long for `max_length`,
-                or words outside the vocabulary; the message says which.
+                or words outside the vocabulary; the message says which. On
+                a `dropout` out of its range, or of a tokenizer that is no
+                byte pair encoding.
             TypeError: when a caption is not a str.
+
+        Reference:
+            Provilkov et al., "BPE-Dropout", 2020 (arXiv:1910.13267);
+            [Zero-Shot Text-to-Image Generation](
+            https://arxiv.org/abs/2102.12092), section 2.2.
         """
+        if not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
+            raise ValueError(
+                "`dropout` must be a number between 0 and 1. "
+                f"Received: dropout={dropout!r}"
+            )
         if isinstance(captions, str):
             captions = [captions]
         rows = np.full((len(captions), self.max_length), self.pad_id, "int32")
@@ -181,7 +217,8 @@ class CaptionTokenizer:
                     "`captions` must be strings. Received: "
                     f"captions[{i}]={caption!r}"
                 )
-            ids = self.tokens_of(caption, name=f"`captions[{i}]`")
+            encoding = self._encoding(caption, name=f"`captions[{i}]`")
+            ids = encoding.ids
             if not ids:
                 raise ValueError(
                     f"`captions[{i}]` is empty. Received: {caption!r}"
@@ -191,6 +228,11 @@ class CaptionTokenizer:
                     f"`captions[{i}]` is too long: {len(ids)} tokens, at most "
                     f"{self.max_length - 2} fit. Received: {caption!r}"
                 )
+            if dropout:
+                own = np.random.SeedSequence(seed, spawn_key=(i,))
+                rng = np.random.default_rng(own)
+                dropped = self._merge_dropout(_words(encoding), dropout, rng)
+                ids = dropped if len(dropped) + 2 <= self.max_length else ids
             rows[i, : len(ids) + 2] = [self.start_id, *ids, self.end_id]
         return rows
 
@@ -244,6 +286,14 @@ def _pipeline(model):
     tokenizer.normalizer = tokenizers.normalizers.Lowercase()
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     return tokenizer
+
+
+def _words(encoding):
+    """The tokens of an encoding, a list for each word."""
+    words = {}
+    for word, token in zip(encoding.word_ids, encoding.tokens, strict=True):
+        words.setdefault(word, []).append(token)
+    return list(words.values())
 
 
 def _whole_word(text, start, stop):

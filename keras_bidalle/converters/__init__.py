@@ -1,9 +1,16 @@
 """Published checkpoints to our models, without executing what is in them."""
 
+from keras_bidalle.converters.augvae import convert_augvae
+from keras_bidalle.converters.bidalle import convert_bidalle
 from keras_bidalle.converters.configs import read_config
 from keras_bidalle.converters.convert import convert
+from keras_bidalle.converters.dall_e import convert_dall_e
 from keras_bidalle.converters.discriminator import convert_adversarial_loss
 from keras_bidalle.converters.lpips import convert_lpips
+from keras_bidalle.converters.mindalle import convert_mindalle
+from keras_bidalle.converters.modules import ModuleRecord, read_module
+from keras_bidalle.converters.rq_transformer import convert_rq_transformer
+from keras_bidalle.converters.rq_vae import convert_rq_vae
 from keras_bidalle.converters.state_dict import (
     read_checkpoint,
     read_state_dict,
@@ -13,12 +20,20 @@ from keras_bidalle.converters.vqgan import convert_te_vqgan, convert_vqgan
 
 __all__ = [
     "CheckpointError",
+    "ModuleRecord",
     "convert",
     "convert_adversarial_loss",
+    "convert_augvae",
+    "convert_bidalle",
+    "convert_dall_e",
     "convert_lpips",
+    "convert_mindalle",
+    "convert_rq_transformer",
+    "convert_rq_vae",
     "convert_te_vqgan",
     "convert_vqgan",
     "read_checkpoint",
     "read_config",
+    "read_module",
     "read_state_dict",
 ]

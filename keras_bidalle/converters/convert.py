@@ -2,7 +2,16 @@
 
 import pathlib
 
+from keras_bidalle.converters.augvae import convert_augvae, is_augvae
+from keras_bidalle.converters.bidalle import convert_bidalle, is_bidalle
 from keras_bidalle.converters.configs import read_config
+from keras_bidalle.converters.dall_e import convert_dall_e_folder, is_dall_e
+from keras_bidalle.converters.mindalle import convert_mindalle, is_mindalle
+from keras_bidalle.converters.rq_transformer import (
+    convert_rq_transformer,
+    is_rq_transformer,
+)
+from keras_bidalle.converters.rq_vae import convert_rq_vae, is_rq_vae
 from keras_bidalle.converters.state_dict import read_state_dict
 from keras_bidalle.converters.vqgan import (
     convert_te_vqgan,
@@ -18,26 +27,45 @@ _CONFIGS = (".yaml", ".yml", ".json")
 # (the first that says yes has it), and what makes a model of arrays and a
 # configuration.
 _PROGRAMS = (
+    ("AugVAE", is_augvae, convert_augvae),
+    ("RQ-VAE", is_rq_vae, convert_rq_vae),
     ("TE-VQGAN", is_te_vqgan, convert_te_vqgan),
     ("VQGAN and Gumbel VQGAN", is_vqgan, convert_vqgan),
+    ("Bi-directional DALL-E", is_bidalle, convert_bidalle),
+    ("minDALL-E", is_mindalle, convert_mindalle),
+    ("RQ-Transformer", is_rq_transformer, convert_rq_transformer),
 )
 
+# Those whose checkpoints may lack what their tokenizer's has.
+_WITH_TOKENIZER = (convert_rq_transformer,)
+# Programs that publish a model in several files, known by their names: a
+# name, whether a path is one of its files or a folder with one, and what
+# makes a model of the folder and the path of a configuration or `None`.
+_FOLDERS = (("DALL-E's discrete VAE", is_dall_e, convert_dall_e_folder),)
 
-def convert(checkpoint, config=None):
+
+def convert(checkpoint, config=None, tokenizer=None):
     """Converts a published checkpoint.
 
-    Known are VQGAN and Gumbel VQGAN (CompVis) and TE-VQGAN.
+    Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, RQ-VAE, AugVAE,
+    DALL-E's discrete VAE, the stages 2 of Bi-directional DALL-E and
+    minDALL-E, and RQ-Transformer.
 
     Args:
         checkpoint: str or `pathlib.Path`: a checkpoint file, or a folder
-            with one.
+            with one; of DALL-E the folder with `encoder.pkl` and
+            `decoder.pkl`, or one of them.
         config: str or `pathlib.Path` of the published YAML or JSON
             configuration, by default the one that lies beside the
-            checkpoint.
+            checkpoint. DALL-E's weights need none.
+        tokenizer: of an RQ-Transformer, whose checkpoint leaves out the
+            codebooks that it embeds codes with: its image tokenizer, as
+            `convert_rq_transformer` takes it.
 
     Returns:
         The model with its weights, a
-        `keras_bidalle.image_tokenizers.ImageTokenizer`.
+        `keras_bidalle.image_tokenizers.ImageTokenizer` or one of
+        `keras_bidalle.generators`.
 
     Raises:
         ValueError: when a file is damaged, of another program, or does not
@@ -53,20 +81,36 @@ def convert(checkpoint, config=None):
     """
     checkpoint = pathlib.Path(checkpoint)
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    for name, is_its, convert_its in _FOLDERS:
+        if is_its(checkpoint):
+            _check_no_tokenizer(name, tokenizer)
+            return convert_its(folder, config)
     if checkpoint.is_dir():
         checkpoint = _the_one(folder, _CHECKPOINTS, "checkpoint")
     if config is None:
         config = _the_one(folder, _CONFIGS, "configuration")
     config = read_config(config)
     state_dict = read_state_dict(checkpoint)
-    for _, is_its, convert_its in _PROGRAMS:
-        if is_its(config):
-            return convert_its(state_dict, config)
-    known = ", ".join(name for name, _, _ in _PROGRAMS)
+    for name, is_its, convert_its in _PROGRAMS:
+        if not is_its(config):
+            continue
+        if convert_its in _WITH_TOKENIZER:
+            return convert_its(state_dict, config, tokenizer)
+        _check_no_tokenizer(name, tokenizer)
+        return convert_its(state_dict, config)
+    known = ", ".join(name for name, _, _ in (*_PROGRAMS, *_FOLDERS))
     raise ValueError(
         "The configuration is of no program that is known here. Known are "
         f"{known}. Received: {sorted(map(str, config))}"
     )
+
+
+def _check_no_tokenizer(name, tokenizer):
+    if tokenizer is not None:
+        raise ValueError(
+            f"`tokenizer` is of no use to a checkpoint of {name}. "
+            f"Received: tokenizer={tokenizer!r}"
+        )
 
 
 def _the_one(folder, suffixes, what):

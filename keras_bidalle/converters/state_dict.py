@@ -20,6 +20,8 @@ from keras_bidalle.converters.unpickling import (
 
 # The first pickle of torch's old format.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+# Under which key training checkpoints have their weights.
+_SECTIONS = ("state_dict", "weights")
 _ITEM_SIZES = {"bfloat16": 2}
 
 
@@ -40,7 +42,7 @@ def read_checkpoint(path):
             file is ever executed.
         FileNotFoundError: when there is no such file.
     """
-    return _as_arrays(_read(path))
+    return _as_arrays(read_content(path))
 
 
 def read_state_dict(path):
@@ -48,7 +50,8 @@ def read_state_dict(path):
 
     Args:
         path: str or `pathlib.Path`: a saved state dict, or a training
-            checkpoint (of Lightning, say) with one under `"state_dict"`.
+            checkpoint (of Lightning, say) with one under `"state_dict"` or
+            `"weights"`.
 
     Returns:
         Dict from parameter name to NumPy array.
@@ -64,16 +67,15 @@ def read_state_dict(path):
     state_dict["encoder.conv_in.weight"].shape  # (128, 3, 3, 3)
     ```
     """
-    content = _read(path)
-    if isinstance(content, dict) and isinstance(
-        content.get("state_dict"), dict
-    ):
-        content = content["state_dict"]
+    content = read_content(path)
+    for key in _SECTIONS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
     if not isinstance(content, dict) or not any(
         isinstance(value, Tensor) for value in content.values()
     ):
         raise CheckpointError(f"`{path}` holds no state dict.")
-    with _told(path):
+    with told(path):
         return {
             str(name): value.numpy()
             for name, value in content.items()
@@ -81,7 +83,7 @@ def read_state_dict(path):
         }
 
 
-class _told:
+class told:
     """Turns whatever a damaged file makes go wrong into one clear error."""
 
     def __init__(self, path):
@@ -99,19 +101,25 @@ class _told:
         ) from error
 
 
-def _read(path):
+def read_content(path, unpickler=TensorUnpickler):
+    """Reads what was saved, with a `Tensor` for each tensor.
+
+    Args:
+        path: str or `pathlib.Path`.
+        unpickler: callable (file, make_storage) to a `TensorUnpickler`.
+    """
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint file `{path}`.")
-    with _told(path):
+    with told(path):
         with open(path, "rb") as file:
             start = file.read(4)
         if start == b"PK\x03\x04":
-            return _read_archive(path)
-        return _read_legacy(path)
+            return _read_archive(path, unpickler)
+        return _read_legacy(path, unpickler)
 
 
-def _read_archive(path):
+def _read_archive(path, unpickler):
     """Since torch 1.6: a zip file of `data.pkl` and one entry a storage."""
     with zipfile.ZipFile(path) as archive:
         names = {info.filename: info.file_size for info in archive.infolist()}
@@ -141,10 +149,10 @@ def _read_archive(path):
             storages[key] = Storage(dtype, size, read, byte_order)
         return storages[key]
 
-    return TensorUnpickler(io.BytesIO(content), make_storage).load()
+    return unpickler(io.BytesIO(content), make_storage).load()
 
 
-def _read_legacy(path):
+def _read_legacy(path, unpickler):
     """Before torch 1.6: five pickles, then the storages one by one."""
     places = {}
     storages = {}
@@ -162,7 +170,11 @@ def _read_legacy(path):
         return storages[key]
 
     with open(path, "rb") as file:
-        unpickle = _one_pickle_after_another(file, make_storage)
+
+        def unpickle():
+            return unpickler(file, make_storage).load()
+
+        # Before anything else: a bare pickle is no torch file.
         if unpickle() != _LEGACY_MAGIC:
             raise CheckpointError("it does not begin as torch files do")
         unpickle()  # The protocol's version.
@@ -177,13 +189,6 @@ def _read_legacy(path):
             storage = storages[key]
             file.seek(8 + storage.size * _item_size(storage.dtype), 1)
     return content
-
-
-def _one_pickle_after_another(file, make_storage):
-    def unpickle():
-        return TensorUnpickler(file, make_storage).load()
-
-    return unpickle
 
 
 def _item_size(dtype):

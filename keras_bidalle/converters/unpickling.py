@@ -116,6 +116,9 @@ class Storage:
         self._byte_order = byte_order
         self._values = None
 
+    def __setstate__(self, state):
+        raise CheckpointError("it changes a storage")
+
     @property
     def values(self):
         if self._values is None:
@@ -144,6 +147,9 @@ class Tensor:
         self.offset = offset
         self.shape = shape
         self.strides = strides
+
+    def __setstate__(self, state):
+        raise CheckpointError("it changes a tensor")
 
     def numpy(self):
         """Returns the tensor as an array of its own."""
@@ -205,19 +211,33 @@ class TensorUnpickler(pickle.Unpickler):
         self._table = _allowed_functions()
 
     def find_class(self, module, name):
+        # torch writes protocol 2, which has Python 2's name for it.
+        module = "builtins" if module == "__builtin__" else module
         known = (module, name)
         if known not in self._table:
-            self._table[known] = self._stand_in(module, name)
+            self._table[known] = self.stand_in(module, name)
         return self._table[known]
 
-    def _stand_in(self, module, name):
-        if module in ("torch", "torch.storage") and name in STORAGE_DTYPES:
-            return type(name, (Placeholder,), {"dtype": STORAGE_DTYPES[name]})
+    def stand_in(self, module, name):
+        """What a name that rebuilds no tensor becomes, or an error."""
         if (module, name) in _INERT_NAMES or any(
             module == package or module.startswith(package + ".")
             for package in _INERT_PACKAGES
         ):
-            return type("Placeholder", (Placeholder,), {})
+            return self.placeholder()
+        return self.storage_class(module, name) or self.refuse(module, name)
+
+    def placeholder(self):
+        """A class of objects that keep nothing, for this file alone."""
+        return type("Placeholder", (Placeholder,), {})
+
+    def storage_class(self, module, name):
+        """What names the dtype of a storage, or `None` for another name."""
+        if module in ("torch", "torch.storage") and name in STORAGE_DTYPES:
+            return type(name, (Placeholder,), {"dtype": STORAGE_DTYPES[name]})
+        return None
+
+    def refuse(self, module, name):
         raise CheckpointError(
             f"it names `{module}.{name}`, which weights do not need; a "
             "pickle can run code, so it was refused and nothing of it ran"

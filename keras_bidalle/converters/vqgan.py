@@ -144,25 +144,26 @@ def is_gumbel(state_dict, config):
 def _gumbel_input_dim(state_dict, config):
     weight = state_dict.get("quantize.proj.weight")
     if weight is None or len(weight.shape) != 4:
-        return required(_encoder_config(config), "z_channels", "`ddconfig`")
+        return required(encoder_config(config), "z_channels", "`ddconfig`")
     return int(weight.shape[1])
 
 
 def _convert(state_dict, config, quantizer, source):
-    model = VQGAN(quantizer, **_arguments(_encoder_config(config)))
+    model = VQGAN(quantizer, **vqgan_arguments(encoder_config(config)))
     reader = StateDictReader(state_dict, source)
     # Discriminator and perceptual network: only training needs them.
     reader.ignore("loss.")
-    _encoder(reader, model.encoder)
+    read_encoder(reader, model.encoder)
     reader.convolution("quant_conv", model.quant_conv)
     _quantizer(reader, quantizer)
     reader.convolution("post_quant_conv", model.post_quant_conv)
-    _decoder(reader, model.decoder)
+    read_decoder(reader, model.decoder)
     reader.finish()
     return model
 
 
-def _encoder_config(config):
+def encoder_config(config):
+    """The encoder's section of a configuration, a dict."""
     encoder = required(config, "ddconfig")
     if not isinstance(encoder, dict):
         raise ValueError(
@@ -172,7 +173,7 @@ def _encoder_config(config):
     return encoder
 
 
-def _arguments(config):
+def vqgan_arguments(config):
     """The arguments of our `VQGAN` for a published `ddconfig`."""
     for name, known in (
         ("resamp_with_conv", (True,)),
@@ -233,31 +234,34 @@ def _downsampling_padding(method, replicate, is_v2):
     return {"downsampling_padding_mode": "replication" if wanted else "zero"}
 
 
-def _encoder(reader, encoder):
+def read_encoder(reader, encoder, name="encoder"):
+    """Moves the weights under `name` into a `VQGANEncoder`."""
     # Replication padding is a module of its own before the convolution.
     inner = ".1" if encoder.padding_mode == "replication" else ""
-    reader.convolution(f"encoder.conv_in{inner}", encoder.conv_in)
+    reader.convolution(f"{name}.conv_in{inner}", encoder.conv_in)
     for i, level in enumerate(encoder.down):
-        _level(reader, f"encoder.down.{i}", level, inner)
+        _level(reader, f"{name}.down.{i}", level, inner)
         if level.resample is not None:
-            _downsampling(reader, f"encoder.down.{i}.downsample", level)
-    _ends(reader, "encoder", encoder, inner)
+            _downsampling(reader, f"{name}.down.{i}.downsample", level)
+    _ends(reader, name, encoder, inner)
 
 
-def _decoder(reader, decoder):
-    reader.convolution("decoder.conv_in", decoder.conv_in)
+def read_decoder(reader, decoder, name="decoder"):
+    """Moves the weights under `name` into a `VQGANDecoder`."""
+    reader.convolution(f"{name}.conv_in", decoder.conv_in)
     for i, level in enumerate(decoder.up):
-        _level(reader, f"decoder.up.{i}", level, "")
+        _level(reader, f"{name}.up.{i}", level, "")
         if level.resample is not None:
             reader.convolution(
-                f"decoder.up.{i}.upsample.conv", level.resample.conv
+                f"{name}.up.{i}.upsample.conv", level.resample.conv
             )
-    _ends(reader, "decoder", decoder, "")
+    _ends(reader, name, decoder, "")
 
 
 def _ends(reader, name, half, inner):
     _residual_block(reader, f"{name}.mid.block_1", half.mid.block_1, inner)
-    _attention(reader, f"{name}.mid.attn_1", half.mid.attn_1)
+    if half.mid.attn_1 is not None:
+        _attention(reader, f"{name}.mid.attn_1", half.mid.attn_1)
     _residual_block(reader, f"{name}.mid.block_2", half.mid.block_2, inner)
     reader.norm(f"{name}.norm_out", half.norm_out)
     reader.convolution(f"{name}.conv_out{inner}", half.conv_out)

@@ -23,6 +23,28 @@ class StateDictReader:
     def __contains__(self, name):
         return name in self.state_dict
 
+    def shape(self, name, rank):
+        """The shape of an array that is there to be taken later.
+
+        Args:
+            name: str, its key.
+            rank: int, its number of dimensions.
+
+        Returns:
+            tuple of int.
+
+        Raises:
+            ValueError: when there is no such key, or of another rank.
+        """
+        array = self.state_dict.get(name)
+        if array is None or array.ndim != rank:
+            found = "none" if array is None else f"shape={array.shape}"
+            raise ValueError(
+                f"The checkpoint of {self.source} must have the key {name!r} "
+                f"with {rank} dimensions. Received: {found}"
+            )
+        return array.shape
+
     def array(self, name, shape):
         """Takes one array.
 
@@ -100,6 +122,24 @@ class StateDictReader:
         )
         self.into(f"{name}.bias", layer.bias)
 
+    def linear(self, name, layer, has_bias=True):
+        """Assigns `<name>.weight` and `<name>.bias` to a Dense layer.
+
+        Args:
+            name: str, the module's name.
+            layer: a built `keras.layers.Dense`.
+            has_bias: bool, whether the module has a bias, if the layer does.
+        """
+        inputs, outputs = layer.kernel.shape
+        self.into(
+            f"{name}.weight",
+            layer.kernel,
+            from_shape=(outputs, inputs),
+            transform=np.transpose,
+        )
+        if layer.use_bias and has_bias:
+            self.into(f"{name}.bias", layer.bias)
+
     def norm(self, name, layer):
         """Assigns `<name>.weight` and `<name>.bias` to gamma and beta."""
         self.into(f"{name}.weight", layer.gamma)
@@ -112,17 +152,34 @@ class StateDictReader:
         self.into(f"{name}.running_var", layer.moving_variance)
         self.ignore(f"{name}.num_batches_tracked")
 
-    def constant(self, name, value):
-        """Takes an array that must have a known value.
+    def constant(self, name, value, atol=1e-6):
+        """Takes an array that must have a known value, but for `atol`.
 
         Raises:
             ValueError: when it has another one.
         """
         value = np.asarray(ops.convert_to_numpy(value))
-        if not np.allclose(self.array(name, value.shape), value, atol=1e-6):
+        if not np.allclose(self.array(name, value.shape), value, atol=atol):
             raise ValueError(
                 f"The key {name!r} of the checkpoint of {self.source} holds "
                 "a constant of another program than the one known here."
+            )
+
+    def copy_of(self, name, original):
+        """Takes an array that must be the same as that of another key.
+
+        Args:
+            name: str, its key.
+            original: str, the key of the weight that the program shares.
+
+        Raises:
+            ValueError: when it is not the same.
+        """
+        expected = self.state_dict[original]
+        if not np.array_equal(self.array(name, expected.shape), expected):
+            raise ValueError(
+                f"The key {name!r} of the checkpoint of {self.source} must "
+                f"hold the same weight as {original!r} by the configuration."
             )
 
     def ignore(self, *prefixes):

@@ -1,24 +1,60 @@
-"""Data: the items, the MNIST64 task, and streams of batches for `fit`."""
+"""Data: readers of pictures and captions, MNIST64, and streams for `fit`."""
 
+from keras_bidalle.data.caption_files import read_captions
 from keras_bidalle.data.code_cache import cached_codes, fingerprint
+from keras_bidalle.data.crops import (
+    CentreCrop,
+    DALLECrop,
+    RandomCrop,
+    RandomResizedCrop,
+)
 from keras_bidalle.data.digits import Items, load_items
+from keras_bidalle.data.fake_pictures import FakePictures
+from keras_bidalle.data.image_folder import ImageFolder
+from keras_bidalle.data.image_text_folder import ImageTextFolder
 from keras_bidalle.data.mnist64 import (
     MNIST64,
     MNIST64Batch,
     held_out_combinations,
     item_crops,
 )
+from keras_bidalle.data.picture_batches import PictureBatches, PictureReader
+from keras_bidalle.data.picture_source import PictureSource, Record
+from keras_bidalle.data.pictures import (
+    PictureError,
+    open_picture,
+    picture_files,
+)
 from keras_bidalle.data.streams import BatchStream, as_dataset
+from keras_bidalle.data.tar_pictures import TarPictures
+from keras_bidalle.data.tfds_pictures import TFDSPictures
 
 __all__ = [
     "BatchStream",
+    "CentreCrop",
+    "DALLECrop",
+    "FakePictures",
+    "ImageFolder",
+    "ImageTextFolder",
     "Items",
     "MNIST64",
     "MNIST64Batch",
+    "PictureBatches",
+    "PictureError",
+    "PictureReader",
+    "PictureSource",
+    "RandomCrop",
+    "RandomResizedCrop",
+    "Record",
+    "TFDSPictures",
+    "TarPictures",
     "as_dataset",
     "cached_codes",
     "fingerprint",
     "held_out_combinations",
     "item_crops",
     "load_items",
+    "open_picture",
+    "picture_files",
+    "read_captions",
 ]

@@ -7,9 +7,11 @@ from keras_bidalle.generators.attention_masks import (
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
+from keras_bidalle.generators.joint_logits import joint_logits
 from keras_bidalle.generators.patch_bidirectional_transformer import (
     PatchBidirectionalTransformer,
 )
+from keras_bidalle.generators.rq_transformer import RQTransformer
 from keras_bidalle.generators.sampling import guide, row_uniforms, sample_tokens
 from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.transformer_block import TransformerBlock
@@ -18,10 +20,12 @@ __all__ = [
     "ATTENTION_KINDS",
     "BidirectionalTransformer",
     "PatchBidirectionalTransformer",
+    "RQTransformer",
     "TokenConvolution",
     "TransformerBlock",
     "attention_mask",
     "guide",
+    "joint_logits",
     "row_uniforms",
     "sample_tokens",
 ]

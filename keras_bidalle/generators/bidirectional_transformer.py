@@ -6,21 +6,28 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_bidalle.generators.generation import Generation
 from keras_bidalle.generators.image_positions import IMAGE_POSITIONS
-from keras_bidalle.generators.lookup import lookup
 from keras_bidalle.generators.rotary import RowRotation
 from keras_bidalle.generators.row_embedding import RowEmbedding
 from keras_bidalle.generators.row_masks import RowMasks
-from keras_bidalle.generators.segments import GEN, REF
+from keras_bidalle.generators.single_codes import SingleCodes
 from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.training import GeneratorTraining
 from keras_bidalle.generators.transformer_block import TransformerBlock
-
-__all__ = ["GEN", "REF", "BidirectionalTransformer"]
+from keras_bidalle.presets.mixin import PresetMixin
+from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
+class BidirectionalTransformer(
+    PresetMixin,
+    Generation,
+    RowEmbedding,
+    SingleCodes,
+    GeneratorTraining,
+    keras.Model,
+):
     """Models [caption][image] and [image][caption] rows with the same weights.
 
     Direction is data: a batch may mix rows of both directions, and one
@@ -34,15 +41,17 @@ class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
         text_vocabulary_size: int, V_t, token ids of captions.
         text_length: int, T, the length of a row of caption tokens.
         num_codes: int, K, the size of the image tokenizer's codebook.
-        code_shape: tuple (rows, columns) of one picture's codes.
+        code_shape: tuple (rows, columns) of one picture's codes, or (N,) for
+            codes without a grid.
         width: int, channels d of the residual stream.
         depth: int, number of blocks.
         num_heads: int.
         head_dim: int, `width // num_heads` if `None`.
         attention: tuple of str, kinds of attention, repeated over the
             blocks (see `generators.attention_mask`).
-        kernel_size: int, side of the window of "conv_like" attention.
-        image_positions: str, "learned" or "fixed".
+        kernel_size: int, side of the window of convolutional attention.
+        image_positions: str, "learned" (a vector a row and one a column),
+            "learned_places" (a vector a place) or "fixed".
         rotary: bool, turns queries and keys by their place in the caption
             or the grid as well (see `generators.rotary`), which makes
             "the word before" and "the code above" the same everywhere and
@@ -55,6 +64,9 @@ class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
             of the row alone, as Bi-directional DALL-E does.
         mask_padding: bool, hides pad tokens from attention. Their ids are
             one a position, so that a model may also do with seeing them.
+        pads_see_themselves: bool, whether a hidden pad token sees itself.
+        sparse_captioning_sees_pads: bool, leaves pads of [image][caption]
+            rows in sight in all layers but those of full attention.
         condition_dropout: float, the share of training rows whose condition
             is replaced by a learned null token, for guidance in sampling.
         target_weight: float, how many times the target's loss weighs
@@ -62,7 +74,15 @@ class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
         feed_forward_width, activation, normalization, query_key_norm,
         layer_scale, use_bias, dropout: see `TransformerBlock`.
         pad_id, start_id, end_id: int, the caption tokens that pad a row,
-            stand first in it, and end a caption.
+            stand first in it, and end a caption. `pad_id` is `None` where
+            every token means something, a class for one.
+        pad_tokens: bool, gives each caption position a pad token of its
+            own, after the V_t tokens; without them `pad_id` is a token like
+            any other, which is never predicted.
+        qkv_bias: bool, see `TransformerBlock`.
+        head_bias: bool, biases of the layers that predict.
+        predict_start: bool, has the first token of a caption that follows a
+            picture predicted like any other, though it is always the same.
 
     Call arguments:
         inputs: dict of `text`, int (B, T), rows `[start] words [end]
@@ -70,11 +90,13 @@ class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
             `text_to_image`, bool (B,), the direction of each row.
 
     Returns:
-        dict of `text_logits` (B, T - 1, V_t + T), for the caption tokens
-        after the first, `image_logits` (B, P, 1, K), for all codes in
-        raster order (of an [image][caption] row the first is never
-        predicted), both float32, and `kept`, bool (B,), `False` for rows
-        whose condition was dropped.
+        dict of `text_logits` (B, T - 1, V_t + T), or (B, T - 1, V_t) without
+        `pad_tokens`, for the caption tokens after the first (for all T with
+        `predict_start`, of which the first of a [caption][image] row never
+        counts), `image_logits` (B, P, 1, K), for all codes in raster order
+        (of an [image][caption] row the first is never predicted), both
+        float32, and `kept`, bool (B,), `False` for rows whose condition was
+        dropped. `generators.joint_logits` has them in the row's order.
 
     Example:
 
@@ -93,8 +115,6 @@ class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
         DALL-E, arXiv 2112.00384; DALL-E, arXiv 2102.12092, section 2.2 (pad
         tokens, loss weights).
     """
-
-    codes_per_position = 1
 
     def __init__(
         self,
@@ -125,10 +145,16 @@ class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
         pad_id=0,
         start_id=1,
         end_id=2,
+        pad_tokens=True,
+        qkv_bias=False,
+        head_bias=True,
+        predict_start=False,
+        pads_see_themselves=True,
+        sparse_captioning_sees_pads=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        _check_sizes(
+        check_positive(
             text_vocabulary_size=text_vocabulary_size,
             text_length=text_length,
             num_codes=num_codes,
@@ -175,13 +201,29 @@ class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
         self.pad_id = pad_id
         self.start_id = start_id
         self.end_id = end_id
+        self.pad_tokens = pad_tokens
+        self.qkv_bias = qkv_bias
+        self.head_bias = head_bias
+        self.predict_start = predict_start
+        self.pads_see_themselves = pads_see_themselves
+        self.sparse_captioning_sees_pads = sparse_captioning_sees_pads
 
         # === Layers ===
         self.grid = self._position_grid()
         self.num_positions = int(np.prod(self.grid))
         self.length = text_length + self.num_positions
         self._row_masks = RowMasks(
-            self.attention, depth, text_length, self.grid, kernel_size
+            self.attention,
+            depth,
+            text_length,
+            self.grid,
+            kernel_size,
+            pads_see_themselves=pads_see_themselves,
+            shown_in_captioning=(
+                [kind for kind in self.attention if kind != "full"]
+                if sparse_captioning_sees_pads
+                else ()
+            ),
         )
         self._row_rotation = (
             RowRotation(text_length, self.grid, head_dim or width // num_heads)
@@ -196,129 +238,60 @@ class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
             token_kernel_size, dtype=dtype, name="token_convolution"
         )
         self.blocks = [
-            TransformerBlock(
-                width,
-                num_heads,
-                head_dim=head_dim,
-                feed_forward_width=feed_forward_width,
-                activation=activation,
-                normalization=normalization,
-                query_key_norm=query_key_norm,
-                layer_scale=layer_scale,
-                use_bias=use_bias,
-                dropout=dropout,
-                dtype=dtype,
-                name=f"block_{i}",
-            )
-            for i in range(depth)
+            self._block(f"block_{i}", num_heads, head_dim) for i in range(depth)
         ]
-        norm = (
-            layers.LayerNormalization(epsilon=1e-5, dtype=dtype, name="norm")
-            if normalization == "layer"
-            else layers.RMSNormalization(epsilon=1e-6, dtype=dtype, name="norm")
-        )
-        self.final_norm = norm
+        self.final_norm = self._make_final_norm()
         self.dropout_seed = keras.random.SeedGenerator()
         self._create_trackers()
         self.build()
 
-    # What a subclass with several codes a position redefines.
-
-    def _position_grid(self):
-        return self.code_shape
-
-    def _build_image(self, normal):
-        self.image_embedding = self.add_weight(
-            shape=(self.num_codes, self.width),
-            initializer=normal,
-            name="image_embedding",
-        )
-        self.image_head = self.add_weight(
-            shape=(self.width, self.num_codes),
-            initializer=normal,
-            name="image_head",
-        )
-        self.image_head_bias = self.add_weight(
-            shape=(self.num_codes,), initializer="zeros", name="image_head_bias"
+    def _block(self, name, num_heads, head_dim):
+        return TransformerBlock(
+            self.width,
+            num_heads,
+            head_dim=head_dim,
+            feed_forward_width=self.feed_forward_width,
+            activation=self.activation,
+            normalization=self.normalization,
+            query_key_norm=self.query_key_norm,
+            layer_scale=self.layer_scale,
+            use_bias=self.use_bias,
+            qkv_bias=self.qkv_bias,
+            dropout=self.dropout,
+            dtype=self.dtype_policy,
+            name=name,
         )
 
-    def to_positions(self, codes):
-        """Lays a picture's codes out as stacks, one a position.
-
-        Args:
-            codes: int tensor (B, *code_shape).
-
-        Returns:
-            int32 tensor (B, P, codes_per_position).
-        """
-        return ops.reshape(
-            ops.cast(codes, "int32"), (-1, self.num_positions, 1)
+    def _norm(self, name):
+        kind, epsilon = (
+            (layers.LayerNormalization, 1e-5)
+            if self.normalization == "layer"
+            else (layers.RMSNormalization, 1e-6)
         )
+        return kind(epsilon=epsilon, dtype=self.dtype_policy, name=name)
 
-    def from_positions(self, stacks):
-        """The inverse of `to_positions`: int tensor (B, *code_shape)."""
-        return ops.reshape(stacks, (-1, *self.code_shape))
-
-    def embed_codes(self, stacks):
-        """Embeds stacks of codes (B, n, codes_per_position): (B, n, d)."""
-        return lookup(self._cast(self.image_embedding), stacks[..., 0])
-
-    def image_logits(self, hidden, stacks):
-        """Logits of stacks of codes, each code given those before it.
-
-        Args:
-            hidden: tensor (B, n, d), the stream at the positions before.
-            stacks: int tensor (B, n, codes_per_position), the true codes.
-
-        Returns:
-            float32 tensor (B, n, codes_per_position, K).
-        """
-        logits = ops.matmul(hidden, self._cast(self.image_head))
-        bias = ops.cast(self.image_head_bias, "float32")
-        return (ops.cast(logits, "float32") + bias)[..., None, :]
-
-    def sample_codes(self, hidden, draw):
-        """Draws the codes of one position.
-
-        Args:
-            hidden: tensor (B, d), the stream at the position before.
-            draw: function of float32 logits (B, K) and the index of a code
-                in its stack to int32 codes (B,).
-
-        Returns:
-            int32 tensor (B, codes_per_position).
-        """
-        return draw(self.image_logits(hidden[:, None], None)[:, 0, 0], 0)[
-            :, None
-        ]
-
-    # The rest is the same for all.
+    def _make_final_norm(self):
+        """The layer between the blocks and what predicts from them."""
+        return self._norm("norm")
 
     def build(self, input_shape=None):
         if self.built:
             return
         normal = keras.initializers.RandomNormal(stddev=0.02)
         d = self.width
-        text_classes = self.text_vocabulary_size + self.text_length
+        text_classes = self.text_classes
 
         def add(name, *shape, initializer=normal):
             return self.add_weight(
                 shape=shape, initializer=initializer, name=name
             )
 
-        self.text_embedding = add("text_embedding", text_classes, d)
-        self.text_position_embedding = add(
-            "text_position_embedding", self.text_length, d
-        )
-        if self.segment_embeddings:
-            self.segment_embedding = add("segment_embedding", 2, d)
-        if self.condition_dropout:
-            # What stands for "no condition": [text, image].
-            self.null_embedding = add("null_embedding", 2, d)
+        self._build_text(add)
         self.text_head = add("text_head", d, text_classes)
-        self.text_head_bias = add(
-            "text_head_bias", text_classes, initializer="zeros"
-        )
+        if self.head_bias:
+            self.text_head_bias = add(
+                "text_head_bias", text_classes, initializer="zeros"
+            )
         self._build_image(normal)
         self.position_layer.build(None)
         self.token_convolution.build((None, self.length, d))
@@ -331,48 +304,74 @@ class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
         return ops.cast(weight, self.compute_dtype)
 
     def layer_masks(self, text_to_image, hidden_keys=None):
-        """Additive masks, one a block.
-
-        Args:
-            text_to_image: bool, the direction of all rows, or a bool tensor
-                (B,) with one for each.
-            hidden_keys: bool tensor (B, S), positions that no one may look
-                at, or `None`.
-
-        Returns:
-            list of tensors broadcastable to (B, heads, S, S).
-        """
+        """Additive masks, one a block: see `RowMasks.by_layer`."""
         return self._row_masks.by_layer(
             text_to_image, hidden_keys, self.compute_dtype
         )
 
     def rotation(self, text_to_image):
-        """Cosines and sines that turn queries and keys, `None` if none do.
-
-        Args:
-            text_to_image: bool, the direction of all rows, or a bool tensor
-                (B,) with one for each.
-
-        Returns:
-            Pair of tensors (1 or B, 1, S, a), or `None`.
-        """
+        """What turns queries and keys: see `RowRotation.tables`, or `None`."""
         if self._row_rotation is None:
             return None
         return self._row_rotation.tables(text_to_image, self.compute_dtype)
 
     def call(self, inputs, training=None):
-        text, codes = inputs["text"], inputs["codes"]
-        direction = ops.cast(inputs["text_to_image"], "bool")
-        batch = ops.shape(text)[0]
-        stacks = self.to_positions(codes)
+        stacks = self.to_positions(inputs["codes"])
+        before_text, before_image, kept = self.hidden_states(
+            inputs["text"], stacks, inputs["text_to_image"], training
+        )
+        return {
+            "text_logits": self.text_logits(before_text),
+            "image_logits": self.image_logits(before_image, stacks, training),
+            "kept": kept,
+        }
 
+    def hidden_states(self, text, stacks, text_to_image, training=None):
+        """The stream from which each token is predicted.
+
+        Args:
+            text, stacks, text_to_image, training: as of `stream`.
+
+        Returns:
+            Tuple of tensors (B, T - 1, d), for the caption tokens after the
+            first (with `predict_start` (B, T, d), for all), and (B, P, d),
+            for all image positions, and of `kept`, bool (B,) (see the class).
+        """
+        direction = ops.cast(text_to_image, "bool")
+        x, kept = self.stream(text, stacks, direction, training)
+        # Each token is predicted at the position before it. What begins a row
+        # has nothing before it; its place is filled and never counts.
+        filled = ops.concatenate([x[:, :1], x[:, :-1]], axis=1)
+        length, num = self.text_length, self.num_positions
+        first = 0 if self.predict_start else 1
+        rows = direction[:, None, None]
+        before_text = ops.where(
+            rows, filled[:, first:length], filled[:, num + first :]
+        )
+        before_image = ops.where(rows, filled[:, length:], filled[:, :num])
+        return before_text, before_image, kept
+
+    def stream(self, text, stacks, text_to_image, training=None):
+        """Runs rows through all blocks.
+
+        Args:
+            text: int tensor (B, T).
+            stacks: int tensor (B, P, codes_per_position).
+            text_to_image: bool tensor (B,), the direction of each row.
+            training: bool.
+
+        Returns:
+            Tuple of the normalised stream in the rows' own order, tensor
+            (B, T + P, d), and of `kept`, bool (B,) (see the class).
+        """
+        direction = ops.cast(text_to_image, "bool")
         text_part, image_part, kept = self._embed_parts(
             text, stacks, direction, training
         )
         hidden_keys = None
         if self.mask_padding:
-            pad = ops.cast(text, "int32") == self.pad_id
-            seen = ops.zeros((batch, self.num_positions), "bool")
+            pad = self.is_padding(text)
+            seen = ops.zeros((ops.shape(text)[0], self.num_positions), "bool")
             hidden_keys = self._in_order(direction, pad, seen)
         x = self._in_order(direction, text_part, image_part)
         x = self.token_convolution(x)
@@ -382,30 +381,15 @@ class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
             x = block(
                 x, attention_bias=mask, rotation=rotation, training=training
             )
-        x = self.final_norm(x)
-
-        # Each token is predicted at the position before it.
-        length, num = self.text_length, self.num_positions
-        rows = direction[:, None, None]
-        before_text = ops.where(rows, x[:, : length - 1], x[:, num:-1])
-        # The first code of an [image][caption] row has nothing before it;
-        # its place is filled and never counts.
-        before_image = ops.where(
-            rows,
-            x[:, length - 1 : -1],
-            ops.concatenate([x[:, :1], x[:, : num - 1]], axis=1),
-        )
-        return {
-            "text_logits": self.text_logits(before_text),
-            "image_logits": self.image_logits(before_image, stacks),
-            "kept": kept,
-        }
+        return self.final_norm(x), kept
 
     def text_logits(self, hidden):
         """Logits of captions' tokens and pads: float32 (..., V_t + T)."""
         logits = ops.matmul(hidden, self._cast(self.text_head))
-        bias = ops.cast(self.text_head_bias, "float32")
-        return ops.cast(logits, "float32") + bias
+        logits = ops.cast(logits, "float32")
+        if not self.head_bias:
+            return logits
+        return logits + ops.cast(self.text_head_bias, "float32")
 
     @staticmethod
     def _in_order(direction, text_part, image_part):
@@ -426,12 +410,3 @@ class BidirectionalTransformer(RowEmbedding, GeneratorTraining, keras.Model):
 # Every argument is kept under its own name.
 _CONFIG = tuple(inspect.signature(BidirectionalTransformer.__init__).parameters)
 _CONFIG = _CONFIG[1:-1]  # All but `self` and `kwargs`.
-
-
-def _check_sizes(**sizes):
-    for name, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"`{name}` must be a positive integer. "
-                f"Received: {name}={value!r}"
-            )

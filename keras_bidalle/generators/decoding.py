@@ -7,8 +7,8 @@ differ in what they emit: stacks of codes, or tokens of a caption that ends.
 
 from keras import ops
 
-from keras_bidalle.generators.bidirectional_transformer import GEN, REF
 from keras_bidalle.generators.sampling import guide, sample_tokens
+from keras_bidalle.generators.segments import GEN, REF
 
 
 def generate_codes(generator, text, uniforms, prime, settings):
@@ -20,8 +20,9 @@ def generate_codes(generator, text, uniforms, prime, settings):
         uniforms: float32 tensor (B, P, c), the random numbers.
         prime: int32 tensor (B, n, c), the first n positions of each
             picture, n < P; n may be 0.
-        settings: dict of tensors (B,): `temperature`, and any of `top_k`,
-            `top_p`, `guidance_scale`.
+        settings: dict of tensors (B,), or (B, c) with a value for each code
+            of a stack: `temperature`, and any of `top_k`, `top_p`,
+            `guidance_scale`.
 
     Returns:
         int32 tensor (B, P, c), `prime` first.
@@ -45,7 +46,7 @@ def generate_codes(generator, text, uniforms, prime, settings):
         numbers = ops.take(uniforms, position, axis=1)
 
         def draw(logits, place):
-            return _draw(logits, numbers[:, place], settings)
+            return _draw(logits, numbers[:, place], _at(settings, place))
 
         return generator.sample_codes(generator.final_norm(x)[:, 0], draw)
 
@@ -79,9 +80,9 @@ def generate_text(generator, stacks, uniforms, legal, settings):
         generator: `BidirectionalTransformer`.
         stacks: int32 tensor (B, P, c).
         uniforms: float32 tensor (B, T), the random numbers.
-        legal: float32 tensor (V_t + T,), 0 for tokens that may be written
+        legal: float32 tensor (text_classes,), 0 for tokens that may be written
             and very negative for others.
-        settings: as for `generate_codes`.
+        settings: as for `generate_codes`, tensors (B,).
 
     Returns:
         int32 tensor (B, T): the start token, the caption, the end token,
@@ -94,6 +95,8 @@ def generate_text(generator, stacks, uniforms, legal, settings):
         x = ops.concatenate([x, generator.embed_null(batch, False, REF)])
     start = ops.full((batch, 1), generator.start_id, "int32")
     first = _twice(generator.embed_text(start, GEN), guided)
+    # What stands after the end where no token is a pad: the end again.
+    pad = generator.end_id if generator.pad_id is None else generator.pad_id
     x, caches, places = _prefill(
         generator, ops.concatenate([x, first], axis=1), False, None
     )
@@ -101,7 +104,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
     def step(index, x, text, ended, caches):
         logits = generator.text_logits(generator.final_norm(x)[:, 0]) + legal
         token = _draw(logits, ops.take(uniforms, index, axis=1), settings)
-        token = ops.where(ended, generator.pad_id, token)
+        token = ops.where(ended, pad, token)
         ended = ops.logical_or(ended, token == generator.end_id)
         text = _put(text[..., None], token[:, None], index)[..., 0]
         x = ops.take(generator._cast(generator.text_embedding), token, axis=0)
@@ -121,9 +124,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
             ops.logical_not(ops.all(ended)),
         )
 
-    rest = ops.full(
-        (batch, generator.text_length - 1), generator.pad_id, "int32"
-    )
+    rest = ops.full((batch, generator.text_length - 1), pad, "int32")
     text = ops.concatenate([start, rest], axis=1)
     state = (
         ops.convert_to_tensor(1, "int32"),
@@ -137,6 +138,14 @@ def generate_text(generator, stacks, uniforms, legal, settings):
 
 def _twice(x, guided):
     return ops.concatenate([x, x]) if guided else x
+
+
+def _at(settings, place):
+    """The settings of one code of a stack, tensors (B,)."""
+    return {
+        name: value[:, place] if len(value.shape) == 2 else value
+        for name, value in settings.items()
+    }
 
 
 def _draw(logits, uniforms, settings):
@@ -155,7 +164,7 @@ def _hidden_text(generator, text, guided):
     """Which positions of [caption][image] rows hold pads: (B, S) or None."""
     if not generator.mask_padding:
         return None
-    pad = ops.cast(text, "int32") == generator.pad_id
+    pad = generator.is_padding(text)
     if guided:
         pad = ops.concatenate([pad, ops.zeros_like(pad)])
     seen = ops.zeros((pad.shape[0], generator.num_positions), "bool")

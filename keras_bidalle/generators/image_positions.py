@@ -5,9 +5,8 @@ import numpy as np
 from keras import layers, ops
 
 
-@keras.saving.register_keras_serializable(package="keras_bidalle")
-class LearnedImagePositions(layers.Layer):
-    """One learned vector a row plus one a column.
+class ImagePositions(layers.Layer):
+    """Adds to each vector one that says where it stands in a grid.
 
     Args:
         grid: tuple (rows, columns).
@@ -18,15 +17,36 @@ class LearnedImagePositions(layers.Layer):
 
     Returns:
         `x` with the place of each vector added.
-
-    Reference:
-        DALL-E, arXiv 2102.12092, Figure 10.
     """
 
     def __init__(self, grid, width, **kwargs):
         super().__init__(**kwargs)
         self.grid = tuple(grid)
         self.width = width
+
+    def vectors(self):
+        """Vectors of all places: tensor (rows * columns, d)."""
+        raise NotImplementedError
+
+    def call(self, x):
+        return x + self.vectors()[None, : x.shape[1]]
+
+    def get_config(self):
+        config = super().get_config()
+        config.update({"grid": self.grid, "width": self.width})
+        return config
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class LearnedImagePositions(ImagePositions):
+    """One learned vector a row plus one a column.
+
+    Args:
+        grid, width: as of `ImagePositions`.
+
+    Reference:
+        DALL-E, arXiv 2102.12092, Figure 10.
+    """
 
     def build(self, input_shape=None):
         rows, columns = self.grid
@@ -41,41 +61,46 @@ class LearnedImagePositions(layers.Layer):
         )
 
     def vectors(self):
-        """Vectors of all places: tensor (rows * columns, d)."""
         total = self.row_embedding[:, None] + self.column_embedding[None]
         return ops.reshape(total, (-1, self.width))
 
-    def call(self, x):
-        return x + self.vectors()[None, : x.shape[1]]
 
-    def get_config(self):
-        config = super().get_config()
-        config.update({"grid": self.grid, "width": self.width})
-        return config
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class LearnedPlaces(ImagePositions):
+    """One learned vector a place.
+
+    Args:
+        grid, width: as of `ImagePositions`.
+
+    Reference:
+        RQ-Transformer, arXiv 2203.01941, Sec. 3.2.2.
+    """
+
+    def build(self, input_shape=None):
+        rows, columns = self.grid
+        self.embedding = self.add_weight(
+            shape=(rows * columns, self.width),
+            initializer=keras.initializers.RandomNormal(stddev=0.02),
+            name="embedding",
+        )
+
+    def vectors(self):
+        return ops.convert_to_tensor(self.embedding)
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class FixedImagePositions(layers.Layer):
+class FixedImagePositions(ImagePositions):
     """Sine and cosine waves of the row in one half, of the column in the other.
 
     Args:
-        grid: tuple (rows, columns).
-        width: int, channels d.
-
-    Call arguments:
-        x: tensor (B, n, d) of the first n places in raster order.
-
-    Returns:
-        `x` with the place of each vector added.
+        grid, width: as of `ImagePositions`.
 
     Reference:
         Bi-directional DALL-E, arXiv 2112.00384, the released program.
     """
 
     def __init__(self, grid, width, **kwargs):
-        super().__init__(**kwargs)
-        self.grid = tuple(grid)
-        self.width = width
+        super().__init__(grid, width, **kwargs)
         rows, columns = self.grid
         half = 2 * -(-width // 4)
         frequency = 10000.0 ** (-np.arange(0, half, 2) / half)
@@ -94,19 +119,11 @@ class FixedImagePositions(layers.Layer):
         self._table = table[:, :width].astype("float32")
 
     def vectors(self):
-        """Vectors of all places: tensor (rows * columns, d)."""
         return ops.convert_to_tensor(self._table, self.compute_dtype)
-
-    def call(self, x):
-        return x + self.vectors()[None, : x.shape[1]]
-
-    def get_config(self):
-        config = super().get_config()
-        config.update({"grid": self.grid, "width": self.width})
-        return config
 
 
 IMAGE_POSITIONS = {
     "learned": LearnedImagePositions,
+    "learned_places": LearnedPlaces,
     "fixed": FixedImagePositions,
 }

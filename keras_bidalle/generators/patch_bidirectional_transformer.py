@@ -93,7 +93,10 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
         )
         self.patch_head_norm.build((None, c, h))
         self.image_head = add("image_head", h, k)
-        self.image_head_bias = add("image_head_bias", c, k, initializer="zeros")
+        if self.head_bias:
+            self.image_head_bias = add(
+                "image_head_bias", c, k, initializer="zeros"
+            )
 
     def to_positions(self, codes):
         rows, columns = self.grid
@@ -153,10 +156,12 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
         x = start + ops.matmul(x, self._cast(self.patch_head_mixing)[place])
         x = self.patch_head_norm(x)
         logits = ops.matmul(x, self._cast(self.image_head))
-        bias = ops.cast(self.image_head_bias, "float32")[place]
-        return ops.cast(logits, "float32") + bias
+        logits = ops.cast(logits, "float32")
+        if not self.head_bias:
+            return logits
+        return logits + ops.cast(self.image_head_bias, "float32")[place]
 
-    def image_logits(self, hidden, stacks):
+    def image_logits(self, hidden, stacks, training=None):
         known = self._head_start(hidden)
         logits = []
         for place in range(self.codes_per_position):

@@ -13,6 +13,31 @@ class RowEmbedding:
     Mixed into a generator, which has the weights.
     """
 
+    def _build_text(self, add):
+        """Makes the weights, by a function of a name and a shape."""
+        d = self.width
+        self.text_embedding = add("text_embedding", self.text_classes, d)
+        self.text_position_embedding = add(
+            "text_position_embedding", self.text_length, d
+        )
+        if self.segment_embeddings:
+            self.segment_embedding = add("segment_embedding", 2, d)
+        if self.condition_dropout:
+            # What stands for "no condition": [text, image].
+            self.null_embedding = add("null_embedding", 2, d)
+
+    @property
+    def text_classes(self):
+        """int, caption tokens and, after them, pads of the positions."""
+        pads = self.text_length if self.pad_tokens else 0
+        return self.text_vocabulary_size + pads
+
+    def is_padding(self, text):
+        """Which caption tokens are pads: bool tensor like `text`."""
+        if self.pad_id is None:
+            return ops.zeros_like(text, dtype="bool")
+        return ops.cast(text, "int32") == self.pad_id
+
     def embed_text(self, text, segment):
         """Embeds caption tokens with their positions and segments.
 
@@ -24,9 +49,10 @@ class RowEmbedding:
             tensor (B, n, d).
         """
         n = text.shape[1]
-        text = ops.cast(text, "int32")
-        pads = self.text_vocabulary_size + ops.arange(n, dtype="int32")
-        ids = ops.where(text == self.pad_id, pads[None], text)
+        ids = ops.cast(text, "int32")
+        if self.pad_tokens:
+            pads = self.text_vocabulary_size + ops.arange(n, dtype="int32")
+            ids = ops.where(self.is_padding(ids), pads[None], ids)
         x = lookup(self._cast(self.text_embedding), ids)
         x = x + self._cast(self.text_position_embedding)[None, :n]
         return x + self._segment(segment)

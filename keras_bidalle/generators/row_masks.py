@@ -18,11 +18,25 @@ class RowMasks:
         text_length: int, T.
         grid: tuple (rows, columns) of image positions, P = rows * columns.
         kernel_size: int, as of `attention_mask`.
+        pads_see_themselves: bool, lets a hidden position look at itself.
+        shown_in_captioning: tuple of str, kinds of attention that hide
+            nothing in [image][caption] rows.
     """
 
-    def __init__(self, kinds, depth, text_length, grid, kernel_size):
+    def __init__(
+        self,
+        kinds,
+        depth,
+        text_length,
+        grid,
+        kernel_size,
+        pads_see_themselves=True,
+        shown_in_captioning=(),
+    ):
         self.kinds = [kinds[i % len(kinds)] for i in range(depth)]
         self.length = text_length + int(np.prod(grid))
+        self.pads_see_themselves = pads_see_themselves
+        self.shown_in_captioning = shown_in_captioning
         # By kind: float32 (2, S, S), [image][caption] rows first.
         self.tables = {
             kind: np.stack(
@@ -55,23 +69,28 @@ class RowMasks:
         """
         masks = {}
         for kind, table in self.tables.items():
-            masks[kind] = choose(table, text_to_image, dtype)[:, None]
+            mask = choose(table, text_to_image, dtype)[:, None]
             if hidden_keys is not None:
-                masks[kind] = masks[kind] + self._padding(hidden_keys, dtype)
+                hidden = self._padding(hidden_keys, dtype)
+                if kind in self.shown_in_captioning:
+                    hides = np.array([0.0, 1.0], "float32").reshape(2, 1, 1, 1)
+                    hidden = hidden * choose(hides, text_to_image, dtype)
+                mask = mask + hidden
+            masks[kind] = mask
         return [masks[kind] for kind in self.kinds]
 
     def _padding(self, hidden_keys, dtype):
-        hidden = ops.cast(hidden_keys, dtype) * MASKED
-        # A pad token may look at itself, so that no row of scores is empty.
-        others = 1.0 - ops.eye(self.length, dtype=dtype)
-        return hidden[:, None, None, :] * others
+        hidden = ops.cast(hidden_keys, dtype)[:, None, None, :] * MASKED
+        if not self.pads_see_themselves:
+            return hidden
+        return hidden * (1.0 - ops.eye(self.length, dtype=dtype))
 
 
 def choose(table, text_to_image, dtype):
     """The part of a table that each row's direction asks for.
 
     Args:
-        table: float NumPy array (2, ...), [image][caption] rows first.
+        table: NumPy array (2, ...), [image][caption] rows first.
         text_to_image: bool, or bool tensor (B,).
         dtype: str.
 

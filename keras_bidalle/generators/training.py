@@ -30,7 +30,10 @@ class GeneratorTraining:
         The target's modality weighs `target_weight` times the condition's;
         each is a mean over its own tokens, and the directions count by
         their rows. Pad tokens, the first caption token and, where the
-        picture comes first, its first code are not predicted.
+        picture comes first, its first code are not predicted (but the first
+        caption token after a picture is with `predict_start`). A caption of
+        one token, a class, otherwise has no loss, and the picture all of
+        the weight.
 
         Reference:
             DALL-E, arXiv 2102.12092, section 2.2; Bi-directional DALL-E.
@@ -40,14 +43,14 @@ class GeneratorTraining:
         backward = 1.0 - forward
         kept = ops.cast(y_pred["kept"], "float32")[:, None]
 
-        targets = text[:, 1:]
+        targets = text if self.predict_start else text[:, 1:]
         text_loss = cross_entropy(y_pred["text_logits"], targets)
-        counted = ops.cast(targets != self.pad_id, "float32")
+        counted = ops.cast(ops.logical_not(self.is_padding(targets)), "float32")
+        if self.predict_start:
+            starts = ops.arange(self.text_length) == 0
+            counted = counted * (1.0 - forward * ops.cast(starts, "float32"))
 
-        stacks = self.to_positions(x["codes"])
-        image_loss = ops.mean(
-            cross_entropy(y_pred["image_logits"], stacks), axis=-1
-        )
+        image_loss = self.image_losses(x, y_pred, training)
         first = ops.arange(self.num_positions) == 0
         has_past = ops.cast(ops.logical_not(first), "float32")[None]
 
@@ -63,12 +66,15 @@ class GeneratorTraining:
             ),
         }
         share = ops.mean(forward)
-        weight = self.target_weight
-        loss = (
-            share * (weight * terms["image_target"] + terms["text_condition"])
-            + (1.0 - share)
-            * (weight * terms["text_target"] + terms["image_condition"])
-        ) / (weight + 1.0)
+        target = self.target_weight / (self.target_weight + 1.0)
+        condition = 1.0 - target
+        if self.text_length == 1 and not self.predict_start:
+            target = condition = 1.0
+        loss = share * (
+            target * terms["image_target"] + condition * terms["text_condition"]
+        ) + (1.0 - share) * (
+            target * terms["text_target"] + condition * terms["image_condition"]
+        )
         self.image_tracker.update_state(
             terms["image_target"], sample_weight=share
         )
@@ -78,6 +84,20 @@ class GeneratorTraining:
         for extra in self.losses:
             loss = loss + extra
         return loss / replicas.num_replicas()
+
+    def image_losses(self, x, y_pred, training=True):
+        """The loss of each image position, a mean over its codes.
+
+        Args:
+            x: dict, the batch.
+            y_pred: dict, what the call on it returned.
+            training: bool.
+
+        Returns:
+            float32 tensor (B, P).
+        """
+        stacks = self.to_positions(x["codes"])
+        return ops.mean(cross_entropy(y_pred["image_logits"], stacks), axis=-1)
 
 
 def cross_entropy(logits, targets):

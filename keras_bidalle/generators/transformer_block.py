@@ -12,6 +12,10 @@ def _geglu(x):
     return value * ops.gelu(gate, approximate=False)
 
 
+def _quick_gelu(x):
+    return x * ops.sigmoid(1.702 * x)
+
+
 def _squared_relu(x):
     return ops.square(ops.relu(x))
 
@@ -19,6 +23,7 @@ def _squared_relu(x):
 # Activation of the feed-forward and how many times wider its input is.
 _ACTIVATIONS = {
     "gelu": (lambda x: ops.gelu(x, approximate=False), 1),
+    "quick_gelu": (_quick_gelu, 1),
     "geglu": (_geglu, 2),
     "squared_relu": (_squared_relu, 1),
 }
@@ -37,14 +42,16 @@ class TransformerBlock(layers.Layer):
         num_heads: int.
         head_dim: int, channels of one head; `width // num_heads` if `None`.
         feed_forward_width: int, hidden channels; `4 * width` if `None`.
-        activation: str, "gelu", "geglu" (a gated one, with twice the input
-            weights) or "squared_relu" (cheapest on a CPU).
+        activation: str, "gelu", "quick_gelu" (x sigmoid(1.702 x)), "geglu"
+            (a gated one, with twice the input weights) or "squared_relu"
+            (cheapest on a CPU).
         normalization: str, "layer" or "rms".
         query_key_norm: bool, normalises queries and keys of each head too,
             which keeps attention stable at high learning rates.
         layer_scale: float, start of a learned scale of each channel of both
             branches, or `None` for no such scale.
         use_bias: bool, biases of the output and feed-forward projections.
+        qkv_bias: bool, biases of the queries, keys and values.
         dropout: float, of both branches' outputs.
 
     Call arguments:
@@ -54,8 +61,9 @@ class TransformerBlock(layers.Layer):
         rotation: pair of tensors of `rotary.rotate`, or `None`.
 
     Reference:
-        GEGLU: arXiv 2002.05202. Layer scale: arXiv 2103.17239, Eq. 4.
-        Squared ReLU: arXiv 2109.08668. Query-key norm: arXiv 2010.04245.
+        GELU and its quick form: arXiv 1606.08415. GEGLU: arXiv 2002.05202.
+        Layer scale: arXiv 2103.17239, Eq. 4. Squared ReLU: arXiv 2109.08668.
+        Query-key norm: arXiv 2010.04245.
     """
 
     def __init__(
@@ -70,6 +78,7 @@ class TransformerBlock(layers.Layer):
         layer_scale=None,
         use_bias=True,
         dropout=0.0,
+        qkv_bias=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -98,6 +107,7 @@ class TransformerBlock(layers.Layer):
         self.layer_scale = layer_scale
         self.use_bias = use_bias
         self.dropout = dropout
+        self.qkv_bias = qkv_bias
 
         self._activation, multiple = _ACTIVATIONS[activation]
         dtype = self.dtype_policy
@@ -120,7 +130,7 @@ class TransformerBlock(layers.Layer):
 
         inner = self.num_heads * self.head_dim
         self.attention_norm = norm("attention_norm")
-        self.to_qkv = dense(3 * inner, "to_qkv", use_bias=False)
+        self.to_qkv = dense(3 * inner, "to_qkv", use_bias=qkv_bias)
         # Branches that start at zero leave the stream as it is: deep stacks
         # train from the first step without a warm-up of their own.
         self.to_out = dense(width, "to_out", initializer="zeros")
@@ -206,14 +216,18 @@ class TransformerBlock(layers.Layer):
         return query, key, value
 
     def _finish(self, x, query, key, value, mask, training=None):
-        # Two plain products: on CPUs several times faster to differentiate
-        # than the fused kernel.
-        scores = ops.matmul(
-            query * self.head_dim**-0.5, ops.transpose(key, (0, 1, 3, 2))
-        )
-        if mask is not None:
-            scores = scores + mask
-        heads = ops.matmul(ops.softmax(scores, axis=-1), value)
+        if query.shape[2] == key.shape[2] == 1:
+            # The only key takes all of the attention.
+            heads = value
+        else:
+            # Two plain products: on CPUs several times faster to
+            # differentiate than the fused kernel.
+            scores = ops.matmul(
+                query * self.head_dim**-0.5, ops.transpose(key, (0, 1, 3, 2))
+            )
+            if mask is not None:
+                scores = scores + mask
+            heads = ops.matmul(ops.softmax(scores, axis=-1), value)
         heads = ops.reshape(
             ops.transpose(heads, (0, 2, 1, 3)),
             (-1, x.shape[1], self.num_heads * self.head_dim),
@@ -245,6 +259,7 @@ class TransformerBlock(layers.Layer):
                 "layer_scale": self.layer_scale,
                 "use_bias": self.use_bias,
                 "dropout": self.dropout,
+                "qkv_bias": self.qkv_bias,
             }
         )
         return config

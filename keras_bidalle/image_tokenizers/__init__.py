@@ -1,7 +1,14 @@
 """Image tokenizers: pictures to grids of discrete codes and back."""
 
+from keras_bidalle.image_tokenizers.augvae import AugVAE, SingleLevelAugVAE
+from keras_bidalle.image_tokenizers.discrete_vae import DiscreteVAE
+from keras_bidalle.image_tokenizers.discrete_vae_layers import (
+    DiscreteVAEDecoder,
+    DiscreteVAEEncoder,
+)
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
 from keras_bidalle.image_tokenizers.patch_vqgan import PatchVQGAN
+from keras_bidalle.image_tokenizers.rqvae import RQVAE
 from keras_bidalle.image_tokenizers.vqgan import VQGAN
 from keras_bidalle.image_tokenizers.vqgan_layers import (
     VQGANDecoder,
@@ -9,8 +16,14 @@ from keras_bidalle.image_tokenizers.vqgan_layers import (
 )
 
 __all__ = [
+    "AugVAE",
+    "DiscreteVAE",
+    "DiscreteVAEDecoder",
+    "DiscreteVAEEncoder",
     "ImageTokenizer",
     "PatchVQGAN",
+    "RQVAE",
+    "SingleLevelAugVAE",
     "VQGAN",
     "VQGANDecoder",
     "VQGANEncoder",

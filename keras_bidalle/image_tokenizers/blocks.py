@@ -14,6 +14,18 @@ PACKAGE = "keras_bidalle"
 PADDING_MODES = ("zero", "replication")
 
 
+def shape_of_codes(shape, factor, channels):
+    """The shape of what an encoder makes of maps (B, H, W, C)."""
+    sizes = (None if n is None else n // factor for n in shape[1:3])
+    return (shape[0], *sizes, channels)
+
+
+def shape_of_images(shape, factor, channels):
+    """The shape of what a decoder makes of maps (B, h, w, C)."""
+    sizes = (None if n is None else n * factor for n in shape[1:3])
+    return (shape[0], *sizes, channels)
+
+
 def replication_pad(x, before, after):
     """Repeats the border pixels of a batch of maps.
 

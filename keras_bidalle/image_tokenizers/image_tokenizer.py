@@ -45,7 +45,8 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
 
     Attributes:
         code_shape: tuple (h, w), or (h, w, depth) with a residual
-            quantizer: the shape of one picture's codes.
+            quantizer, or (N,) with several levels: the shape of one
+            picture's codes.
         num_codes: int, the size of the codebook.
 
     Example:
@@ -148,16 +149,17 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
         """
         if not hasattr(images, "dtype"):
             images = np.asarray(images)
-        if tuple(images.shape[1:]) != self.image_shape or images.ndim != 4:
+        image_shape, code_shape = self._shapes_of_images(images.shape)
+        if tuple(images.shape[1:]) != image_shape or images.ndim != 4:
             # Raises before any work is done.
-            validation.as_model_images(images, self.image_shape)
+            validation.as_model_images(images, image_shape)
         # Batch by batch: a data set of uint8 is never all in float32.
         return _in_batches(
             self._encode,
             images,
             batch_size,
-            lambda part: validation.as_model_images(part, self.image_shape),
-            np.zeros((0, *self.code_shape), "int32"),
+            lambda part: validation.as_model_images(part, image_shape),
+            np.zeros((0, *code_shape), "int32"),
         )
 
     def decode(self, codes, batch_size=64):
@@ -165,6 +167,8 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
 
         Args:
             codes: int array (B, *code_shape) with values in [0, num_codes).
+                With a residual quantizer the first few codes of each stack
+                will do, (B, h, w, d): a coarser picture.
             batch_size: int, how many are processed at once.
 
         Returns:
@@ -174,26 +178,51 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
             ValueError: on a wrong shape or a code outside the codebook.
             TypeError: on a dtype that is not an integer.
         """
-        codes = validation.as_codes(codes, self.code_shape, self.num_codes)
+        image_shape, code_shape = self._shapes_of_codes(np.shape(codes))
+        depth = self.quantizer.depth
+        if depth is not None and np.ndim(codes) == len(code_shape) + 1:
+            part = min(max(np.shape(codes)[-1], 1), depth)
+            code_shape = (*code_shape[:-1], part)
+        codes = validation.as_codes(codes, code_shape, self.num_codes)
         return _in_batches(
             self._decode,
             codes,
             batch_size,
             lambda part: part,
-            np.zeros((0, *self.image_shape), "float32"),
+            np.zeros((0, *image_shape), "float32"),
         )
 
-    def reconstruct(self, images, batch_size=64):
+    def _shapes_of_images(self, shape):
+        """Shapes of a picture and its codes, given that of what came."""
+        return self.image_shape, self.code_shape
+
+    def _shapes_of_codes(self, shape):
+        return self.image_shape, self.code_shape
+
+    def reconstruct(self, images, batch_size=64, depth=None):
         """Encodes pictures and decodes their codes.
 
         Args:
             images: as in `encode`.
             batch_size: int, how many are processed at once.
+            depth: int or `None`. With a residual quantizer: of how many
+                codes a position, by default all.
 
         Returns:
             float32 NumPy array (B, *image_shape) in [-1, 1].
+
+        Raises:
+            ValueError: when there are not `depth` codes a position.
         """
+        if depth is not None and not 1 <= depth <= (self.quantizer.depth or 0):
+            raise ValueError(
+                "`depth` must lie in [1, depth of a residual quantizer]. "
+                f"Received: depth={depth} with a quantizer of "
+                f"depth={self.quantizer.depth}"
+            )
         codes = self.encode(images, batch_size=batch_size)
+        if depth is not None:
+            codes = codes[..., :depth]
         return self.decode(codes, batch_size=batch_size)
 
     # Cached properties: compiled once for each model and kept, outside what

@@ -9,7 +9,12 @@ shift of the picture by one patch shifts the codes by one place.
 import keras
 from keras import ops
 
-from keras_bidalle.image_tokenizers.blocks import PACKAGE, PaddedConv2D
+from keras_bidalle.image_tokenizers.blocks import (
+    PACKAGE,
+    PaddedConv2D,
+    shape_of_codes,
+    shape_of_images,
+)
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
 
 
@@ -153,11 +158,7 @@ class PatchEncoder(PatchStack):
         return self.conv_out(self.features(patches, training=training))
 
     def compute_output_shape(self, input_shape):
-        sizes = (
-            None if n is None else n // self.patch_size
-            for n in input_shape[1:3]
-        )
-        return (input_shape[0], *sizes, self.latent_dim)
+        return shape_of_codes(input_shape, self.patch_size, self.latent_dim)
 
     def get_config(self):
         return {**super().get_config(), "latent_dim": self.latent_dim}
@@ -203,10 +204,9 @@ class PatchDecoder(PatchStack):
         return ops.nn.depth_to_space(patches, self.patch_size)
 
     def compute_output_shape(self, input_shape):
-        sizes = (
-            None if n is None else n * self.patch_size for n in input_shape[1:3]
+        return shape_of_images(
+            input_shape, self.patch_size, self.output_channels
         )
-        return (input_shape[0], *sizes, self.output_channels)
 
     def get_config(self):
         return {**super().get_config(), "output_channels": self.output_channels}

@@ -68,7 +68,7 @@ class TokenizerTraining:
                     f"Received: {name}={kwargs[name]}"
                 )
         optimizer = keras.optimizers.get(optimizer)
-        self._pixel_loss = _pixel_loss(reconstruction_loss)
+        self._pixel_loss = self._get_pixel_loss(reconstruction_loss)
         # Behind a function, where Keras does not track it: a perceptual
         # network is no part of this model's weights.
         self._perceptual = None
@@ -117,6 +117,10 @@ class TokenizerTraining:
 
     def compile_from_config(self, config):
         self.compile(**deserialize_keras_object(config))
+
+    def _get_pixel_loss(self, reconstruction_loss):
+        """Makes a function of real and reconstructed pictures to a scalar."""
+        return _pixel_loss(reconstruction_loss)
 
     def _tracked_names(self):
         names = ["reconstruction_loss", "quantizer_loss", "psnr"]

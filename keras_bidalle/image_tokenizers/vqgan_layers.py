@@ -11,6 +11,8 @@ from keras_bidalle.image_tokenizers.blocks import (
     Upsample,
     check_padding_mode,
     group_norm,
+    shape_of_codes,
+    shape_of_images,
 )
 from keras_bidalle.image_tokenizers.downsampling import get_downsampling
 
@@ -75,23 +77,35 @@ class Level(keras.layers.Layer):
 
 
 class Middle(keras.layers.Layer):
-    """Residual block, self-attention, residual block at the code grid."""
+    """Residual block, self-attention, residual block at the code grid.
 
-    def __init__(self, dropout, padding_mode, **kwargs):
+    Args:
+        dropout: float.
+        padding_mode: `"zero"` or `"replication"`.
+        attention: bool, whether there is the self-attention.
+    """
+
+    def __init__(self, dropout, padding_mode, attention=True, **kwargs):
         super().__init__(**kwargs)
+        self.attention = attention
         self.dropout = dropout
         self.padding_mode = padding_mode
 
     def build(self, input_shape):
         arguments = (input_shape[-1], self.dropout, self.padding_mode)
         self.block_1 = ResidualBlock(*arguments, dtype=self.dtype_policy)
-        self.attn_1 = SpatialAttention(dtype=self.dtype_policy)
+        self.attn_1 = None
+        if self.attention:
+            self.attn_1 = SpatialAttention(dtype=self.dtype_policy)
+            self.attn_1.build(input_shape)
         self.block_2 = ResidualBlock(*arguments, dtype=self.dtype_policy)
-        for layer in (self.block_1, self.attn_1, self.block_2):
+        for layer in (self.block_1, self.block_2):
             layer.build(input_shape)
 
     def call(self, x, training=None):
-        x = self.attn_1(self.block_1(x, training=training))
+        x = self.block_1(x, training=training)
+        if self.attn_1 is not None:
+            x = self.attn_1(x)
         return self.block_2(x, training=training)
 
     def compute_output_shape(self, input_shape):
@@ -110,10 +124,12 @@ class _Half(keras.layers.Layer):
         attention_resolutions=(16,),
         dropout=0.0,
         padding_mode="zero",
+        middle_attention=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_padding_mode(padding_mode)
+        self.middle_attention = middle_attention
         self.resolution = resolution
         self.channels = channels
         self.channel_multipliers = tuple(channel_multipliers)
@@ -147,7 +163,12 @@ class _Half(keras.layers.Layer):
         )
 
     def _middle(self):
-        return Middle(self.dropout, self.padding_mode, dtype=self.dtype_policy)
+        return Middle(
+            self.dropout,
+            self.padding_mode,
+            self.middle_attention,
+            dtype=self.dtype_policy,
+        )
 
     def get_config(self):
         return {
@@ -159,6 +180,7 @@ class _Half(keras.layers.Layer):
             "attention_resolutions": list(self.attention_resolutions),
             "dropout": self.dropout,
             "padding_mode": self.padding_mode,
+            "middle_attention": self.middle_attention,
         }
 
 
@@ -178,6 +200,8 @@ class VQGANEncoder(_Half):
         downsampling: `"strided_conv"`, `"convblurpool"`, `"maxpool"` or
             `"maxblurpool"`.
         padding_mode: `"zero"` or `"replication"`.
+        middle_attention: bool, whether there is self-attention at the
+            smallest size, between two residual blocks.
         downsampling_padding_mode: `"zero"` or `"replication"`, for the
             convolutions that halve the map; `None` for `padding_mode`.
 
@@ -237,10 +261,7 @@ class VQGANEncoder(_Half):
         return self.conv_out(ops.silu(self.norm_out(x)))
 
     def compute_output_shape(self, input_shape):
-        sizes = (
-            None if n is None else n // self.factor for n in input_shape[1:3]
-        )
-        return (input_shape[0], *sizes, self.z_channels)
+        return shape_of_codes(input_shape, self.factor, self.z_channels)
 
     def get_config(self):
         return {
@@ -267,6 +288,7 @@ class VQGANDecoder(_Half):
         attention_resolutions: tuple of int.
         dropout: float.
         padding_mode: `"zero"` or `"replication"`.
+        middle_attention: bool, as in the encoder.
 
     Call arguments:
         latents: float tensor (B, h, w, z_channels). The result is
@@ -314,10 +336,7 @@ class VQGANDecoder(_Half):
         return ops.cast(self.conv_out(features), "float32")
 
     def compute_output_shape(self, input_shape):
-        sizes = (
-            None if n is None else n * self.factor for n in input_shape[1:3]
-        )
-        return (input_shape[0], *sizes, self.output_channels)
+        return shape_of_images(input_shape, self.factor, self.output_channels)
 
     def get_config(self):
         return {

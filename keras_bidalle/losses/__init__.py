@@ -8,6 +8,11 @@ from keras_bidalle.losses.adversarial import (
 from keras_bidalle.losses.discriminator import PatchDiscriminator
 from keras_bidalle.losses.game import HingeLoss, VanillaLoss
 from keras_bidalle.losses.gradients import linearize, value_and_gradient
+from keras_bidalle.losses.logit_laplace import (
+    LogitLaplace,
+    map_pixels,
+    unmap_pixels,
+)
 from keras_bidalle.losses.perceptual import LPIPS
 
 __all__ = [
@@ -15,9 +20,12 @@ __all__ = [
     "AdversarialTerms",
     "HingeLoss",
     "LPIPS",
+    "LogitLaplace",
     "PatchDiscriminator",
     "VanillaLoss",
     "adaptive_weight",
     "linearize",
+    "map_pixels",
+    "unmap_pixels",
     "value_and_gradient",
 ]

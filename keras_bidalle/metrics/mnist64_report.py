@@ -1,5 +1,7 @@
 """All figures of the MNIST64 task, for a tokenizer and for both directions."""
 
+import functools
+
 import numpy as np
 from keras import ops
 
@@ -57,6 +59,7 @@ def both_directions_report(
     seed=0,
     sampling=None,
     batch_size=64,
+    progress=None,
 ):
     """Measures both directions on one split.
 
@@ -68,6 +71,8 @@ def both_directions_report(
         seed: int.
         sampling: dict of arguments of `text_to_image`, or `None`.
         batch_size: int, pictures sampled at once.
+        progress: function of a direction and the number of its samples done
+            so far, or `None`.
 
     Returns:
         dict with `image_to_text` and `text_to_image`, as
@@ -82,11 +87,18 @@ def both_directions_report(
         for name in ("images", "clauses", "layouts")
     )
     captions = [text for batch in batches for text in batch.captions]
-    written = model.image_to_text(images, batch_size=batch_size)
+
+    def of(direction):
+        return progress and functools.partial(progress, direction)
+
+    written = model.image_to_text(
+        images, batch_size=batch_size, progress=of("image_to_text")
+    )
     drawn = model.text_to_image(
         captions,
         seed=np.arange(len(captions)) + 1000 * seed,
         batch_size=batch_size,
+        progress=of("text_to_image"),
         **(sampling or {}),
     )
     return {

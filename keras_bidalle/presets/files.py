@@ -61,8 +61,8 @@ def _hub_file(preset, file_name):
         return pathlib.Path(get_file(preset, file_name))
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"Preset '{preset}' has no `{file_name}`: it is incomplete, or it "
-            "was not written by `save_to_preset`."
+            f"Preset '{preset}' has no `{file_name}`, or its hub cannot be "
+            f"reached: {error}"
         ) from error
     except ImportError:
         raise

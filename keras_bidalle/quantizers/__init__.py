@@ -8,6 +8,10 @@ from keras_bidalle.quantizers.distances import (
 )
 from keras_bidalle.quantizers.ema_vector_quantizer import EMAVectorQuantizer
 from keras_bidalle.quantizers.gumbel_quantizer import GumbelQuantizer
+from keras_bidalle.quantizers.multi_level_quantizer import (
+    LastLevelQuantizer,
+    MultiLevelQuantizer,
+)
 from keras_bidalle.quantizers.orthogonal_regularizer import (
     OrthogonalRegularizer,
 )
@@ -16,6 +20,9 @@ from keras_bidalle.quantizers.orthogonal_vector_quantizer import (
 )
 from keras_bidalle.quantizers.quantizer import Quantizer
 from keras_bidalle.quantizers.residual_quantizer import ResidualQuantizer
+from keras_bidalle.quantizers.restarting_vector_quantizer import (
+    RestartingVectorQuantizer,
+)
 from keras_bidalle.quantizers.vector_quantizer import VectorQuantizer
 
 __all__ = [
@@ -25,9 +32,12 @@ __all__ = [
     "EMAVectorQuantizer",
     "GumbelQuantizer",
     "L2Distance",
+    "LastLevelQuantizer",
+    "MultiLevelQuantizer",
     "OrthogonalRegularizer",
     "OrthogonalVectorQuantizer",
     "Quantizer",
     "ResidualQuantizer",
+    "RestartingVectorQuantizer",
     "VectorQuantizer",
 ]

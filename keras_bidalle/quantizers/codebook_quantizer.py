@@ -16,6 +16,18 @@ def mean_square(x):
     return ops.mean(ops.square(x))
 
 
+def joined(seen):
+    """Joins what the calls of one step saw.
+
+    Args:
+        seen: list of tuples of latents (N, C), codes (N,), distances (N,).
+
+    Returns:
+        One such tuple of all of them.
+    """
+    return tuple(ops.concatenate(parts) for parts in zip(*seen, strict=True))
+
+
 def draw_vectors(vectors, weights, num, seed):
     """Draws vectors of a batch with given odds, the same on every replica.
 

@@ -131,21 +131,14 @@ class EMAVectorQuantizer(CodebookQuantizer):
         self.embed_sum.assign(self.embedding)
 
     def learn(self, z, codes, step, first=True):
-        counts = count_codes(codes, self.num_codes)
-        sums = replicas.all_reduce_sum(
-            ops.segment_sum(z, codes, num_segments=self.num_codes)
-        )
         keep, gain = self.decay, 1.0 - self.decay
         if self.kmeans_steps:
             # A Lloyd iteration: the means of this step's latents alone.
             starting = self.is_starting()
             keep = ops.where(starting, 0.0 if first else 1.0, keep)
             gain = ops.where(starting, 1.0, gain)
-        sizes = keep * self.cluster_size + gain * counts
-        sums = keep * self.embed_sum + gain * sums
-        # A code that never won anything has no mean yet.
-        means = sums / ops.maximum(self.smoothed(sizes), 1e-20)[:, None]
-        moved = ops.where((sizes > 0.0)[:, None], means, self.codebook)
+        sizes, sums = self.averaged(z, codes, keep, gain)
+        moved = self.means(sizes, sums)
         if step is not None and (self.kmeans_steps or self.revival_threshold):
             floor = self.revival_threshold * ops.mean(sizes)
             dead = sizes < floor
@@ -158,7 +151,37 @@ class EMAVectorQuantizer(CodebookQuantizer):
             sums = ops.where(dead[:, None], drawn * revived_size, sums)
             sizes = ops.where(dead, revived_size, sizes)
             self.count_start_step()
-        self.write_codes(moved)
+        self.write_statistics(moved, sizes, sums)
+
+    def averaged(self, z, codes, keep, gain):
+        """The statistics with a batch in them, over all replicas.
+
+        Args:
+            z: float32 tensor (N, C).
+            codes: int32 tensor (N,).
+            keep: float or scalar tensor, the weight of what was.
+            gain: float or scalar tensor, the weight of the batch.
+
+        Returns:
+            Tuple of the counts (K,) and the sums (K, C).
+        """
+        counts = count_codes(codes, self.num_codes)
+        sums = replicas.all_reduce_sum(
+            ops.segment_sum(z, codes, num_segments=self.num_codes)
+        )
+        return (
+            keep * self.cluster_size + gain * counts,
+            keep * self.embed_sum + gain * sums,
+        )
+
+    def means(self, sizes, sums):
+        """The codes (K, C) that counts (K,) and sums (K, C) give."""
+        means = sums / ops.maximum(self.smoothed(sizes), 1e-20)[:, None]
+        # A code that never won anything has no mean yet.
+        return ops.where((sizes > 0.0)[:, None], means, self.codebook)
+
+    def write_statistics(self, codes, sizes, sums):
+        self.write_codes(codes)
         self.cluster_size.assign(sizes)
         self.embed_sum.assign(sums)
 

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_bidalle import replicas
 from keras_bidalle.quantizers import checks
+from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
 from keras_bidalle.quantizers.quantizer import Quantizer
 
 
@@ -138,7 +138,8 @@ class GumbelQuantizer(Quantizer):
         codes = _argmax(logits)
         if not training:
             return self.lookup(codes), codes
-        noisy = (logits + self.noise(logits)) / self.temperature
+        noise = gumbel_noise(ops.shape(logits), self.seed_generator)
+        noisy = (logits + noise) / self.temperature
         weights = ops.softmax(noisy, axis=-1)
         if self.hard:
             chosen = ops.one_hot(_argmax(noisy), self.num_codes)
@@ -152,19 +153,6 @@ class GumbelQuantizer(Quantizer):
         # 1e-10 as in the published program.
         terms = odds * ops.log(odds * self.num_codes + 1e-10)
         return ops.mean(ops.sum(terms, axis=-1))
-
-    def noise(self, logits):
-        uniform = keras.random.uniform(
-            ops.shape(logits), dtype="float32", seed=self.seed_generator
-        )
-        if replicas.num_replicas() > 1:
-            # All replicas draw the same numbers; shifted around the circle
-            # (by the golden ratio) they stay uniform and differ.
-            shift = ops.cast(replicas.replica_id(), "float32") * 0.618034
-            uniform = uniform + shift
-            uniform = uniform - ops.floor(uniform)
-        uniform = ops.clip(uniform, 1e-20, 1.0 - 1e-7)
-        return -ops.log(-ops.log(uniform))
 
     def lookup(self, codes):
         return ops.take(self.codebook, codes, axis=0)

@@ -6,8 +6,10 @@ from keras import ops
 from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.codebook_quantizer import (
     CodebookQuantizer,
+    joined,
     mean_square,
 )
+from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
 from keras_bidalle.quantizers.quantizer import (
     Quantizer,
     count_codes,
@@ -142,7 +144,7 @@ class ResidualQuantizer(Quantizer):
                 part.learn(
                     vectors,
                     codes,
-                    step=_joined(seen) if is_last else None,
+                    step=joined(seen) if is_last else None,
                     first=is_first,
                 )
             residual = residual - ops.stop_gradient(quantized)
@@ -167,8 +169,98 @@ class ResidualQuantizer(Quantizer):
         return ops.stack(counts)
 
     def encode(self, z):
-        codes, _ = self._chain(z, temperature=None)
+        codes, _ = self._chain(
+            z, lambda depth, r: self.quantizer_at(depth).encode(r)
+        )
         return codes
+
+    def stochastic_codes(self, z, temperature=1.0, seed=None):
+        """Draws codes instead of taking the nearest ones.
+
+        The code of each depth is drawn with the odds
+        `softmax(-distance(r_d, e) / temperature)`, and what the drawn code
+        leaves over goes on to the next depth. Training a generator on codes
+        that are drawn anew each time, with `soft_targets` along the same
+        residuals, closes the gap between what it is trained on and what it
+        samples.
+
+        Args:
+            z: float tensor (B, ..., C).
+            temperature: float, above 0; the nearer to 0, the nearer the
+                drawn codes.
+            seed: int (the same codes at each call, on one backend;
+                TensorFlow draws others with XLA than without), a
+                `keras.random.SeedGenerator` (others at each call), or `None`
+                for the generators of the codebooks.
+
+        Returns:
+            Tuple of int32 codes (B, ..., depth) and float32 residuals
+            (B, ..., depth, C): what each depth drew its code for. The
+            residuals are small; `soft_targets` makes the odds of as many of
+            them at a time as there is memory for.
+
+        Reference:
+            [Autoregressive Image Generation using Residual
+            Quantization](https://arxiv.org/abs/2203.01941), Sec. 3.2.3.
+        """
+        _check_temperature(temperature)
+
+        def draw(depth, residual):
+            part = self.quantizer_at(depth)
+            rows = ops.reshape(residual, (-1, self.code_dim))
+            scores = -part.distance(rows, part.codebook) / temperature
+            noise = gumbel_noise(ops.shape(scores), self._seed_at(depth, seed))
+            drawn = ops.cast(ops.argmax(scores + noise, axis=-1), "int32")
+            return ops.reshape(drawn, ops.shape(residual)[:-1])
+
+        return self._chain(z, draw)
+
+    def _seed_at(self, depth, seed):
+        if seed is None:
+            return self.quantizer_at(depth).seed_generator
+        if isinstance(seed, int):
+            # No two depths of any two seeds draw alike.
+            return (seed * self.depth + depth) % 2**31
+        return seed
+
+    def residuals(self, z, codes):
+        """What was left of the latents before each depth.
+
+        Args:
+            z: float tensor (B, ..., C).
+            codes: integer tensor (B, ..., depth).
+
+        Returns:
+            float32 tensor (B, ..., depth, C), the first of them `z`.
+        """
+        codes = self.as_codes(codes)
+        _, residuals = self._chain(z, lambda depth, _: codes[..., depth])
+        return residuals
+
+    def soft_targets(self, residuals, temperature=1.0):
+        """Gives the odds of each code for residuals.
+
+        `softmax(-distance(r_d, e) / temperature)`. They are K times as many
+        numbers as there are codes: give a part of the residuals at a time,
+        any positions.
+
+        Args:
+            residuals: float tensor (..., depth, C), of `stochastic_codes` or
+                `residuals`.
+            temperature: float, above 0.
+
+        Returns:
+            float32 tensor (..., depth, K), last dimension adding to 1.
+        """
+        _check_temperature(temperature)
+        residuals = self.as_latents(residuals)
+        if self.has_one_codebook:
+            return self.quantizers[0].soft_codes(residuals, temperature)
+        odds = [
+            part.soft_codes(residuals[..., depth, :], temperature)
+            for depth, part in enumerate(self.quantizers)
+        ]
+        return ops.stack(odds, axis=-2)
 
     def soft_codes(self, z, temperature=1.0):
         """Gives the odds of each code, at each depth of the nearest codes.
@@ -183,21 +275,20 @@ class ResidualQuantizer(Quantizer):
         Returns:
             float32 tensor (B, ..., depth, K), last dimension adding to 1.
         """
-        _, odds = self._chain(z, temperature)
-        return odds
+        residuals = self.residuals(z, self.encode(z))
+        return self.soft_targets(residuals, temperature)
 
-    def _chain(self, z, temperature):
+    def _chain(self, z, choose):
+        """Codes and residuals of a chain, given how a depth chooses."""
         self.ensure_built()
         residual = self.as_latents(z)
-        codes, odds = [], []
+        codes, residuals = [], []
         for depth in range(self.depth):
-            part = self.quantizer_at(depth)
-            if temperature is not None:
-                odds.append(part.soft_codes(residual, temperature))
-            codes.append(part.encode(residual))
-            residual = residual - part.lookup(codes[-1])
-        codes = ops.stack(codes, axis=-1)
-        return codes, (ops.stack(odds, axis=-2) if odds else None)
+            residuals.append(residual)
+            codes.append(ops.cast(choose(depth, residual), "int32"))
+            vectors = self.quantizer_at(depth).lookup(codes[-1])
+            residual = residual - ops.stop_gradient(vectors)
+        return ops.stack(codes, axis=-1), ops.stack(residuals, axis=-2)
 
     def lookup(self, codes):
         """Gives the code vectors of each depth, not summed.
@@ -257,14 +348,17 @@ class ResidualQuantizer(Quantizer):
         return cls(quantizer, **config)
 
 
+def _check_temperature(temperature):
+    if isinstance(temperature, int | float) and not temperature > 0:
+        raise ValueError(
+            "`temperature` must be above 0. "
+            f"Received: temperature={temperature}"
+        )
+
+
 def _copy(quantizer, number):
     config = quantizer.get_config()
     config["name"] = f"{quantizer.name}_{number}"
     if config["seed"] is not None:
         config["seed"] += number
     return type(quantizer).from_config(config)
-
-
-def _joined(seen):
-    """Latents, codes and distances of a step, over the depths."""
-    return tuple(ops.concatenate(parts) for parts in zip(*seen, strict=True))

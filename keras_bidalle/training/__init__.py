@@ -9,6 +9,10 @@ from keras_bidalle.training.checkpoints import ResumableCheckpoint
 from keras_bidalle.training.epoch_order import epoch_shuffled
 from keras_bidalle.training.events import SummaryWriter
 from keras_bidalle.training.fitting import resumable_fit
+from keras_bidalle.training.gumbel_schedules import (
+    CosineRamp,
+    gumbel_schedules,
+)
 from keras_bidalle.training.muon import Muon
 from keras_bidalle.training.pictures import (
     comparison_grid,
@@ -24,6 +28,7 @@ from keras_bidalle.training.schedules import VariableSchedule, WarmupCosine
 from keras_bidalle.training.steps import StepCallback
 
 __all__ = [
+    "CosineRamp",
     "ImageSummaries",
     "Muon",
     "ResumableCheckpoint",
@@ -37,6 +42,7 @@ __all__ = [
     "WarmupCosine",
     "comparison_grid",
     "epoch_shuffled",
+    "gumbel_schedules",
     "picture_grid",
     "resumable_fit",
     "save_captioned",

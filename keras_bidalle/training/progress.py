@@ -4,6 +4,7 @@ Keras draws a bar for each epoch and tells the time left in it. A run of many
 short epochs needs the time left in all of it, on a terminal and in a log.
 """
 
+import shutil
 import sys
 import time
 
@@ -13,7 +14,8 @@ from keras_bidalle.training.steps import StepCallback
 class RunProgress(StepCallback):
     """Shows steps, figures, speed and time left for the whole `fit`.
 
-    On a terminal one line is drawn over; elsewhere a line is printed every
+    On a terminal one line is drawn over, with as many figures as fit into
+    it, the loss first; elsewhere a line with all of them is printed every
     `log_seconds`. Use it with `verbose=0`.
 
     Args:
@@ -86,15 +88,25 @@ class RunProgress(StepCallback):
             self._out.flush()
 
     def _show(self, step, logs, now):
-        line = self.line(step, logs, now)
         if self._terminal:
+            line = self._fitting_line(step, logs, now)
             padding = " " * (self._width - len(line))
             self._out.write(f"\r{line}{padding}")
+            self._width = len(line)
         else:
-            self._out.write(line + "\n")
+            self._out.write(self.line(step, logs, now) + "\n")
         self._out.flush()
-        self._width = len(line)
         self._shown = now
+
+    def _fitting_line(self, step, logs, now):
+        # What is wider than the terminal would not be drawn over.
+        room = shutil.get_terminal_size().columns - 1
+        names = sorted(logs, key=lambda name: name != "loss")
+        while True:
+            line = self.line(step, {n: logs[n] for n in names}, now)
+            if len(line) <= room or not names:
+                return line[:room]
+            names.pop()
 
     def line(self, step, logs, now):
         """The line of progress, a str.

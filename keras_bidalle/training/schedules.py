@@ -10,35 +10,45 @@ from keras_bidalle.training.steps import StepCallback
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """A line up from 0, then a cosine down to 0.
+    """A line up from 0, then a cosine down, once or from the top again.
 
-    The same curve as Keras' `CosineDecay(0.0, steps - warmup_steps,
-    warmup_target=peak, warmup_steps=warmup_steps)`, without a branch: one
-    makes torch.compile give up on the step around it, which then takes half
-    as long again.
+    With one cycle the same curve as Keras' `CosineDecay(0.0, steps -
+    warmup_steps, alpha=floor / peak, warmup_target=peak,
+    warmup_steps=warmup_steps)`, without a branch: one makes torch.compile
+    give up on the step around it, which then takes half as long again.
 
     Args:
         peak: float, the rate at `warmup_steps`.
-        steps: int, when the rate is 0 again.
+        steps: int, when the rate is down to stay.
         warmup_steps: int, less than `steps`.
+        floor: float, the rate from `steps` on, and the lowest of each cycle.
+        cycles: int, how many cosines follow one another, each from `peak`.
 
     Raises:
-        ValueError: if `warmup_steps` is not from 0 to `steps - 1`.
+        ValueError: if `warmup_steps` is not from 0 to `steps - 1`, or
+            `cycles` is not a positive integer.
 
     Reference:
         SGDR, arXiv 1608.03983, equation 5, for the cosine.
     """
 
-    def __init__(self, peak, steps, warmup_steps=0):
+    def __init__(self, peak, steps, warmup_steps=0, floor=0.0, cycles=1):
         super().__init__()
         if not 0 <= warmup_steps < steps:
             raise ValueError(
                 "`warmup_steps` must be from 0 to `steps` - 1. Received: "
                 f"warmup_steps={warmup_steps}, steps={steps}"
             )
+        if not isinstance(cycles, int) or cycles < 1:
+            raise ValueError(
+                "`cycles` must be a positive integer. "
+                f"Received: cycles={cycles!r}"
+            )
         self.peak = peak
         self.steps = steps
         self.warmup_steps = warmup_steps
+        self.floor = floor
+        self.cycles = cycles
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
@@ -46,14 +56,19 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         if not self.warmup_steps:
             rise = 1.0
         past = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
-        fall = 0.5 + 0.5 * ops.cos(math.pi * ops.clip(past, 0.0, 1.0))
-        return self.peak * rise * fall
+        past = self.cycles * ops.clip(past, 0.0, 1.0)
+        # The last cycle ends at its bottom, not at the top of another.
+        past = past - ops.floor(ops.minimum(past, self.cycles - 1.0))
+        fall = 0.5 + 0.5 * ops.cos(math.pi * past)
+        return rise * (self.floor + (self.peak - self.floor) * fall)
 
     def get_config(self):
         return {
             "peak": self.peak,
             "steps": self.steps,
             "warmup_steps": self.warmup_steps,
+            "floor": self.floor,
+            "cycles": self.cycles,
         }
 
 

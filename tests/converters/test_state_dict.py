@@ -4,10 +4,10 @@ import io
 import os
 import pickle
 import struct
-import zipfile
 
 import numpy as np
 import pytest
+from pickles import Global, tensor, write_archive, write_legacy
 
 from keras_bidalle.converters import (
     CheckpointError,
@@ -15,85 +15,6 @@ from keras_bidalle.converters import (
     read_state_dict,
 )
 from keras_bidalle.converters.unpickling import TensorUnpickler
-
-
-class Global:
-    """Pickles as a call of a function by name, which needs no import."""
-
-    def __init__(self, module, name, *args):
-        self.module, self.name, self.args = module, name, args
-
-
-class Key:
-    """Pickles as a reference to a storage."""
-
-    def __init__(self, kind, key, size):
-        self.kind, self.key, self.size = kind, key, size
-
-
-def to_pickle(node):
-    """Writes the opcodes of protocol 2 for what the tests need."""
-    return b"\x80\x02" + _opcodes(node) + pickle.STOP
-
-
-def _opcodes(node):
-    if isinstance(node, Global):
-        name = f"{node.module}\n{node.name}\n".encode()
-        return pickle.GLOBAL + name + _tuple(node.args) + pickle.REDUCE
-    if isinstance(node, Key):
-        storage = pickle.GLOBAL + f"torch\n{node.kind}\n".encode()
-        items = [
-            _opcodes("storage"),
-            storage,
-            *(_opcodes(item) for item in (node.key, "cpu", node.size)),
-        ]
-        return pickle.MARK + b"".join(items) + pickle.TUPLE + pickle.BINPERSID
-    if isinstance(node, tuple):
-        return _tuple(node)
-    if isinstance(node, dict):
-        items = b"".join(
-            _opcodes(key) + _opcodes(value) for key, value in node.items()
-        )
-        return pickle.EMPTY_DICT + pickle.MARK + items + pickle.SETITEMS
-    return pickle.dumps(node, protocol=2)[2:-1]
-
-
-def _tuple(items):
-    return pickle.MARK + b"".join(map(_opcodes, items)) + pickle.TUPLE
-
-
-def tensor(kind, key, storage_size, offset, shape, strides):
-    return Global(
-        "torch._utils",
-        "_rebuild_tensor_v2",
-        Key(kind, key, storage_size),
-        offset,
-        shape,
-        strides,
-        False,
-        Global("collections", "OrderedDict"),
-    )
-
-
-def write_archive(path, content, storages, **extra):
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", to_pickle(content))
-        for key, data in storages.items():
-            archive.writestr(f"archive/data/{key}", data)
-        for name, data in extra.items():
-            archive.writestr(f"archive/{name}", data)
-
-
-def write_legacy(path, content, storages):
-    with open(path, "wb") as file:
-        pickle.dump(0x1950A86A20F9469CFC6C, file, protocol=2)
-        pickle.dump(1001, file, protocol=2)
-        pickle.dump({"little_endian": True}, file, protocol=2)
-        file.write(to_pickle(content))
-        pickle.dump(list(storages), file, protocol=2)
-        for count, data in storages.values():
-            file.write(struct.pack("<q", count) + data)
-
 
 WEIGHT = np.arange(6, dtype="float32")
 

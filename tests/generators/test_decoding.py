@@ -8,6 +8,7 @@ from keras_bidalle.generators import (
     ATTENTION_KINDS,
     BidirectionalTransformer,
     PatchBidirectionalTransformer,
+    RQTransformer,
     decoding,
     row_uniforms,
 )
@@ -33,15 +34,43 @@ CASES += [
             "activation": "squared_relu",
         },
     ),
+    (
+        RQTransformer,
+        ("full", "axial_row"),
+        {
+            "code_shape": (3, 2, 3),
+            "head_depth": 2,
+            "shared_embedding": False,
+            "shared_classifier": False,
+        },
+    ),
+    (
+        RQTransformer,
+        ("full",),
+        {
+            "code_shape": (2, 4, 2),
+            "head_depth": 1,
+            "head_num_heads": 4,
+            "body_embedding": "codebook",
+            "head_embedding": "codebook",
+            "cumulative_depth_context": False,
+            "code_dim": 5,
+            "rotary": True,
+            "token_kernel_size": 3,
+            "image_positions": "learned_places",
+            "qkv_bias": True,
+            "activation": "quick_gelu",
+        },
+    ),
 ]
 
 
-def make_generator(cls, attention=("full",), **kwargs):
+def make_generator(cls, attention=("full",), code_shape=GRID, **kwargs):
     generator = cls(
         text_vocabulary_size=WORDS,
         text_length=TEXT,
         num_codes=CODES,
-        code_shape=GRID,
+        code_shape=code_shape,
         width=16,
         depth=len(attention),
         num_heads=2,
@@ -53,22 +82,26 @@ def make_generator(cls, attention=("full",), **kwargs):
     # Fresh blocks add nothing (their outputs start at zero).
     for weight in generator.trainable_variables:
         weight.assign(weight + 0.3 * keras.random.normal(weight.shape, seed=5))
+    if kwargs.get("code_dim"):
+        generator.use_codebooks(
+            np.random.default_rng(1).normal(size=generator.codebooks.shape)
+        )
     return generator
 
 
-def make_rows(count=2):
+def make_rows(count=2, code_shape=GRID):
     rng = np.random.default_rng(0)
     text = rng.integers(5, WORDS, (count, TEXT)).astype("int32")
     text[:, 0] = 1
     text[0, 4:] = [2, 0]
-    codes = rng.integers(0, CODES, (count, *GRID)).astype("int32")
+    codes = rng.integers(0, CODES, (count, *code_shape)).astype("int32")
     return text, codes
 
 
 @pytest.mark.parametrize("cls,attention,options", CASES)
 def test_cached_logits_equal_the_full_forward_pass(cls, attention, options):
     generator = make_generator(cls, attention, **options)
-    text, codes = make_rows()
+    text, codes = make_rows(2, generator.code_shape)
     stacks = generator.to_positions(codes)
 
     def full(direction):
@@ -137,7 +170,7 @@ def settings(count, **given):
 @pytest.mark.parametrize("cls,attention,options", CASES)
 def test_a_row_is_sampled_alone_as_in_its_batch(cls, attention, options):
     generator = make_generator(cls, attention, **options)
-    text, codes = make_rows(3)
+    text, codes = make_rows(3, generator.code_shape)
     stacks = ops.convert_to_numpy(generator.to_positions(codes))
     shape = (generator.num_positions, generator.codes_per_position)
     uniforms = row_uniforms([3, 4, 5], shape)

@@ -6,6 +6,7 @@ from keras import ops
 from keras_bidalle.generators import (
     BidirectionalTransformer,
     PatchBidirectionalTransformer,
+    joint_logits,
 )
 
 TEXT, GRID, CODES, WORDS = 6, (4, 4), 7, 11
@@ -72,6 +73,78 @@ def test_the_target_weighs_seven_eighths_and_the_condition_one(cls):
         + 1 / 8 * image[~forward][:, 1:].mean()
     )
     np.testing.assert_allclose(float(loss), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "cls", [BidirectionalTransformer, PatchBidirectionalTransformer]
+)
+def test_the_start_of_a_caption_after_a_picture_may_be_predicted(cls):
+    generator = make_generator(cls, predict_start=True, head_bias=False)
+    rows = make_rows()
+    outputs = generator(rows)
+    loss = generator.compute_loss(x=rows, y_pred=outputs)
+    text = plain_cross_entropy(
+        ops.convert_to_numpy(outputs["text_logits"]), rows["text"]
+    )
+    image = plain_cross_entropy(
+        ops.convert_to_numpy(outputs["image_logits"]),
+        ops.convert_to_numpy(generator.to_positions(rows["codes"])),
+    )
+    words = rows["text"] != 0
+    forward = rows["text_to_image"]
+    condition = text[forward][:, 1:][words[forward][:, 1:]]
+    expected = 4 / 6 * (
+        7 / 8 * image[forward].mean() + 1 / 8 * condition.mean()
+    ) + 2 / 6 * (
+        7 / 8 * text[~forward][words[~forward]].mean()
+        + 1 / 8 * image[~forward][:, 1:].mean()
+    )
+    np.testing.assert_allclose(ops.convert_to_numpy(loss), expected, rtol=1e-5)
+    assert not [w.name for w in generator.weights if "head_bias" in w.name]
+
+
+def test_without_pad_tokens_a_pad_is_a_token_like_any_other():
+    rows = make_rows()
+    generator = make_generator(
+        BidirectionalTransformer, pad_tokens=False, pad_id=None
+    )
+    outputs = generator(rows)
+    assert outputs["text_logits"].shape == (6, TEXT - 1, WORDS)
+    loss = generator.compute_loss(x=rows, y_pred=outputs)
+    padded = make_generator(BidirectionalTransformer, pad_tokens=False)
+    padded.set_weights(generator.get_weights())
+    other = padded.compute_loss(x=rows, y_pred=outputs)
+    assert abs(ops.convert_to_numpy(loss) - ops.convert_to_numpy(other)) > 1e-6
+
+
+def test_joint_logits_hold_those_that_predict_something():
+    generator = make_generator(BidirectionalTransformer)
+    for weight in generator.trainable_variables:
+        weight.assign(weight + 0.3 * keras.random.normal(weight.shape, seed=5))
+    rows = make_rows()
+    joint = ops.convert_to_numpy(joint_logits(generator, rows))
+    outputs = {k: ops.convert_to_numpy(v) for k, v in generator(rows).items()}
+    places, classes = generator.num_positions, generator.text_classes
+    assert joint.shape == (6, TEXT + places, classes + CODES)
+    for row, forward in enumerate(rows["text_to_image"]):
+        before = slice(TEXT - 1) if forward else slice(places, -1)
+        np.testing.assert_allclose(
+            joint[row, before, :classes],
+            outputs["text_logits"][row],
+            rtol=1e-5,
+            atol=1e-6,
+        )
+        assert (joint[row, before, classes:] < -3e38).all()
+        before = slice(TEXT - 1, -1) if forward else slice(places - 1)
+        np.testing.assert_allclose(
+            joint[row, before, classes:],
+            outputs["image_logits"][row, 0 if forward else 1 :, 0],
+            rtol=1e-5,
+            atol=1e-6,
+        )
+        assert (joint[row, before, :classes] < -3e38).all()
+    with pytest.raises(ValueError, match="one code a position"):
+        joint_logits(make_generator(PatchBidirectionalTransformer), rows)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from keras_bidalle.image_tokenizers import VQGAN, PatchVQGAN
+from keras_bidalle.image_tokenizers import RQVAE, VQGAN, PatchVQGAN
 from keras_bidalle.quantizers import (
     OrthogonalVectorQuantizer,
     ResidualQuantizer,
+    RestartingVectorQuantizer,
     VectorQuantizer,
 )
 
@@ -40,6 +41,20 @@ def vqgan(**kwargs):
 def residual_patch_vqgan():
     quantizer = ResidualQuantizer(VectorQuantizer(12, 8), depth=2)
     return patch_vqgan(quantizer=quantizer)
+
+
+def rqvae(depth=3, shared=True, **kwargs):
+    arguments = {
+        "image_shape": (16, 16, 3),
+        "channels": 8,
+        "channel_multipliers": (1, 2),
+        "num_res_blocks": 1,
+        "attention_resolutions": (8,),
+        "z_channels": 8,
+        **kwargs,
+    }
+    codebook = RestartingVectorQuantizer(12, 8, seed=0)
+    return RQVAE(ResidualQuantizer(codebook, depth, shared), **arguments)
 
 
 def uint8_images(count=3, side=16):

@@ -13,6 +13,7 @@ from small_tokenizers import (
     as_float,
     patch_vqgan,
     residual_patch_vqgan,
+    rqvae,
     uint8_images,
     vqgan,
 )
@@ -20,7 +21,7 @@ from small_tokenizers import (
 import keras_bidalle
 from keras_bidalle.image_tokenizers import ImageTokenizer
 
-MODELS = [patch_vqgan, vqgan, residual_patch_vqgan]
+MODELS = [patch_vqgan, vqgan, residual_patch_vqgan, rqvae]
 
 
 @pytest.mark.parametrize("make", MODELS)

@@ -67,6 +67,14 @@ def test_a_hub_that_does_not_answer_gives_one_clear_error(monkeypatch):
     with pytest.raises(ValueError, match="could not be fetched: no route"):
         load("kaggle://a/b/keras/c")
 
+    def get_nothing(preset, path):
+        # What Hugging Face's client raises without a network.
+        raise FileNotFoundError("no connection and nothing in the cache")
+
+    monkeypatch.setattr(preset_utils, "get_file", get_nothing)
+    with pytest.raises(FileNotFoundError, match="reached: no connection"):
+        load("hf://owner/model")
+
 
 def test_a_scheme_that_no_hub_has_is_told():
     with pytest.raises(ValueError, match="nonesuch://model"):

@@ -22,7 +22,8 @@ def fit(progress, **kwargs):
     )
 
 
-def test_a_terminal_gets_one_line_drawn_over():
+def test_a_terminal_gets_one_line_drawn_over(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     out = Terminal()
     fit(RunProgress("tokenizer", batch_size=8, stream=out))
     text = out.getvalue()
@@ -30,6 +31,26 @@ def test_a_terminal_gets_one_line_drawn_over():
     last = text.split("\r")[-1]
     assert last.startswith("tokenizer 10/10 [###############] 100% loss ")
     assert " mae " in last and "pictures/s" in last and "left" not in last
+
+
+def test_a_narrow_terminal_gets_the_figures_that_fit(monkeypatch):
+    progress = RunProgress("run", stream=Terminal())
+    progress.set_params({"steps": 10, "epochs": 1})
+    progress.on_train_begin()
+    progress._first_step, progress._first_time = 1, progress._began
+    now = progress._began + 2.0
+    logs = {"adaptive_weight": 1.0, "loss": 0.5, "psnr": 12.25}
+    for columns, seen in (
+        (120, ("loss", "adaptive_weight", "psnr")),
+        (80, ("loss",)),
+        (20, ()),
+    ):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        progress._show(3, logs, now)
+        line = progress._out.getvalue().split("\r")[-1].rstrip()
+        assert len(line) < columns
+        assert [n for n in logs if n in line] == [n for n in logs if n in seen]
+    assert "loss 0.5" in progress._out.getvalue()
 
 
 def test_a_log_file_gets_lines_at_intervals():

@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -101,6 +103,21 @@ def test_warmup_cosine_is_the_curve_of_keras(warmup):
         )
     again = WarmupCosine.from_config(ours.get_config())
     assert float(again(33)) == float(ours(33))
+
+
+def test_a_cosine_may_end_above_0_and_begin_anew():
+    schedule = WarmupCosine(0.3, 110, 10, floor=0.1, cycles=4)
+    for step in (0, 5, 10, 22, 34, 35, 47, 60, 85, 109):
+        past = (max(step - 10, 0) % 25) / 25
+        expected = 0.1 + 0.2 * (1 + math.cos(math.pi * past)) / 2
+        expected *= min(step / 10, 1)
+        assert float(schedule(step)) == pytest.approx(expected, rel=1e-4)
+    for step in (110, 111, 5000):
+        assert float(schedule(step)) == pytest.approx(0.1)
+    again = WarmupCosine.from_config(schedule.get_config())
+    assert float(again(33)) == float(schedule(33))
+    with pytest.raises(ValueError, match="`cycles` must be.*cycles=0"):
+        WarmupCosine(0.3, 100, cycles=0)
 
 
 @pytest.mark.parametrize("warmup", [-1, 100])

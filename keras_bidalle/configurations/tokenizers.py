@@ -1,0 +1,154 @@
+"""The published image tokenizers, as arguments of ours.
+
+An argument that is itself something to be made, a quantizer, is written as
+the model is: a class and its arguments. `build` makes them.
+"""
+
+import copy
+
+from keras_bidalle.configurations.naming import entry
+from keras_bidalle.image_tokenizers import (
+    RQVAE,
+    VQGAN,
+    AugVAE,
+    DiscreteVAE,
+    SingleLevelAugVAE,
+)
+from keras_bidalle.quantizers import (
+    EMAVectorQuantizer,
+    OrthogonalVectorQuantizer,
+    ResidualQuantizer,
+    RestartingVectorQuantizer,
+    VectorQuantizer,
+)
+
+
+def _rq_vae(num_codes, attention_resolution):
+    # arXiv 2203.01941, section 4 and the released configurations: 256x256
+    # pictures, 8x8 places, four codes a place, one codebook.
+    codebook = (
+        RestartingVectorQuantizer,
+        {"num_codes": num_codes, "code_dim": 256},
+    )
+    return (
+        RQVAE,
+        {
+            "quantizer": (
+                ResidualQuantizer,
+                {"quantizer": codebook, "depth": 4, "shared": True},
+            ),
+            "image_shape": (256, 256, 3),
+            "channels": 128,
+            "channel_multipliers": (1, 1, 2, 2, 4, 4),
+            "num_res_blocks": 2,
+            "attention_resolutions": (attention_resolution,),
+            "z_channels": 256,
+        },
+    )
+
+
+# arXiv 2111.11133 and its released program: 8192 codes for all levels, a
+# running mean without restarts.
+_AUGVAE = {
+    "quantizer": (
+        EMAVectorQuantizer,
+        {
+            "num_codes": 8192,
+            "code_dim": 256,
+            "kmeans_steps": 0,
+            "revival_threshold": 0,
+        },
+    ),
+    "image_shape": (256, 256, 3),
+    "channels": 128,
+    "channel_multipliers": (1, 2, 4),
+    "next_channel_multipliers": (2, 4),
+    "num_res_blocks": 2,
+    "z_channels": 256,
+}
+
+TOKENIZERS = {
+    # TE-VQGAN, arXiv 2112.00384, mnist64x64_vqgan.yaml: 16x16 codes.
+    "te-vqgan-mnist64": (
+        VQGAN,
+        {
+            "quantizer": (
+                OrthogonalVectorQuantizer,
+                {"num_codes": 128, "code_dim": 256, "orthogonality": 10.0},
+            ),
+            "image_shape": (64, 64, 3),
+            "channels": 128,
+            "channel_multipliers": (1, 2, 2),
+            "num_res_blocks": 1,
+            "attention_resolutions": (16,),
+            "z_channels": 256,
+            "encoder_padding_mode": "replication",
+        },
+    ),
+    # VQGAN, arXiv 2012.09841, of ImageNet: 16x16 codes.
+    "vqgan-imagenet-f16-16384": (
+        VQGAN,
+        {
+            "quantizer": (
+                VectorQuantizer,
+                {"num_codes": 16384, "code_dim": 256, "legacy_beta": True},
+            ),
+            "image_shape": (256, 256, 3),
+            "channels": 128,
+            "channel_multipliers": (1, 1, 2, 2, 4),
+            "num_res_blocks": 2,
+            "attention_resolutions": (16,),
+            "z_channels": 256,
+            "encoder_padding_mode": "zero",
+        },
+    ),
+    "rq-vae-imagenet-8x8x4": _rq_vae(16384, 8),
+    "rq-vae-ffhq": _rq_vae(2048, 16),
+    "rq-vae-lsun": _rq_vae(16384, 8),
+    "rq-vae-cc3m": _rq_vae(16384, 8),
+    # AugVAE: 64x64, 32x32, 16x16 and 8x8 codes; then the 32x32 alone.
+    "augvae-ml": (AugVAE, {"num_levels": 4, **_AUGVAE}),
+    "augvae-sl": (SingleLevelAugVAE, {"num_levels": 2, **_AUGVAE}),
+    # DALL-E, arXiv 2102.12092, appendix A: 32x32 codes.
+    "dall-e-dvae": (
+        DiscreteVAE,
+        {
+            "vocab_size": 8192,
+            "image_shape": (256, 256, 3),
+            "n_hid": 256,
+            "n_blk_per_group": 2,
+            "group_count": 4,
+            "n_init": 128,
+            "beta": 6.6,
+        },
+    ),
+}
+
+
+def tokenizer_names():
+    """The names of all published image tokenizers, sorted."""
+    return sorted(TOKENIZERS)
+
+
+def tokenizer(name):
+    """What a published image tokenizer is made of.
+
+    Args:
+        name: str, one of `tokenizer_names()`.
+
+    Returns:
+        Tuple of a class of `keras_bidalle.image_tokenizers` and a dict of its
+        constructor's arguments, free to be changed, for `build`.
+
+    Raises:
+        ValueError: if there is no such name.
+
+    Example:
+
+    ```python
+    cls, arguments = configurations.tokenizer("rq-vae-ffhq")
+    small = configurations.build(cls, {**arguments, "channels": 32})
+    ```
+    """
+    cls, arguments = entry(TOKENIZERS, name, "image tokenizers")
+    return cls, copy.deepcopy(arguments)

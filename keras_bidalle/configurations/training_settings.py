@@ -1,0 +1,231 @@
+"""How the published models were trained, as far as it was told.
+
+Settings are plain values, which `recipes/train_tokenizer.py` and
+`recipes/train_generator.py` turn into optimizers, losses and crops. What a
+comment says was done otherwise, these programs do not do.
+"""
+
+import copy
+
+# What both stages know; and what is taken where nothing was published.
+_SHARED = {
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "beta_1": 0.9,
+    "beta_2": 0.999,
+    "epsilon": 1e-8,  # of all the published programs
+    "weight_decay": 0.0,
+    "clip_norm": None,
+    "schedule": "constant",  # or "cosine"
+    # Of the cosine: how many follow one another, what they fall to, and
+    # after how many steps the rate stays there (`None`: at the run's end).
+    "schedule_cycles": 1,
+    "final_learning_rate": 0.0,
+    "schedule_steps": None,
+    # A line up before either; where `warmup_epochs` is given, that counts.
+    "warmup_steps": 0,
+    "warmup_epochs": None,
+    "average_momentum": None,  # of the weights
+    "batch_size": 64,
+    # One of the two.
+    "epochs": 10,
+    "steps": None,
+    # A class of `keras_bidalle.data`, and its arguments but the size. A
+    # generator's pictures are made into codes once, cut as for evaluation,
+    # so that of a crop only its scaling counts there.
+    "crop": "CentreCrop",
+    "crop_arguments": {},
+}
+_TOKENIZER = {
+    **_SHARED,
+    "pixel_loss": "l1",
+    "perceptual_weight": 1.0,
+    # 0: no discriminator.
+    "adversarial_weight": 0.0,
+    "adversarial_loss": "hinge",
+    "adversarial_start": 0,
+    "discriminator_layers": 3,
+    "discriminator_filters": 64,
+    # Of Gumbel quantizers: as `gumbel_schedules` has them.
+    "temperature_steps": None,
+    "beta_steps": None,
+}
+_GENERATOR = {
+    **_SHARED,
+    "text_to_image_share": 0.5,
+    "bpe_dropout": 0.0,
+}
+
+# arXiv 2203.01941: Adam, 128 pictures, no decay of the rate.
+_RQ_VAE = {
+    "learning_rate": 4e-5,
+    "beta_1": 0.5,
+    "beta_2": 0.9,
+    "batch_size": 128,
+    "pixel_loss": "l2",
+    "adversarial_weight": 0.75,
+    "discriminator_layers": 2,
+    "crop": "RandomCrop",
+    "crop_arguments": {"flip": True},
+}
+# arXiv 2111.11133: MSE and a little LPIPS, no discriminator. Its program
+# halved the rate when the validation loss had not fallen for 10 epochs; in
+# the 30 epochs of the run that is twice at most, and the rate is constant
+# here.
+_AUGVAE = {
+    "optimizer": "adamw",
+    "learning_rate": 3.6e-5,  # 4.5e-6 a picture of the batch
+    "weight_decay": 1e-5,
+    "batch_size": 8,
+    "epochs": 30,
+    "pixel_loss": "l2",
+    "perceptual_weight": 0.1,
+    "crop": "RandomResizedCrop",
+}
+
+TOKENIZER_TRAINING = {
+    "te-vqgan-mnist64": {
+        "learning_rate": 1.536e-3,
+        "beta_1": 0.5,
+        "beta_2": 0.9,
+        "batch_size": 192,
+        "epochs": 40,
+        "adversarial_weight": 0.8,
+        "adversarial_start": 30001,
+    },
+    # The rate and the betas of the paper's program, 4.5e-6 a picture.
+    "vqgan-imagenet-f16-16384": {
+        "learning_rate": 5.4e-5,
+        "beta_1": 0.5,
+        "beta_2": 0.9,
+        "batch_size": 12,
+        "adversarial_weight": 0.8,
+        "adversarial_start": 250001,
+        "crop": "RandomCrop",
+    },
+    "rq-vae-imagenet-8x8x4": {
+        **_RQ_VAE,
+        "epochs": 10,
+        "warmup_epochs": 0.5,
+    },
+    "rq-vae-ffhq": {
+        **_RQ_VAE,
+        "epochs": 150,
+        "warmup_epochs": 5,
+        "crop": "RandomResizedCrop",
+    },
+    # From ImageNet's weights, which is what makes an epoch enough.
+    "rq-vae-lsun": {**_RQ_VAE, "epochs": 1},
+    # What it was trained with was not told: as ImageNet's.
+    "rq-vae-cc3m": {**_RQ_VAE, "epochs": 10},
+    "augvae-ml": _AUGVAE,
+    "augvae-sl": _AUGVAE,
+    # arXiv 2102.12092, appendix A.2: the rate falls for 1.2 of the 3 million
+    # updates and stays there.
+    "dall-e-dvae": {
+        "optimizer": "adamw",
+        "learning_rate": 1e-4,
+        "weight_decay": 1e-4,
+        "schedule": "cosine",
+        "final_learning_rate": 1.25e-6,
+        "schedule_steps": 1_200_000,
+        "average_momentum": 0.999,
+        "batch_size": 512,
+        "steps": 3_000_000,
+        "pixel_loss": "logit_laplace",
+        "perceptual_weight": 0.0,
+        "temperature_steps": 150_000,
+        "beta_steps": 5_000,
+        "crop": "DALLECrop",
+        "crop_arguments": {"flip": True},
+    },
+}
+
+# arXiv 2203.01941: AdamW, a cosine to 0, no warm-up. How its pictures were
+# cut for this stage was not told, and the program was not released: the
+# middle, as for evaluation.
+_RQ_TRANSFORMER = {
+    "optimizer": "adamw",
+    "learning_rate": 5e-4,
+    "beta_2": 0.95,
+    "weight_decay": 1e-4,
+    "clip_norm": 1.0,
+    "schedule": "cosine",
+    "batch_size": 2048,
+    "epochs": 100,
+}
+# The released program of arXiv 2112.00384: six cosines, each from the top.
+# It takes two steps a batch, first with the picture before its caption and
+# then behind; here both halves of a batch are in one step.
+_BIDALLE = {
+    "clip_norm": 1.0,
+    "schedule": "cosine",
+    "schedule_cycles": 6,
+    "warmup_epochs": 1,
+    "batch_size": 200,
+    "epochs": 20,
+}
+GENERATOR_TRAINING = {
+    "bidalle-mnist64": _BIDALLE,
+    "bidalle-fashion64": _BIDALLE,
+    # arXiv 2102.12092, appendix B.2. The rate was halved five times, when
+    # the loss no longer fell; it is constant here.
+    "dalle-12b": {
+        "optimizer": "adamw",
+        "learning_rate": 4.5e-4,
+        "beta_2": 0.96,
+        "weight_decay": 4.5e-2,
+        "clip_norm": 4.0,
+        "warmup_steps": 5000,
+        # 0.999 at every 25th update, in all of them.
+        "average_momentum": 0.99996,
+        "batch_size": 1024,
+        "steps": 430_000,
+        "bpe_dropout": 0.1,
+        "crop": "DALLECrop",
+        "crop_arguments": {"scale": (1, 9 / 8), "offset": (3 / 8, 5 / 8)},
+    },
+    "rq-transformer-ffhq-355m": {
+        **_RQ_TRANSFORMER,
+        "batch_size": 128,
+        "epochs": 200,
+    },
+    "rq-transformer-church-370m": {
+        **_RQ_TRANSFORMER,
+        "batch_size": 256,
+        "epochs": 300,
+    },
+    "rq-transformer-lsun-612m": _RQ_TRANSFORMER,
+    "rq-transformer-imagenet-480m": _RQ_TRANSFORMER,
+    "rq-transformer-imagenet-821m": _RQ_TRANSFORMER,
+    "rq-transformer-imagenet-1.4b": _RQ_TRANSFORMER,
+    "rq-transformer-imagenet-3.8b": _RQ_TRANSFORMER,
+    "rq-transformer-cc3m-654m": {**_RQ_TRANSFORMER, "bpe_dropout": 0.1},
+}
+
+
+def tokenizer_training(name=None):
+    """How an image tokenizer is trained.
+
+    Args:
+        name: str, one of `tokenizer_names()`; other names, and `None`, have
+            the defaults.
+
+    Returns:
+        dict of plain values, free to be changed: the published settings,
+        and defaults for what was not told.
+    """
+    return copy.deepcopy({**_TOKENIZER, **TOKENIZER_TRAINING.get(name, {})})
+
+
+def generator_training(name=None):
+    """How a generator is trained.
+
+    Args:
+        name: str, one of `names()`; other names, and `None`, have the
+            defaults.
+
+    Returns:
+        dict, as of `tokenizer_training`.
+    """
+    return copy.deepcopy({**_GENERATOR, **GENERATOR_TRAINING.get(name, {})})

@@ -1,0 +1,205 @@
+"""Converts AugVAE checkpoints of L-Verse, multi-level and single-level.
+
+Each level has an encoder and a decoder with VQGAN's keys. The codebook and
+the kernels before and after it are shared, and saved once for each level.
+"""
+
+import numpy as np
+
+from keras_bidalle.converters.configs import required
+from keras_bidalle.converters.vqgan import read_decoder, read_encoder
+from keras_bidalle.converters.weights import StateDictReader
+from keras_bidalle.image_tokenizers import AugVAE, SingleLevelAugVAE
+from keras_bidalle.quantizers import EMAVectorQuantizer
+
+# What the published program takes where a configuration is silent.
+_DEFAULT_BETA = 0.25
+_DEFAULT_DECAY = 0.99
+_DEFAULT_EPSILON = 1e-5
+# The multipliers of all levels but the first, where there is none to see.
+_NEXT_MULTIPLIERS = (2, 4)
+
+_KEYS = ("attn_resolutions", "codebook_dim", "hidden_dim", "num_tokens")
+_CODEBOOK = "quantizers.{}.embedding"
+
+
+def convert_augvae(state_dict, config):
+    """Builds the image tokenizer of an AugVAE checkpoint.
+
+    Args:
+        state_dict: dict from parameter name to array, as `read_state_dict`
+            reads it from the program's checkpoint.
+        config: dict, the program's arguments: `resolution`,
+            `attn_resolutions` (the sides of the levels), `num_tokens`,
+            `codebook_dim`, `hidden_dim`, `ch_mult`, `num_res_blocks`,
+            `z_channels`, `in_channels`, and where given `use_attn`,
+            `dropout`, `quant_beta`, `quant_ema_decay`, `quant_ema_eps`. A
+            single-level model has `finetune` and `ft_attn_resolutions`.
+
+    Returns:
+        `keras_bidalle.image_tokenizers.AugVAE`, or with `finetune` a
+        `SingleLevelAugVAE` that is trained as published, with
+        `quantize_finer_levels`.
+
+    Raises:
+        ValueError: when the configuration asks for something unknown, or a
+            key of the checkpoint is missing, left over or of another shape.
+
+    Reference:
+        https://github.com/lgai-research/L-Verse
+    """
+    reader = StateDictReader(state_dict, "AugVAE")
+    # The perceptual network: only training needs it.
+    reader.ignore("loss.")
+    sides = list(required(config, "attn_resolutions"))
+    quantizer = EMAVectorQuantizer(
+        num_codes=required(config, "num_tokens"),
+        code_dim=required(config, "codebook_dim"),
+        beta=config.get("quant_beta", _DEFAULT_BETA),
+        decay=config.get("quant_ema_decay", _DEFAULT_DECAY),
+        epsilon=config.get("quant_ema_eps", _DEFAULT_EPSILON),
+        kmeans_steps=0,
+        revival_threshold=0.0,
+    )
+    arguments = _arguments(config, reader)
+    if config.get("finetune"):
+        model = _single_level(reader, config, quantizer, arguments, sides)
+    else:
+        model = AugVAE(quantizer, num_levels=len(sides), **arguments)
+        _check_sides(model, sides)
+        _multi_level(reader, model)
+    for number, encoder in enumerate(model.encoder.encoders):
+        read_encoder(reader, encoder, f"encoders.{number}")
+    for number, decoder in enumerate(model.decoder.decoders):
+        read_decoder(reader, decoder, f"decoders.{number}")
+    _codebook(reader, quantizer, len(sides))
+    reader.finish()
+    return model
+
+
+def is_augvae(config):
+    """Whether a configuration is of an AugVAE."""
+    return all(key in config for key in _KEYS)
+
+
+def _arguments(config, reader):
+    if config.get("double_z"):
+        raise ValueError(
+            "`double_z` must be False. "
+            f"Received: double_z={config['double_z']!r}"
+        )
+    pixels = required(config, "in_channels")
+    if config.get("out_channels", pixels) != pixels:
+        raise ValueError(
+            f"`out_channels` must be `in_channels`, {pixels}. "
+            f"Received: out_channels={config['out_channels']}"
+        )
+    side = required(config, "resolution")
+    return {
+        "image_shape": (side, side, pixels),
+        "channels": required(config, "hidden_dim"),
+        "channel_multipliers": tuple(required(config, "ch_mult")),
+        "next_channel_multipliers": _next_multipliers(config, reader),
+        "num_res_blocks": required(config, "num_res_blocks"),
+        "attention": bool(config.get("use_attn", False)),
+        "dropout": config.get("dropout", 0.0),
+        "z_channels": required(config, "z_channels"),
+    }
+
+
+def _next_multipliers(config, reader):
+    """Those of the second encoder, which no configuration tells."""
+    multipliers = []
+    while True:
+        name = f"encoders.1.down.{len(multipliers)}.block.0.conv1.weight"
+        if name not in reader:
+            return tuple(multipliers) or _NEXT_MULTIPLIERS
+        width = reader.state_dict[name].shape[0]
+        multipliers.append(width // required(config, "hidden_dim"))
+
+
+def _check_sides(model, sides):
+    found = [shape[0] for shape in model.level_shapes]
+    if found != sides:
+        raise ValueError(
+            "`attn_resolutions` must be the sides of the levels, "
+            f"{found} by `resolution` and `ch_mult`. "
+            f"Received: attn_resolutions={sides}"
+        )
+
+
+def _multi_level(reader, model):
+    count = len(model.level_shapes)
+    for stage, name, order in (
+        (model.quant_conv, "pre_quants", range(count)),
+        # Numbered as the decoders are, coarse to fine.
+        (model.post_quant_conv, "post_quants", range(count)[::-1]),
+    ):
+        _projection(reader, stage, name, order, count)
+
+
+def _single_level(reader, config, quantizer, arguments, sides):
+    kept = list(required(config, "ft_attn_resolutions"))
+    if len(kept) != 1 or kept[0] not in sides[:-1]:
+        raise ValueError(
+            "`ft_attn_resolutions` must be one of `attn_resolutions` other "
+            f"than the last, {sides[:-1]}. "
+            f"Received: ft_attn_resolutions={kept}"
+        )
+    count = sides.index(kept[0]) + 1
+    model = SingleLevelAugVAE(
+        quantizer, num_levels=count, quantize_finer_levels=True, **arguments
+    )
+    if model.code_shape != (kept[0], kept[0]):
+        raise ValueError(
+            "`ft_attn_resolutions` must be the side of its level, "
+            f"{model.code_shape[0]} by `resolution` and `ch_mult`. "
+            f"Received: ft_attn_resolutions={kept}"
+        )
+    _projection(reader, model.quant_conv, "pre_quants", range(count), count)
+    # The program decodes with the first of these, whichever the level.
+    reader.convolution("post_quants.0", model.post_quant_conv)
+    for number, connector in enumerate(model.decoder.connectors):
+        reader.convolution(f"connectors.{number}", connector)
+    # What is left of the levels that are no more.
+    left = [f"pre_quants.{number}." for number in range(count, len(sides))]
+    left += [f"post_quants.{number}." for number in range(1, len(sides))]
+    reader.ignore(*left)
+    return model
+
+
+def _projection(reader, stage, name, order, count):
+    """A kernel that is shared, and the bias of each level.
+
+    Args:
+        reader: `StateDictReader`.
+        stage: `LevelProjection`.
+        name: str, of the list of modules.
+        order: sequence of int, the module of each level, fine to coarse.
+        count: int, the number of levels.
+    """
+    inputs, outputs = stage.kernel.shape
+    reader.into(
+        f"{name}.0.weight",
+        stage.kernel,
+        from_shape=(outputs, inputs, 1, 1),
+        transform=lambda array: array[:, :, 0, 0].T,
+    )
+    for number in range(1, count):
+        reader.copy_of(f"{name}.{number}.weight", f"{name}.0.weight")
+    biases = [
+        reader.array(f"{name}.{number}.bias", (outputs,)) for number in order
+    ]
+    stage.bias.assign(np.stack(biases))
+
+
+def _codebook(reader, quantizer, count):
+    first = _CODEBOOK.format(0)
+    reader.into(f"{first}.weight", quantizer.embedding)
+    reader.into(f"{first}.cluster_size", quantizer.cluster_size)
+    reader.into(f"{first}.embed_avg", quantizer.embed_sum)
+    for number in range(1, count):
+        for part in ("weight", "cluster_size", "embed_avg"):
+            reader.copy_of(
+                f"{_CODEBOOK.format(number)}.{part}", f"{first}.{part}"
+            )

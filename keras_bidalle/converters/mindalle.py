@@ -1,0 +1,126 @@
+"""Converts stage 2 of minDALL-E (Kakao Brain)."""
+
+import math
+
+import numpy as np
+
+from keras_bidalle.converters.configs import required
+from keras_bidalle.converters.gpt_block import read_block
+from keras_bidalle.converters.weights import StateDictReader
+from keras_bidalle.generators import BidirectionalTransformer
+
+
+def is_mindalle(config):
+    """Whether a configuration is of minDALL-E's stage 2."""
+    section = _section(config)
+    return "ctx_len_txt" in section and "ctx_len_img" in section
+
+
+def convert_mindalle(state_dict, config):
+    """Builds the generator of a minDALL-E checkpoint.
+
+    It was trained on [caption][image] rows alone. Its codes are a square
+    where their number is one, and otherwise one row: the program itself
+    knows no grid. Dropout of embeddings and of attention, which only training
+    would need and no published model has, is left out.
+
+    Args:
+        state_dict: dict from parameter name to array, as `read_state_dict`
+            reads it.
+        config: dict, the program's YAML configuration, its `stage2` section
+            or that one's `hparams`, with `embed_dim`, `n_layers`, `n_heads`,
+            `ctx_len_img`, `ctx_len_txt`, and where given `vocab_size_txt`,
+            `vocab_size_img`, `mlp_bias`, `attn_bias`, `gelu_use_approx`,
+            `resid_pdrop`.
+
+    Returns:
+        `keras_bidalle.generators.BidirectionalTransformer`.
+
+    Raises:
+        ValueError: when the configuration asks for something unknown, or a
+            key of the checkpoint is missing, left over or of another shape.
+
+    Reference:
+        https://github.com/kakaobrain/mindall-e
+    """
+    config = _section(config)
+    reader = StateDictReader(state_dict, "minDALL-E")
+    generator = BidirectionalTransformer(**_arguments(reader, config))
+    reader.into("tok_emb_txt.weight", generator.text_embedding)
+    reader.into("tok_emb_img.weight", generator.image_embedding)
+    reader.into("pos_emb_txt.weight", generator.text_position_embedding)
+    reader.into("pos_emb_img.weight", generator.position_layer.embedding)
+    for i, block in enumerate(generator.blocks):
+        read_block(
+            reader,
+            f"blocks.{i}",
+            block,
+            _has_bias(config, "attn_bias"),
+            _has_bias(config, "mlp_bias"),
+        )
+    reader.norm("ln_f", generator.final_norm)
+    for name, head in (
+        ("head_txt", generator.text_head),
+        ("head_img", generator.image_head),
+    ):
+        reader.into(
+            f"{name}.weight",
+            head,
+            from_shape=tuple(head.shape)[::-1],
+            transform=np.transpose,
+        )
+    reader.finish()
+    return generator
+
+
+def _section(config):
+    """The options of stage 2, flat."""
+    stage = config.get("stage2")
+    stage = stage if isinstance(stage, dict) else config
+    options = stage.get("hparams")
+    return {**stage, **options} if isinstance(options, dict) else stage
+
+
+def _arguments(reader, config):
+    depth = required(config, "n_layers")
+    if config.get("n_dense_layers", depth) != depth:
+        raise ValueError(
+            "`n_dense_layers` must be `n_layers`: sparse layers are not "
+            f"known. Received: n_layers={depth}, "
+            f"n_dense_layers={config['n_dense_layers']!r}"
+        )
+    places = required(config, "ctx_len_img")
+    if not isinstance(places, int) or places < 1:
+        raise ValueError(
+            "`ctx_len_img` must be a positive integer. "
+            f"Received: ctx_len_img={places!r}"
+        )
+    side = math.isqrt(places)
+    return {
+        "text_vocabulary_size": config.get("vocab_size_txt")
+        or reader.shape("tok_emb_txt.weight", 2)[0],
+        "text_length": required(config, "ctx_len_txt"),
+        "num_codes": config.get("vocab_size_img")
+        or reader.shape("tok_emb_img.weight", 2)[0],
+        "code_shape": (side, side) if side**2 == places else (1, places),
+        "width": required(config, "embed_dim"),
+        "depth": depth,
+        "num_heads": required(config, "n_heads"),
+        "image_positions": "learned_places",
+        "segment_embeddings": False,
+        # To the program a pad is a token like any other.
+        "pad_id": None,
+        "pad_tokens": False,
+        "mask_padding": False,
+        "qkv_bias": bool(config.get("attn_bias", True)),
+        "use_bias": _has_bias(config, "attn_bias", "mlp_bias"),
+        "head_bias": False,
+        "activation": "quick_gelu"
+        if config.get("gelu_use_approx", False)
+        else "gelu",
+        "dropout": config.get("resid_pdrop", 0.0),
+    }
+
+
+def _has_bias(config, *names):
+    return any(config.get(name, True) for name in names)

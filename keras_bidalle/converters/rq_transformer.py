@@ -1,0 +1,300 @@
+"""Converts RQ-Transformer checkpoints (Kakao Brain)."""
+
+import os
+import pathlib
+
+import numpy as np
+
+from keras_bidalle.converters.configs import required
+from keras_bidalle.converters.gpt_block import read_block
+from keras_bidalle.converters.state_dict import read_state_dict
+from keras_bidalle.converters.weights import StateDictReader
+from keras_bidalle.generators import RQTransformer
+from keras_bidalle.generators.stochastic_codes import codebooks_of
+from keras_bidalle.presets import load
+
+_CHECKPOINTS = (".ckpt", ".pt", ".pth")
+# What the published program takes where a configuration is silent.
+_DEFAULT_DROPOUT = 0.1
+_GELUS = {"v1": "gelu", "v2": "quick_gelu"}
+# The logit of codes that a depth's smaller codebook does not have.
+_NO_CODE = -1e6
+
+
+def is_rq_transformer(config):
+    """Whether a configuration is of an RQ-Transformer."""
+    return _section(config).get("type") == "rq-transformer"
+
+
+def convert_rq_transformer(state_dict, config, tokenizer=None):
+    """Builds the generator of an RQ-Transformer checkpoint.
+
+    Where the program embeds codes by its tokenizer's codebooks
+    (`input_emb_vqvae`, `head_emb_vqvae`), the checkpoint does not hold them
+    and `tokenizer` is needed. The generator keeps a copy. Elsewhere it may
+    be given, for training on latents.
+
+    Args:
+        state_dict: dict from parameter name to array, as `read_state_dict`
+            reads it.
+        config: dict, the program's YAML configuration or its `arch`
+            section.
+        tokenizer: an `ImageTokenizer` with a `ResidualQuantizer`; such a
+            quantizer; a float array of codebooks (K, C) or (D, K, C); or a
+            str or `pathlib.Path`: what `keras_bidalle.load` takes, or the
+            published checkpoint of an RQ-VAE, a file or a folder with one.
+
+    Returns:
+        `keras_bidalle.generators.RQTransformer`. The condition, a caption
+        or a class, is its `text`. A model without a condition has one
+        class.
+
+    Raises:
+        ValueError: when the configuration asks for something unknown, a key
+            of the checkpoint is missing, left over or of another shape, or
+            `tokenizer` is missing or does not fit.
+
+    Reference:
+        https://github.com/kakaobrain/rq-vae-transformer
+    """
+    config = _section(config)
+    sizes = _vocabulary_sizes(config)
+    in_body = bool(config.get("input_emb_vqvae", False))
+    in_head = bool(config.get("head_emb_vqvae", False))
+    if tokenizer is None and (in_body or in_head):
+        raise ValueError(
+            "This RQ-Transformer embeds codes by its tokenizer's codebooks "
+            "(`input_emb_vqvae`, `head_emb_vqvae`), which its checkpoint "
+            "does not hold. Give its RQ-VAE as `tokenizer`: a preset, a "
+            "checkpoint, a model or the codebooks."
+        )
+    arguments = _arguments(config, sizes, in_body, in_head)
+    if tokenizer is not None:
+        codebooks = _codebooks(tokenizer)
+        arguments["code_dim"] = int(codebooks.shape[2])
+        arguments["shared_codebook"] = bool((codebooks == codebooks[:1]).all())
+    generator = RQTransformer(**arguments)
+    if tokenizer is not None:
+        generator.use_codebooks(codebooks)
+    reader = StateDictReader(state_dict, "RQ-Transformer")
+    mlp_bias = config["body"]["block"].get("mlp_bias", True)
+    _read(reader, generator, sizes, mlp_bias)
+    return generator
+
+
+def _section(config):
+    arch = config.get("arch")
+    return arch if isinstance(arch, dict) else config
+
+
+def _vocabulary_sizes(config):
+    """The number of codes of each depth."""
+    depth = _block_size(config)[2]
+    sizes = required(config, "vocab_size")
+    sizes = [sizes] * depth if isinstance(sizes, int) else list(sizes)
+    if len(sizes) != depth or not all(isinstance(n, int) for n in sizes):
+        raise ValueError(
+            f"`vocab_size` must be an integer or {depth} of them, one for "
+            f"each depth. Received: vocab_size={config['vocab_size']!r}"
+        )
+    return sizes
+
+
+def _block_size(config):
+    size = required(config, "block_size")
+    if not isinstance(size, (list, tuple)) or len(size) != 3:
+        raise ValueError(
+            "`block_size` must be [rows, columns, depth]. "
+            f"Received: block_size={size!r}"
+        )
+    return tuple(size)
+
+
+def _arguments(config, sizes, in_body, in_head):
+    if config.get("scaled_head_emb_vqvae") or config.get("use_padding_emb"):
+        raise ValueError(
+            "`scaled_head_emb_vqvae` and `use_padding_emb` are not "
+            "supported: no published model has them."
+        )
+    body, head = _stack(config, "body"), _stack(config, "head")
+    for name in ("attn_bias", "mlp_bias", "gelu"):
+        if body["block"].get(name) != head["block"].get(name):
+            raise ValueError(
+                f"`{name}` must be the same in `body` and `head`. Received: "
+                f"{body['block'].get(name)!r} and {head['block'].get(name)!r}"
+            )
+    block = body["block"]
+    gelu = block.get("gelu", "v1")
+    if gelu not in _GELUS:
+        raise ValueError(
+            f"`gelu` must be one of {list(_GELUS)}. Received: gelu={gelu!r}"
+        )
+    has_bias = block.get("attn_bias", True)
+    return {
+        # Without a condition the program has one token that starts a row.
+        "text_vocabulary_size": max(config.get("vocab_size_cond") or 0, 1),
+        "text_length": max(config.get("block_size_cond") or 0, 1),
+        "num_codes": max(sizes),
+        "code_shape": _block_size(config),
+        "width": required(config, "embed_dim"),
+        "depth": required(body, "n_layer", "`body`"),
+        "num_heads": required(block, "n_head", "`body.block`"),
+        "head_depth": required(head, "n_layer", "`head`"),
+        "head_num_heads": required(head["block"], "n_head", "`head.block`"),
+        "body_embedding": "codebook" if in_body else "learned",
+        "head_embedding": "codebook" if in_head else "learned",
+        "shared_embedding": bool(config.get("shared_tok_emb", False)),
+        "shared_classifier": bool(config.get("shared_cls_emb", False)),
+        # The program sums up codebook vectors only, not learned ones.
+        "cumulative_depth_context": in_head
+        and bool(config.get("cumsum_depth_ctx", False)),
+        "code_dim": None,
+        "image_positions": "learned_places",
+        "segment_embeddings": False,
+        # To the program a pad is a token like any other.
+        "pad_id": None,
+        "pad_tokens": False,
+        "mask_padding": False,
+        "activation": _GELUS[gelu],
+        "qkv_bias": has_bias,
+        "use_bias": has_bias or block.get("mlp_bias", True),
+        "dropout": block.get("resid_pdrop", _DEFAULT_DROPOUT),
+        # 0.9 for codes and 0.1 for captions.
+        "target_weight": 9.0,
+    }
+
+
+def _stack(config, name):
+    stack = required(config, name)
+    if not isinstance(stack, dict) or not isinstance(stack.get("block"), dict):
+        raise ValueError(
+            f"`{name}` must hold `n_layer` and `block`. "
+            f"Received: {name}={stack!r}"
+        )
+    return stack
+
+
+def _codebooks(tokenizer):
+    """The tokenizer's codebooks: float32 array (n, K, C)."""
+    if not isinstance(tokenizer, (str, os.PathLike)):
+        return codebooks_of(tokenizer)
+    path = pathlib.Path(tokenizer)
+    files = [path] if path.is_file() else []
+    if path.is_dir() and not (path / "metadata.json").is_file():
+        files = sorted(f for f in path.iterdir() if f.suffix in _CHECKPOINTS)
+        if len(files) != 1:
+            raise ValueError(
+                "`tokenizer` must be a preset, or a folder with one "
+                f"checkpoint ({', '.join(_CHECKPOINTS)}). Received: "
+                f"{str(path)!r} with {[file.name for file in files]}"
+            )
+    if not files:
+        return codebooks_of(load(tokenizer))
+    state_dict = read_state_dict(files[0])
+    found = []
+    while f"quantizer.codebooks.{len(found)}.weight" in state_dict:
+        # The last row stands for no code.
+        weight = state_dict[f"quantizer.codebooks.{len(found)}.weight"]
+        found.append(weight[:-1])
+    if not found:
+        raise ValueError(
+            f"`tokenizer`: {str(files[0])!r} is not the checkpoint of an "
+            "RQ-VAE, it has no `quantizer.codebooks.0.weight`."
+        )
+    if len({book.shape for book in found}) > 1:
+        raise ValueError(
+            "`tokenizer` must have codebooks of one size. Received: "
+            f"{[book.shape for book in found]}"
+        )
+    return np.stack(found)
+
+
+def _read(reader, generator, sizes, mlp_bias):
+    g = generator
+    d, depth = g.width, g.codes_per_position
+    reader.into("cond_emb.weight", g.text_embedding)
+    reader.into(
+        "pos_emb_cond",
+        g.text_position_embedding,
+        from_shape=(1, g.text_length, d),
+        transform=lambda array: array[0],
+    )
+    reader.into(
+        "pos_emb_hw",
+        g.position_layer.embedding,
+        from_shape=(1, g.num_positions, d),
+        transform=lambda array: array[0],
+    )
+    reader.into(
+        "pos_emb_d",
+        g.depth_embedding,
+        from_shape=(1, depth, d),
+        transform=lambda array: array[0],
+    )
+    if "learned" in (g.body_embedding, g.head_embedding):
+        _table(reader, g, sizes)
+    if g.body_embedding == "codebook":
+        reader.linear("input_mlp", g.body_projection)
+        # The program projects each code, and then sums: the bias comes once
+        # a depth.
+        bias = g.body_projection.bias
+        bias.assign(bias * float(depth))
+    if g.head_embedding == "codebook":
+        reader.linear("head_mlp", g.head_projection)
+    for i, block in enumerate(g.blocks):
+        name = f"body_transformer.blocks.{i}"
+        read_block(reader, name, block, block.qkv_bias, mlp_bias)
+    for i, block in enumerate(g.head_blocks):
+        name = f"head_transformer.blocks.{i}"
+        read_block(reader, name, block, block.qkv_bias, mlp_bias)
+    reader.norm("classifier.layer_norm", g.image_head_norm)
+    _classifier(reader, g, sizes)
+    if g.text_length > 1:
+        reader.norm("cond_classifier.layer_norm", g.text_norm)
+        reader.into(
+            "cond_classifier.linear.weight",
+            g.text_head,
+            from_shape=(g.text_vocabulary_size, d),
+            transform=np.transpose,
+        )
+        reader.into("cond_classifier.linear.bias", g.text_head_bias)
+    reader.ignore("classifier.logit_mask")
+    reader.finish()
+
+
+def _table(reader, generator, sizes):
+    table = generator.image_embedding
+    tables, k, d = table.shape
+    if tables == 1 and generator.shared_embedding:
+        reader.into(
+            "tok_emb.weight",
+            table,
+            from_shape=(k, d),
+            transform=lambda array: array[None],
+        )
+        return
+    starts = np.cumsum([0, *sizes])
+    if "tok_emb.offsets" in reader:
+        reader.constant("tok_emb.offsets", starts[:-1])
+    whole = reader.array("tok_emb.weight", (int(starts[-1]), d))
+    values = np.zeros((tables, k, d), "float32")
+    for place, size in enumerate(sizes):
+        values[place, :size] = whole[starts[place] : starts[place] + size]
+    table.assign(values)
+
+
+def _classifier(reader, generator, sizes):
+    heads, d, k = generator.image_head.shape
+    if generator.shared_classifier:
+        kernel = reader.array("classifier.linear.weight", (k, d)).T[None]
+        bias = reader.array("classifier.linear.bias", (k,))[None]
+    else:
+        kernel = reader.array("classifier.linear.weight", (heads, d, k))
+        bias = reader.array("classifier.linear.bias", (heads, k))
+    kernel, bias = np.array(kernel), np.array(bias)
+    if not generator.shared_classifier:
+        for place, size in enumerate(sizes):
+            kernel[place, :, size:] = 0.0
+            bias[place, size:] = _NO_CODE
+    generator.image_head.assign(kernel)
+    generator.image_head_bias.assign(bias)

@@ -1,0 +1,157 @@
+"""Converts RQ-VAE checkpoints.
+
+Encoder, decoder and their keys are VQGAN's; the codebooks, one key prefix for
+each depth, have a row of padding at their end and come with their running
+statistics.
+"""
+
+from keras_bidalle.converters.configs import required
+from keras_bidalle.converters.vqgan import (
+    encoder_config,
+    read_decoder,
+    read_encoder,
+    vqgan_arguments,
+)
+from keras_bidalle.converters.weights import StateDictReader
+from keras_bidalle.image_tokenizers import RQVAE
+from keras_bidalle.quantizers import (
+    EMAVectorQuantizer,
+    ResidualQuantizer,
+    RestartingVectorQuantizer,
+)
+
+# What the published program takes where a configuration is silent.
+_DEFAULT_DECAY = 0.99
+_DEFAULT_BETA = 0.25
+
+_CODEBOOK = "quantizer.codebooks.{}"
+
+
+def convert_rq_vae(state_dict, config):
+    """Builds the image tokenizer of an RQ-VAE checkpoint.
+
+    Args:
+        state_dict: dict from parameter name to array, as `read_state_dict`
+            reads it from the program's `model.pt`.
+        config: dict, the program's configuration or its `arch` section:
+            `ddconfig`, and `hparams` with `n_embed`, `embed_dim`,
+            `latent_shape`, `code_shape`, and where given
+            `shared_codebook`, `decay`, `restart_unused_codes` and
+            `latent_loss_weight`.
+
+    Returns:
+        `keras_bidalle.image_tokenizers.RQVAE`.
+
+    Raises:
+        ValueError: when the configuration asks for something unknown, or a
+            key of the checkpoint is missing, left over or of another shape.
+
+    Reference:
+        https://github.com/kakaobrain/rq-vae-transformer
+    """
+    config = arch_section(config)
+    options = required(config, "hparams")
+    depth = _depth(options)
+    quantizer = _quantizer(options, depth)
+    model = RQVAE(quantizer, **vqgan_arguments(encoder_config(config)))
+    if model.code_shape != tuple(options["code_shape"]):
+        raise ValueError(
+            "`hparams.code_shape` must be the grid that `ddconfig` makes of "
+            f"a picture, with the depth: {model.code_shape}. "
+            f"Received: code_shape={options['code_shape']}"
+        )
+    reader = StateDictReader(state_dict, "RQ-VAE")
+    # Discriminator and perceptual network: only training needs them.
+    reader.ignore("loss.")
+    read_encoder(reader, model.encoder)
+    reader.convolution("quant_conv", model.quant_conv)
+    _codebooks(reader, quantizer, depth)
+    reader.convolution("post_quant_conv", model.post_quant_conv)
+    read_decoder(reader, model.decoder)
+    reader.finish()
+    return model
+
+
+def arch_section(config):
+    """Returns the part of a configuration that says what the model is."""
+    arch = config.get("arch")
+    return arch if isinstance(arch, dict) else config
+
+
+def is_rq_vae(config):
+    """Whether a configuration is of an RQ-VAE."""
+    return arch_section(config).get("type") == "rq-vae"
+
+
+def _depth(options):
+    if options.get("bottleneck_type", "rq") != "rq":
+        raise ValueError(
+            "`hparams.bottleneck_type` must be 'rq'. Received: "
+            f"bottleneck_type={options['bottleneck_type']!r}"
+        )
+    latent = required(options, "latent_shape", "`hparams`")
+    code = required(options, "code_shape", "`hparams`")
+    if len(code) != 3 or list(latent[:2]) != list(code[:2]):
+        raise ValueError(
+            "`hparams.code_shape` must be (height, width, depth) with the "
+            "height and width of `hparams.latent_shape`. Received: "
+            f"code_shape={code}, latent_shape={latent}"
+        )
+    return int(code[-1])
+
+
+def _quantizer(options, depth):
+    sizes = _each_depth(required(options, "n_embed", "`hparams`"), depth)
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            "`hparams.n_embed` must be the same for each depth. "
+            f"Received: n_embed={options['n_embed']}"
+        )
+    decays = _each_depth(options.get("decay", _DEFAULT_DECAY), depth)
+
+    def codebook(decay):
+        arguments = {
+            "num_codes": sizes[0],
+            "code_dim": required(options, "embed_dim", "`hparams`"),
+            "decay": decay,
+        }
+        if options.get("restart_unused_codes", True):
+            return RestartingVectorQuantizer(**arguments)
+        return EMAVectorQuantizer(
+            **arguments, kmeans_steps=0, revival_threshold=0.0
+        )
+
+    beta = options.get("latent_loss_weight", _DEFAULT_BETA)
+    if options.get("shared_codebook", False):
+        return ResidualQuantizer(codebook(decays[0]), depth=depth, beta=beta)
+    return ResidualQuantizer([codebook(decay) for decay in decays], beta=beta)
+
+
+def _each_depth(value, depth):
+    values = list(value) if isinstance(value, list | tuple) else [value] * depth
+    if len(values) != depth:
+        raise ValueError(
+            f"`hparams` must have one value for each of {depth} depths. "
+            f"Received: {value}"
+        )
+    return values
+
+
+def _codebooks(reader, quantizer, depth):
+    for number, part in enumerate(quantizer.quantizers):
+        name = _CODEBOOK.format(number)
+        reader.into(
+            f"{name}.weight",
+            part.embedding,
+            from_shape=(part.num_codes + 1, part.code_dim),
+            transform=lambda array: array[:-1],
+        )
+        reader.into(f"{name}.cluster_size_ema", part.cluster_size)
+        reader.into(f"{name}.embed_ema", part.embed_sum)
+    # A shared codebook is saved under the name of each depth.
+    for number in range(len(quantizer.quantizers), depth):
+        for part in ("weight", "cluster_size_ema", "embed_ema"):
+            reader.copy_of(
+                f"{_CODEBOOK.format(number)}.{part}",
+                f"{_CODEBOOK.format(0)}.{part}",
+            )

@@ -1,0 +1,137 @@
+"""Captions of many pictures in one file, JSON or CSV."""
+
+import csv
+import json
+import pathlib
+
+# What the columns and keys are called in the data sets that people have.
+FILE_NAMES = ("file_name", "file", "filename", "image", "filepath", "path")
+CAPTION_NAMES = ("caption", "captions", "text", "texts")
+
+
+def read_captions(path):
+    """Reads which captions each picture has.
+
+    Understood are
+
+    - JSON `{"cat.png": "a cat", "dog.png": ["a dog", "a brown dog"]}`;
+    - JSON `[{"file": "cat.png", "caption": "a cat"}, ...]`, also one such
+      object a line (`.jsonl`);
+    - JSON as COCO has it, `{"images": [{"id": .., "file_name": ..}],
+      "annotations": [{"image_id": .., "caption": ..}]}`;
+    - CSV or TSV with a header, a column for the file and one for the
+      caption; a picture with several captions has several lines.
+
+    The file's key or column is one of `FILE_NAMES`, the caption's one of
+    `CAPTION_NAMES`.
+
+    Args:
+        path: str or `pathlib.Path`, ending in .json, .jsonl, .csv or .tsv.
+
+    Returns:
+        dict from file name, str, to its captions, a list of str that are
+        not empty, in the order of the file.
+
+    Raises:
+        ValueError: when the file is damaged or of another form.
+        FileNotFoundError: when there is no such file.
+    """
+    path = pathlib.Path(path)
+    readers = {
+        ".json": _from_json,
+        ".jsonl": _from_json_lines,
+        ".csv": _from_csv,
+        ".tsv": _from_csv,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ValueError(
+            f"Captions are read from {', '.join(readers)} files. "
+            f"Received: {str(path)!r}"
+        )
+    try:
+        pairs = list(reader(path))
+    except FileNotFoundError:
+        raise
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        # A damaged encoding and damaged JSON are ValueErrors too; another
+        # structure than COCO's is a TypeError.
+        reason = error.args[0] if isinstance(error, KeyError) else error
+        raise ValueError(f"{path} is no file of captions: {reason}") from error
+    captions = {}
+    for file, texts in pairs:
+        texts = [texts] if isinstance(texts, str) else texts
+        if not (
+            isinstance(file, str)
+            and isinstance(texts, list)
+            and all(isinstance(text, str) for text in texts)
+        ):
+            raise ValueError(
+                f"{path} is no file of captions: a picture's name and its "
+                f"captions must be text. Received: {file!r}: {texts!r}"
+            )
+        lines = (" ".join(text.split()) for text in texts)
+        captions.setdefault(file, []).extend(line for line in lines if line)
+    return captions
+
+
+def read_caption_lines(content):
+    """The captions in the contents of a .txt file, one a line.
+
+    Args:
+        content: bytes or str, UTF-8.
+
+    Returns:
+        list of str, empty lines left out.
+
+    Raises:
+        UnicodeDecodeError: when bytes are not UTF-8.
+    """
+    if isinstance(content, bytes):
+        content = content.decode("utf-8-sig")
+    lines = (" ".join(line.split()) for line in content.splitlines())
+    return [line for line in lines if line]
+
+
+def _from_json(path):
+    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    if isinstance(content, list):
+        return [_pair(row) for row in content]
+    if not isinstance(content, dict):
+        raise ValueError("it is neither a JSON object nor a list")
+    if {"images", "annotations"} <= content.keys():
+        names = {image["id"]: image["file_name"] for image in content["images"]}
+        return [
+            (names[note["image_id"]], note["caption"])
+            for note in content["annotations"]
+        ]
+    return content.items()
+
+
+def _from_json_lines(path):
+    # Not `splitlines`: JSON may hold other separators of lines as they are.
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    return [_pair(json.loads(line)) for line in lines if line.strip()]
+
+
+def _from_csv(path):
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file, delimiter=delimiter)
+        return [_pair(row) for row in rows]
+
+
+def _pair(row):
+    if not isinstance(row, dict):
+        raise ValueError(f"a record must be an object. Received: {row!r}")
+    return _first_of(row, FILE_NAMES), _first_of(row, CAPTION_NAMES)
+
+
+def _first_of(row, names):
+    for name in names:
+        if row.get(name) is not None:
+            return row[name]
+    raise ValueError(
+        f"a record must have one of {', '.join(names)}. "
+        f"Received: {sorted(map(str, row))}"
+    )

@@ -1,0 +1,83 @@
+"""Pictures that are made up, with words: to try a configuration."""
+
+import numpy as np
+
+from keras_bidalle.data.picture_source import PictureSource, Record
+
+COLOURS = {
+    "red": (220, 50, 47),
+    "green": (60, 160, 60),
+    "blue": (40, 90, 210),
+    "yellow": (230, 200, 40),
+}
+SHAPES = {
+    "square": lambda y, x: np.maximum(abs(y), abs(x)) < 0.9,
+    "disc": lambda y, x: y * y + x * x < 1,
+    "diamond": lambda y, x: abs(y) + abs(x) < 1,
+}
+PLACES = {
+    "upper left": (0.3, 0.3),
+    "upper right": (0.3, 0.7),
+    "lower left": (0.7, 0.3),
+    "lower right": (0.7, 0.7),
+}
+
+
+class FakePictures(PictureSource):
+    """Coloured shapes on a dark ground, each with two captions.
+
+    Picture i depends on the seed and i alone. What the captions say is to be
+    seen, so a model can learn it.
+
+    Args:
+        num_pictures: int, how many there are.
+        size: int, side of the pictures.
+        seed: int.
+
+    Example:
+
+    ```python
+    FakePictures(100, size=64).read(0).captions
+    # ["a red disc on the upper left", "upper left : red disc"]
+    ```
+    """
+
+    def __init__(self, num_pictures=256, size=64, seed=0):
+        for name, value in (("num_pictures", num_pictures), ("size", size)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{name}` must be a positive integer. "
+                    f"Received: {name}={value!r}"
+                )
+        self.num_pictures = num_pictures
+        self.size = size
+        self.seed = seed
+        self.description = (
+            f"{num_pictures} made-up pictures of {size}x{size}, seed {seed}"
+        )
+
+    def __len__(self):
+        return self.num_pictures
+
+    def name(self, index):
+        return f"made-up picture {index}"
+
+    def read(self, index):
+        rng = np.random.default_rng((self.seed, index))
+        colour, shape, place = (
+            list(table)[rng.integers(len(table))]
+            for table in (COLOURS, SHAPES, PLACES)
+        )
+        radius = rng.uniform(0.15, 0.22)
+        row, column = PLACES[place] + rng.uniform(-0.06, 0.06, 2)
+        at = (np.arange(self.size) + 0.5) / self.size
+        inside = SHAPES[shape](
+            (at[:, None] - row) / radius, (at[None] - column) / radius
+        )
+        ground = rng.integers(0, 60, 3)
+        pixels = np.where(inside[..., None], COLOURS[colour], ground)
+        captions = [
+            f"a {colour} {shape} on the {place}",
+            f"{place} : {colour} {shape}",
+        ]
+        return Record(pixels.astype("uint8"), captions)

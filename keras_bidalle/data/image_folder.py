@@ -1,0 +1,45 @@
+"""Pictures in a folder, without captions."""
+
+import pathlib
+
+from keras_bidalle.data.picture_source import (
+    PictureSource,
+    Record,
+    files_digest,
+)
+from keras_bidalle.data.pictures import picture_files
+
+
+class ImageFolder(PictureSource):
+    """All pictures below a folder, in the order of their paths.
+
+    Args:
+        folder: str or `pathlib.Path`.
+
+    Raises:
+        FileNotFoundError: when there is no such folder, or no picture in it.
+
+    Example:
+
+    ```python
+    batches = PictureBatches(ImageFolder("photos"), RandomCrop(256), 32)
+    tokenizer.fit(as_dataset(batches), steps_per_epoch=1000)
+    ```
+    """
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self._files = picture_files(self.folder)
+        self.description = (
+            f"{len(self._files)} pictures in {self.folder.resolve()} "
+            f"({files_digest(self._files)})"
+        )
+
+    def __len__(self):
+        return len(self._files)
+
+    def name(self, index):
+        return str(self._files[index])
+
+    def read(self, index):
+        return Record(self._files[index], [])

@@ -1,0 +1,109 @@
+"""Pictures in a folder, with captions beside them or in one file."""
+
+import pathlib
+
+from keras_bidalle.data.caption_files import read_caption_lines, read_captions
+from keras_bidalle.data.picture_source import (
+    PictureSource,
+    Record,
+    files_digest,
+)
+from keras_bidalle.data.pictures import PictureError, picture_files
+
+
+class ImageTextFolder(PictureSource):
+    """The pictures below a folder that have captions.
+
+    Without `captions`, `cat.png` has its captions in `cat.txt` beside it,
+    one a line; with a folder as `captions`, at the same place in that one.
+    With a file, that file says which pictures there are (see
+    `read_captions`), by their path from the folder.
+
+    Args:
+        folder: str or `pathlib.Path`.
+        captions: str or `pathlib.Path` of a folder or of a JSON or CSV file,
+            optional; one that is not found as it is is looked for in
+            `folder`.
+
+    Attributes:
+        left_out: int, pictures without a `.txt`, or listed in the file
+            without a caption.
+
+    Raises:
+        FileNotFoundError: when there is no such folder or file, or no
+            picture with captions.
+        ValueError: when the file of captions is damaged.
+
+    Example:
+
+    ```python
+    source = ImageTextFolder("birds", captions="captions.json")
+    source.read(0).captions  # ["a red bird on a branch", ...]
+    ```
+    """
+
+    def __init__(self, folder, captions=None):
+        self.folder = pathlib.Path(folder)
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"There is no folder {str(self.folder)!r}.")
+        where = self.folder if captions is None else pathlib.Path(captions)
+        if not where.exists():
+            where = self.folder / where
+        if where.is_dir():
+            self._find_text_files(where)
+            asked = f"a .txt file in {where}"
+        else:
+            self._read_file(where)
+            asked = f"a caption in {where}"
+        if not self._files:
+            raise FileNotFoundError(
+                f"The folder {str(self.folder)!r} holds no picture with "
+                f"{asked}."
+            )
+        self.description = (
+            f"{len(self._files)} pictures with captions in "
+            f"{self.folder.resolve()} "
+            f"({files_digest([*self._files, *self._texts])})"
+        )
+
+    def _find_text_files(self, where):
+        files = picture_files(self.folder)
+        texts = [
+            where / path.relative_to(self.folder).with_suffix(".txt")
+            for path in files
+        ]
+        found = [
+            pair for pair in zip(files, texts, strict=True) if pair[1].is_file()
+        ]
+        self._files = [path for path, _ in found]
+        self._texts = [text for _, text in found]
+        self._captions = None
+        self.left_out = len(files) - len(found)
+
+    def _read_file(self, path):
+        captions = read_captions(path)
+        # A listed file that is missing is told when it is read.
+        names = [name for name, lines in captions.items() if lines]
+        self._files = [self.folder / name for name in names]
+        self._texts = [path]
+        self._captions = [captions[name] for name in names]
+        self.left_out = len(captions) - len(names)
+
+    def __len__(self):
+        return len(self._files)
+
+    def name(self, index):
+        return str(self._files[index])
+
+    def read(self, index):
+        path = self._files[index]
+        if self._captions is not None:
+            return Record(path, self._captions[index])
+        text = self._texts[index]
+        try:
+            captions = read_caption_lines(text.read_bytes())
+        except UnicodeDecodeError as error:
+            raise PictureError(f"{path}: {text.name} is not UTF-8") from error
+        if not captions:
+            raise PictureError(f"{path}: {text.name} has no caption")
+        return Record(path, captions)

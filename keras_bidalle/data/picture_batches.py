@@ -1,0 +1,222 @@
+"""Batches of a data set's pictures, the same again after a restart.
+
+Batch number i depends on the seed and i alone, as
+`keras_bidalle.data.as_dataset` wants it: which records it has, how they are
+cut, which of their captions is drawn.
+"""
+
+import concurrent.futures
+import functools
+
+import numpy as np
+
+from keras_bidalle import replicas
+from keras_bidalle.data.picture_source import MIXED_BLOCKS
+from keras_bidalle.data.pictures import PictureError, open_picture
+
+
+class PictureReader:
+    """Opens and cuts the pictures of a source, and counts what it cannot.
+
+    Args:
+        source: `PictureSource`.
+        crop: callable from a `PIL.Image.Image` and a
+            `numpy.random.Generator` or `None` to uint8 (H, W, 3), such as
+            `RandomCrop`.
+
+    Attributes:
+        skipped: dict from the name of each picture that could not be read to
+            the reason, each told once, however often it was met.
+    """
+
+    def __init__(self, source, crop):
+        self.source = source
+        self.crop = crop
+        self.skipped = {}
+
+    def read(self, index, rng=None):
+        """Reads a record.
+
+        Args:
+            index: int.
+            rng: `numpy.random.Generator` for training: a random crop and one
+                of the captions. `None` for evaluation: the middle, and the
+                first caption.
+
+        Returns:
+            Tuple of uint8 (H, W, 3) and the caption, `""` without one; or
+            `None` when the picture cannot be read.
+        """
+        name = self.source.name(index)
+        try:
+            record = self.source.read(index)
+            pixels = self.crop(open_picture(record.picture, name), rng)
+        except (OSError, PictureError) as error:
+            reason = " ".join(str(error).split())
+            self.skipped.setdefault(name, reason.removeprefix(f"{name}: "))
+            return None
+        captions = record.captions or [""]
+        chosen = 0 if rng is None else int(rng.integers(len(captions)))
+        return pixels, captions[chosen]
+
+    def report(self):
+        """What was skipped and why: str, one line each, `""` for nothing."""
+        if not self.skipped:
+            return ""
+        lines = [f"  {name}: {why}" for name, why in self.skipped.items()]
+        return "\n".join([f"skipped {len(lines)} pictures:", *sorted(lines)])
+
+
+class PictureBatches:
+    """A function from batch number to uint8 pictures, for `as_dataset`.
+
+    Every epoch goes through all records in another order. A record that
+    cannot be read is replaced by the next that can, and counted in `reader`.
+    Replicas with the same `seed` and `batch_size` see together what one with
+    a batch as large as theirs together would have: their records, cuts and
+    captions do not repeat each other. Where they cannot share an epoch
+    evenly, the records that are left over (others each time) are not seen.
+
+    Args:
+        reader: `PictureReader`.
+        batch_size: int, pictures a batch on this replica.
+        seed: non-negative int.
+        shard: pair of ints (k, n): of every n records this replica sees the
+            k-th, so that n replicas share each epoch without overlap. By
+            default what `keras_bidalle.replicas` knows.
+        workers: int, threads that open pictures.
+
+    Example:
+
+    ```python
+    reader = PictureReader(ImageFolder("photos"), RandomCrop(256, flip=True))
+    batches = PictureBatches(reader, batch_size=32, seed=0)
+    tokenizer.fit(as_dataset(batches), steps_per_epoch=1000, shuffle=False)
+    print(reader.report())
+    ```
+    """
+
+    def __init__(self, reader, batch_size, seed=0, shard=None, workers=4):
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(
+                "`batch_size` must be a positive integer. "
+                f"Received: batch_size={batch_size!r}"
+            )
+        if not isinstance(seed, int) or seed < 0:
+            raise ValueError(
+                "`seed` must be a non-negative integer. "
+                f"Received: seed={seed!r}"
+            )
+        shard = replicas.data_shard() if shard is None else tuple(shard)
+        if not 0 <= shard[0] < shard[1]:
+            raise ValueError(
+                "`shard` must be (k, n) with 0 <= k < n. "
+                f"Received: shard={shard}"
+            )
+        if len(reader.source) < shard[1]:
+            raise ValueError(
+                f"{shard[1]} replicas cannot share "
+                f"{len(reader.source)} pictures."
+            )
+        self.reader = reader
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shard = shard
+        self.workers = workers
+
+    @property
+    def records_per_epoch(self):
+        """int, how many records of an epoch this replica sees."""
+        return len(self.reader.source) // self.shard[1]
+
+    def __call__(self, number):
+        """Returns batch `number`: uint8 (batch_size, H, W, 3)."""
+        return self.pairs(number)[0]
+
+    def pairs(self, number):
+        """Returns batch `number` with captions.
+
+        Args:
+            number: non-negative int.
+
+        Returns:
+            Tuple of uint8 (batch_size, H, W, 3) and a list of str.
+
+        Raises:
+            PictureError: when no picture of the data set can be read.
+        """
+        first = number * self.batch_size
+        positions = range(first, first + self.batch_size)
+        # One after another the threads would cost more than they save.
+        if self.workers > 1 and self.batch_size > 1:
+            rows = list(self._pool.map(self._at, positions))
+        else:
+            rows = [self._at(position) for position in positions]
+        pixels, captions = zip(*rows, strict=True)
+        return np.stack(pixels), list(captions)
+
+    @functools.cached_property
+    def _pool(self):
+        return concurrent.futures.ThreadPoolExecutor(self.workers)
+
+    def _at(self, position):
+        """The record at a place of the endless order, or the next one."""
+        index, count = self.shard
+        for step in range(self.records_per_epoch):
+            # Numbered over all replicas, or all would draw the same.
+            rng = np.random.default_rng(
+                (self.seed, 1, position * count + index)
+            )
+            row = self.reader.read(self._record(position + step), rng)
+            if row is not None:
+                return row
+        raise PictureError(
+            f"No picture of {self.reader.source.description} can be read, "
+            f"the last one because: {list(self.reader.skipped.values())[-1]}"
+        )
+
+    def _record(self, position):
+        epoch, place = divmod(position, self.records_per_epoch)
+        return self._order(epoch)[place]
+
+    @functools.cached_property
+    def _order(self):
+        # A batch of a small data set may lie in several epochs.
+        return functools.lru_cache(maxsize=4)(self._epoch_order)
+
+    def _epoch_order(self, epoch):
+        """This replica's records of an epoch, in their order."""
+        source = self.reader.source
+        whole = block_shuffled(
+            len(source), source.block_size, (self.seed, 0, epoch)
+        )
+        index, count = self.shard
+        return whole[index::count][: self.records_per_epoch]
+
+
+def block_shuffled(count, block_size, seed, window=MIXED_BLOCKS):
+    """A random order that reads neighbours close to one another.
+
+    Blocks are put into a random order, and the records of each `window`
+    blocks that follow one another are mixed.
+
+    Args:
+        count: int, how many records there are.
+        block_size: int; 1 shuffles everything.
+        seed: non-negative int or sequence of them.
+        window: int, blocks that are mixed.
+
+    Returns:
+        int64 array (count,), a permutation.
+    """
+    rng = np.random.default_rng(seed)
+    if block_size == 1:
+        return rng.permutation(count)
+    blocks = rng.permutation(-(-count // block_size))
+    order = (blocks[:, None] * block_size + np.arange(block_size)).ravel()
+    order = order[order < count]
+    span = block_size * window
+    parts = [
+        rng.permutation(order[at : at + span]) for at in range(0, count, span)
+    ]
+    return np.concatenate(parts)

@@ -1,0 +1,78 @@
+"""What a data set of pictures is: numbered records, read one at a time."""
+
+import collections
+import hashlib
+
+Record = collections.namedtuple("Record", ["picture", "captions"])
+Record.__doc__ = """One entry of a data set, not yet decoded.
+
+Attributes:
+    picture: what `keras_bidalle.data.open_picture` takes.
+    captions: list of str, empty where there are none.
+"""
+
+
+# So many blocks are mixed by shuffling: a source that keeps blocks keeps a
+# few more.
+MIXED_BLOCKS = 16
+
+
+class PictureSource:
+    """A data set of pictures, with captions or without.
+
+    A reader for another form of storage is a subclass with `__len__`,
+    `name`, `read` and `description`. Nothing is kept in memory but what
+    finds a record again, so that a data set may be of any size.
+
+    Attributes:
+        block_size: int, how many neighbouring records are cheap to read
+            together. Shuffling keeps to blocks of so many; 1 is a shuffle of
+            everything.
+        description: str that names the data set and changes with it, for
+            logs and for what is cached.
+    """
+
+    block_size = 1
+    description = ""
+
+    def __len__(self):
+        raise NotImplementedError
+
+    def name(self, index):
+        """What errors call record `index`: str."""
+        raise NotImplementedError
+
+    def read(self, index):
+        """Reads a record.
+
+        Args:
+            index: int in [0, `len(source)`).
+
+        Returns:
+            `Record`.
+
+        Raises:
+            OSError: when the file cannot be read.
+            PictureError: when there is no picture in it.
+        """
+        raise NotImplementedError
+
+
+def files_digest(paths):
+    """A digest that changes with the files: their paths, sizes and dates.
+
+    Args:
+        paths: iterable of `pathlib.Path`; one that is missing counts too.
+
+    Returns:
+        str of 12 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            found = path.stat()
+            state = f"{found.st_size} {found.st_mtime_ns}"
+        except OSError:
+            state = "missing"
+        digest.update(f"{path}\0{state}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:12]

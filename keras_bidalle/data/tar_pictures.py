@@ -1,0 +1,154 @@
+"""Pictures in tar files, as WebDataset packs them."""
+
+import glob
+import os
+import pathlib
+import tarfile
+
+import numpy as np
+
+from keras_bidalle.data.caption_files import read_caption_lines
+from keras_bidalle.data.picture_source import (
+    PictureSource,
+    Record,
+    files_digest,
+)
+from keras_bidalle.data.pictures import PICTURE_SUFFIXES, PictureError
+
+
+class TarPictures(PictureSource):
+    """Records of WebDataset tar files: `0001.jpg` with `0001.txt`.
+
+    The files are read through once, from header to header, for where each
+    record lies; records are then read by their place, so a run goes on at
+    any step. Neighbouring members are of one record when their paths are
+    alike up to the first dot of the file's name; hidden files are left out.
+    Captions are the lines of the `.txt` member.
+
+    Args:
+        paths: str or `pathlib.Path` of one tar file, a pattern such as
+            `"shards/train-*.tar"`, or a list of such. Files must not be
+            compressed: pictures are already.
+        captions: bool, whether captions are read; records without a `.txt`
+            are then left out, and counted in `left_out`.
+
+    Attributes:
+        left_out: int, records without a picture or, with `captions`, without
+            a text.
+
+    Raises:
+        FileNotFoundError: when there is no such file, or no record in all.
+        ValueError: when a file is damaged, compressed or no tar file; the
+            message names it.
+
+    Example:
+
+    ```python
+    source = TarPictures("cc3m/train-*.tar", captions=True)
+    ```
+
+    Reference:
+        https://github.com/webdataset/webdataset (the format).
+    """
+
+    # Neighbours lie in one file, close to one another.
+    block_size = 64
+
+    def __init__(self, paths, captions=False):
+        self.paths = _expanded(paths)
+        self._names = []
+        rows = []
+        self.left_out = 0
+        for number, path in enumerate(self.paths):
+            for key, picture, text in _records(path):
+                if picture is None or (captions and text is None):
+                    self.left_out += 1
+                    continue
+                self._names.append(key)
+                rows.append((number, *picture, *(text or (0, 0))))
+        if not rows:
+            asked = "picture with a .txt" if captions else "picture"
+            raise FileNotFoundError(
+                f"There is no {asked} in {', '.join(map(str, self.paths))}."
+            )
+        # (file, picture's offset, size, text's offset, size)
+        self._rows = np.asarray(rows, "int64")
+        self._captions = captions
+        self.description = (
+            f"{len(self)} pictures in {len(self.paths)} tar files, "
+            f"{self.paths[0].resolve()} and on ({files_digest(self.paths)})"
+        )
+
+    def __len__(self):
+        return len(self._rows)
+
+    def name(self, index):
+        path = self.paths[self._rows[index, 0]]
+        return f"{path}:{self._names[index]}"
+
+    def read(self, index):
+        number, offset, size, text_offset, text_size = self._rows[index]
+        with open(self.paths[number], "rb") as file:
+            file.seek(offset)
+            picture = file.read(size)
+            if not self._captions:
+                return Record(picture, [])
+            file.seek(text_offset)
+            text = file.read(text_size)
+        try:
+            captions = read_caption_lines(text)
+        except UnicodeDecodeError as error:
+            raise PictureError(
+                f"{self.name(index)}: its .txt is not UTF-8"
+            ) from error
+        if not captions:
+            raise PictureError(f"{self.name(index)}: its .txt has no caption")
+        return Record(picture, captions)
+
+
+def _expanded(paths):
+    if isinstance(paths, (str, os.PathLike)):
+        paths = [paths]
+    found = []
+    for path in map(str, paths):
+        matches = [path] if os.path.isfile(path) else sorted(glob.glob(path))
+        if not matches:
+            raise FileNotFoundError(f"There is no file {path!r}.")
+        found += map(pathlib.Path, matches)
+    return found
+
+
+def _records(path):
+    """Yields each record's key and the (offset, size) of its parts."""
+    key, picture, text = None, None, None
+    try:
+        # "r:" reads no compressed file: one cannot be read at a place.
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                if not member.isfile():
+                    continue
+                folder, _, file = member.name.rpartition("/")
+                stem, _, suffix = file.partition(".")
+                if not stem:
+                    continue
+                if f"{folder}/{stem}" != key:
+                    if key is not None:
+                        yield key.lstrip("/"), picture, text
+                    key, picture, text = f"{folder}/{stem}", None, None
+                place = member.offset_data, member.size
+                if "." + suffix.lower() in PICTURE_SUFFIXES:
+                    picture = place
+                elif suffix.lower() == "txt":
+                    text = place
+                # The archive keeps a list of all members otherwise.
+                archive.members = []
+            # Damage between two members looks like the end to `tarfile`.
+            archive.fileobj.seek(archive.offset)
+            if archive.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):
+                raise tarfile.ReadError(f"damage at byte {archive.offset}")
+    except tarfile.TarError as error:
+        raise ValueError(
+            f"{path} is damaged, compressed, or no tar file: {error}"
+        ) from error
+    if key is not None:
+        yield key.lstrip("/"), picture, text

@@ -1,0 +1,300 @@
+"""Sampling any number of rows: checked settings, seeds, and batches.
+
+What a generator offers beside training. `decoding` has the loops that are
+compiled; here is what surrounds them, for both directions.
+"""
+
+import functools
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_bidalle.compiled import compiled
+from keras_bidalle.generators import decoding
+from keras_bidalle.generators.sampling import row_uniforms
+
+
+class Generation:
+    """`generate_codes` and `generate_text`, mixed into a generator."""
+
+    def generate_codes(
+        self,
+        text,
+        seed=0,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        guidance_scale=None,
+        num_samples=1,
+        prime=None,
+        batch_size=64,
+        progress=None,
+    ):
+        """Draws the codes of pictures, given captions or classes.
+
+        A row depends on its own condition, settings and seed, never on the
+        rows beside it. Each setting is one value, or B, or an array (B or
+        1, codes_per_position) with a value for each code of a position.
+
+        Args:
+            text: int array (B, T), rows of caption tokens.
+            seed: int, for every row alike, or B ints.
+            temperature: float; 0 takes the likeliest code each time.
+            top_k: int, keeps the k likeliest codes, or `None`.
+            top_p: float in (0, 1], keeps the likeliest codes that together
+                reach this probability, or `None`.
+            guidance_scale: float, how hard to follow the condition, for
+                generators with `condition_dropout`, or `None`.
+            num_samples: int, pictures a row of `text`.
+            prime: int array (B, n, codes_per_position), the first n < P
+                positions of each picture, as `to_positions` gives them.
+            batch_size: int, how many are drawn at once.
+            progress: function of the number of samples done so far, such as
+                `keras.utils.Progbar(B * num_samples).update`, or `None`.
+
+        Returns:
+            int32 NumPy array (B * num_samples, *code_shape), the samples of
+            a row one after the other.
+
+        Raises:
+            ValueError: if `text` or `prime` has a wrong shape, or a setting
+                is out of its range.
+        """
+        text = _checked_text(text, self)
+        if prime is None:
+            prime = np.zeros((len(text), 0, self.codes_per_position), "int32")
+        prime = np.asarray(prime, "int32")
+        expected = (len(text), self.codes_per_position)
+        if (
+            prime.ndim != 3
+            or (prime.shape[0], prime.shape[2]) != expected
+            or prime.shape[1] >= self.num_positions
+        ):
+            raise ValueError(
+                f"`prime` must have shape ({expected[0]}, n, {expected[1]}) "
+                f"with n below {self.num_positions}. "
+                f"Received: shape={prime.shape}"
+            )
+        stacks = self._sample(
+            "codes",
+            [text, prime],
+            {
+                "temperature": temperature,
+                "top_k": top_k,
+                "top_p": top_p,
+                "guidance_scale": guidance_scale,
+            },
+            seed,
+            num_samples,
+            batch_size,
+            progress,
+            (self.num_positions, self.codes_per_position),
+        )
+        return ops.convert_to_numpy(self.from_positions(stacks))
+
+    def generate_text(
+        self,
+        codes,
+        seed=0,
+        temperature=0.0,
+        top_k=None,
+        top_p=None,
+        guidance_scale=None,
+        num_samples=1,
+        legal=None,
+        batch_size=64,
+        progress=None,
+    ):
+        """Draws captions, given the codes of pictures.
+
+        Args:
+            codes: int array (B, *code_shape).
+            seed, temperature, top_k, top_p, guidance_scale, num_samples,
+            batch_size, progress: as of `generate_codes`, with one value or B.
+            legal: float array (text_classes,), 0 for tokens that may be
+                written and very negative for others; by default all but the
+                pads of the positions may be.
+
+        Returns:
+            int32 NumPy array (B * num_samples, T).
+
+        Raises:
+            ValueError: if a setting is out of its range, or the
+                condition is a class, which is never predicted.
+        """
+        if self.text_length == 1:
+            raise ValueError(
+                "`generate_text` needs a generator of captions. Received: one "
+                "with text_length=1, whose condition is a class."
+            )
+        if legal is None:
+            legal = np.zeros(self.text_classes, "float32")
+            legal[self.text_vocabulary_size :] = -1e9
+        stacks = ops.convert_to_numpy(
+            self.to_positions(ops.convert_to_tensor(codes))
+        )
+        return self._sample(
+            "text",
+            [stacks],
+            {
+                "temperature": temperature,
+                "top_k": top_k,
+                "top_p": top_p,
+                "guidance_scale": guidance_scale,
+            },
+            seed,
+            num_samples,
+            batch_size,
+            progress,
+            (self.text_length,),
+            legal,
+        )
+
+    def _sample(
+        self,
+        kind,
+        conditions,
+        settings,
+        seed,
+        num_samples,
+        batch_size,
+        progress,
+        per_row,
+        *common,
+    ):
+        """Samples all rows in batches of few shapes; int32 NumPy array."""
+        if not isinstance(num_samples, int) or num_samples < 1:
+            raise ValueError(
+                "`num_samples` must be a positive integer. "
+                f"Received: num_samples={num_samples!r}"
+            )
+        count = len(conditions[0])
+        stack = self.codes_per_position if kind == "codes" else 1
+        settings = _checked_settings(settings, count, stack, self)
+        seeds = _checked_seeds(seed, count)
+        seeds = [(s, j) for s in seeds for j in range(num_samples)]
+        conditions = [np.repeat(c, num_samples, axis=0) for c in conditions]
+        settings = {
+            name: np.repeat(value, num_samples, axis=0)
+            for name, value in settings.items()
+        }
+        function = self._samplers[kind]
+        total = count * num_samples
+        # Rounded up to a power of two, so that few shapes are compiled.
+        size = min(batch_size, 1 << max(total - 1, 0).bit_length())
+        results = [np.zeros((0, *per_row), "int32")]
+        for at in range(0, total, size):
+            rows = np.minimum(np.arange(at, at + size), total - 1)
+            out = function(
+                *keras.tree.map_structure(
+                    ops.convert_to_tensor,
+                    (
+                        [c[rows] for c in conditions],
+                        row_uniforms([seeds[i] for i in rows], per_row),
+                        {name: value[rows] for name, value in settings.items()},
+                        list(common),
+                    ),
+                )
+            )
+            real = min(size, total - at)
+            results.append(ops.convert_to_numpy(out)[:real])
+            if progress is not None:
+                progress(at + real)
+        return np.concatenate(results).astype("int32")
+
+    # Compiled once for each model and kept, outside what Keras tracks as
+    # the model's state; once more for each set of settings that are given.
+    @functools.cached_property
+    def _samplers(self):
+        def codes(conditions, uniforms, settings, common):
+            text, prime = conditions
+            return decoding.generate_codes(
+                self, text, uniforms, prime, settings
+            )
+
+        def text(conditions, uniforms, settings, common):
+            return decoding.generate_text(
+                self, conditions[0], uniforms, common[0], settings
+            )
+
+        return {
+            "codes": compiled(codes, [self], xla=True),
+            "text": compiled(text, [self], xla=True),
+        }
+
+
+def _checked_text(text, generator):
+    text = np.asarray(text)
+    length, vocabulary = generator.text_length, generator.text_vocabulary_size
+    if (
+        text.ndim != 2
+        or text.shape[1] != length
+        or text.dtype.kind not in "iu"
+        or (text.size and (text.min() < 0 or text.max() >= vocabulary))
+    ):
+        raise ValueError(
+            f"`text` must be integers of shape (batch, {length}) in [0, "
+            f"{vocabulary}). Received: shape={text.shape}, dtype={text.dtype}"
+        )
+    return text.astype("int32")
+
+
+def _checked_seeds(seed, count):
+    seeds = np.asarray(seed)
+    if (
+        seeds.dtype.kind not in "iu"
+        or seeds.shape not in ((), (count,))
+        or (seeds < 0).any()
+    ):
+        raise ValueError(
+            f"`seed` must be an integer of at least 0, or {count} of them. "
+            f"Received: seed={seed!r}"
+        )
+    return np.broadcast_to(seeds, (count,)).tolist()
+
+
+_RANGES = {
+    "temperature": ("float32", "at least 0", lambda v: v >= 0),
+    "top_k": ("int32", "at least 1", lambda v: v >= 1),
+    "top_p": ("float32", "in (0, 1]", lambda v: (v > 0) & (v <= 1)),
+    "guidance_scale": ("float32", "at least 0", lambda v: v >= 0),
+}
+
+
+def _checked_settings(settings, count, stack, generator):
+    """Settings that are given, as arrays (B,) or (B, stack)."""
+    checked = {}
+    for name, value in settings.items():
+        if value is None:
+            continue
+        dtype, meaning, within = _RANGES[name]
+        array = np.asarray(value)
+        kinds = "iu" if dtype == "int32" else "iuf"
+        shapes = [(), (count,)]
+        if stack > 1:
+            # Not (stack,): what it means would hang on the batch's size.
+            shapes += [(1, stack), (count, stack)]
+        if (
+            array.dtype.kind not in kinds
+            or array.shape not in shapes
+            or not np.all(within(array))
+        ):
+            each = (
+                f", or an array ({count} or 1, {stack}) with one for each "
+                "code of a position"
+                if stack > 1
+                else ""
+            )
+            raise ValueError(
+                f"`{name}` must be {meaning}, one value or {count}{each}. "
+                f"Received: {name}={value!r}"
+            )
+        shape = (count, *array.shape[1:])
+        checked[name] = np.broadcast_to(array, shape).astype(dtype)
+    if "guidance_scale" in checked and not generator.condition_dropout:
+        raise ValueError(
+            "`guidance_scale` needs a generator trained with "
+            "`condition_dropout` above 0, which this one was not."
+        )
+    return checked

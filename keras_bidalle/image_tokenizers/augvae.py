@@ -1,0 +1,357 @@
+"""AugVAE: the image tokenizer of L-Verse, on several levels and on one."""
+
+import functools
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_bidalle.image_tokenizers.augvae_layers import (
+    LastLevelEncoder,
+    LevelProjection,
+    MultiLevelDecoder,
+    MultiLevelEncoder,
+    SingleLevelDecoder,
+)
+from keras_bidalle.image_tokenizers.blocks import PACKAGE
+from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
+from keras_bidalle.quantizers import LastLevelQuantizer, MultiLevelQuantizer
+
+_LAYERS = ("encoder", "decoder", "quant_conv", "post_quant_conv")
+
+
+class _AugVAE(ImageTokenizer):
+    """What both have in common: the arguments of their layers."""
+
+    def _keep(self, arguments):
+        self._argument_names = tuple(arguments)
+        for name, value in arguments.items():
+            setattr(self, name, value)
+
+    def _arguments(self):
+        return {name: getattr(self, name) for name in self._argument_names}
+
+    @property
+    def codebook(self):
+        """The quantizer that was given, with the codebook."""
+        if isinstance(self.quantizer, MultiLevelQuantizer):
+            return self.quantizer.quantizer
+        return self.quantizer
+
+    def get_config(self):
+        config = super().get_config()
+        for name in _LAYERS:
+            del config[name]
+        config["quantizer"] = keras.saving.serialize_keras_object(self.codebook)
+        for name, value in self._arguments().items():
+            config[name] = list(value) if isinstance(value, tuple) else value
+        return config
+
+
+def _grids(encoder, image_shape):
+    # A side too small for a level is told of by `ImageTokenizer`.
+    return [
+        tuple(max(side // factor, 1) for side in image_shape[:2])
+        for factor in encoder.factors
+    ]
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class AugVAE(_AugVAE):
+    """The multi-level tokenizer, whose levels share one codebook.
+
+    Each encoder goes on from the one before it, and the latents of each
+    are quantized; decoders go from coarse to fine, each with its level's
+    code vectors beside what the one before it made. One codebook so sees
+    coarse and fine features alike. The code of a picture is a sequence of
+    the codes of all levels, fine to coarse.
+
+    It is trained first, and then made into the tokenizer of a generator by
+    `to_single_level` and further training. The defaults are those published
+    for 256x256 pictures; the published loss is
+    `compile(reconstruction_loss="l2", perceptual=LPIPS(),
+    perceptual_weight=0.1)`.
+
+    Args:
+        quantizer: a `VectorQuantizer`, `OrthogonalVectorQuantizer` or
+            `EMAVectorQuantizer`, published as
+            `EMAVectorQuantizer(8192, 256, kmeans_steps=0,
+            revival_threshold=0)`.
+        image_shape: tuple (H, W, C).
+        num_levels: int.
+        channels: int, what the multipliers multiply.
+        channel_multipliers: tuple of int, of the encoder and the decoder
+            next to the picture; the size halves between them.
+        next_channel_multipliers: tuple of int, of each further level.
+        num_res_blocks: int, residual blocks at each size (a decoder has one
+            more).
+        attention: bool, whether there is self-attention at the size of each
+            level's codes.
+        dropout: float.
+        z_channels: int, channels of the latents outside the quantizer.
+        dtype: str or policy.
+
+    Attributes:
+        code_shape: tuple (N,), the length of a picture's sequence.
+        level_shapes: tuple of (rows, columns), fine to coarse.
+
+    Example:
+
+    ```python
+    tokenizer = AugVAE(EMAVectorQuantizer(8192, 256))
+    tokenizer.compile("adam", reconstruction_loss="l2")
+    tokenizer.fit(images)
+    codes = tokenizer.encode(images)              # (B, 5440) int32
+    fine, *_ = tokenizer.split_levels(codes)      # (B, 64, 64)
+    single = tokenizer.to_single_level(level=1)   # then compile and fit
+    single.encode(images)                         # (B, 32, 32)
+    ```
+
+    Reference:
+        Kim et al., "L-Verse: Bidirectional Generation Between Image and
+        Text", 2022, section 3.1 (arXiv:2111.11133).
+    """
+
+    def __init__(
+        self,
+        quantizer,
+        image_shape=(256, 256, 3),
+        num_levels=4,
+        channels=128,
+        channel_multipliers=(1, 2, 4),
+        next_channel_multipliers=(2, 4),
+        num_res_blocks=2,
+        attention=False,
+        dropout=0.0,
+        z_channels=256,
+        dtype=None,
+        **kwargs,
+    ):
+        layers = {
+            "num_levels": num_levels,
+            "channels": channels,
+            "channel_multipliers": tuple(channel_multipliers),
+            "next_channel_multipliers": tuple(next_channel_multipliers),
+            "num_res_blocks": num_res_blocks,
+            "attention": attention,
+            "dropout": dropout,
+            "z_channels": z_channels,
+        }
+        shared = {"resolution": image_shape[0], "dtype": dtype, **layers}
+        encoder = MultiLevelEncoder(name="encoder", **shared)
+        super().__init__(
+            encoder,
+            MultiLevelQuantizer(
+                quantizer,
+                _grids(encoder, image_shape),
+                dtype=quantizer.dtype_policy,
+            ),
+            MultiLevelDecoder(
+                output_channels=image_shape[-1], name="decoder", **shared
+            ),
+            image_shape,
+            quant_conv=LevelProjection(
+                quantizer.input_dim, dtype=dtype, name="quant_conv"
+            ),
+            post_quant_conv=LevelProjection(
+                z_channels, dtype=dtype, name="post_quant_conv"
+            ),
+            dtype=dtype,
+            **kwargs,
+        )
+        self._keep(layers)
+
+    @property
+    def code_shape(self):
+        return (self.quantizer.sequence_length,)
+
+    @property
+    def level_shapes(self):
+        return self.quantizer.grids
+
+    def split_levels(self, codes):
+        """Splits sequences of codes into levels.
+
+        Args:
+            codes: int array (B, N).
+
+        Returns:
+            List of int32 NumPy arrays (B, rows, columns), fine to coarse.
+        """
+        return [
+            np.asarray(ops.convert_to_numpy(level))
+            for level in self.quantizer.split(codes)
+        ]
+
+    def join_levels(self, levels):
+        """Joins the codes of all levels, the inverse of `split_levels`.
+
+        Args:
+            levels: sequence of int arrays (B, rows, columns).
+
+        Returns:
+            int32 NumPy array (B, N).
+        """
+        return np.asarray(ops.convert_to_numpy(self.quantizer.join(levels)))
+
+    def to_single_level(self, level=1):
+        """Makes a tokenizer of one level from this one's weights.
+
+        It has this one's encoders up to that level, its codebook, and the
+        decoders from that level on. The connectors that stand where those
+        took two inputs start by passing on the one that there still is, with
+        zeros in the other's place.
+
+        Args:
+            level: int, from 0, the finest.
+
+        Returns:
+            A `SingleLevelAugVAE` that shares no weights with this one, to
+            be trained further. Its codes have shape
+            (B, *level_shapes[level]).
+
+        Raises:
+            ValueError: if there is no such level.
+        """
+        count = len(self.level_shapes)
+        if not 0 <= level < count:
+            raise ValueError(
+                f"`level` must lie in [0, {count}). Received: level={level}"
+            )
+        codebook = self.codebook
+        is_coarsest = level == count - 1
+        single = SingleLevelAugVAE(
+            type(codebook).from_config(codebook.get_config()),
+            image_shape=self.image_shape,
+            dtype=self.dtype_policy,
+            first_connector=not is_coarsest,
+            **{**self._arguments(), "num_levels": level + 1},
+        )
+        single.quantizer.set_weights(codebook.get_weights())
+        for mine, its in (
+            (self.encoder.encoders[: level + 1], single.encoder.encoders),
+            (self.decoder.decoders[-level - 1 :], single.decoder.decoders),
+        ):
+            for source, target in zip(mine, its, strict=True):
+                target.set_weights(source.get_weights())
+        for mine, its in (
+            (self.quant_conv, single.quant_conv),
+            (self.post_quant_conv, single.post_quant_conv),
+        ):
+            its.kernel.assign(mine.kernel.value[None, None])
+            its.bias.assign(mine.bias.value[level])
+        for number, connector in enumerate(single.decoder.connectors):
+            passed = np.eye(self.z_channels)
+            halves = [passed, np.zeros_like(passed)]
+            # A decoder's first input is its level, its second what the
+            # decoder before it made.
+            if number > 0 or is_coarsest:
+                halves.reverse()
+            connector.kernel.assign(np.concatenate(halves, axis=1)[None, None])
+            connector.bias.assign(np.zeros(connector.bias.shape))
+        return single
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class SingleLevelAugVAE(_AugVAE):
+    """The tokenizer of one level of an `AugVAE`, made by `to_single_level`.
+
+    Args:
+        quantizer: a `keras_bidalle.quantizers.Quantizer`.
+        image_shape: tuple (H, W, C).
+        num_levels: int, of how many encoders it has: those of the levels up
+            to its own.
+        channels: int, as in `AugVAE`.
+        channel_multipliers: tuple of int.
+        next_channel_multipliers: tuple of int.
+        num_res_blocks: int.
+        attention: bool.
+        dropout: float.
+        z_channels: int.
+        first_connector: bool, whether the first decoder took two inputs in
+            the `AugVAE`, as all but that of its coarsest level did.
+        quantize_finer_levels: bool, whether training also quantizes what
+            the finer encoders give, as the published program does: no
+            picture is made of it, but its commitment loss is added and the
+            codebook follows it too.
+        dtype: str or policy.
+
+    Example:
+
+    ```python
+    single = multi_level.to_single_level(level=1)
+    single.compile("adam", reconstruction_loss="l2")
+    single.fit(images)
+    ```
+
+    Reference:
+        Kim et al., "L-Verse: Bidirectional Generation Between Image and
+        Text", 2022, section 3.1 (arXiv:2111.11133).
+    """
+
+    def __init__(
+        self,
+        quantizer,
+        image_shape=(256, 256, 3),
+        num_levels=2,
+        channels=128,
+        channel_multipliers=(1, 2, 4),
+        next_channel_multipliers=(2, 4),
+        num_res_blocks=2,
+        attention=False,
+        dropout=0.0,
+        z_channels=256,
+        first_connector=True,
+        quantize_finer_levels=False,
+        dtype=None,
+        **kwargs,
+    ):
+        layers = {
+            "num_levels": num_levels,
+            "channels": channels,
+            "channel_multipliers": tuple(channel_multipliers),
+            "next_channel_multipliers": tuple(next_channel_multipliers),
+            "num_res_blocks": num_res_blocks,
+            "attention": attention,
+            "dropout": dropout,
+            "z_channels": z_channels,
+        }
+        shared = {"resolution": image_shape[0], "dtype": dtype, **layers}
+        if quantize_finer_levels:
+            encoder = MultiLevelEncoder(name="encoder", **shared)
+            quant_conv = LevelProjection
+            stage = LastLevelQuantizer(
+                quantizer,
+                _grids(encoder, image_shape),
+                dtype=quantizer.dtype_policy,
+            )
+        else:
+            encoder = LastLevelEncoder(name="encoder", **shared)
+            quant_conv = functools.partial(keras.layers.Conv2D, kernel_size=1)
+            stage = quantizer
+        super().__init__(
+            encoder,
+            stage,
+            SingleLevelDecoder(
+                output_channels=image_shape[-1],
+                first_connector=first_connector,
+                name="decoder",
+                **shared,
+            ),
+            image_shape,
+            quant_conv=quant_conv(
+                quantizer.input_dim, dtype=dtype, name="quant_conv"
+            ),
+            post_quant_conv=keras.layers.Conv2D(
+                z_channels, 1, dtype=dtype, name="post_quant_conv"
+            ),
+            dtype=dtype,
+            **kwargs,
+        )
+        self._keep(
+            {
+                **layers,
+                "first_connector": first_connector,
+                "quantize_finer_levels": quantize_finer_levels,
+            }
+        )

@@ -1,0 +1,284 @@
+"""Encoder and decoder of DALL-E's discrete VAE, as Keras layers."""
+
+import keras
+from keras import ops
+
+from keras_bidalle.image_tokenizers.blocks import (
+    PACKAGE,
+    shape_of_codes,
+    shape_of_images,
+)
+from keras_bidalle.losses.logit_laplace import LogitLaplace, map_pixels
+from keras_bidalle.quantizers.checks import check_positive_integer
+
+
+def convolution(filters, kernel_size, dtype):
+    """A convolution that keeps the size and begins as the published do.
+
+    Weights are normal with variance 1 / fan_in, biases zero.
+    """
+    return keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        padding="same",
+        kernel_initializer=keras.initializers.VarianceScaling(
+            1.0, "fan_in", "untruncated_normal"
+        ),
+        dtype=dtype,
+    )
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class BottleneckBlock(keras.layers.Layer):
+    """Four times ReLU and convolution at a quarter of the width.
+
+    The result is added, times `gain`, to the input, or to a 1x1 convolution
+    of it where the number of channels changes. There is no normalisation: a
+    small gain keeps a deep stack stable.
+
+    Args:
+        filters: int, channels of the output.
+        kernel_sizes: tuple of 4 int: `(3, 3, 3, 1)` in the encoder,
+            `(1, 3, 3, 3)` in the decoder.
+        gain: float, published as `1 / num_layers**2`.
+
+    Call arguments:
+        x: float tensor (B, H, W, C). The result is (B, H, W, filters).
+    """
+
+    def __init__(self, filters, kernel_sizes, gain, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_sizes = tuple(kernel_sizes)
+        self.gain = gain
+        hidden = max(1, filters // 4)
+        widths = (hidden, hidden, hidden, filters)
+        self.convolutions = [
+            convolution(width, size, self.dtype_policy)
+            for width, size in zip(widths, self.kernel_sizes, strict=True)
+        ]
+
+    def build(self, input_shape):
+        self.shortcut = None
+        if input_shape[-1] != self.filters:
+            self.shortcut = convolution(self.filters, 1, self.dtype_policy)
+            self.shortcut.build(input_shape)
+        for layer in self.convolutions:
+            layer.build(input_shape)
+            input_shape = (*input_shape[:-1], layer.filters)
+
+    def call(self, x):
+        h = x
+        for layer in self.convolutions:
+            h = layer(ops.relu(h))
+        if self.shortcut is not None:
+            x = self.shortcut(x)
+        return x + self.gain * h
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_sizes": list(self.kernel_sizes),
+            "gain": self.gain,
+        }
+
+
+class _Half(keras.layers.Layer):
+    """What the encoder and the decoder share: groups of blocks.
+
+    Between groups the size changes by 2.
+    """
+
+    kernel_sizes = None
+
+    def __init__(
+        self,
+        n_hid=256,
+        n_blk_per_group=2,
+        group_count=4,
+        epsilon=0.1,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_positive_integer("n_hid", n_hid)
+        check_positive_integer("n_blk_per_group", n_blk_per_group)
+        check_positive_integer("group_count", group_count)
+        self.n_hid = n_hid
+        self.n_blk_per_group = n_blk_per_group
+        self.group_count = group_count
+        self.likelihood = LogitLaplace(epsilon)
+
+    @property
+    def factor(self):
+        """How many pixels on a side one code stands for."""
+        return 2 ** (self.group_count - 1)
+
+    def _blocks(self, widths, between):
+        """Groups of blocks, one width a group, and resizings between."""
+        gain = 1.0 / (self.group_count * self.n_blk_per_group) ** 2
+        layers = []
+        for group, width in enumerate(widths):
+            layers += [between(dtype=self.dtype_policy)] if group else []
+            layers += [
+                BottleneckBlock(
+                    width, self.kernel_sizes, gain, dtype=self.dtype_policy
+                )
+                for _ in range(self.n_blk_per_group)
+            ]
+        return layers
+
+    @property
+    def bottlenecks(self):
+        """The bottleneck blocks alone, in order."""
+        return [b for b in self.blocks if isinstance(b, BottleneckBlock)]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "n_hid": self.n_hid,
+            "n_blk_per_group": self.n_blk_per_group,
+            "group_count": self.group_count,
+            "epsilon": self.likelihood.epsilon,
+        }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DiscreteVAEEncoder(_Half):
+    """From pictures to what the logits over codes are read from.
+
+    A 7x7 convolution, then groups of bottleneck blocks of n_hid, 2 n_hid,
+    4 n_hid, ... channels with 2x2 max pooling between them, and a ReLU. The
+    published last layer, a 1x1 convolution to one logit a code, is the
+    projection of the `GumbelQuantizer` that follows.
+
+    Args:
+        n_hid: int, channels of the first group.
+        n_blk_per_group: int, blocks in each group.
+        group_count: int.
+        epsilon: float, the margin of `map_pixels`, which comes first.
+
+    Call arguments:
+        images: float tensor (B, H, W, C) in [-1, 1]. The result is
+            (B, H/f, W/f, n_hid * f), f = 2**(group_count - 1).
+
+    Reference:
+        [Zero-Shot Text-to-Image Generation](
+        https://arxiv.org/abs/2102.12092), appendix A.1.
+    """
+
+    kernel_sizes = (3, 3, 3, 1)
+
+    def __init__(self, *args, **kwargs):
+        # Pictures are mapped in float32, then cast by the first layer.
+        super().__init__(*args, autocast=False, **kwargs)
+        self.conv_in = convolution(self.n_hid, 7, self.dtype_policy)
+        widths = [self.n_hid * 2**i for i in range(self.group_count)]
+        self.blocks = self._blocks(widths, _halve)
+
+    @property
+    def output_channels(self):
+        """Channels of the latents."""
+        return self.n_hid * self.factor
+
+    def build(self, input_shape):
+        for layer in [self.conv_in, *self.blocks]:
+            layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+
+    def call(self, images, training=None):
+        x = self.conv_in(map_pixels(images, self.likelihood.epsilon))
+        for layer in self.blocks:
+            x = layer(x)
+        return ops.relu(x)
+
+    def compute_output_shape(self, input_shape):
+        return shape_of_codes(input_shape, self.factor, self.output_channels)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DiscreteVAEDecoder(_Half):
+    """From code vectors to pictures, by way of their likelihood.
+
+    Groups of bottleneck blocks of ..., 4 n_hid, 2 n_hid, n_hid channels with
+    nearest-neighbour upsampling between them, a ReLU, and a 1x1 convolution
+    to mu and ln b for each value of a picture. The published first layer, a
+    1x1 convolution of one-hot codes, is the codebook of the
+    `GumbelQuantizer` before it.
+
+    Args:
+        n_hid: int, channels of the last group.
+        n_blk_per_group: int, blocks in each group.
+        group_count: int.
+        epsilon: float, the margin of `map_pixels`.
+        output_channels: int, channels of the pictures.
+
+    Call arguments:
+        latents: float tensor (B, h, w, code_dim). The result is
+            (B, f * h, f * w, output_channels), float32 in [-1, 1].
+
+    Reference:
+        [Zero-Shot Text-to-Image Generation](
+        https://arxiv.org/abs/2102.12092), appendix A.1.
+    """
+
+    kernel_sizes = (1, 3, 3, 3)
+
+    def __init__(self, *args, output_channels=3, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.output_channels = output_channels
+        widths = [self.n_hid * 2**i for i in range(self.group_count)]
+        self.blocks = self._blocks(widths[::-1], _double)
+        # Of a likelihood, half precision would lose the differences.
+        self.conv_out = convolution(2 * output_channels, 1, "float32")
+
+    def build(self, input_shape):
+        for layer in [*self.blocks, self.conv_out]:
+            layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+
+    def call(self, latents, training=None):
+        return self.head(self.features(latents, training=training))
+
+    def features(self, latents, training=None):
+        """Everything but the last convolution: (B, f*h, f*w, n_hid)."""
+        x = latents
+        for layer in self.blocks:
+            x = layer(x)
+        return ops.relu(x)
+
+    def statistics(self, latents, training=None):
+        """What the likelihood is read from, mu then ln b.
+
+        Args:
+            latents: float tensor (B, h, w, code_dim).
+            training: bool or `None`.
+
+        Returns:
+            float32 tensor (B, f*h, f*w, 2 * output_channels).
+        """
+        return self.conv_out(self.features(latents, training=training))
+
+    def head(self, features):
+        """From features to float32 pictures in [-1, 1]."""
+        return self.likelihood.pictures(self.conv_out(features))
+
+    def compute_output_shape(self, input_shape):
+        return shape_of_images(input_shape, self.factor, self.output_channels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "output_channels": self.output_channels,
+        }
+
+
+def _halve(dtype):
+    return keras.layers.MaxPooling2D(2, dtype=dtype)
+
+
+def _double(dtype):
+    return keras.layers.UpSampling2D(2, interpolation="nearest", dtype=dtype)

@@ -1,0 +1,84 @@
+"""RQ-VAE: VQGAN's convolutions around a residual quantizer."""
+
+import keras
+
+from keras_bidalle.image_tokenizers.blocks import PACKAGE
+from keras_bidalle.image_tokenizers.vqgan import VQGAN
+from keras_bidalle.quantizers import ResidualQuantizer
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class RQVAE(VQGAN):
+    """The image tokenizer with a stack of codes at each place of a grid.
+
+    A coarse grid keeps a generator's sequence short, and the stack's depth
+    keeps the picture. The defaults are those published for ImageNet, of
+    256x256 pictures and 8x8 places. The published loss is
+    `compile(reconstruction_loss="l2")` with LPIPS of weight 1 and an
+    adversarial loss.
+
+    Args:
+        quantizer: a `ResidualQuantizer`, published with one
+            `RestartingVectorQuantizer` of 16384 codes of dimension 256 that
+            all four depths share.
+        image_shape: tuple (H, W, C).
+        channels: int, channels of the level at full size.
+        channel_multipliers: tuple of int, one for each level; the size
+            halves between levels.
+        num_res_blocks: int, residual blocks in each level.
+        attention_resolutions: tuple of int, as in `VQGAN`.
+        encoder_padding_mode: `"zero"` or `"replication"`.
+        **kwargs: as `VQGAN`.
+
+    Raises:
+        ValueError: if `quantizer` is no `ResidualQuantizer`.
+
+    Example:
+
+    ```python
+    tokenizer = RQVAE(
+        ResidualQuantizer(RestartingVectorQuantizer(16384, 256), depth=4)
+    )
+    codes = tokenizer.encode(images)                   # (B, 8, 8, 4)
+    coarse = tokenizer.decode(codes[..., :2])          # of the first two
+    coarse = tokenizer.reconstruct(images, depth=2)    # the same
+    # What a generator is trained on: drawn codes, and their soft targets,
+    # made of the residuals part by part.
+    latents = tokenizer.to_latents(images)
+    codes, residuals = tokenizer.quantizer.stochastic_codes(
+        latents, temperature=0.5, seed=0
+    )
+    targets = tokenizer.quantizer.soft_targets(residuals[:4], 0.5)
+    ```
+
+    Reference:
+        Lee et al., "Autoregressive Image Generation using Residual
+        Quantization", 2022, section 3.1 (arXiv:2203.01941).
+    """
+
+    def __init__(
+        self,
+        quantizer,
+        image_shape=(256, 256, 3),
+        channels=128,
+        channel_multipliers=(1, 1, 2, 2, 4, 4),
+        num_res_blocks=2,
+        attention_resolutions=(8,),
+        encoder_padding_mode="zero",
+        **kwargs,
+    ):
+        if not isinstance(quantizer, ResidualQuantizer):
+            raise ValueError(
+                f"`quantizer` must be a ResidualQuantizer. "
+                f"Received: {quantizer!r}"
+            )
+        super().__init__(
+            quantizer,
+            image_shape=image_shape,
+            channels=channels,
+            channel_multipliers=channel_multipliers,
+            num_res_blocks=num_res_blocks,
+            attention_resolutions=attention_resolutions,
+            encoder_padding_mode=encoder_padding_mode,
+            **kwargs,
+        )

@@ -1,0 +1,242 @@
+"""One codebook for latents of several resolutions."""
+
+import keras
+from keras import ops
+
+from keras_bidalle.quantizers.codebook_quantizer import (
+    CodebookQuantizer,
+    joined,
+)
+from keras_bidalle.quantizers.quantizer import Quantizer, straight_through
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class MultiLevelQuantizer(Quantizer):
+    """Quantizes the maps of several levels with one codebook.
+
+    Each level has a loss of its own, a mean over its places, and their sum
+    is added. A codebook that is an average moves once for each level, and
+    starts from, and is revived with, the latents of all levels together.
+
+    Args:
+        quantizer: a `VectorQuantizer`, `OrthogonalVectorQuantizer` or
+            `EMAVectorQuantizer`, with the codebook that all levels use.
+        grids: sequence of (rows, columns), one for each level, fine to
+            coarse: how a sequence of codes is made of the levels.
+
+    Call arguments:
+        z: tuple of float tensors (B, h, w, C), one for each level, fine to
+            coarse; their sizes need not be those of `grids`.
+        training: bool or `None`.
+
+    Returns:
+        Tuple of tensors like `z`, straight-through.
+
+    Raises:
+        ValueError: if `quantizer` has no codebook, or `grids` are no sizes.
+
+    Reference:
+        Kim et al., "L-Verse: Bidirectional Generation Between Image and
+        Text", 2022, section 3.1 (arXiv:2111.11133).
+    """
+
+    def __init__(self, quantizer, grids, **kwargs):
+        if not isinstance(quantizer, CodebookQuantizer):
+            raise ValueError(
+                "`quantizer` must be a VectorQuantizer or "
+                f"EMAVectorQuantizer. Received: {quantizer!r}"
+            )
+        super().__init__(quantizer.num_codes, quantizer.code_dim, **kwargs)
+        grids = tuple(tuple(int(side) for side in grid) for grid in grids)
+        if not grids or any(len(grid) != 2 or min(grid) < 1 for grid in grids):
+            raise ValueError(
+                "`grids` must be a sequence of (rows, columns), one for each "
+                f"level. Received: grids={grids}"
+            )
+        self.quantizer = quantizer
+        self.grids = grids
+        quantizer.keeps_metrics = False
+
+    @property
+    def sequence_length(self):
+        """How many codes all levels have together."""
+        return sum(rows * columns for rows, columns in self.grids)
+
+    def build(self, input_shape):
+        for shape in input_shape:
+            if shape[-1] != self.input_dim:
+                raise ValueError(
+                    f"{self.__class__.__name__} expects latents of "
+                    f"code_dim={self.input_dim} channels at each level. "
+                    f"Received: input_shape={input_shape}"
+                )
+        super().build(input_shape[0])
+        if not self.quantizer.built:
+            self.quantizer.build(input_shape[0])
+
+    def ensure_built(self):
+        if not self.built:
+            self.build([(None, None, None, self.input_dim)])
+
+    def call(self, z, training=None):
+        levels = [self.as_latents(level) for level in z]
+        quantized, codes = self.apply_codebook(levels, training=training)
+        if training is not None:
+            self.record(codes)
+        return tuple(ops.cast(level, self.compute_dtype) for level in quantized)
+
+    def apply_codebook(self, z, training=None):
+        part = self.quantizer
+        learning = training and self.trainable
+        vectors = [ops.reshape(level, (-1, self.code_dim)) for level in z]
+        if learning:
+            part.start(ops.concatenate(vectors))
+        loss, outputs, all_codes, seen = 0.0, [], [], []
+        for level, flat in zip(z, vectors, strict=True):
+            codes, distance = part.nearest(flat)
+            quantized = part.lookup(codes)
+            loss += part.quantization_loss(flat, quantized)
+            seen.append((ops.stop_gradient(flat), codes, distance))
+            if learning:
+                is_last = len(seen) == len(z)
+                part.learn(
+                    *seen[-1][:2],
+                    step=joined(seen) if is_last else None,
+                    first=len(seen) == 1,
+                )
+            quantized = straight_through(flat, quantized)
+            outputs.append(ops.reshape(quantized, ops.shape(level)))
+            all_codes.append(codes)
+        self.add_loss(loss)
+        regularization = part.regularization_loss()
+        if regularization is not None:
+            self.add_loss(regularization)
+        return outputs, ops.concatenate(all_codes)
+
+    def encode(self, z):
+        """Gives the codes of all levels as one sequence.
+
+        Args:
+            z: tuple of float tensors (B, h, w, C), of the sizes `grids`.
+
+        Returns:
+            int32 tensor (B, N), the levels fine to coarse, each row by row.
+        """
+        return self.join([self.quantizer.encode(level) for level in z])
+
+    def decode(self, codes):
+        """Gives the code vectors of a sequence of codes, level by level.
+
+        Args:
+            codes: integer tensor (B, N).
+
+        Returns:
+            Tuple of float32 tensors (B, h, w, C), fine to coarse.
+        """
+        return tuple(self.quantizer.decode(part) for part in self.split(codes))
+
+    def split(self, codes):
+        """Splits a sequence of codes into levels.
+
+        Args:
+            codes: integer tensor (B, N).
+
+        Returns:
+            List of int32 tensors (B, h, w), fine to coarse.
+
+        Raises:
+            ValueError: if there are not as many codes as places.
+        """
+        codes = self.as_codes(codes)
+        if len(codes.shape) != 2 or codes.shape[-1] != self.sequence_length:
+            raise ValueError(
+                "`codes` must have shape (batch, "
+                f"{self.sequence_length}). Received: "
+                f"shape={tuple(codes.shape)}"
+            )
+        levels, start = [], 0
+        for rows, columns in self.grids:
+            part = codes[:, start : start + rows * columns]
+            levels.append(ops.reshape(part, (-1, rows, columns)))
+            start += rows * columns
+        return levels
+
+    def join(self, levels):
+        """Joins the codes of all levels to a sequence.
+
+        Args:
+            levels: sequence of integer tensors (B, h, w), fine to coarse.
+
+        Returns:
+            int32 tensor (B, N).
+
+        Raises:
+            ValueError: if they are not of the sizes `grids`.
+        """
+        levels = [self.as_codes(level) for level in levels]
+        grids = tuple(tuple(level.shape[1:]) for level in levels)
+        if grids != self.grids:
+            raise ValueError(
+                "`levels` must have one map of codes for each of the sizes "
+                f"{self.grids}. Received: {grids}"
+            )
+        return ops.concatenate(
+            [
+                ops.reshape(level, (-1, rows * columns))
+                for level, (rows, columns) in zip(levels, grids, strict=True)
+            ],
+            axis=1,
+        )
+
+    def compute_output_shape(self, input_shape):
+        return tuple((*shape[:-1], self.code_dim) for shape in input_shape)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["num_codes"], config["code_dim"]
+        config.update(
+            quantizer=keras.saving.serialize_keras_object(self.quantizer),
+            grids=[list(grid) for grid in self.grids],
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        quantizer = keras.saving.deserialize_keras_object(
+            config.pop("quantizer")
+        )
+        return cls(quantizer, **config)
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class LastLevelQuantizer(MultiLevelQuantizer):
+    """Quantizes the maps of several levels and gives on the last alone.
+
+    The losses, the averages and the metrics are those of all levels; the
+    codes are the last level's. So the published AugVAE is fine-tuned on one
+    level.
+
+    Args:
+        quantizer: as in `MultiLevelQuantizer`.
+        grids: as in `MultiLevelQuantizer`.
+
+    Call arguments:
+        z: tuple of float tensors (B, h, w, C), one for each level.
+        training: bool or `None`.
+
+    Returns:
+        Tensor like the last of `z`, straight-through.
+    """
+
+    def call(self, z, training=None):
+        return super().call(z, training=training)[-1]
+
+    def encode(self, z):
+        return self.quantizer.encode(z[-1])
+
+    def decode(self, codes):
+        return self.quantizer.decode(codes)
+
+    def compute_output_shape(self, input_shape):
+        return super().compute_output_shape(input_shape)[-1]

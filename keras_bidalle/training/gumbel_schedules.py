@@ -1,0 +1,127 @@
+"""How a tokenizer with a Gumbel quantizer cools down, as DALL-E's did."""
+
+import keras
+import numpy as np
+
+from keras_bidalle.quantizers import GumbelQuantizer
+from keras_bidalle.training.schedules import VariableSchedule
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class CosineRamp:
+    """From one value to another along half a cosine wave, then constant.
+
+    `end + (start - end) * (1 + cos(pi * min(step / steps, 1))) / 2`, slow at
+    both ends, up or down. (`keras.optimizers.schedules.CosineDecay` cannot
+    start from 0.)
+
+    Args:
+        start: float, the value at step 0.
+        end: float, the value from step `steps` on.
+        steps: int.
+
+    Call arguments:
+        step: int.
+
+    Returns:
+        float.
+
+    Raises:
+        ValueError: if `steps` is not a positive integer.
+    """
+
+    def __init__(self, start, end, steps):
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise ValueError(
+                f"`steps` must be a positive integer. Received: steps={steps!r}"
+            )
+        self.start = start
+        self.end = end
+        self.steps = steps
+
+    def __call__(self, step):
+        share = min(step / self.steps, 1.0)
+        rest = (1.0 + np.cos(np.pi * share)) / 2.0
+        return float(self.end + (self.start - self.end) * rest)
+
+    def get_config(self):
+        return {"start": self.start, "end": self.end, "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def gumbel_schedules(
+    tokenizer,
+    temperature=(1.0, 1 / 16),
+    temperature_steps=150_000,
+    beta=(0.0, 6.6),
+    beta_steps=5_000,
+    every_steps=1,
+):
+    """Callbacks for the temperature and the divergence's weight.
+
+    The defaults are those published for DALL-E's discrete VAE, which were
+    made for 3 million updates; a short run wants fewer steps.
+
+    The evidence lower bound is `ln p(x|z) - beta KL`, sums over a picture.
+    Where reconstruction losses are means over a picture's values and the
+    divergence a mean over its codes, as here, its weight is
+    `beta / (f**2 * C)` with f pixels on a side to a code and C channels:
+    6.6 / 192 as published. That is what `quantizer.kl_weight` is set to.
+
+    Args:
+        tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer` with a
+            `GumbelQuantizer`.
+        temperature: tuple of float, from what to what, both above 0.
+        temperature_steps: int, training steps from one to the other.
+        beta: tuple of float, from what to what.
+        beta_steps: int, training steps from one to the other.
+        every_steps: int, steps between two settings. On JAX each costs
+            about as much as reading the weights.
+
+    Returns:
+        List of two `VariableSchedule`, for `fit(callbacks=...)`.
+
+    Raises:
+        ValueError: if the quantizer is another one, or an argument is out
+            of its range.
+
+    Example:
+
+    ```python
+    tokenizer.fit(images, epochs=5, callbacks=gumbel_schedules(tokenizer))
+    ```
+
+    Reference:
+        [Zero-Shot Text-to-Image Generation](
+        https://arxiv.org/abs/2102.12092), appendix A.2.
+    """
+    quantizer = tokenizer.quantizer
+    if not isinstance(quantizer, GumbelQuantizer):
+        raise ValueError(
+            "`tokenizer` must have a `GumbelQuantizer`. "
+            f"Received: {type(quantizer).__name__}"
+        )
+    if min(temperature) <= 0:
+        raise ValueError(
+            "`temperature` must be two numbers above 0. "
+            f"Received: temperature={temperature}"
+        )
+    if min(beta) < 0:
+        raise ValueError(
+            f"`beta` must be two numbers of at least 0. Received: beta={beta}"
+        )
+    values = tokenizer.encoder.factor**2 * tokenizer.image_shape[-1]
+    weight = (value / values for value in beta)
+    return [
+        VariableSchedule(
+            quantizer.temperature,
+            CosineRamp(*temperature, temperature_steps),
+            every_steps,
+        ),
+        VariableSchedule(
+            quantizer.kl_weight, CosineRamp(*weight, beta_steps), every_steps
+        ),
+    ]

@@ -1,0 +1,258 @@
+r"""Draws pictures of captions, and writes captions of pictures.
+
+    python recipes/generate.py bidalle-mnist --captions \
+        "red 3 on the upper left ." "the number is green 7 ." --samples 4
+    python recipes/generate.py bidalle-mnist --pictures photo.png folder
+
+Of captions, each picture is written by itself (`<caption>-<sample>.png`,
+both counted from 0) and all of them in `grid.png`. Captions of pictures are
+printed, one a line behind the picture's path and a tab, and written to
+`captions.json`. Caption or picture number i is drawn with seed `--seed` + i,
+whatever stands beside it, so each can be drawn again alone.
+
+Of `--best-of N` candidates the `--samples` that `--scorer` likes best are
+kept, best first. The scorer is `module:function`, found from here or on
+Python's path, and is called with a list of captions and pictures of the same
+number, uint8 (n, H, W, 3); it gives n numbers, the higher the better:
+
+    def score(captions, images):
+        return images.mean(axis=(1, 2, 3))
+
+A caption that has words outside the vocabulary, or a picture that cannot be
+read, is told in one line, and the rest goes on; the exit status is then 1.
+"""
+
+import argparse
+import importlib
+import itertools
+import json
+import os
+import pathlib
+import sys
+
+import wiring  # isort: split
+
+import numpy as np
+
+from keras_bidalle import TextImageModel, load, training
+from keras_bidalle.files import atomic_path
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "model",
+        help="a name or folder of a TextImageModel, as `keras_bidalle.load` "
+        "opens it, such as `model` in the folder of a run",
+    )
+    add("--captions", nargs="+", default=[], help="captions to draw")
+    add("--captions-file", metavar="FILE", help="more of them, one a line")
+    add("--pictures", nargs="+", default=[], help="pictures or folders to read")
+    add(
+        "--output",
+        default="generated",
+        type=pathlib.Path,
+        help="folder to write (default: generated)",
+    )
+    add("--samples", type=int, default=1, help="results each (default: 1)")
+    add("--seed", type=int, default=0, help="of the first (default: 0)")
+    add(
+        "--temperature",
+        type=float,
+        help="0: the likeliest (default: 1 for pictures; for captions 0, or "
+        "1 where there are to be several)",
+    )
+    add("--top-k", type=int, help="keeps the k likeliest codes or words")
+    add("--top-p", type=float, help="keeps the likeliest up to this share")
+    add(
+        "--guidance-scale",
+        type=float,
+        help="how hard to follow the condition, of models trained for it",
+    )
+    add("--best-of", type=int, metavar="N", help="candidates each")
+    add("--scorer", metavar="MODULE:FUNCTION", help="chooses among them")
+    add("--batch-size", type=int, default=64, help="at once (default: 64)")
+    options = parser.parse_args(arguments)
+    if not (options.captions or options.captions_file or options.pictures):
+        parser.error("give --captions, --captions-file or --pictures")
+    if (options.best_of is None) != (options.scorer is None):
+        parser.error("--best-of and --scorer go together")
+    for name in ("samples", "best_of", "batch_size"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            flag = name.replace("_", "-")
+            parser.error(f"--{flag} must be at least 1, not {value}")
+    if options.best_of is not None and options.best_of < options.samples:
+        parser.error(
+            f"--best-of {options.best_of} is fewer than "
+            f"--samples {options.samples}"
+        )
+    return options
+
+
+def main(arguments=None):
+    """Runs the program.
+
+    Args:
+        arguments: list of str, those of the command line by default.
+
+    Returns:
+        int, the exit status: 0, or 1 if anything was told as an error.
+    """
+    options = parse(arguments)
+    try:
+        return run(options)
+    except (OSError, ValueError) as error:
+        return wiring.fail(error)
+
+
+def run(options):
+    scorer = scorer_of(options.scorer) if options.scorer else None
+    captions = list(options.captions)
+    if options.captions_file:
+        lines = pathlib.Path(options.captions_file).read_text("utf-8-sig")
+        captions += [line for line in lines.splitlines() if line.strip()]
+    model = load(options.model)
+    if not isinstance(model, TextImageModel):
+        raise ValueError(
+            f"{options.model!r} must be a TextImageModel. "
+            f"Received: a {type(model).__name__}"
+        )
+    failed = draw(model, captions, scorer, options) if captions else 0
+    if options.pictures:
+        failed += read(model, scorer, options)
+    return 1 if failed else 0
+
+
+def draw(model, captions, scorer, options):
+    """Draws pictures of captions; returns how many captions were refused."""
+    drawn, seeds = [], []
+    for number, caption in enumerate(captions):
+        try:
+            model.caption_tokenizer.encode([caption])
+        except ValueError as error:
+            # It names an argument; here there is one caption.
+            wiring.fail(str(error).replace("`captions[0]`", repr(caption)))
+            continue
+        drawn.append((number, caption))
+        seeds.append(options.seed + number)
+    if not drawn:
+        return len(captions)
+    count = options.best_of or options.samples
+    texts = [caption for _, caption in drawn]
+    pictures = model.text_to_image(
+        texts,
+        seed=seeds,
+        num_samples=count,
+        batch_size=options.batch_size,
+        **sampling(options, 1.0),
+    )
+    pictures = pictures.reshape(len(texts), count, *pictures.shape[-3:])
+    if scorer is not None:
+        chosen = [
+            row[best(scorer, [text] * count, row, options.samples)]
+            for text, row in zip(texts, pictures, strict=True)
+        ]
+        pictures = np.stack(chosen)
+    for (number, _), row in zip(drawn, pictures, strict=True):
+        for sample, picture in enumerate(row):
+            training.save_png(
+                options.output / f"{number:03d}-{sample}.png", picture
+            )
+    training.save_captioned(options.output / "grid.png", texts, pictures)
+    print(
+        f"{pictures.shape[0] * pictures.shape[1]} pictures of {len(texts)} "
+        f"captions in {options.output}"
+    )
+    return len(captions) - len(drawn)
+
+
+def read(model, scorer, options):
+    """Writes captions of pictures; returns how many could not be read."""
+    files, failed = wiring.picture_inputs(options.pictures)
+    shape = model.image_tokenizer.image_shape
+    count = options.best_of or options.samples
+    written = {}
+    rows = enumerate(wiring.open_pictures(files, shape))
+    while batch := list(itertools.islice(rows, options.batch_size)):
+        good = [
+            (i, name, pixels)
+            for i, (name, pixels) in batch
+            if pixels is not None
+        ]
+        failed += len(batch) - len(good)
+        if not good:
+            continue
+        texts = model.image_to_text(
+            np.stack([pixels for _, _, pixels in good]),
+            seed=[options.seed + i for i, _, _ in good],
+            num_samples=count,
+            batch_size=options.batch_size,
+            **sampling(options, 0.0 if count == 1 else 1.0),
+        )
+        for (_, name, pixels), found in zip(good, texts, strict=True):
+            found = [found] if isinstance(found, str) else found
+            if scorer is not None:
+                same = np.repeat(pixels[None], count, axis=0)
+                chosen = best(scorer, found, same, options.samples)
+                found = [found[i] for i in chosen]
+            for text in found:
+                print(f"{files[name]}\t{text}")
+            written[str(files[name])] = found
+    if written:
+        with atomic_path(options.output / "captions.json") as temporary:
+            temporary.write_text(json.dumps(written, indent=2) + "\n")
+    return failed
+
+
+def sampling(options, temperature):
+    given = options.temperature
+    return {
+        "temperature": temperature if given is None else given,
+        "top_k": options.top_k,
+        "top_p": options.top_p,
+        "guidance_scale": options.guidance_scale,
+    }
+
+
+def scorer_of(name):
+    """The function that `module:function` names.
+
+    Raises:
+        ValueError: if there is no such function.
+    """
+    module, _, function = name.partition(":")
+    # As with `python -m`: modules of the current folder are found.
+    sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"--scorer must be module:function. Received: {name!r} ({error})"
+        ) from error
+    if not callable(found):
+        raise ValueError(f"--scorer {name!r} is not a function.")
+    return found
+
+
+def best(scorer, captions, images, count):
+    """The places of the `count` pairs that score highest, best first.
+
+    Raises:
+        ValueError: when the scorer does not give a number for each.
+    """
+    scores = np.asarray(scorer(captions, images), "float64")
+    if scores.shape != (len(captions),) or np.isnan(scores).any():
+        raise ValueError(
+            f"--scorer must give {len(captions)} numbers. Received: "
+            f"shape={scores.shape}, values {scores.tolist()}"
+        )
+    return np.argsort(-scores, kind="stable")[:count]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

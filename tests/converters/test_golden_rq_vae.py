@@ -1,0 +1,141 @@
+"""RQ-VAE's published program and its conversions give the same numbers."""
+
+import json
+
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_bidalle
+from keras_bidalle import converters
+from keras_bidalle.image_tokenizers import RQVAE
+from keras_bidalle.quantizers import (
+    EMAVectorQuantizer,
+    RestartingVectorQuantizer,
+)
+
+CASES = ["shared", "per_depth"]
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request, shared_dir):
+    folder = shared_dir / "reference" / "rq_vae" / request.param
+    with np.load(folder / "io.npz") as file:
+        io = {
+            name: np.moveaxis(file[name], 1, -1)
+            if name in ("image", "reconstruction")
+            else file[name]
+            for name in file
+        }
+    return converters.convert(folder / "model.pt"), io
+
+
+def assert_close(found, expected, name=""):
+    found = ops.convert_to_numpy(ops.convert_to_tensor(found))
+    np.testing.assert_allclose(
+        found, expected, rtol=1e-4, atol=1e-5, err_msg=name
+    )
+
+
+def test_latent_codes_and_reconstruction(case):
+    model, io = case
+    assert isinstance(model, RQVAE)
+    images = ops.convert_to_tensor(io["image"])
+    latent = model.to_latents(images, training=False)
+    assert_close(latent, io["latent"])
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(model.quantizer.encode(latent)), io["codes"]
+    )
+    assert_close(model(images, training=False), io["reconstruction"])
+    decoded = model.decode(io["codes"])
+    assert_close(decoded, np.clip(io["reconstruction"], -1, 1))
+
+
+def test_quantized_loss_and_soft_codes(case):
+    model, io = case
+    quantizer = model.quantizer
+    assert_close(quantizer(io["latent"]), io["quantized"])
+    (loss,) = quantizer.losses
+    assert_close(loss / quantizer.beta, io["commitment_loss"])
+    assert_close(quantizer.decode(io["codes"]), io["quantized"])
+    assert_close(
+        quantizer.soft_codes(io["latent"], temperature=0.5),
+        io["soft_codes_t05"],
+    )
+
+
+def test_a_preset_gives_the_same_codes(case, tmp_path):
+    model, io = case
+    images = np.clip(io["image"], -1, 1)
+    model.save_to_preset(tmp_path)
+    loaded = keras_bidalle.load(tmp_path)
+    np.testing.assert_array_equal(loaded.encode(images), model.encode(images))
+    assert_close(
+        loaded.reconstruct(images, depth=2),
+        model.decode(model.encode(images)[..., :2]),
+    )
+
+
+# Last: it moves the codebooks.
+def test_statistics_after_a_training_pass(case):
+    model, io = case
+    model.quantizer(io["latent"], training=True)
+    for number, part in enumerate(model.quantizer.quantizers):
+        name = f"after_{number}"
+        assert_close(part.embedding, io[f"{name}_weight"][:-1], name)
+        assert_close(part.cluster_size, io[f"{name}_cluster_size_ema"], name)
+        assert_close(part.embed_sum, io[f"{name}_embed_ema"], name)
+
+
+def read(folder):
+    config = json.loads((folder / "config.json").read_text())
+    return converters.read_state_dict(folder / "model.pt"), config
+
+
+@pytest.fixture
+def published(shared_dir):
+    return read(shared_dir / "reference" / "rq_vae" / "shared")
+
+
+def test_the_whole_configuration_will_do(published):
+    arrays, config = published
+    config["hparams"]["restart_unused_codes"] = False
+    model = converters.convert_rq_vae(arrays, {"arch": config, "dataset": {}})
+    (codebook,) = model.quantizer.quantizers
+    assert type(codebook) is EMAVectorQuantizer
+    assert codebook.kmeans_steps == codebook.revival_threshold == 0
+
+
+def test_each_depth_may_have_its_own_decay(shared_dir):
+    arrays, config = read(shared_dir / "reference" / "rq_vae" / "per_depth")
+    config["hparams"]["decay"] = [0.9, 0.99, 0.999]
+    model = converters.convert_rq_vae(arrays, config)
+    parts = model.quantizer.quantizers
+    assert [part.decay for part in parts] == [0.9, 0.99, 0.999]
+    assert type(parts[0]) is RestartingVectorQuantizer
+    twin = RQVAE.from_config(model.get_config())
+    assert [p.decay for p in twin.quantizer.quantizers] == [0.9, 0.99, 0.999]
+
+
+@pytest.mark.parametrize(
+    "changes, match",
+    [
+        ({"code_shape": [2, 2, 3]}, "code_shape"),
+        ({"code_shape": [2, 2, 3], "latent_shape": [2, 2, 16]}, "code_shape"),
+        ({"n_embed": [20, 20, 10]}, "n_embed"),
+        ({"decay": [0.9]}, "each of 3 depths"),
+        ({"bottleneck_type": "vq"}, "bottleneck_type"),
+    ],
+)
+def test_what_is_not_known_is_refused(published, changes, match):
+    arrays, config = published
+    config["hparams"].update(changes)
+    with pytest.raises(ValueError, match=match):
+        converters.convert_rq_vae(arrays, config)
+
+
+def test_a_shared_codebook_must_be_one(published):
+    arrays, config = published
+    arrays["quantizer.codebooks.1.weight"] += 1.0
+    with pytest.raises(ValueError, match="codebooks.1.weight.*the same"):
+        converters.convert_rq_vae(arrays, config)

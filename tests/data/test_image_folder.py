@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_bidalle.data import CentreCrop, ImageFolder, PictureReader
+
+
+def test_all_pictures_below_a_folder_in_the_order_of_their_paths(tmp_path):
+    for value, name in enumerate(("b.png", "a.png", "sub/c.png")):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (4, 4), (value, 0, 0)).save(path)
+    source = ImageFolder(str(tmp_path))
+    assert len(source) == 3
+    assert source.name(0) == str(tmp_path / "a.png")
+    assert source.read(0).captions == []
+    reader = PictureReader(source, CentreCrop(4))
+    values = [reader.read(i)[0][0, 0, 0] for i in range(3)]
+    np.testing.assert_array_equal(values, [1, 0, 2])
+    assert reader.read(0)[1] == "" and reader.report() == ""
+
+
+def test_the_description_changes_with_the_files(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    before = ImageFolder(tmp_path).description
+    assert before == ImageFolder(tmp_path).description
+    assert before.startswith("1 pictures in ")
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "a.png")
+    assert ImageFolder(tmp_path).description != before
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no picture"):
+        ImageFolder(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        ImageFolder(tmp_path / "missing")

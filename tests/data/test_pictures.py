@@ -1,0 +1,199 @@
+import io
+import os
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_bidalle.data import PictureError, open_picture, picture_files
+
+RNG = np.random.default_rng(0)
+PIXELS = RNG.integers(0, 256, (6, 8, 3), "uint8")
+
+
+def encoded(image, suffix="PNG", **options):
+    file = io.BytesIO()
+    image.save(file, suffix, **options)
+    return file.getvalue()
+
+
+def opened(content):
+    image = open_picture(content)
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+def test_a_path_and_its_contents_are_the_same_picture(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(PIXELS).save(path)
+    for source in (path, str(path), path.read_bytes()):
+        np.testing.assert_array_equal(opened(source), PIXELS)
+
+
+def test_grey_is_every_channel():
+    grey = encoded(Image.fromarray(PIXELS[..., 0]))
+    np.testing.assert_array_equal(opened(grey), PIXELS[..., :1].repeat(3, -1))
+    one_bit = encoded(Image.fromarray(PIXELS[..., 0] > 127))
+    assert set(np.unique(opened(one_bit))) == {0, 255}
+
+
+@pytest.mark.parametrize("suffix", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_to_eight(suffix):
+    deep = np.array([[0, 65535, 257 * 7], [257 * 200, 128, 129]], "uint16")
+    pixels = opened(encoded(Image.fromarray(deep), suffix))
+    expected = [[0, 255, 7], [200, 0, 1]]
+    np.testing.assert_array_equal(pixels[..., 0], expected)
+    np.testing.assert_array_equal(pixels[..., 2], expected)
+
+
+def test_values_of_an_unknown_range_are_an_error():
+    floats = Image.fromarray(np.ones((2, 2), "float32"))
+    with pytest.raises(PictureError, match="neither 8 nor 16 bits"):
+        open_picture(encoded(floats, "TIFF"))
+
+
+def test_cmyk_is_converted():
+    ink = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
+    red = opened(encoded(ink, "JPEG", quality=95)).astype(int)
+    assert abs(red - [255, 0, 0]).max() < 8
+
+
+def test_what_is_transparent_is_laid_on_white():
+    alpha = np.array([[0, 255], [128, 255]], "uint8")
+    pixels = np.concatenate([PIXELS[:2, :2], alpha[..., None]], -1)
+    share = alpha[..., None] / 255
+    expected = PIXELS[:2, :2] * share + 255 * (1 - share)
+    result = opened(encoded(Image.fromarray(pixels)))
+    assert abs(result - expected).max() <= 1
+    grey = Image.fromarray(pixels[..., [0, 3]].copy())
+    assert opened(encoded(grey))[0, 0].tolist() == [255] * 3
+
+
+def test_a_palette_may_have_alpha():
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 0, 0])
+    image.putdata([0, 1])
+    content = encoded(image, transparency=bytes([0, 255]))
+    assert opened(content).tolist() == [[[255] * 3, [200, 0, 0]]]
+
+
+def test_of_an_animation_the_first_frame_is_taken():
+    frames = [Image.new("RGB", (4, 4), c) for c in ("red", "lime", "blue")]
+    gif = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert Image.open(io.BytesIO(gif)).n_frames == 3
+    assert (opened(gif) == [255, 0, 0]).all()
+
+
+@pytest.mark.parametrize(
+    "orientation, turn",
+    [
+        (1, lambda x: x),
+        (2, lambda x: x[:, ::-1]),
+        (3, lambda x: x[::-1, ::-1]),
+        (4, lambda x: x[::-1]),
+        (5, lambda x: x.swapaxes(0, 1)),
+        (6, lambda x: np.rot90(x, -1)),
+        (7, lambda x: x[::-1, ::-1].swapaxes(0, 1)),
+        (8, lambda x: np.rot90(x)),
+    ],
+)
+def test_a_turned_picture_is_turned_back(orientation, turn):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for array in (PIXELS, PIXELS[..., 0], PIXELS[..., 0].astype("uint16")):
+        content = encoded(Image.fromarray(array), exif=exif)
+        rgb = array if array.ndim == 3 else array[..., None].repeat(3, -1)
+        if array.dtype == np.uint16:
+            rgb = (rgb + 128) // 257
+        np.testing.assert_array_equal(opened(content), turn(rgb))
+
+
+def test_a_turned_palette_keeps_its_alpha():
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 0, 0])
+    image.putdata([0, 1])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = encoded(image, transparency=bytes([0, 255]), exif=exif)
+    assert opened(content).tolist() == [[[255] * 3], [[200, 0, 0]]]
+
+
+def test_damaged_notes_of_the_camera_do_not_matter():
+    content = encoded(Image.fromarray(PIXELS), exif=b"Exif\0\0not a TIFF file")
+    np.testing.assert_array_equal(opened(content), PIXELS)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (10000, 10), (10, 10000)])
+def test_any_size_is_opened(size):
+    assert open_picture(encoded(Image.new("RGB", size))).size == size
+
+
+def test_arrays_are_pictures_too():
+    np.testing.assert_array_equal(opened(PIXELS), PIXELS)
+    grey = PIXELS[..., :1]
+    np.testing.assert_array_equal(opened(grey), grey.repeat(3, -1))
+    deep = PIXELS.astype("uint16") * 257
+    np.testing.assert_array_equal(opened(deep), PIXELS)
+    for wrong, why in (
+        (PIXELS.astype("int64"), "uint8 or uint16, received int64"),
+        (PIXELS / 255, "uint8 or uint16, received float64"),
+        (PIXELS[None], r"received shape \(1, 6, 8, 3\)"),
+        (PIXELS[:0], "no pixels"),
+    ):
+        with pytest.raises(PictureError, match=why):
+            open_picture(wrong)
+
+
+@pytest.mark.parametrize("suffix", ["PNG", "JPEG", "GIF", "BMP", "TIFF"])
+def test_a_truncated_picture_is_one_error_that_names_it(tmp_path, suffix):
+    whole = encoded(
+        Image.fromarray(RNG.integers(0, 256, (40, 40, 3), "uint8")), suffix
+    )
+    path = tmp_path / "cut.png"
+    for share in (0.0, 0.01, 0.5, 0.8):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(PictureError) as caught:
+            open_picture(path)
+        message = str(caught.value)
+        assert message.startswith(f"{path}: ") and "\n" not in message
+        assert len(message) > len(f"{path}: ")
+
+
+def test_what_is_no_picture_is_an_error(tmp_path):
+    with pytest.raises(PictureError, match="note: not a picture of a known"):
+        open_picture(b"Dear diary", name="note")
+    with pytest.raises(PictureError, match="x.png: there is no such file"):
+        open_picture(tmp_path / "x.png")
+    with pytest.raises(PictureError, match="irectory"):
+        open_picture(tmp_path)
+
+
+def test_a_program_is_never_run():
+    # Encapsulated PostScript, which Pillow would hand to an interpreter.
+    program = encoded(Image.fromarray(PIXELS), "EPS")
+    with pytest.raises(PictureError, match="not a picture of a known format"):
+        open_picture(program)
+
+
+def test_a_decompression_bomb_is_an_error(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(PictureError, match="bomb"):
+        open_picture(encoded(Image.fromarray(PIXELS)))
+
+
+def test_a_folder_is_searched_by_suffix(tmp_path):
+    for name in ("b.PNG", "a.jpg", "sub/c.webp", "d.txt", "sub/e"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    (tmp_path / "folder.png").mkdir()
+    names = [
+        path.relative_to(tmp_path).as_posix()
+        for path in picture_files(os.fspath(tmp_path))
+    ]
+    assert names == ["a.jpg", "b.PNG", "sub/c.webp"]
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        picture_files(tmp_path / "missing")
+    with pytest.raises(FileNotFoundError, match="holds no picture"):
+        picture_files(pathlib.Path(tmp_path / "folder.png"))
