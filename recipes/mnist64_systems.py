@@ -49,7 +49,7 @@ SYSTEMS = {
     "rq-vae-2": System("RQ-VAE, D = 2", residual(2)),
     "rq-vae-4": System(
         "RQ-VAE, D = 4, and RQ-Transformer",
-        [*residual(4), "--generator-steps", "4000"],
+        [*residual(4), "--generator-steps", "3000"],
         stages="both",
     ),
     "gumbel": System("Gumbel VQGAN", ["--quantizer", "gumbel"]),
