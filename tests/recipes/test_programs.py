@@ -56,8 +56,8 @@ def runs(pictures, tmp_path_factory):
     output = tmp_path_factory.mktemp("runs")
     assert not train_tokenizer.main(
         f"te-vqgan-mnist64 --tiny --images {folder} --output {output} "
-        "--name tokenizer --precision float32 --set steps=80 "
-        "--set adversarial_weight=0 --set batch_size=6".split()
+        "--name tokenizer --precision float32 --set pixel_loss=l2 "
+        "--set steps=80 --set adversarial_weight=0 --set batch_size=6".split()
     )
     assert not train_generator.main(
         f"bidalle-mnist64 --tiny --pairs {folder} --output {output} "
@@ -92,8 +92,8 @@ def test_training_goes_on_only_when_told_to(runs, pictures, capsys):
     folder, _ = pictures
     again = (
         f"te-vqgan-mnist64 --tiny --images {folder} --output {runs} "
-        "--name tokenizer --precision float32 --set steps=80 "
-        "--set adversarial_weight=0 --set batch_size=6".split()
+        "--name tokenizer --precision float32 --set pixel_loss=l2 "
+        "--set steps=80 --set adversarial_weight=0 --set batch_size=6".split()
     )
     assert train_tokenizer.main(again) == 1
     assert "--resume" in capsys.readouterr().err
