@@ -202,6 +202,11 @@ def _check(settings, defaults):
         if isinstance(default, (str, dict)):
             kind = "a word" if isinstance(default, str) else "an object"
             right = isinstance(value, type(default))
+            if name == "pixel_loss":  # Several, with their weights.
+                kind, right = (
+                    "a word or an object",
+                    isinstance(value, (str, dict)),
+                )
         elif name in _WHOLE:
             least = 1 if name in ("batch_size", "schedule_cycles") else 0
             kind = f"an integer of at least {least}"

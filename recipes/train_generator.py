@@ -128,7 +128,10 @@ def run(options):
     reports, steps = choices.run_length(settings, len(rows))
     optimizer = choices.optimizer(settings, reports * steps, len(rows))
     # A compiler pays for itself in long runs only.
-    generator.compile(optimizer, jit_compile=wiring.jit(not options.tiny))
+    compiled = wiring.jit(not options.tiny)
+    if compiled is True:
+        print("torch.compile comes before the first step; it takes a while")
+    generator.compile(optimizer, jit_compile=compiled)
     optimizer.build(generator.trainable_variables)
     model = TextImageModel(image_tokenizer, caption_tokenizer, generator)
     shown = [lines[0] for lines in rows.captions[:8]]

@@ -37,6 +37,8 @@ def test_a_narrow_terminal_gets_the_figures_that_fit(monkeypatch):
     progress = RunProgress("run", stream=Terminal())
     progress.set_params({"steps": 10, "epochs": 1})
     progress.on_train_begin()
+    progress._first_step, progress._first_time = 1, progress._began
+    now = progress._began + 2.0
     logs = {"adaptive_weight": 1.0, "loss": 0.5, "psnr": 12.25}
     for columns, seen in (
         (120, ("loss", "adaptive_weight", "psnr")),
@@ -44,7 +46,7 @@ def test_a_narrow_terminal_gets_the_figures_that_fit(monkeypatch):
         (20, ()),
     ):
         monkeypatch.setenv("COLUMNS", str(columns))
-        progress._show(3, logs, 0.0)
+        progress._show(3, logs, now)
         line = progress._out.getvalue().split("\r")[-1].rstrip()
         assert len(line) < columns
         assert [n for n in logs if n in line] == [n for n in logs if n in seen]
