@@ -437,7 +437,7 @@ def test_a_run_starts_from_an_earlier_tokenizer(tmp_path):
     assert type(one) is single[0]
     np.testing.assert_array_equal(
         *(
-            keras.ops.convert_to_numpy(model.quantizer.embedding)
+            keras.ops.convert_to_numpy(model.codebook.embedding)
             for model in (one, several)
         )
     )

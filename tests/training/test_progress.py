@@ -42,7 +42,7 @@ def test_a_narrow_terminal_gets_the_figures_that_fit(monkeypatch):
     logs = {"adaptive_weight": 1.0, "loss": 0.5, "psnr": 12.25}
     for columns, seen in (
         (120, ("loss", "adaptive_weight", "psnr")),
-        (65, ("loss",)),
+        (80, ("loss",)),
         (20, ()),
     ):
         monkeypatch.setenv("COLUMNS", str(columns))
