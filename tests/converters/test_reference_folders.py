@@ -200,6 +200,10 @@ def folder(path):
     path.mkdir()
 
 
+def missing(path):
+    path.unlink()
+
+
 def without_weights(path):
     with zipfile.ZipFile(path, "w") as archive:
         content = pickle.dumps({"state_dict": {"epoch": 3}}, protocol=2)
@@ -251,7 +255,8 @@ def assert_it_would_run(content):
 
 MALICIOUS = (hidden_in_the_weights, hidden_exec, bare_pickle)
 DAMAGES = (
-    *(truncated, end_missing, empty, text, arrays, folder, without_weights),
+    *(truncated, end_missing, empty, missing, text, arrays, folder),
+    without_weights,
     *MALICIOUS,
     checkpoint_in_a_checkpoint,
 )

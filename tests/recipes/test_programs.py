@@ -130,9 +130,15 @@ def test_pictures_are_reconstructed_beside_the_originals(
     )[0]
     difference = pair[2:34, 36:68].astype(int) - expected
     assert abs(difference).max() <= 1
-    # What reconstructs is what was trained: nearer than a grey picture is.
-    error = np.mean((pair[2:34, 36:68].astype(float) - original) ** 2)
-    assert error < np.var(original)
+    # What reconstructs is what was trained: nearer than grey pictures are.
+    pairs = [png(tmp_path / "made" / f"{i}.png") for i in range(12)]
+    errors = [
+        np.mean((pair[2:34, 36:68].astype(float) - pair[2:34, 2:34]) ** 2)
+        for pair in pairs
+    ]
+    assert np.mean(errors) < 0.9 * np.mean(
+        [np.var(p[2:34, 2:34]) for p in pairs]
+    )
 
 
 def test_odd_pictures_are_handled_or_told(runs, tmp_path, capsys):
