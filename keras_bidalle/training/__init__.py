@@ -5,6 +5,7 @@ from keras_bidalle.training.callbacks import (
     ScalarSummaries,
     TextSummaries,
 )
+from keras_bidalle.training.checkpoint_files import DamagedCheckpoint
 from keras_bidalle.training.checkpoints import ResumableCheckpoint
 from keras_bidalle.training.epoch_order import epoch_shuffled
 from keras_bidalle.training.events import SummaryWriter
@@ -26,11 +27,14 @@ from keras_bidalle.training.progress import RunProgress
 from keras_bidalle.training.run_folder import RunFolder
 from keras_bidalle.training.schedules import VariableSchedule, WarmupCosine
 from keras_bidalle.training.steps import StepCallback
+from keras_bidalle.training.stop_signals import Preempted
 
 __all__ = [
     "CosineRamp",
+    "DamagedCheckpoint",
     "ImageSummaries",
     "Muon",
+    "Preempted",
     "ResumableCheckpoint",
     "RunFolder",
     "RunProgress",
