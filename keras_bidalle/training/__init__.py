@@ -5,7 +5,14 @@ from keras_bidalle.training.callbacks import (
     ScalarSummaries,
     TextSummaries,
 )
+from keras_bidalle.synchronized import synchronized
 from keras_bidalle.training.checkpoints import ResumableCheckpoint
+from keras_bidalle.training.distributions import (
+    DISTRIBUTIONS,
+    Distribution,
+    distribute,
+    generator_layouts,
+)
 from keras_bidalle.training.epoch_order import epoch_shuffled
 from keras_bidalle.training.events import SummaryWriter
 from keras_bidalle.training.fitting import resumable_fit
@@ -29,6 +36,8 @@ from keras_bidalle.training.steps import StepCallback
 
 __all__ = [
     "CosineRamp",
+    "DISTRIBUTIONS",
+    "Distribution",
     "ImageSummaries",
     "Muon",
     "ResumableCheckpoint",
@@ -41,7 +50,9 @@ __all__ = [
     "VariableSchedule",
     "WarmupCosine",
     "comparison_grid",
+    "distribute",
     "epoch_shuffled",
+    "generator_layouts",
     "gumbel_schedules",
     "picture_grid",
     "resumable_fit",
@@ -49,4 +60,5 @@ __all__ = [
     "save_curves",
     "save_png",
     "save_read_pictures",
+    "synchronized",
 ]
