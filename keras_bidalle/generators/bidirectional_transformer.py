@@ -15,6 +15,7 @@ from keras_bidalle.generators.single_codes import SingleCodes
 from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.training import GeneratorTraining
 from keras_bidalle.generators.transformer_block import TransformerBlock
+from keras_bidalle.noise import NoiseSeedGenerator
 from keras_bidalle.presets.mixin import PresetMixin
 from keras_bidalle.validation import check_positive
 
@@ -241,7 +242,7 @@ class BidirectionalTransformer(
             self._block(f"block_{i}", num_heads, head_dim) for i in range(depth)
         ]
         self.final_norm = self._make_final_norm()
-        self.dropout_seed = keras.random.SeedGenerator()
+        self.dropout_seed = NoiseSeedGenerator()
         self._create_trackers()
         self.build()
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_bidalle import replicas
+from keras_bidalle.synchronized import synchronized
 
 
 class GeneratorTraining:
@@ -12,6 +13,11 @@ class GeneratorTraining:
     Logged: `loss`; `image_loss` and `text_loss`, nats a token of the target
     (codes of text-to-image rows, caption tokens of image-to-text rows).
     """
+
+    def compile(self, *args, **kwargs):
+        """As of `keras.Model`; replicas then train as one."""
+        super().compile(*args, **kwargs)
+        synchronized(self.optimizer)
 
     def _create_trackers(self):
         self.image_tracker = keras.metrics.Mean(name="image_loss")
@@ -83,7 +89,7 @@ class GeneratorTraining:
         )
         for extra in self.losses:
             loss = loss + extra
-        return loss / replicas.num_replicas()
+        return replicas.share_of_loss(loss)
 
     def image_losses(self, x, y_pred, training=True):
         """The loss of each image position, a mean over its codes.

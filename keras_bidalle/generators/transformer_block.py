@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from keras_bidalle.generators import kv_cache
 from keras_bidalle.generators.rotary import rotate
+from keras_bidalle.noise import Dropout
 
 
 def _geglu(x):
@@ -140,7 +141,7 @@ class TransformerBlock(layers.Layer):
         if query_key_norm:
             self.query_norm = norm("query_norm")
             self.key_norm = norm("key_norm")
-        self.drop = layers.Dropout(dropout, dtype=dtype) if dropout else None
+        self.drop = Dropout(dropout, dtype=dtype) if dropout else None
 
     def build(self, input_shape):
         d = self.width

@@ -1,5 +1,6 @@
 """Training with plain `fit`: what goes on after a kill, and what people see."""
 
+from keras_bidalle.synchronized import synchronized
 from keras_bidalle.training.callbacks import (
     ImageSummaries,
     ScalarSummaries,
@@ -7,6 +8,12 @@ from keras_bidalle.training.callbacks import (
 )
 from keras_bidalle.training.checkpoint_files import DamagedCheckpoint
 from keras_bidalle.training.checkpoints import ResumableCheckpoint
+from keras_bidalle.training.distributions import (
+    DISTRIBUTIONS,
+    Distribution,
+    distribute,
+    generator_layouts,
+)
 from keras_bidalle.training.epoch_order import epoch_shuffled
 from keras_bidalle.training.events import SummaryWriter
 from keras_bidalle.training.fitting import resumable_fit
@@ -32,6 +39,8 @@ from keras_bidalle.training.stop_signals import Preempted
 __all__ = [
     "CosineRamp",
     "DamagedCheckpoint",
+    "DISTRIBUTIONS",
+    "Distribution",
     "ImageSummaries",
     "Muon",
     "Preempted",
@@ -45,7 +54,9 @@ __all__ = [
     "VariableSchedule",
     "WarmupCosine",
     "comparison_grid",
+    "distribute",
     "epoch_shuffled",
+    "generator_layouts",
     "gumbel_schedules",
     "picture_grid",
     "resumable_fit",
@@ -53,4 +64,5 @@ __all__ = [
     "save_curves",
     "save_png",
     "save_read_pictures",
+    "synchronized",
 ]
