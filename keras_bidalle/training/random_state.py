@@ -1,8 +1,9 @@
 """Random state that belongs to the process and not to a model.
 
 The `keras.random.SeedGenerator`s of layers are variables of the model. What
-is left are the generators that anyone may draw from: Python's, NumPy's, and
-the one that Keras makes for draws without a seed.
+is left are the generators that anyone may draw from: Python's, NumPy's, the
+one that Keras makes for draws without a seed, and torch's, from which Keras'
+dropout draws on that backend unless it is given a seed.
 """
 
 import random
@@ -21,13 +22,20 @@ def random_state():
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()
     seed = _keras_generator()
-    return {
+    state = {
         "python": [version, list(words), gauss],
         "numpy": [name, keys.tolist(), position, has_gauss, cached],
         "keras": None
         if seed is None
         else keras.ops.convert_to_numpy(seed.state).tolist(),
     }
+    if keras.backend.backend() == "torch":
+        import torch
+
+        state["torch"] = torch.get_rng_state().tolist()
+        if torch.cuda.is_available():
+            state["cuda"] = torch.cuda.get_rng_state().tolist()
+    return state
 
 
 def set_random_state(state):
@@ -46,6 +54,15 @@ def set_random_state(state):
             keras.random.uniform(())
         seed = _keras_generator()
         seed.state.assign(np.array(state["keras"], seed.state.dtype))
+    if keras.backend.backend() != "torch":
+        return
+    import torch
+
+    # Not there where another backend or another device began the run.
+    if "torch" in state:
+        torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(torch.tensor(state["cuda"], dtype=torch.uint8))
 
 
 def _keras_generator():

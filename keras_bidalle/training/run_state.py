@@ -11,8 +11,16 @@ def circumstances():
     """dict of what a run depends on besides its checkpoint."""
     return {
         "backend": keras.backend.backend(),
-        "replicas": replicas.data_shard()[1],
+        "replicas": _replicas(),
     }
+
+
+def _replicas():
+    # JAX's program is one for all devices; `replicas` speaks of programs.
+    distribution = keras.distribution.distribution()
+    if distribution is not None:
+        return distribution.num_model_replicas
+    return max(replicas.planned(), replicas.data_shard()[1])
 
 
 _CONSEQUENCES = {
