@@ -42,4 +42,6 @@ class Dropout(keras.layers.Dropout):
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(rate, noise_shape=noise_shape, seed=seed, **kwargs)
         if rate > 0:
-            self.seed_generator = NoiseSeedGenerator(seed)
+            # Keras has locked the layer, so that it takes no generator more.
+            # Ours has no state that the stock one has not.
+            self.seed_generator.__class__ = NoiseSeedGenerator

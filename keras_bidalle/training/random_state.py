@@ -44,16 +44,16 @@ def set_random_state(state):
     Args:
         state: dict.
     """
+    if state["keras"] is not None:
+        if _keras_generator() is None:
+            # Keras makes it at the first draw, with a seed from Python's.
+            keras.random.uniform(())
+        seed = _keras_generator()
+        seed.state.assign(np.array(state["keras"], seed.state.dtype))
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, np.array(keys, "uint32"), *rest))
-    if state["keras"] is not None:
-        if _keras_generator() is None:
-            # Keras makes it at the first draw.
-            keras.random.uniform(())
-        seed = _keras_generator()
-        seed.state.assign(np.array(state["keras"], seed.state.dtype))
     if keras.backend.backend() != "torch":
         return
     import torch
