@@ -10,7 +10,6 @@ compiler puts the collectives in.
 import sys
 
 import keras
-from keras import ops
 
 
 class _OneReplica:

@@ -1,11 +1,11 @@
 """Training with plain `fit`: what goes on after a kill, and what people see."""
 
+from keras_bidalle.synchronized import synchronized
 from keras_bidalle.training.callbacks import (
     ImageSummaries,
     ScalarSummaries,
     TextSummaries,
 )
-from keras_bidalle.synchronized import synchronized
 from keras_bidalle.training.checkpoints import ResumableCheckpoint
 from keras_bidalle.training.distributions import (
     DISTRIBUTIONS,
