@@ -52,6 +52,25 @@ def synchronized(optimizer):
     return optimizer
 
 
+def compile_arguments(arguments):
+    """Arguments of `keras.Model.compile` that replicas can train with.
+
+    Args:
+        arguments: dict.
+
+    Returns:
+        dict, without XLA where Horovod has to run inside the step, which XLA
+        knows nothing of, unless it was asked for by name.
+    """
+    if (
+        replicas.planned() > 1
+        and arguments.get("jit_compile", "auto") == "auto"
+        and keras.backend.backend() == "tensorflow"
+    ):
+        return {**arguments, "jit_compile": False}
+    return arguments
+
+
 def _apply(optimizer, grads, trainable_variables=None):
     gradients = replicas.reduce_gradients(list(grads))
     return optimizer._apply_to_sum(gradients, trainable_variables)

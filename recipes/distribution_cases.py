@@ -84,7 +84,7 @@ OPTIMIZERS = {
     ),
     "overflow": lambda: keras.optimizers.Adam(0.01, epsilon=1e-4),
     "muon": lambda: training.Muon(
-        0.01, global_clipnorm=0.1, adam_epsilon=1e-4, adam_lr_ratio=0.4
+        0.01, epsilon=1e-4, global_clipnorm=0.1, adam_lr_ratio=0.4
     ),
 }
 
@@ -113,7 +113,7 @@ def train(name, steps=STEPS, wrap=None):
         wrap: function of the compiled optimizer to another, or `None`.
 
     Returns:
-        The model, trained.
+        Tuple of the first weight as it was, and the trained model.
     """
     keras.utils.set_random_seed(7)
     kind, optimizer = name.split("/")
@@ -129,7 +129,9 @@ def train(name, steps=STEPS, wrap=None):
         )
     if wrap is not None:
         model.optimizer = wrap(model.optimizer)
-    model.optimizer.build(model.trainable_variables)
+    else:
+        model.optimizer.build(model.trainable_variables)
+    start = np.array(_by_replica(model.variables[0])[0])
 
     def marked(step):
         batch = make_batch(np.random.default_rng((3, step)))
@@ -146,7 +148,7 @@ def train(name, steps=STEPS, wrap=None):
             shuffle=False,
             verbose=0,
         )
-    return model
+    return start, model
 
 
 def state(model):
@@ -224,14 +226,16 @@ def _build_generator(kind, optimizer):
     model.image_losses = marked_losses
 
     def make_batch(rng):
-        # As many tokens of each kind in every half: the loss is a mean over
-        # a batch's tokens, and the mean of two means is theirs only so.
+        # Halves of other directions and lengths: means over their tokens are
+        # not the whole batch's.
+        text = rng.integers(3, 11, (ROWS, 4))
+        text[np.arange(4) >= rng.integers(2, 5, (ROWS, 1))] = model.pad_id
         return {
-            "text": rng.integers(3, 11, (ROWS, 4)).astype("int32"),
+            "text": text.astype("int32"),
             "codes": rng.integers(0, 8, (ROWS, *model.code_shape)).astype(
                 "int32"
             ),
-            "text_to_image": np.arange(ROWS) % 2 == 0,
+            "text_to_image": np.arange(ROWS) < 5,
         }
 
     return model, make_batch

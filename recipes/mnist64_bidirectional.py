@@ -12,6 +12,7 @@ import sys
 import time
 
 # First: it chooses Keras' backend.
+import wiring
 from wiring import fit_stage, in_float32, jit, policy, resolved  # isort: split
 
 import keras
@@ -42,7 +43,7 @@ class Program:
     """One run, stage by stage; each stage is skipped when it is done."""
 
     def __init__(self, settings, options):
-        self.settings = settings
+        self.settings = s = settings
         self.precision = resolved(settings.precision)
         self.began = time.monotonic()
         config = dataclasses.asdict(settings)
@@ -51,6 +52,14 @@ class Program:
             config,
             resume=options.resume,
         )
+        # Now: the processes of a run decide alike, whoever is ahead.
+        self.there = {
+            name
+            for name in ("classifier.keras", "tokenizer", "model")
+            if (self.folder / name).exists()
+        }
+        for size in (s.tokenizer_batch_size, s.generator_batch_size):
+            wiring.per_process(size)
         keras.utils.set_random_seed(settings.seed)
         self.items = data.load_items(
             {"fashion": "fashion_mnist"}.get(
@@ -93,7 +102,7 @@ class Program:
     def classifier(self):
         """The judge of generated pictures, at least 99% right on test items."""
         path = self.folder / "classifier.keras"
-        if path.is_file():
+        if path.name in self.there:
             return keras.saving.load_model(path)
         classifier = metrics.train_item_classifier(
             self.items,
@@ -135,7 +144,7 @@ class Program:
         """Stage 1: the TE-VQGAN, as a preset in the run's folder."""
         s = self.settings
         path = self.folder / "tokenizer"
-        if path.is_dir():
+        if path.name in self.there:
             return load(path)
         if s.start_from:
             tokenizer = load(os.path.join(s.start_from, "tokenizer"))
@@ -178,6 +187,7 @@ class Program:
         task, seed = self.tasks["train"], s.seed
         crops = s.crops and s.tokenizer == "patch"
 
+        @data.own_rows
         def make_batch(number):
             if crops:
                 return task.crops(s.tokenizer_batch_size, (seed, 1, number))
@@ -252,7 +262,7 @@ class Program:
         """Stage 2: the generator, and the whole model as a preset."""
         s = self.settings
         path = self.folder / "model"
-        if path.is_dir():
+        if path.name in self.there:
             return load(path)
         codes, clauses = codes
         with policy(self.precision):
@@ -285,6 +295,7 @@ class Program:
         rows = s.generator_batch_size
         forward = np.arange(rows) < round(s.text_to_image_share * rows)
 
+        @data.own_rows
         def make_batch(number):
             rng = np.random.default_rng((s.seed, 3, number))
             chosen = rng.integers(len(codes), size=rows)
@@ -397,8 +408,9 @@ def shown(figures):
 def main():
     settings, options = parse()
     try:
-        Program(settings, options).run()
-    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        with wiring.distributed(options):
+            Program(settings, options).run()
+    except (ImportError, OSError, ValueError) as error:
         sys.exit(f"error: {error}")
 
 

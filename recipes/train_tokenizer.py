@@ -61,8 +61,9 @@ def main(arguments=None):
     """
     options = parse(arguments)
     try:
-        run(options)
-    except (OSError, ValueError) as error:
+        with wiring.distributed(options):
+            run(options)
+    except (ImportError, OSError, ValueError) as error:
         return wiring.fail(error)
     return 0
 
@@ -87,9 +88,9 @@ def run(options):
         tokenizer = build()
     reader = choices.reader(source, settings, tokenizer.image_shape)
     batches = data.PictureBatches(
-        reader, settings["batch_size"], seed=options.seed
+        reader, wiring.per_process(settings["batch_size"]), seed=options.seed
     )
-    reports, steps = choices.run_length(settings, batches.records_per_epoch)
+    reports, steps = choices.run_length(settings, len(reader.source))
     compile_for_training(tokenizer, settings, reports * steps, options.lpips)
 
     folder = training.RunFolder(

@@ -12,7 +12,7 @@ from keras import ops
 from keras.saving import deserialize_keras_object, serialize_keras_object
 
 from keras_bidalle import replicas
-from keras_bidalle.synchronized import synchronized
+from keras_bidalle.synchronized import compile_arguments, synchronized
 
 PIXEL_LOSSES = {
     "l1": lambda real, fake: ops.mean(ops.abs(real - fake)),
@@ -101,7 +101,7 @@ class TokenizerTraining:
             name: keras.metrics.Mean(name=name)
             for name in self._tracked_names()
         }
-        super().compile(optimizer=players, **kwargs)
+        super().compile(optimizer=players, **compile_arguments(kwargs))
         synchronized(self.optimizer)
         # Now, so that a checkpoint finds the optimizers' state to restore.
         self.optimizer.build(self.trainable_variables)

@@ -2,12 +2,11 @@
 
 
 def generator_layouts(axis="model"):
-    """Layouts of the weights of attention, feed-forward, and large tables.
+    """Layouts of the weights of attention and feed-forward.
 
     As Megatron-LM cuts a block: the first matrix of attention and of the
-    feed-forward by columns, the second by rows, so that a block exchanges
-    its output twice and nothing in between. Embeddings and classifiers are
-    cut by their rows of the vocabulary.
+    feed-forward by columns, the second by rows. These are most of a large
+    generator; embeddings, classifiers and norms are whole on every device.
 
     Args:
         axis: str, the axis of the mesh of devices.
