@@ -1,6 +1,10 @@
 """Training with plain `fit`: what goes on after a kill, and what people see."""
 
 from keras_bidalle.synchronized import synchronized
+from keras_bidalle.training.averaged_weights import (
+    EvaluateAveraged,
+    averaged_weights,
+)
 from keras_bidalle.training.callbacks import (
     ImageSummaries,
     ScalarSummaries,
@@ -14,12 +18,19 @@ from keras_bidalle.training.distributions import (
     distribute,
     generator_layouts,
 )
+from keras_bidalle.training.elastic import ElasticCheckpoint, elastic_fit
 from keras_bidalle.training.epoch_order import epoch_shuffled
 from keras_bidalle.training.events import SummaryWriter
 from keras_bidalle.training.fitting import resumable_fit
 from keras_bidalle.training.gumbel_schedules import (
     CosineRamp,
     gumbel_schedules,
+)
+from keras_bidalle.training.horovod_state import (
+    AverageMetrics,
+    BroadcastState,
+    ScaledLearningRate,
+    broadcast_state,
 )
 from keras_bidalle.training.muon import Muon
 from keras_bidalle.training.pictures import (
@@ -37,10 +48,14 @@ from keras_bidalle.training.steps import StepCallback
 from keras_bidalle.training.stop_signals import Preempted
 
 __all__ = [
+    "AverageMetrics",
+    "BroadcastState",
     "CosineRamp",
     "DamagedCheckpoint",
     "DISTRIBUTIONS",
     "Distribution",
+    "ElasticCheckpoint",
+    "EvaluateAveraged",
     "ImageSummaries",
     "Muon",
     "Preempted",
@@ -48,13 +63,17 @@ __all__ = [
     "RunFolder",
     "RunProgress",
     "ScalarSummaries",
+    "ScaledLearningRate",
     "StepCallback",
     "SummaryWriter",
     "TextSummaries",
     "VariableSchedule",
     "WarmupCosine",
+    "averaged_weights",
+    "broadcast_state",
     "comparison_grid",
     "distribute",
+    "elastic_fit",
     "epoch_shuffled",
     "generator_layouts",
     "gumbel_schedules",

@@ -137,6 +137,16 @@ class ResumableCheckpoint(StepCallback):
             DamagedCheckpoint: if there are checkpoints and none can be read:
                 to begin anew is not for a program to decide.
         """
+        self._check(model)
+        first = replicas.data_shard()[0] == 0
+        found = self._newest() if first else None
+        # All processes go on from the step that the first one found.
+        step = from_first_process(found[0]["step"] if found else 0)
+        if step and not first:
+            found = read_checkpoint(self._path(step))
+        return self._put_back(model, found)
+
+    def _check(self, model):
         if not model.built or getattr(model, "optimizer", None) is None:
             raise ValueError(
                 "`model` must be built and compiled before a checkpoint can "
@@ -145,30 +155,27 @@ class ResumableCheckpoint(StepCallback):
             )
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
+
+    def _put_back(self, model, found):
+        """Makes the run one that a checkpoint, or `None`, has left."""
         self.history, self._restored, self._saved_step = [], None, 0
         self.stopped = False
-        first = replicas.data_shard()[0] == 0
-        found = self._newest() if first else None
-        # All processes go on from the step that the first one found.
-        step = from_first_process(found[0]["step"] if found else 0)
-        if not step:
+        if found is None:
             return 0
-        if not first:
-            found = read_checkpoint(self._path(step))
         state, groups = found
-        path = self._path(step)
+        path = self._path(state["step"])
         assign_all(model.variables, groups["model"], "model", path)
         assign_all(
             model.optimizer.variables, groups["optimizer"], "optimizer", path
         )
-        if first:
+        if replicas.data_shard()[0] == 0:
             set_random_state(state["random"])
             tell_changes(path, state)
         self.history = state["history"]
-        self._saved_step = step
+        self._saved_step = state["step"]
         self.stopped = state["stopped"]
         self._restored = state["callbacks"], groups.get("callbacks", [])
-        return step
+        return state["step"]
 
     def _newest(self):
         """The newest undamaged checkpoint, `None` where there is none."""
@@ -218,7 +225,7 @@ class ResumableCheckpoint(StepCallback):
                 self._sync_and_save(step)
                 self.history.pop()
             return
-        stop = any_process(self.stop_signals.received is not None)
+        stop = self._must_stop()
         if stop or self._due(step):
             self._sync_and_save(step)
         if stop:
@@ -233,8 +240,11 @@ class ResumableCheckpoint(StepCallback):
         step = self.steps_done(self.steps_per_epoch - 1)
         self._add_to_history(logs, step)
         self.save(step)
-        if any_process(self.stop_signals.received is not None):
+        if self._must_stop():
             self._stop()
+
+    def _must_stop(self):
+        return any_process(self.stop_signals.received is not None)
 
     def _add_to_history(self, logs, step):
         row = {"epoch": self._epoch, "step": step}
