@@ -60,8 +60,8 @@ class ResumableCheckpoint(StepCallback):
 
     On SIGTERM, which schedulers send before they take a machine away, the
     step is finished and saved and the process ends with the status 143,
-    whichever process it came to. A second SIGTERM acts at once. During
-    validation nothing has to be saved, as that was done before it.
+    whichever process it came to. During validation nothing has to
+    be saved, as that was done before it.
 
     Args:
         folder: str or `pathlib.Path`, for this run's checkpoints only.
@@ -270,7 +270,9 @@ class ResumableCheckpoint(StepCallback):
 
     def _stop(self):
         number = self.stop_signals.received or self.stop_signals.signals[0]
-        self.stop_signals.end()
+        # A launcher ends all processes once the first of them has ended, so
+        # none may go before the checkpoint is written.
+        any_process(False)
         if replicas.data_shard()[0] == 0:
             print(
                 f"Told to stop ({signal.Signals(number).name}): "

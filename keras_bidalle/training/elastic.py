@@ -11,6 +11,7 @@ from keras_bidalle.training.checkpoints import ResumableCheckpoint
 from keras_bidalle.training.fitting import resumable_fit
 from keras_bidalle.training.horovod_state import broadcast_state
 from keras_bidalle.training.run_state import as_array
+from keras_bidalle.training.stop_signals import Preempted
 
 
 class ElasticCheckpoint(ResumableCheckpoint):
@@ -91,6 +92,9 @@ class ElasticCheckpoint(ResumableCheckpoint):
 
     def _must_stop(self):
         return self.stop_signals.received is not None
+
+    def _stop(self):
+        raise Preempted(self.stop_signals.received)
 
     def _variables(self):
         return [*self.model.variables, *self.model.optimizer.variables]

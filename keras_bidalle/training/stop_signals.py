@@ -27,7 +27,8 @@ class Preempted(SystemExit):
 class StopSignals:
     """Notes signals to stop, while it is told to.
 
-    A second one acts at once, as it would without this class.
+    Launchers pass on what their processes got from the scheduler already, so
+    more of them mean nothing more. SIGKILL is for those in a hurry.
 
     Args:
         signals: tuple of `signal.Signals`.
@@ -56,4 +57,3 @@ class StopSignals:
 
     def _note(self, number, frame):
         self.received = number
-        self.end()
