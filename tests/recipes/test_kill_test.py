@@ -1,4 +1,4 @@
-"""The kill test in small; Horovod's part is in tests/training/test_horovod.py."""
+"""The kill test in small; under Horovod it is in `test_horovod.py`."""
 
 import json
 import random
