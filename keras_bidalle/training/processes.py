@@ -4,6 +4,9 @@
 the step to go on from, and on whether to stop.
 """
 
+import functools
+import sys
+
 import keras
 import numpy as np
 
@@ -43,23 +46,28 @@ def _sum_over_processes(number):
 
 
 def _tensorflow_sum(number):
-    import sys
-
     import tensorflow as tf
 
     hvd = sys.modules.get("horovod.tensorflow")
     if hvd is not None and hvd.is_initialized():
         return hvd.allreduce(tf.constant(number, "int64"), op=hvd.Sum).numpy()
     strategy = tf.distribute.get_strategy()
+    total = _sum_under(strategy)(tf.constant(number, "int64"))
+    return strategy.experimental_local_results(total)[0].numpy()
 
-    def summed():
-        context = tf.distribute.get_replica_context()
+
+@functools.cache
+def _sum_under(strategy):
+    import tensorflow as tf
+
+    def one(number):
         # Of several replicas of a process the first speaks for it.
-        return context.all_reduce("SUM", tf.constant(number, "int64"))
+        context = tf.distribute.get_replica_context()
+        local = len(strategy.extended.worker_devices)
+        speaks = context.replica_id_in_sync_group % local == 0
+        return context.all_reduce("SUM", tf.where(speaks, number, 0))
 
-    total = strategy.run(tf.function(summed))
-    local = strategy.experimental_local_results(total)
-    return local[0].numpy() // len(local)
+    return tf.function(lambda number: strategy.run(one, args=(number,)))
 
 
 def _jax_sum(number):
