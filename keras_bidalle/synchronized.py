@@ -42,9 +42,13 @@ def synchronized(optimizer):
         return optimizer
     if hasattr(optimizer, "_apply_to_sum"):
         return optimizer
+    for part in _inside(optimizer):
+        # Synchronised before it was wrapped: it would sum once more.
+        if hasattr(part, "_apply_to_sum"):
+            del part.apply, part._apply_to_sum
     optimizer._apply_to_sum = optimizer.apply
     optimizer.apply = functools.partial(_apply, optimizer)
-    for part in _parts(optimizer):
+    for part in [optimizer, *_inside(optimizer)]:
         # What `apply` gets is a sum already.
         part._all_reduce_sum_gradients = lambda pairs: list(pairs)
         if part.gradient_accumulation_steps:
@@ -76,13 +80,14 @@ def _apply(optimizer, grads, trainable_variables=None):
     return optimizer._apply_to_sum(gradients, trainable_variables)
 
 
-def _parts(optimizer):
-    """The optimizers that update weights."""
+def _inside(optimizer):
+    """The optimizers that an optimizer is made of."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        return _parts(optimizer.inner_optimizer)
+        inner = optimizer.inner_optimizer
+        return [inner, *_inside(inner)]
     if isinstance(optimizer, keras.optimizers.MultiOptimizer):
         return list(optimizer._inner_optimizers)
-    return [optimizer]
+    return []
 
 
 def _accumulate(optimizer, grads, trainable_variables):

@@ -151,10 +151,12 @@ def train(name, steps=STEPS, wrap=None):
     return start, model
 
 
-def state(model):
+def state(model, of_optimizer=True):
     """What training changes: dict from a name to its values by replica."""
     skipped = {id(v) for v in model.metrics_variables}
-    groups = {"model": model.variables, "optimizer": model.optimizer.variables}
+    groups = {"model": model.variables}
+    if of_optimizer:
+        groups["optimizer"] = model.optimizer.variables
     found = {}
     for group, variables in groups.items():
         for i, variable in enumerate(variables):
