@@ -102,11 +102,8 @@ def train(folder, steps, distribution="none", pause=0.0):
             callbacks=[Progress()],
         )
     digest = hashlib.sha256()
-    # Metrics tell of the epoch since the last start.
-    skipped = {id(variable) for variable in model.metrics_variables}
     for variable in [*model.variables, *model.optimizer.variables]:
-        if id(variable) not in skipped:
-            digest.update(keras.ops.convert_to_numpy(variable).tobytes())
+        digest.update(keras.ops.convert_to_numpy(variable).tobytes())
     result = {
         "digest": digest.hexdigest(),
         "steps": int(model.optimizer.iterations),

@@ -35,8 +35,8 @@ def averaged_weights(model):
         generator.save_to_preset("averaged")
     ```
     """
-    pairs = _pairs(model.optimizer)
-    if not pairs:
+    optimizers = _averaging(model.optimizer)
+    if not optimizers:
         raise ValueError(
             "`model` must be compiled with an optimizer that keeps averages: "
             f"`use_ema=True`. Received: {type(model.optimizer).__name__} "
@@ -47,6 +47,15 @@ def averaged_weights(model):
             "`model` has no averages yet: train it for a step first. "
             "Received: iterations=0"
         )
+    pairs = [
+        pair
+        for optimizer in optimizers
+        for pair in zip(
+            optimizer._trainable_variables,
+            optimizer._model_variables_moving_average,
+            strict=True,
+        )
+    ]
     trained = [ops.convert_to_numpy(weight).copy() for weight, _ in pairs]
     try:
         for weight, average in pairs:
@@ -57,22 +66,14 @@ def averaged_weights(model):
             weight.assign(value)
 
 
-def _pairs(optimizer):
-    """Tuples of weight and average, of all optimizers that keep them."""
+def _averaging(optimizer):
+    """The optimizers that keep averages, out of all that are in one."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        return _pairs(optimizer.inner_optimizer)
+        return _averaging(optimizer.inner_optimizer)
     if isinstance(optimizer, keras.optimizers.MultiOptimizer):
-        parts = [_pairs(part) for part in optimizer._inner_optimizers]
-        return [pair for part in parts for pair in part]
-    if not getattr(optimizer, "use_ema", False):
-        return []
-    return list(
-        zip(
-            optimizer._trainable_variables,
-            optimizer._model_variables_moving_average,
-            strict=True,
-        )
-    )
+        found = [_averaging(part) for part in optimizer._inner_optimizers]
+        return [part for parts in found for part in parts]
+    return [optimizer] if getattr(optimizer, "use_ema", False) else []
 
 
 class EvaluateAveraged(keras.callbacks.Callback):

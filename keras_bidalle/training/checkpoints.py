@@ -42,9 +42,8 @@ class ResumableCheckpoint(StepCallback):
     (averages of weights, gradients so far, loss scale), the state of the
     callbacks that have one (see `callback_states`), the random state of
     Python, NumPy and Keras, the step, and the logs of finished epochs. The
-    place in the data is the step. (The logs of an epoch that was cut in two
-    are those of its second part: on TensorFlow the metrics of a new process
-    do not exist yet when their state would have to be restored.)
+    place in the data is the step. Metrics go on too, so that an epoch which
+    was cut in two is logged as a whole.
 
     A resumed run equals one that never stopped, on the same backend and with
     as many replicas, provided that batch i of the run depends on i alone
@@ -118,6 +117,7 @@ class ResumableCheckpoint(StepCallback):
         # Whether a callback had ended the run before its last epoch.
         self.stopped = False
         self._restored = None
+        self._cut_epoch = None
         self._saved_at = time.monotonic()
         self._saved_step = 0
 
@@ -159,6 +159,7 @@ class ResumableCheckpoint(StepCallback):
     def _put_back(self, model, found):
         """Makes the run one that a checkpoint, or `None`, has left."""
         self.history, self._restored, self._saved_step = [], None, 0
+        self._cut_epoch = None
         self.stopped = False
         if found is None:
             return 0
@@ -175,6 +176,7 @@ class ResumableCheckpoint(StepCallback):
         self._saved_step = state["step"]
         self.stopped = state["stopped"]
         self._restored = state["callbacks"], groups.get("callbacks", [])
+        self._cut_epoch = groups["model"], groups["metrics"]
         return state["step"]
 
     def _newest(self):
@@ -214,6 +216,15 @@ class ResumableCheckpoint(StepCallback):
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
         self.history = [row for row in self.history if row["epoch"] < epoch]
+        cut, self._cut_epoch = self._cut_epoch, None
+        if cut is not None and self._saved_step % self.steps_per_epoch:
+            # Keras has begun the epoch's metrics anew, with what they count
+            # in the model. Before now they may not have been there.
+            variables = [*self.model.variables, *self.model.metrics_variables]
+            arrays = [array for group in cut for array in group]
+            if [v.shape for v in variables] == [a.shape for a in arrays]:
+                for variable, array in zip(variables, arrays, strict=True):
+                    variable.assign(array)
 
     def on_train_batch_end(self, batch, logs=None):
         step = self.steps_done(batch)
@@ -298,6 +309,7 @@ class ResumableCheckpoint(StepCallback):
         groups = {
             "model": [as_array(v) for v in self.model.variables],
             "optimizer": [as_array(v) for v in self.model.optimizer.variables],
+            "metrics": [as_array(v) for v in self.model.metrics_variables],
         }
         if not first:
             return
