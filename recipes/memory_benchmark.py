@@ -107,6 +107,8 @@ def main():
                     "KERAS_BACKEND": backend,
                     # The CPU's memory is what is measured.
                     "CUDA_VISIBLE_DEVICES": "",
+                    # Else glibc keeps what was freed, in small pieces.
+                    "MALLOC_MMAP_THRESHOLD_": "262144",
                 },
                 stdout=subprocess.PIPE,
                 check=True,
