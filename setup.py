@@ -41,6 +41,10 @@ setup(
     extras_require={
         "jax": ["jax>=0.7"],
         "torch": ["torch>=2.8"],
+        # PyPI's source does not compile as it is: built by our script.
+        "horovod": [
+            f"horovod @ {(HERE / 'recipes' / 'horovod_by_pip').as_uri()}"
+        ],
         "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12"],
     },
 )

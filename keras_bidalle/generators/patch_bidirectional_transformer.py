@@ -6,7 +6,7 @@ from keras import layers, ops
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
-from keras_bidalle.generators.lookup import lookup
+from keras_bidalle.lookup import lookup
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")

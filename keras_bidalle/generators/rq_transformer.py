@@ -7,12 +7,13 @@ from keras import layers, ops
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
-from keras_bidalle.generators.lookup import lookup
 from keras_bidalle.generators.stochastic_codes import (
     codebooks_of,
     draw_stacks,
     stack_losses,
 )
+from keras_bidalle.lookup import lookup
+from keras_bidalle.noise import NoiseSeedGenerator
 
 _EMBEDDINGS = ("learned", "codebook")
 _MASKED = -1e9
@@ -151,7 +152,7 @@ class RQTransformer(BidirectionalTransformer):
     def _build_image(self, normal):
         d, k, c = self.width, self.num_codes, self.codes_per_position
         kinds = (self.body_embedding, self.head_embedding)
-        self.code_seed = keras.random.SeedGenerator()
+        self.code_seed = NoiseSeedGenerator()
 
         def add(name, *shape, initializer=normal):
             return self.add_weight(

@@ -4,7 +4,9 @@ import keras
 from keras import layers, ops
 
 from keras_bidalle.generators import kv_cache
+from keras_bidalle.generators.recomputation import drawn_seed, recomputed
 from keras_bidalle.generators.rotary import rotate
+from keras_bidalle.noise import Dropout
 
 
 def _geglu(x):
@@ -18,6 +20,10 @@ def _quick_gelu(x):
 
 def _squared_relu(x):
     return ops.square(ops.relu(x))
+
+
+def _keep(x):
+    return x
 
 
 # Activation of the feed-forward and how many times wider its input is.
@@ -53,6 +59,9 @@ class TransformerBlock(layers.Layer):
         use_bias: bool, biases of the output and feed-forward projections.
         qkv_bias: bool, biases of the queries, keys and values.
         dropout: float, of both branches' outputs.
+        gradient_checkpointing: bool, keeps only the block's input for the
+            gradients and computes the rest again, for a third more work and
+            a fraction of the memory.
 
     Call arguments:
         x: tensor (B, S, d).
@@ -79,6 +88,7 @@ class TransformerBlock(layers.Layer):
         use_bias=True,
         dropout=0.0,
         qkv_bias=False,
+        gradient_checkpointing=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -108,6 +118,7 @@ class TransformerBlock(layers.Layer):
         self.use_bias = use_bias
         self.dropout = dropout
         self.qkv_bias = qkv_bias
+        self.gradient_checkpointing = gradient_checkpointing
 
         self._activation, multiple = _ACTIVATIONS[activation]
         dtype = self.dtype_policy
@@ -140,7 +151,7 @@ class TransformerBlock(layers.Layer):
         if query_key_norm:
             self.query_norm = norm("query_norm")
             self.key_norm = norm("key_norm")
-        self.drop = layers.Dropout(dropout, dtype=dtype) if dropout else None
+        self.drop = Dropout(dropout, dtype=dtype) if dropout else None
 
     def build(self, input_shape):
         d = self.width
@@ -164,8 +175,23 @@ class TransformerBlock(layers.Layer):
             )
 
     def call(self, x, attention_bias=None, rotation=None, training=None):
-        query, key, value = self._project(x, rotation)
-        return self._finish(x, query, key, value, attention_bias, training)
+        def block(x, drops):
+            query, key, value = self._project(x, rotation)
+            return self._finish(x, query, key, value, attention_bias, drops)
+
+        if training and self.gradient_checkpointing:
+            drops = [self._repeatable_drop() for _ in range(2)]
+            return recomputed(lambda x: block(x, drops), x)
+        return block(x, 2 * [lambda y: self._dropped(y, training)])
+
+    def _dropped(self, y, training):
+        return y if self.drop is None else self.drop(y, training=training)
+
+    def _repeatable_drop(self):
+        if self.drop is None:
+            return _keep
+        seed = drawn_seed(self.drop.seed_generator)
+        return lambda y: keras.random.dropout(y, self.dropout, seed=seed)
 
     def prefill(self, x, mask, length, rotation=None):
         """Runs a prompt and returns its output and the layer's KV cache.
@@ -215,7 +241,7 @@ class TransformerBlock(layers.Layer):
             query, key = rotate(query, rotation), rotate(key, rotation)
         return query, key, value
 
-    def _finish(self, x, query, key, value, mask, training=None):
+    def _finish(self, x, query, key, value, mask, drops=(_keep, _keep)):
         if query.shape[2] == key.shape[2] == 1:
             # The only key takes all of the attention.
             heads = value
@@ -232,18 +258,16 @@ class TransformerBlock(layers.Layer):
             ops.transpose(heads, (0, 2, 1, 3)),
             (-1, x.shape[1], self.num_heads * self.head_dim),
         )
-        x = x + self._branch(self.to_out(heads), "attention_scale", training)
+        x = x + self._branch(self.to_out(heads), "attention_scale", drops[0])
         hidden = self._activation(self.expand(self.feed_forward_norm(x)))
         return x + self._branch(
-            self.contract(hidden), "feed_forward_scale", training
+            self.contract(hidden), "feed_forward_scale", drops[1]
         )
 
-    def _branch(self, y, scale, training):
+    def _branch(self, y, scale, drop):
         if self.layer_scale is not None:
             y = y * ops.cast(getattr(self, scale), y.dtype)
-        if self.drop is not None:
-            y = self.drop(y, training=training)
-        return y
+        return drop(y)
 
     def get_config(self):
         config = super().get_config()
@@ -260,6 +284,7 @@ class TransformerBlock(layers.Layer):
                 "use_bias": self.use_bias,
                 "dropout": self.dropout,
                 "qkv_bias": self.qkv_bias,
+                "gradient_checkpointing": self.gradient_checkpointing,
             }
         )
         return config

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_bidalle.noise import NoiseSeedGenerator
 from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
 from keras_bidalle.quantizers.quantizer import Quantizer
@@ -88,7 +89,7 @@ class GumbelQuantizer(Quantizer):
         checks.check_at_least("kl_weight", kl_weight)
         self.hard = hard
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = NoiseSeedGenerator(seed)
         self.projection = keras.layers.Dense(
             num_codes, dtype="float32", name="projection"
         )

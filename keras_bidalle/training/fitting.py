@@ -38,6 +38,10 @@ def resumable_fit(
             `keras_bidalle.training.RunProgress`.
         **kwargs: further arguments of `fit`, such as `validation_data`.
 
+    Raises:
+        Preempted: a `SystemExit` with status 143, once a SIGTERM has come
+            and its step is saved.
+
     Returns:
         list of dicts, one for each epoch of the whole run: `epoch` (from 0),
         `step` (at its end), and the logs.
@@ -62,9 +66,9 @@ def resumable_fit(
             raise ValueError(
                 f"`{name}` must be a positive integer. Received: {name}={value}"
             )
+    checkpoint.callbacks = list(callbacks)
+    checkpoint.validates = kwargs.get("validation_data") is not None
     step = checkpoint.restore(model)
-    if step >= epochs * steps_per_epoch:
-        return checkpoint.history
     one_run = _OneRun(
         [*callbacks, checkpoint],
         add_history=True,
@@ -74,8 +78,32 @@ def resumable_fit(
         epochs=epochs,
         steps=steps_per_epoch,
     )
+    try:
+        one_run.begin()
+        checkpoint.restore_callbacks()
+        if step >= epochs * steps_per_epoch or checkpoint.stopped:
+            # The last checkpoint was before what `fit` does at its end.
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+        else:
+            _fit_from(
+                step,
+                one_run,
+                model,
+                batches,
+                epochs,
+                steps_per_epoch,
+                verbose=verbose,
+                shuffle=False,
+                **kwargs,
+            )
+        one_run.end()
+    finally:
+        checkpoint.stop_signals.end()
+    return checkpoint.history
+
+
+def _fit_from(step, one_run, model, batches, epochs, steps_per_epoch, **kwargs):
     epoch, one_run.offset = divmod(step, steps_per_epoch)
-    one_run.begin()
     if one_run.offset:
         with _averages_left_apart(model.optimizer):
             model.fit(
@@ -84,8 +112,6 @@ def resumable_fit(
                 epochs=epoch + 1,
                 steps_per_epoch=steps_per_epoch - one_run.offset,
                 callbacks=one_run,
-                verbose=verbose,
-                shuffle=False,
                 **kwargs,
             )
         one_run.offset = 0
@@ -99,12 +125,10 @@ def resumable_fit(
             epochs=epochs,
             steps_per_epoch=steps_per_epoch,
             callbacks=one_run,
-            verbose=verbose,
-            shuffle=False,
             **kwargs,
         )
-    one_run.end()
-    return checkpoint.history
+    else:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
 
 
 class _OneRun(keras.callbacks.CallbackList):
