@@ -84,6 +84,26 @@ def test_a_generator_cut_over_two_devices_trains_as_a_whole_one():
     compare("model_parallel", "bidirectional/adam-clipped")
 
 
+@only_jax
+def test_a_generators_large_weights_lie_on_all_devices_in_parts():
+    code = """
+import os
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+from keras_bidalle import generators, training
+with training.distribute("model_parallel").scope():
+    model = generators.BidirectionalTransformer(
+        text_vocabulary_size=8, text_length=4, num_codes=8,
+        code_shape=(2, 2), width=16, depth=1, num_heads=2)
+block = model.blocks[0]
+for layer, part in ((block.to_qkv, (16, 24)), (block.to_out, (8, 16)),
+                    (block.expand, (16, 32)), (block.contract, (32, 16))):
+    shards = layer.kernel.value.addressable_shards
+    assert [shard.data.shape for shard in shards] == [part] * 2, layer
+assert model.text_head.value.is_fully_replicated
+"""
+    run("-c", code)
+
+
 @pytest.mark.skipif(
     BACKEND != "tensorflow" or importlib.util.find_spec("horovod") is None,
     reason="needs Horovod: recipes/install_horovod.sh",
