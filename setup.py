@@ -41,6 +41,7 @@ setup(
     extras_require={
         "jax": ["jax>=0.7"],
         "torch": ["torch>=2.8"],
+        "demo": ["gradio>=5"],
         "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12"],
     },
 )

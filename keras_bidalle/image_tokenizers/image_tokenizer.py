@@ -9,6 +9,7 @@ from keras import ops
 from keras_bidalle import validation
 from keras_bidalle.compiled import compiled
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
+from keras_bidalle.image_tokenizers.exporting import Exporting
 from keras_bidalle.image_tokenizers.training import (
     TokenizerTraining,
     as_float_images,
@@ -21,7 +22,9 @@ STAGES = ("encoder", "quant_conv", "quantizer", "post_quant_conv", "decoder")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ImageTokenizer(TokenizerTraining, PresetMixin, ServingMixin, keras.Model):
+class ImageTokenizer(
+    TokenizerTraining, PresetMixin, ServingMixin, Exporting, keras.Model
+):
     """Encoder, quantizer and decoder: the first stage of generation.
 
     A Keras model from pictures to their reconstruction, trained by plain
@@ -260,6 +263,11 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, ServingMixin, keras.Model):
     @functools.cached_property
     def _decode(self):
         return compiled(self.from_codes, self._stages())
+
+    def _input_spec_for_export(self, batch):
+        return keras.InputSpec(
+            shape=(batch, *self.image_shape), dtype="float32", name="images"
+        )
 
     def _stages(self):
         """The layers between a picture and its reconstruction, in order."""

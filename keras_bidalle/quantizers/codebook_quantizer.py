@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_bidalle import replicas
 from keras_bidalle.quantizers import checks, distances
+from keras_bidalle.quantizers.extremes import argmin
 from keras_bidalle.quantizers.quantizer import Quantizer, straight_through
 
 
@@ -169,7 +170,7 @@ class CodebookQuantizer(Quantizer):
         """
         codebook = ops.stop_gradient(self.codebook)
         all_distances = self.distance(ops.stop_gradient(z), codebook)
-        codes = ops.cast(ops.argmin(all_distances, axis=-1), "int32")
+        codes = argmin(all_distances)
         return codes, ops.min(all_distances, axis=-1)
 
     def start(self, z):

@@ -32,7 +32,8 @@ def serving_card(model, signatures, folder, prompt):
 
     Args:
         model: the exported model.
-        signatures: dict from name to `ConcreteFunction`.
+        signatures: dict from name to a pair of dicts, inputs and outputs,
+            from name to `tf.TensorSpec`.
         folder: `pathlib.Path` of the version.
         prompt: str, an example, or `None`.
 
@@ -69,12 +70,11 @@ def serving_card(model, signatures, folder, prompt):
         '`image_bytes` is `{"b64": "..."}`.',
         "",
     ]
-    for signature, function in signatures.items():
+    for signature, (inputs, outputs) in signatures.items():
         lines += [f"## {signature}", ""]
-        inputs = function.structured_input_signature[1]
         for key, spec in inputs.items():
             lines.append(_line("in", key, spec, _INPUTS, values))
-        for key, spec in function.structured_outputs.items():
+        for key, spec in outputs.items():
             lines.append(_line("out", key, spec, _OUTPUTS, values))
         lines.append("")
     lines += [

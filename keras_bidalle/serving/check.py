@@ -4,7 +4,7 @@
 
 A stock TensorFlow Serving has no Python and refuses XLA, so a folder that
 answers under Keras may still not be served. Here it is loaded in a process
-without Keras, with XLA disabled as that server disables it, and
+that has no Keras, with XLA disabled as that server disables it, and
 
 - none of its operations is XLA's, Python's or of a cluster, or unknown;
 - every signature answers its warm-up request;
@@ -39,7 +39,7 @@ def main(arguments=None):
     )
     parser.add_argument("folder")
     options = parser.parse_args(arguments)
-    if "keras" in sys.modules:
+    if sys.modules.get("keras"):
         # A process of its own, that Keras was never in.
         command = [sys.executable, __file__, options.folder]
         return subprocess.run(command).returncode
@@ -86,6 +86,9 @@ def check(folder):
         CheckError: at the first thing that is not.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # TensorFlow imports Keras where it is installed, and does without it
+    # where it is not: here nothing can import it.
+    sys.modules["keras"] = None
     import tensorflow as tf
 
     _disable_xla(tf)
@@ -93,8 +96,6 @@ def check(folder):
     count = _check_operations(folder)
     yield f"none of {count} operations is XLA's, Python's or a cluster's"
     signatures = tf.saved_model.load(str(folder)).signatures
-    if "keras" in sys.modules:
-        raise CheckError("loading the folder imported Keras")
     yield f"loads without Keras; signatures: {', '.join(signatures)}"
 
     requests = read_warmup(folder)

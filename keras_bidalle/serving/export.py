@@ -102,6 +102,7 @@ def _export(model, folder, prompt):
         ModelSignatures,
         TokenizerSignatures,
         example_inputs,
+        inputs_of,
     )
     from keras_bidalle.serving.warmup import write_warmup
 
@@ -123,7 +124,11 @@ def _export(model, folder, prompt):
             },
         )
         write_warmup(temporary, list(requests.items()), folder.parent.name)
-        card = serving_card(model, signatures, folder, prompt)
+        described = {
+            name: (inputs_of(function), function.structured_outputs)
+            for name, function in signatures.items()
+        }
+        card = serving_card(model, described, folder, prompt)
         (temporary / "README.md").write_text(card, encoding="utf-8")
 
 

@@ -7,11 +7,11 @@ class ServingMixin:
     def export_serving(self, path, prompt=None):
         """Writes the model as a folder that a stock TensorFlow Serving runs.
 
-        The folder is a SavedModel that needs no Python and no XLA. Its signatures take and give
-        strings and pictures; its `README.md` documents them. Under JAX and
-        PyTorch, a TensorFlow process beside this one writes it. The folder
-        appears whole or not at all. Check it with `python -m
-        keras_bidalle.serving.check <folder>`.
+        The folder is a SavedModel that needs no Python and no XLA. Its
+        signatures take and give strings and pictures; its `README.md`
+        documents them. Under JAX and PyTorch, a TensorFlow process beside
+        this one writes it. The folder appears whole or not at all. Check it
+        with `python -m keras_bidalle.serving.check <folder>`.
 
         Args:
             path: str or `pathlib.Path`: the folder of one version, which is

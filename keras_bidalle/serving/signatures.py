@@ -18,13 +18,17 @@ from keras_bidalle.serving.requests import (
 )
 from keras_bidalle.serving.uniforms import row_uniforms
 
-SETTINGS = {
-    "seed": tf.int32,
-    "temperature": tf.float32,
-    "top_k": tf.int32,
-    "top_p": tf.float32,
+# The inputs of signatures: shapes and dtypes.
+_ROWS = (None,)
+_SETTINGS = {
+    "seed": (_ROWS, tf.int32),
+    "temperature": (_ROWS, tf.float32),
+    "top_k": (_ROWS, tf.int32),
+    "top_p": (_ROWS, tf.float32),
 }
-GUIDANCE = {"guidance_scale": tf.float32}
+_GUIDANCE = {"guidance_scale": (_ROWS, tf.float32)}
+_PROMPT = {"prompt": (_ROWS, tf.string)}
+_PICTURE = {"image_bytes": (_ROWS, tf.string)}
 
 
 class TokenizerSignatures(tf.Module):
@@ -52,14 +56,10 @@ class TokenizerSignatures(tf.Module):
 
     def signatures(self):
         """Traces all signatures: dict from name to `ConcreteFunction`."""
-        codes = (None, *self._tokenizer.code_shape)
+        codes = ((None, *self._tokenizer.code_shape), tf.int32)
         return {
-            "encode_image": _function(
-                self.encode_image, {"image_bytes": tf.string}
-            ),
-            "decode_codes": _function(
-                self.decode_codes, {"codes": tf.TensorSpec(codes, tf.int32)}
-            ),
+            "encode_image": _function(self.encode_image, _PICTURE),
+            "decode_codes": _function(self.decode_codes, {"codes": codes}),
         }
 
     def encode_image(self, image_bytes):
@@ -107,18 +107,16 @@ class ModelSignatures(TokenizerSignatures):
 
     def signatures(self):
         signatures = super().signatures()
-        prompt, picture = {"prompt": tf.string}, {"image_bytes": tf.string}
-        pairs = [
-            ("text_to_image", self.text_to_image, prompt),
-            ("image_to_text", self.image_to_text, picture),
-        ]
-        for name, function, inputs in pairs:
-            inputs = {**inputs, **SETTINGS}
+        for name, function, condition in (
+            ("text_to_image", self.text_to_image, _PROMPT),
+            ("image_to_text", self.image_to_text, _PICTURE),
+        ):
+            inputs = {**condition, **_SETTINGS}
             signatures[name] = _function(function, inputs)
             if self._generator.condition_dropout:
                 # A signature of its own: guidance doubles the work.
                 signatures[f"{name}_guided"] = _function(
-                    function, {**inputs, **GUIDANCE}
+                    function, {**inputs, **_GUIDANCE}
                 )
         return signatures
 
@@ -164,15 +162,20 @@ class ModelSignatures(TokenizerSignatures):
 
 
 def _function(function, inputs):
-    specs = {
-        name: spec
-        if isinstance(spec, tf.TensorSpec)
-        else tf.TensorSpec((None,), spec)
-        for name, spec in inputs.items()
-    }
     # Keras' layers need no source analysis.
     function = tf.function(function, autograph=False)
-    return function.get_concrete_function(**specs)
+    return function.get_concrete_function(
+        **{
+            name: tf.TensorSpec(shape, dtype, name=name)
+            for name, (shape, dtype) in inputs.items()
+        }
+    )
+
+
+def inputs_of(function):
+    """The inputs of a signature: dict from name to `tf.TensorSpec`."""
+    specs = tf.nest.flatten(function.structured_input_signature)
+    return {spec.name: spec for spec in specs}
 
 
 def example_inputs(signatures, picture, prompt, rows=1):
@@ -199,7 +202,7 @@ def example_inputs(signatures, picture, prompt, rows=1):
     requests = {}
     for name, function in signatures.items():
         requests[name] = {}
-        for key, spec in function.structured_input_signature[1].items():
+        for key, spec in inputs_of(function).items():
             dtype = object if spec.dtype == tf.string else spec.dtype.name
             shape = (rows, *spec.shape[1:])
             requests[name][key] = np.full(shape, values.get(key, 0), dtype)
