@@ -47,20 +47,19 @@ def serving_card(model, signatures, folder, prompt):
         "codes": tokenizer.num_codes,
         "tokens": prompt and model.caption_tokenizer.max_length - 2,
     }
-    name, whole = folder.parent.name, folder.parent.absolute()
+    name = folder.absolute().parent.name
     lines = [
         f"# {name}, version {folder.name}",
         "",
         f"A `{type(model).__name__}` of keras_bidalle {__version__} as a "
         "SavedModel for TensorFlow Serving: no XLA, no Python, no other "
-        "operations than TensorFlow's own.",
+        "operations than TensorFlow's own. From the folder above:",
         "",
         "```bash",
         f"tensorflow_model_server --rest_api_port=8501 --model_name={name} "
-        f"--model_base_path={whole}",
+        f"--model_base_path=$PWD/{name}",
         f"curl -d '{_example(prompt)}' localhost:8501/v1/models/{name}:predict",
-        "python -m keras_bidalle.serving.check "
-        f"{folder.absolute()}  # verifies this folder",
+        f"python -m keras_bidalle.serving.check {name}  # verifies it",
         "```",
         "",
         "Every input and output has one entry a row, and a row's answer "

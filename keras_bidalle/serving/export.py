@@ -69,6 +69,7 @@ def checked_prompt(tokenizer, prompt):
     if prompt is not None:
         tokenizer.encode([prompt])
         return prompt
+    known = []
     for token in range(tokenizer.vocabulary_size):
         if token in tokenizer.special_ids:
             continue
@@ -77,7 +78,11 @@ def checked_prompt(tokenizer, prompt):
             tokenizer.encode([text])
         except ValueError:
             continue  # A piece of a word, which no caption can be.
-        return text
+        if text.isalpha():
+            return text
+        known.append(text)
+    if known:
+        return known[0]
     raise ValueError(
         "`caption_tokenizer` has no word that is a caption by itself: pass "
         "`prompt`, a caption for the warm-up requests."
@@ -107,23 +112,24 @@ def _export(model, folder, prompt):
     from keras_bidalle.serving.warmup import write_warmup
 
     kind = TokenizerSignatures if prompt is None else ModelSignatures
-    module = kind(model)
-    signatures = module.signatures()
+    made = kind(model)
+    signatures = made.signatures()
     picture = _grey_picture(
         getattr(model, "image_tokenizer", model).image_shape
     )
     requests = example_inputs(signatures, picture, prompt)
+    name = folder.absolute().parent.name
     with atomic_folder(folder) as temporary:
         tf.saved_model.save(
-            module,
+            made.module,
             str(temporary),
             signatures={
                 **signatures,
                 # What clients call that name no signature.
-                "serving_default": signatures[module.default],
+                "serving_default": signatures[made.default],
             },
         )
-        write_warmup(temporary, list(requests.items()), folder.parent.name)
+        write_warmup(temporary, list(requests.items()), name)
         described = {
             name: (inputs_of(function), function.structured_outputs)
             for name, function in signatures.items()

@@ -31,11 +31,15 @@ _PROMPT = {"prompt": (_ROWS, tf.string)}
 _PICTURE = {"image_bytes": (_ROWS, tf.string)}
 
 
-class TokenizerSignatures(tf.Module):
+class TokenizerSignatures:
     """`encode_image` and `decode_codes` of an image tokenizer.
 
     Args:
         tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
+
+    Attributes:
+        module: `tf.Module` with the variables and tables that the signatures
+            read, and nothing else of the model, for `tf.saved_model.save`.
 
     Raises:
         ValueError: if its pictures do not have three channels.
@@ -44,15 +48,14 @@ class TokenizerSignatures(tf.Module):
     default = "encode_image"
 
     def __init__(self, tokenizer):
-        super().__init__()
         if tokenizer.image_shape[-1] != 3:
             raise ValueError(
                 "`export_serving` needs a tokenizer of pictures with 3 "
                 f"channels. Received: image_shape={tokenizer.image_shape}"
             )
         self._tokenizer = tokenizer
-        # TensorFlow saves the variables that it finds on the module.
-        self.weights = [v.value for v in tokenizer.variables]
+        self.module = tf.Module()
+        self.module.tokenizer = _values(tokenizer)
 
     def signatures(self):
         """Traces all signatures: dict from name to `ConcreteFunction`."""
@@ -102,8 +105,9 @@ class ModelSignatures(TokenizerSignatures):
         self._model = model
         self._generator = model.generator
         self._prompts = Prompts(model.caption_tokenizer)
+        self.module.prompts = self._prompts
+        self.module.generator = _values(model.generator)
         self._legal = model.legal_tokens()
-        self.weights += [v.value for v in model.generator.variables]
 
     def signatures(self):
         signatures = super().signatures()
@@ -159,6 +163,10 @@ class ModelSignatures(TokenizerSignatures):
         top_p = settings["top_p"]
         settings["top_p"] = tf.where(top_p >= 1.0, 2.0, top_p)
         return condition, seed, settings
+
+
+def _values(model):
+    return [variable.value for variable in model.variables]
 
 
 def _function(function, inputs):

@@ -78,11 +78,15 @@ def opened(model, contents):
 def test_pictures_are_those_of_the_model(exported):
     model, _, call = exported
     seeds = [0, 1, 123456, 7]
-    choices = [
-        {},
-        {"temperature": [0.0, 0.5, 1.0, 2.0]},
-        {"top_k": [1, 3, 5, 12], "top_p": [0.3, 0.9, 0.99, 0.8]},
-    ]
+    # Rows that take the likeliest, and rows that drop nothing, among others.
+    choice = {
+        "temperature": [0.0, 0.5, 1.0, 2.0],
+        "top_k": [12, 3, 12, 5],
+        "top_p": [1.0, 0.9, 1.0, 0.8],
+    }
+    choices = [choice]
+    if model.generator.condition_dropout:
+        choices.append({})  # One kind more with the defaults of both.
     for choice in choices:
         expected = model.text_to_image(CAPTIONS * 2, seed=seeds, **choice)
         found = call(
@@ -109,13 +113,12 @@ def test_captions_and_codes_are_those_of_the_model(exported):
         back = call("decode_codes", codes=found)["image_bytes"]
         expected = model.image_tokenizer.decode(codes)
         assert np.abs((expected + 1) * 127.5 - pixels(back)).max() <= 1
-        for choice in ({"temperature": 0.0}, {"seed": [3, 4, 5], "top_k": 6}):
-            choice = {"temperature": 1.0, **choice}
-            texts = model.image_to_text(images, **choice)
-            found = call(
-                "image_to_text", image_bytes=contents, **settings(3, **choice)
-            )
-            assert [text.decode() for text in found["text"]] == texts
+        choice = {"seed": [3, 4, 5], "temperature": [0.0, 1.0, 1.0]}
+        texts = model.image_to_text(images, **choice)
+        found = call(
+            "image_to_text", image_bytes=contents, **settings(3, **choice)
+        )
+        assert [text.decode() for text in found["text"]] == texts
 
 
 @tensorflow_only
@@ -146,7 +149,9 @@ def test_guidance_is_a_signature_of_models_trained_for_it(exported):
 
 @tensorflow_only
 def test_64_mixed_requests_are_answered_in_a_batch_as_one_by_one(exported):
-    _, _, call = exported
+    model, _, call = exported
+    if not model.generator.condition_dropout:
+        pytest.skip("one kind is enough")
     rng = np.random.default_rng(2)
     mixed = settings(
         64,
@@ -211,7 +216,7 @@ def test_a_wrong_request_is_an_error_and_the_next_is_answered(exported):
     with pytest.raises(error, match="must lie in"):
         shape = (1, *model.image_tokenizer.code_shape)
         call("decode_codes", codes=np.full(shape, 12, "int32"))
-    with pytest.raises(TypeError):
+    with pytest.raises((TypeError, error)):
         call(
             "text_to_image",
             **prompt,
@@ -224,9 +229,13 @@ def test_a_wrong_request_is_an_error_and_the_next_is_answered(exported):
 
 
 @tensorflow_only
-def test_the_card_names_every_input(exported):
+def test_the_folder_holds_the_weights_once_and_a_card(exported):
     model, folder, _ = exported
     card = (folder / "README.md").read_text()
+    # The weights once, and nothing else of the model.
+    weights = sum(w.nbytes for w in model.get_weights())
+    saved = sum(f.stat().st_size for f in (folder / "variables").iterdir())
+    assert weights < saved < 1.5 * weights + 20_000
     for name in ("prompt", "image_bytes", "codes", "seed", "top_p", "text"):
         assert f"`{name}`" in card
     assert ("text_to_image_guided" in card) == (
