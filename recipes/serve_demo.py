@@ -153,24 +153,26 @@ def make_page(model, examples):
             'The page needs Gradio: pip install "keras_bidalle[demo]"'
         ) from error
 
-    def told(function, progress, *inputs):
+    def told(function, doing, progress, *inputs):
         def tell(done, of):
-            progress((done, of), desc="drawing and reading", unit="pictures")
+            progress((done, of), desc=doing, unit="pictures")
 
         try:
             return function(model, *inputs, tell)
         except ValueError as error:
-            raise gr.Error(str(error)) from error
+            # It names an argument; here there is one caption.
+            message = str(error).replace("`captions[0]`", "The caption")
+            raise gr.Error(message, print_exception=False) from error
 
     # Gradio fills in what has this default.
     bar = gr.Progress()
 
     def on_draw(caption, seed, temperature, guidance, samples, progress=bar):
         inputs = (caption, seed, temperature, guidance, samples)
-        return told(draw, progress, *inputs)
+        return told(draw, "drawing", progress, *inputs)
 
     def on_read(picture, seed, temperature, progress=bar):
-        return told(read, progress, picture, seed, temperature)
+        return told(read, "reading", progress, picture, seed, temperature)
 
     with gr.Blocks(title="keras_bidalle") as page:
         gr.Markdown("# Captions to pictures and back")

@@ -1,5 +1,7 @@
 """The model card of an exported folder: what it takes, gives and refuses."""
 
+import json
+
 from keras_bidalle.serving import pictures, prompts
 from keras_bidalle.version import __version__
 
@@ -98,9 +100,9 @@ def _line(way, key, spec, texts, values):
 
 
 def _example(prompt):
-    if prompt is None:
-        return '{"instances": [{"image_bytes": {"b64": "..."}}]}'
-    return (
-        f'{{"instances": [{{"prompt": "{prompt}", "seed": 0, '
-        '"temperature": 1.0, "top_k": 0, "top_p": 1.0}]}'
-    )
+    request = {"image_bytes": {"b64": "..."}}
+    if prompt is not None:
+        request = {"prompt": prompt, "seed": 0}
+        request |= {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+    # Within a shell's single quotes.
+    return json.dumps({"instances": [request]}).replace("'", "'\\''")
