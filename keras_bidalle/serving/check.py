@@ -93,7 +93,7 @@ def check(folder):
 
     _disable_xla(tf)
     yield "XLA is disabled, as in a stock TensorFlow Serving"
-    count = _check_operations(folder)
+    count = check_operations(folder)
     yield f"none of {count} operations is XLA's, Python's or a cluster's"
     signatures = tf.saved_model.load(str(folder)).signatures
     yield f"loads without Keras; signatures: {', '.join(signatures)}"
@@ -122,7 +122,12 @@ def _disable_xla(tf):
         ) from error
 
 
-def _check_operations(folder):
+def check_operations(folder):
+    """Counts a SavedModel's operations.
+
+    Raises:
+        CheckError: if one of them is such as a stock server does not run.
+    """
     from tensorflow.core.protobuf import saved_model_pb2
     from tensorflow.python.framework import op_def_registry
 

