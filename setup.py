@@ -45,6 +45,7 @@ setup(
         "horovod": [
             f"horovod @ {(HERE / 'recipes' / 'horovod_by_pip').as_uri()}"
         ],
+        "demo": ["gradio>=5"],
         "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12"],
     },
 )

@@ -6,12 +6,13 @@ from keras import ops
 
 from keras_bidalle import validation
 from keras_bidalle.presets.mixin import PresetMixin
+from keras_bidalle.serving.mixin import ServingMixin
 
 _PARTS = ("image_tokenizer", "caption_tokenizer", "generator")
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class TextImageModel(PresetMixin, keras.Model):
+class TextImageModel(PresetMixin, ServingMixin, keras.Model):
     """Generates pictures from captions and captions from pictures.
 
     Args:
@@ -173,7 +174,7 @@ class TextImageModel(PresetMixin, keras.Model):
             top_p=top_p,
             guidance_scale=guidance_scale,
             num_samples=num_samples,
-            legal=self._legal_tokens(),
+            legal=self.legal_tokens(),
             batch_size=batch_size,
             progress=progress,
         )
@@ -214,8 +215,13 @@ class TextImageModel(PresetMixin, keras.Model):
         stacks = ops.convert_to_numpy(generator.to_positions(codes))
         return stacks[:, : given // step * columns]
 
-    def _legal_tokens(self):
-        """0 for words and the end token, very negative for other tokens."""
+    def legal_tokens(self):
+        """What captions may be written with.
+
+        Returns:
+            float32 NumPy array (text_classes,), 0 for words and the end
+            token, very negative for other tokens.
+        """
         tokenizer, generator = self.caption_tokenizer, self.generator
         legal = np.full(generator.text_classes, -1e9, "float32")
         legal[: generator.text_vocabulary_size] = 0.0

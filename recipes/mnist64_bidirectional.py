@@ -56,9 +56,7 @@ class Program:
         )
         # Now: the processes of a run decide alike, whoever is ahead.
         self.there = {
-            name
-            for name in self.RESULTS
-            if (self.folder / name).exists()
+            name for name in self.RESULTS if (self.folder / name).exists()
         }
         for size in (s.tokenizer_batch_size, s.generator_batch_size):
             wiring.per_process(size)

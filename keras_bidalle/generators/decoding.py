@@ -1,8 +1,9 @@
 """The decode loop: prefill a prompt, then one compiled step a position.
 
 Both functions are pure functions of a generator's weights and their tensor
-arguments, with static shapes throughout, for `compiled.compiled`. They
-differ in what they emit: stacks of codes, or tokens of a caption that ends.
+arguments, with static shapes throughout, for `compiled.compiled`; only the
+number of rows may be unknown, in a graph that is exported. They differ in
+what they emit: stacks of codes, or tokens of a caption that ends.
 """
 
 from keras import ops
@@ -28,7 +29,7 @@ def generate_codes(generator, text, uniforms, prime, settings):
         int32 tensor (B, P, c), `prime` first.
     """
     given = prime.shape[1]
-    batch = text.shape[0]
+    batch = ops.shape(text)[0]
     guided = "guidance_scale" in settings
 
     parts = [generator.embed_text(text, REF)]
@@ -61,7 +62,7 @@ def generate_codes(generator, text, uniforms, prime, settings):
         )
         return position + 1, x, stacks, caches
 
-    stacks = ops.zeros(uniforms.shape, "int32")
+    stacks = ops.zeros_like(uniforms, dtype="int32")
     if given:
         stacks = ops.concatenate([prime, stacks[:, given:]], axis=1)
     last = generator.num_positions - 1
@@ -88,7 +89,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
         int32 tensor (B, T): the start token, the caption, the end token,
         and pad tokens.
     """
-    batch = stacks.shape[0]
+    batch = ops.shape(stacks)[0]
     guided = "guidance_scale" in settings
     x = generator.embed_image(stacks, REF)
     if guided:
@@ -167,7 +168,7 @@ def _hidden_text(generator, text, guided):
     pad = generator.is_padding(text)
     if guided:
         pad = ops.concatenate([pad, ops.zeros_like(pad)])
-    seen = ops.zeros((pad.shape[0], generator.num_positions), "bool")
+    seen = ops.zeros((ops.shape(pad)[0], generator.num_positions), "bool")
     return ops.concatenate([pad, seen], axis=1)
 
 

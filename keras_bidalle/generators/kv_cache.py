@@ -4,8 +4,27 @@ A cache is a pair of tensors (B, heads, length, head_dim), allocated at full
 length so that the compiled decode loop has static shapes.
 """
 
+import contextlib
+import contextvars
+
 import keras
 from keras import ops
+
+_WITHOUT_XLA = contextvars.ContextVar("without_xla", default=False)
+
+
+@contextlib.contextmanager
+def writes_without_xla():
+    """What TensorFlow traces inside writes caches with its own operations.
+
+    `ops.slice_update` is an operation of XLA there, even in a function that
+    is not compiled by it, and a stock TensorFlow Serving refuses those.
+    """
+    token = _WITHOUT_XLA.set(True)
+    try:
+        yield
+    finally:
+        _WITHOUT_XLA.reset(token)
 
 
 def pad_cache(keys, values, length):
@@ -32,4 +51,17 @@ def write_cache(cache, new, index):
         # records no gradient, writing in place is the same and free.
         cache[:, :, int(index) : int(index) + 1] = new
         return cache
+    if _WITHOUT_XLA.get():
+        import tensorflow as tf
+
+        # In place where nobody else holds the cache, as in the loop.
+        return tf.raw_ops.TensorStridedSliceUpdate(
+            input=cache,
+            begin=[0, 0, index, 0],
+            end=[0, 0, index + 1, 0],
+            strides=[1, 1, 1, 1],
+            value=new,
+            begin_mask=0b1011,
+            end_mask=0b1011,
+        )
     return ops.slice_update(cache, (0, 0, index, 0), new)

@@ -348,7 +348,7 @@ class RQTransformer(BidirectionalTransformer):
                 if self.cumulative_depth_context:
                     vectors = known = known + vectors
                 # Under guidance `hidden` holds each row twice.
-                repeats = hidden.shape[0] // vectors.shape[0]
+                repeats = ops.shape(hidden)[0] // ops.shape(vectors)[0]
                 x = self._project_context(vectors)[:, None]
                 x = ops.tile(x, (repeats, 1, 1)) + places[place + 1]
         return ops.stack(codes, axis=-1)

@@ -9,18 +9,22 @@ from keras import ops
 from keras_bidalle import validation
 from keras_bidalle.compiled import compiled
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
+from keras_bidalle.image_tokenizers.exporting import Exporting
 from keras_bidalle.image_tokenizers.training import (
     TokenizerTraining,
     as_float_images,
 )
 from keras_bidalle.presets import PresetMixin
+from keras_bidalle.serving.mixin import ServingMixin
 
 # In the order that a picture passes them.
 STAGES = ("encoder", "quant_conv", "quantizer", "post_quant_conv", "decoder")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
+class ImageTokenizer(
+    TokenizerTraining, PresetMixin, ServingMixin, Exporting, keras.Model
+):
     """Encoder, quantizer and decoder: the first stage of generation.
 
     A Keras model from pictures to their reconstruction, trained by plain
@@ -225,24 +229,45 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
             codes = codes[..., :depth]
         return self.decode(codes, batch_size=batch_size)
 
+    def to_codes(self, images):
+        """`encode` of tensors, for programs that compile or export it.
+
+        Args:
+            images: float32 tensor (B, H, W, C) in [-1, 1].
+
+        Returns:
+            int32 tensor (B, *code_shape).
+        """
+        latents = self.to_latents(images, training=False)
+        return ops.cast(self.quantizer.encode(latents), "int32")
+
+    def from_codes(self, codes):
+        """`decode` of tensors, for programs that compile or export it.
+
+        Args:
+            codes: int32 tensor (B, *code_shape).
+
+        Returns:
+            float32 tensor (B, H, W, C) in [-1, 1].
+        """
+        decoded = self.from_quantized(self.quantizer.decode(codes))
+        pictures = self.decoder(decoded, training=False)
+        return ops.clip(ops.cast(pictures, "float32"), -1.0, 1.0)
+
     # Cached properties: compiled once for each model and kept, outside what
     # Keras tracks as the model's state.
     @functools.cached_property
     def _encode(self):
-        def encode(images):
-            latents = self.to_latents(images, training=False)
-            return ops.cast(self.quantizer.encode(latents), "int32")
-
-        return compiled(encode, self._stages())
+        return compiled(self.to_codes, self._stages())
 
     @functools.cached_property
     def _decode(self):
-        def decode(codes):
-            decoded = self.from_quantized(self.quantizer.decode(codes))
-            pictures = self.decoder(decoded, training=False)
-            return ops.clip(ops.cast(pictures, "float32"), -1.0, 1.0)
+        return compiled(self.from_codes, self._stages())
 
-        return compiled(decode, self._stages())
+    def _input_spec_for_export(self, batch):
+        return keras.InputSpec(
+            shape=(batch, *self.image_shape), dtype="float32", name="images"
+        )
 
     def _stages(self):
         """The layers between a picture and its reconstruction, in order."""

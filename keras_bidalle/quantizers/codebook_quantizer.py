@@ -10,6 +10,7 @@ from keras import ops
 from keras_bidalle.lookup import lookup
 from keras_bidalle.quantizers import checks, distances
 from keras_bidalle.quantizers.drawing import draw_vectors
+from keras_bidalle.quantizers.extremes import argmin
 from keras_bidalle.quantizers.quantizer import Quantizer, straight_through
 
 
@@ -132,7 +133,7 @@ class CodebookQuantizer(Quantizer):
         """
         codebook = ops.stop_gradient(self.codebook)
         all_distances = self.distance(ops.stop_gradient(z), codebook)
-        codes = ops.cast(ops.argmin(all_distances, axis=-1), "int32")
+        codes = argmin(all_distances)
         return codes, ops.min(all_distances, axis=-1)
 
     def start(self, parts):
