@@ -21,6 +21,8 @@ _BACKENDS = {
     "onnx": ("tensorflow", "jax", "torch"),
     "litert": ("tensorflow", "torch"),
 }
+# Their converters have no way to say that the number of rows is open.
+_ONE_ROW = (("litert", "torch"), ("onnx", "jax"))
 
 
 class Exporting:
@@ -41,8 +43,8 @@ class Exporting:
         """Exports what calling the model does, as `keras.Model.export` does.
 
         The input has any number of rows; of LiteRT files that PyTorch writes
-        it has one. For serving from strings and pictures, see
-        `export_serving`.
+        and ONNX files that JAX writes it has one. For serving from strings and
+        pictures, see `export_serving`.
 
         Args:
             filepath: str or `pathlib.Path`; of LiteRT files it must end in
@@ -72,8 +74,10 @@ class Exporting:
                 f"{package}: pip install {package}"
             )
         if input_signature is None:
-            rows = 1 if (format, backend) == ("litert", "torch") else None
+            rows = 1 if (format, backend) in _ONE_ROW else None
             input_signature = [self._input_spec_for_export(rows)]
+        if (format, backend) == ("onnx", "torch"):
+            _tell_torch_of_rms_norm()
         super().export(
             str(filepath),
             format=format,
@@ -81,6 +85,24 @@ class Exporting:
             input_signature=input_signature,
             **kwargs,
         )
+
+
+def _tell_torch_of_rms_norm():
+    """Gives torch's exporter of open shapes an operation that it lacks."""
+    import torch
+    from torch.onnx import symbolic_helper
+
+    @symbolic_helper.parse_args("v", "v", "v", "f")
+    def rms_norm(graph, x, shape, weight, epsilon):
+        rank = len(list(shape.node().inputs()))
+        axes = graph.op("Constant", value_t=torch.arange(-rank, 0))
+        squares = graph.op("ReduceMean", graph.op("Mul", x, x), axes)
+        epsilon = graph.op("Constant", value_t=torch.tensor(epsilon))
+        root = graph.op("Sqrt", graph.op("Add", squares, epsilon))
+        return graph.op("Mul", graph.op("Div", x, root), weight)
+
+    # From the operator set on in which axes are an input.
+    torch.onnx.register_custom_op_symbolic("aten::rms_norm", rms_norm, 18)
 
 
 class _Half(Exporting, keras.Model):
