@@ -28,6 +28,8 @@ import tempfile
 import time
 
 TOLERANCE = 1e-5
+# Of what must fail, one optimizer is enough.
+STOCK_CASES = "*/adam-clipped"
 # name: (backend, distribution, processes, devices in each). Each backend's
 # first is what its others are compared with.
 WAYS = {
@@ -67,10 +69,15 @@ def main(arguments=None):
             launch(backend, cases, folder)
             reference = read(folder, backend, 0)
             for way in ways:
-                launch(way, cases, folder)
+                own = cases
+                if way == "horovod-stock":
+                    own = fnmatch.filter(cases, STOCK_CASES)
+                if not own:
+                    continue
+                launch(way, own, folder)
                 found = [read(folder, way, k) for k in range(WAYS[way][2])]
-                rows += [compare(way, c, reference, found) for c in cases]
-                print(table(rows[-len(cases) :]), flush=True)
+                rows += [compare(way, c, reference, found) for c in own]
+                print(table(rows[-len(own) :]), flush=True)
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(rows, indent=1))
     failed = [row for row in rows if not row["as_expected"]]
@@ -114,8 +121,12 @@ def launch(way, cases, folder):
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     environment.pop("TF_CONFIG", None)
     if backend == "jax":
-        flags = f"--xla_force_host_platform_device_count={devices}"
-        environment["XLA_FLAGS"] = flags
+        # Compiled in half of the time; computed is the same.
+        environment["XLA_FLAGS"] = (
+            f"--xla_force_host_platform_device_count={devices} "
+            "--xla_backend_optimization_level=0 "
+            "--xla_llvm_disable_expensive_passes=true"
+        )
         environment.setdefault("JAX_PLATFORMS", "cpu")
     began = time.monotonic()
     if distribution == "horovod":
@@ -236,7 +247,8 @@ def compare(way, case, reference, found):
     first = f"{case}|model.000"
     kernel = next(key for key in keys if key.startswith(first))
     moved = _largest(reference[kernel][0] - reference[f"{case}|start"])
-    same = difference <= TOLERANCE and apart <= TOLERANCE and moved > 1e-4
+    # The replicas' copies are one weight: not even rounding sets them apart.
+    same = difference <= TOLERANCE and apart == 0 and moved > 1e-4
     return {
         "way": way,
         "case": case,

@@ -170,6 +170,8 @@ def state(model, of_optimizer=True):
 def _by_replica(variable):
     """All copies of a variable that this process holds, stacked."""
     copies = getattr(variable.value, "values", None)
+    if copies is None and getattr(variable.value, "is_fully_replicated", False):
+        copies = [shard.data for shard in variable.value.addressable_shards]
     if copies is None:
         copies = [variable.value]
     return np.stack([np.asarray(ops.convert_to_numpy(c)) for c in copies])
