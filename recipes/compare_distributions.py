@@ -80,6 +80,7 @@ def main(arguments=None):
                 print(table(rows[-len(own) :]), flush=True)
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(rows, indent=1))
+    print(f"\n{overview(rows)}\n")
     failed = [row for row in rows if not row["as_expected"]]
     print(f"{len(rows) - len(failed)} of {len(rows)} as expected")
     return 1 if failed else 0
@@ -281,6 +282,20 @@ def table(rows):
             f"{row['moved']:.1e} | {'yes' if row['as_expected'] else 'NO'} |"
         )
     return "\n".join(lines)
+
+
+def overview(rows):
+    """The largest differences of all: a line a case, a column a way."""
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    cells = {}
+    for row in rows:
+        mark = "" if row["as_expected"] else " NO"
+        cell = f"{row['largest_difference']:.1e}{mark}"
+        cells.setdefault(row["case"], {})[row["way"]] = cell
+    lines = [["case", *ways], ["---"] * (len(ways) + 1)]
+    for case, found in cells.items():
+        lines.append([case, *(found.get(way, "") for way in ways)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":

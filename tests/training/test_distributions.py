@@ -257,6 +257,13 @@ def test_workers_must_be_told_of_each_other(monkeypatch):
         training.distribute("multiworker")
 
 
+@only_tensorflow
+def test_without_horovod_the_script_that_builds_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "horovod.tensorflow", None)
+    with pytest.raises(ImportError, match="bash recipes/install_horovod.sh"):
+        training.distribute("horovod")
+
+
 def test_processes_share_the_rows_of_a_batch():
     def batch(number):
         return {"x": np.arange(6) + number, "y": np.ones((6, 2))}
