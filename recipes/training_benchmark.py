@@ -122,7 +122,8 @@ def overhead(options):
         name: build(jit_compile=True)
         for name in ("stock", "synchronized", "wrapped")
     }
-    models["stock"].optimizer = optimizer()
+    stock = models["stock"].optimizer = optimizer()
+    stock.build(models["stock"].trainable_variables)
     planned = replicas.planned
     # What a worker has of which the others have gone.
     replicas.planned = lambda: 2
