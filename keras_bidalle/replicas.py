@@ -75,14 +75,18 @@ class _HorovodReplica(_OneReplica):
         return self.hvd.grouped_allreduce(dense, op=self.hvd.Average)
 
 
-def _horovod():
-    """Horovod, where the program has initialised it, else `None`."""
+def horovod():
+    """The module of Horovod, where the program has initialised it.
+
+    Returns:
+        `horovod.tensorflow`, or `None`.
+    """
     hvd = sys.modules.get("horovod.tensorflow")
     return hvd if hvd is not None and hvd.is_initialized() else None
 
 
 def _tensorflow_replica():
-    hvd = _horovod()
+    hvd = horovod()
     if hvd is not None and hvd.size() > 1:
         return _HorovodReplica(hvd)
 
@@ -204,7 +208,7 @@ def planned():
     """
     if keras.backend.backend() != "tensorflow":
         return 1
-    hvd = _horovod()
+    hvd = horovod()
     if hvd is not None:
         return hvd.size()
 
@@ -214,7 +218,7 @@ def planned():
 
 
 def _tensorflow_process():
-    hvd = _horovod()
+    hvd = horovod()
     if hvd is not None:
         return hvd.rank(), hvd.size()
 

@@ -28,6 +28,8 @@ import tempfile
 import time
 
 TOLERANCE = 1e-5
+# Of what must fail, one optimizer is enough.
+STOCK_CASES = "*/adam-clipped"
 # name: (backend, distribution, processes, devices in each). Each backend's
 # first is what its others are compared with.
 WAYS = {
@@ -67,12 +69,18 @@ def main(arguments=None):
             launch(backend, cases, folder)
             reference = read(folder, backend, 0)
             for way in ways:
-                launch(way, cases, folder)
+                own = cases
+                if way == "horovod-stock":
+                    own = fnmatch.filter(cases, STOCK_CASES)
+                if not own:
+                    continue
+                launch(way, own, folder)
                 found = [read(folder, way, k) for k in range(WAYS[way][2])]
-                rows += [compare(way, c, reference, found) for c in cases]
-                print(table(rows[-len(cases) :]), flush=True)
+                rows += [compare(way, c, reference, found) for c in own]
+                print(table(rows[-len(own) :]), flush=True)
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(rows, indent=1))
+    print(f"\n{overview(rows)}\n")
     failed = [row for row in rows if not row["as_expected"]]
     print(f"{len(rows) - len(failed)} of {len(rows)} as expected")
     return 1 if failed else 0
@@ -114,8 +122,12 @@ def launch(way, cases, folder):
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     environment.pop("TF_CONFIG", None)
     if backend == "jax":
-        flags = f"--xla_force_host_platform_device_count={devices}"
-        environment["XLA_FLAGS"] = flags
+        # Compiled in half of the time; computed is the same.
+        environment["XLA_FLAGS"] = (
+            f"--xla_force_host_platform_device_count={devices} "
+            "--xla_backend_optimization_level=0 "
+            "--xla_llvm_disable_expensive_passes=true"
+        )
         environment.setdefault("JAX_PLATFORMS", "cpu")
     began = time.monotonic()
     if distribution == "horovod":
@@ -236,7 +248,8 @@ def compare(way, case, reference, found):
     first = f"{case}|model.000"
     kernel = next(key for key in keys if key.startswith(first))
     moved = _largest(reference[kernel][0] - reference[f"{case}|start"])
-    same = difference <= TOLERANCE and apart <= TOLERANCE and moved > 1e-4
+    # The replicas' copies are one weight: not even rounding sets them apart.
+    same = difference <= TOLERANCE and apart == 0 and moved > 1e-4
     return {
         "way": way,
         "case": case,
@@ -269,6 +282,20 @@ def table(rows):
             f"{row['moved']:.1e} | {'yes' if row['as_expected'] else 'NO'} |"
         )
     return "\n".join(lines)
+
+
+def overview(rows):
+    """The largest differences of all: a line a case, a column a way."""
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    cells = {}
+    for row in rows:
+        mark = "" if row["as_expected"] else " NO"
+        cell = f"{row['largest_difference']:.1e}{mark}"
+        cells.setdefault(row["case"], {})[row["way"]] = cell
+    lines = [["case", *ways], ["---"] * (len(ways) + 1)]
+    for case, found in cells.items():
+        lines.append([case, *(found.get(way, "") for way in ways)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@
 #   bash recipes/install_horovod.sh            # the `python` on PATH
 #   PYTHON=/path/to/python bash recipes/install_horovod.sh
 #   bash recipes/install_horovod.sh --force    # even if it is there already
-#   bash recipes/install_horovod.sh --check    # only whether it can be built
-#   bash recipes/install_horovod.sh --wheel D  # a wheel in folder D instead
 #
 # It needs a C++ compiler, make, and CMake (fetched with pip for the build
 # where there is none). It takes some minutes. Gloo carries the messages, so
@@ -15,6 +13,9 @@
 set -euo pipefail
 
 version=0.28.1
+# The source is changed before it is built, and the version says by whom: the
+# extra `horovod` of setup.py asks for this one.
+label=built.by.recipes.install.horovod.sh
 checksum=92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0
 
 fail() { # lines: why it cannot go on, and what to do
@@ -22,20 +23,10 @@ fail() { # lines: why it cannot go on, and what to do
   exit 1
 }
 
-force="" check="" wheels=""
-while [ $# -gt 0 ]; do
-  case "$1" in
-    --force) force=1 ;;
-    --check) check=1 ;;
-    --wheel)
-      [ -n "${2:-}" ] || fail "--wheel needs a folder."
-      mkdir -p "$2"
-      wheels="$(cd "$2" && pwd)"
-      shift
-      ;;
-    *) fail "unknown argument $1; --force, --check, --wheel are known." ;;
-  esac
-  shift
+force=""
+for argument in "$@"; do
+  [ "$argument" = --force ] || fail "unknown argument $argument; there is --force."
+  force=1
 done
 
 python="${PYTHON:-python}"
@@ -59,7 +50,7 @@ for name in ("tensorflow", "tensorflow-cpu"):
   "Horovod is compiled against it. Run first: $python -m pip install ."
 
 works() { # whether Horovod is there, built for this TensorFlow, and starts
-  HOROVOD_VERSION="$version" TENSORFLOW_VERSION="$tensorflow" \
+  HOROVOD_VERSION="$version+$label" TENSORFLOW_VERSION="$tensorflow" \
     TF_CPP_MIN_LOG_LEVEL=3 "$python" - <<'PY'
 import importlib.metadata
 import json
@@ -82,7 +73,7 @@ assert hvd.allreduce(tf.constant(1.0)).numpy() == 1.0
 PY
 }
 
-if [ -z "$force$check$wheels" ] && works >/dev/null 2>&1; then
+if [ -z "$force" ] && works >/dev/null 2>&1; then
   echo "Horovod $version is installed for TensorFlow $tensorflow already."
   exit 0
 fi
@@ -94,8 +85,6 @@ command -v "$compiler" >/dev/null || fail \
   "Another compiler: set CC and CXX."
 command -v make >/dev/null || fail \
   "there is no \`make\`." "Debian, Ubuntu: apt-get install make."
-
-if [ -n "$check" ]; then exit 0; fi
 
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
@@ -138,9 +127,11 @@ lists="$source/horovod/tensorflow/CMakeLists.txt"
 grep -q xla_mpi_ops.cc "$lists" || fail "$lists is not as expected."
 sed -i.before '/xla_mpi_ops\.cc/d' "$lists"
 
-if [ -z "$wheels" ]; then
-  "$python" -m pip install --quiet cloudpickle psutil pyyaml packaging
-fi
+init="$source/horovod/__init__.py"
+grep -q "__version__ = '$version'" "$init" || fail "$init is not as expected."
+sed -i.before "s/__version__ = '$version'/__version__ = '$version+$label'/" "$init"
+
+"$python" -m pip install --quiet cloudpickle psutil pyyaml packaging
 
 echo "Building Horovod $version for TensorFlow $tensorflow."
 export HOROVOD_CMAKE="$cmake" HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITH_GLOO=1
@@ -150,11 +141,10 @@ if [ -z "${HOROVOD_WITH_MPI:-}" ]; then export HOROVOD_WITHOUT_MPI=1; fi
 export CMAKE_POLICY_VERSION_MINIMUM=3.5
 export MAKEFLAGS="${MAKEFLAGS:--j$("$python" -c 'import os; print(os.cpu_count())')}"
 "$python" -m pip wheel --no-deps --no-build-isolation --no-cache-dir \
-  --wheel-dir "${wheels:-$work}" "$source" >"$work/log" 2>&1 || {
+  --wheel-dir "$work" "$source" >"$work/log" 2>&1 || {
   tail -n 40 "$work/log" >&2
   fail "the build failed; its last lines are above."
 }
-if [ -n "$wheels" ]; then exit 0; fi
 "$python" -m pip install --quiet --no-deps --force-reinstall \
   "$work"/horovod-*.whl
 

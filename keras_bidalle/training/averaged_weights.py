@@ -47,15 +47,7 @@ def averaged_weights(model):
             "`model` has no averages yet: train it for a step first. "
             "Received: iterations=0"
         )
-    pairs = [
-        pair
-        for optimizer in optimizers
-        for pair in zip(
-            optimizer._trainable_variables,
-            optimizer._model_variables_moving_average,
-            strict=True,
-        )
-    ]
+    pairs = _pairs(optimizers)
     trained = [ops.convert_to_numpy(weight).copy() for weight, _ in pairs]
     try:
         for weight, average in pairs:
@@ -64,6 +56,19 @@ def averaged_weights(model):
     finally:
         for (weight, _), value in zip(pairs, trained, strict=True):
             weight.assign(value)
+
+
+def _pairs(optimizers):
+    """Tuples of a weight and its average."""
+    return [
+        pair
+        for optimizer in optimizers
+        for pair in zip(
+            optimizer._trainable_variables,
+            optimizer._model_variables_moving_average,
+            strict=True,
+        )
+    ]
 
 
 def _averaging(optimizer):
@@ -100,6 +105,12 @@ class EvaluateAveraged(keras.callbacks.Callback):
 
     def _leave(self, logs=None):
         self._inside.close()
+
+    def on_train_end(self, logs=None):
+        # On JAX `fit` leaves one array in both, and the next step would fail
+        # where it gives away the same one twice.
+        for weight, _ in _pairs(_averaging(self.model.optimizer)):
+            weight.assign(ops.convert_to_numpy(weight).copy())
 
     on_test_begin = on_predict_begin = _enter
     on_test_end = on_predict_end = _leave

@@ -105,6 +105,7 @@ def resumable_fit(
 def _fit_from(step, one_run, model, batches, epochs, steps_per_epoch, **kwargs):
     epoch, one_run.offset = divmod(step, steps_per_epoch)
     if one_run.offset:
+        _make_metrics(model, batches, step)
         with _averages_left_apart(model.optimizer):
             model.fit(
                 batches(step),
@@ -129,6 +130,26 @@ def _fit_from(step, one_run, model, batches, epochs, steps_per_epoch, **kwargs):
         )
     else:
         model.optimizer.finalize_variable_values(model.trainable_variables)
+
+
+def _make_metrics(model, batches, step):
+    """Makes the metrics of `compile`, which the cut epoch is read into.
+
+    `fit` does so before it begins, but for TensorFlow's without a strategy,
+    which makes them in the first step.
+    """
+    metrics = model._compile_metrics
+    if keras.backend.backend() != "tensorflow" or metrics is None:
+        return
+    import tensorflow as tf
+
+    if tf.distribute.has_strategy() or metrics.built:
+        return
+    data = batches(step)
+    is_indexed = isinstance(data, keras.utils.PyDataset)
+    model._symbolic_build(
+        data_batch=data[0] if is_indexed else next(iter(data))
+    )
 
 
 class _OneRun(keras.callbacks.CallbackList):

@@ -5,7 +5,6 @@ the step to go on from, and on whether to stop.
 """
 
 import functools
-import sys
 
 import keras
 import numpy as np
@@ -48,8 +47,8 @@ def _sum_over_processes(number):
 def _tensorflow_sum(number):
     import tensorflow as tf
 
-    hvd = sys.modules.get("horovod.tensorflow")
-    if hvd is not None and hvd.is_initialized():
+    hvd = replicas.horovod()
+    if hvd is not None:
         return hvd.allreduce(tf.constant(number, "int64"), op=hvd.Sum).numpy()
     strategy = tf.distribute.get_strategy()
     total = _sum_under(strategy)(tf.constant(number, "int64"))

@@ -57,15 +57,23 @@ def tell_changes(path, state):
 
 
 def all_hand_in():
-    """Whether every process has a part of the weights that it must hand in."""
-    return keras.backend.backend() == "jax" and replicas.data_shard()[1] > 1
+    """Whether all processes must take part where the state is read.
+
+    On JAX each may have a part of the weights; under TensorFlow's strategies
+    metrics are summed over the processes when they are read. Under Horovod
+    each has all that it needs.
+
+    Returns:
+        bool.
+    """
+    return replicas.data_shard()[1] > 1 and replicas.horovod() is None
 
 
 def as_array(variable):
     """The whole value of a variable, a NumPy array."""
     value = variable.value
     # JAX cannot read what is spread over the devices of other processes.
-    if all_hand_in() and not value.is_fully_addressable:
+    if not getattr(value, "is_fully_addressable", True):
         if not value.is_fully_replicated:
             from jax.experimental import multihost_utils
 

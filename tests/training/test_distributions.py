@@ -54,19 +54,19 @@ def run(*command):
     return result.stdout
 
 
-def compare(way, *cases):
+def compare(ways, *cases):
     program = str(RECIPES / "compare_distributions.py")
-    return run(program, "--ways", way, "--cases", *cases)
+    return run(program, "--ways", *ways.split(), "--cases", *cases)
 
 
 @only_tensorflow
-def test_two_devices_train_as_one_does():
-    compare("mirrored", "ema+gan/adam-clipped", "rq/accumulating")
-
-
-@only_tensorflow
-def test_an_overflow_on_one_replica_skips_the_step_on_all():
-    compare("mirrored", "bidirectional/overflow")
+def test_two_devices_train_as_one_does_and_skip_what_overflows_on_one():
+    compare(
+        "mirrored",
+        "ema+gan/adam-clipped",
+        "rq/accumulating",
+        "bidirectional/overflow",
+    )
 
 
 @only_tensorflow
@@ -109,8 +109,7 @@ assert model.text_head.value.is_fully_replicated
     reason="needs Horovod: recipes/install_horovod.sh",
 )
 def test_horovod_trains_as_one_and_its_stock_optimizer_does_not():
-    compare("horovod", "ema/adam-clipped")
-    compare("horovod-stock", "ema/adam-clipped")
+    compare("horovod horovod-stock", "ema/adam-clipped")
 
 
 @only_tensorflow
@@ -153,7 +152,7 @@ x = np.ones((8, 4), "float32")
 for layer in (dropout, quantizer):
     first, second = each(
         distribution.strategy, lambda: layer(x, training=True))
-    assert np.abs(first - second).max() > 0.1, layer
+    assert np.abs(first - second).max() > 1e-3, layer
     state = layer.seed_generator.state.value.values
     np.testing.assert_array_equal(state[0], state[1])
     assert state[0].numpy()[1] == 1
@@ -171,7 +170,8 @@ def test_losses_of_a_layer_that_exchanges_statistics_stay_its_replicas_own():
 from keras_bidalle import quantizers, training
 strategy = training.distribute("mirrored", devices=devices).strategy
 with strategy.scope():
-    quantizer = quantizers.EMAVectorQuantizer(6, 4, seed=0)
+    # No step at the start that makes every latent a code.
+    quantizer = quantizers.EMAVectorQuantizer(6, 4, kmeans_steps=0, seed=0)
     quantizer.build((None, 4))
 def losses():
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -180,7 +180,7 @@ def losses():
     assert len(quantizer.losses) == 1, quantizer.losses
     return quantizer.losses[0]
 first, second = each(strategy, losses)
-assert first != second
+assert first != second, (first, second)
 """
     )
     run("-c", code)
@@ -255,6 +255,13 @@ def test_workers_must_be_told_of_each_other(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {}}')
     with pytest.raises(ValueError, match="needs TF_CONFIG"):
         training.distribute("multiworker")
+
+
+@only_tensorflow
+def test_without_horovod_the_script_that_builds_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "horovod.tensorflow", None)
+    with pytest.raises(ImportError, match="bash recipes/install_horovod.sh"):
+        training.distribute("horovod")
 
 
 def test_processes_share_the_rows_of_a_batch():

@@ -28,7 +28,8 @@ WORK = """
 import json, sys
 import keras
 import numpy as np
-from keras_bidalle import quantizers, training
+from keras_bidalle import training
+from keras_bidalle.noise import Dropout
 from kill_test import build_model
 
 training.distribute("horovod")
@@ -46,13 +47,17 @@ broadcast.on_train_begin()
 values = sorted({float(np.max(v.numpy())) for v in variables})
 logs = {"loss": float(rank), "accuracy": 2.0 * rank}
 training.AverageMetrics().on_epoch_end(0, logs)
+dropout = Dropout(0.5, seed=3)
+noise = dropout(np.ones(64, "float32"), training=True).numpy().tolist()
+state = dropout.seed_generator.state.numpy().tolist()
+result = {"values": values, "logs": logs, "noise": noise, "state": state}
 with open(sys.argv[1] + str(rank), "w") as file:
-    json.dump({"values": values, "logs": logs}, file)
+    json.dump(result, file)
 """
 
 
 @needs_horovod
-def test_state_is_broadcast_and_metrics_are_averaged(tmp_path):
+def test_processes_share_state_and_metrics_and_not_their_noise(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(WORK)
     repository = pathlib.Path(__file__).parents[2]
@@ -66,11 +71,15 @@ def test_state_is_broadcast_and_metrics_are_averaged(tmp_path):
         env={**os.environ, "PYTHONPATH": path},
         check=True,
     )
-    for rank in (0, 1):
-        result = json.loads((tmp_path / f"result{rank}").read_text())
+    results = [
+        json.loads((tmp_path / f"result{rank}").read_text()) for rank in (0, 1)
+    ]
+    for result in results:
         # Codebooks, seeds and the optimizer's state included.
         assert result["values"] == [3.0]
         assert result["logs"] == {"loss": 0.5, "accuracy": 1.0}
+    assert results[0]["noise"] != results[1]["noise"]
+    assert results[0]["state"] == results[1]["state"]
 
 
 @needs_horovod

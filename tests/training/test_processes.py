@@ -9,6 +9,7 @@ import sys
 import time
 
 import keras
+import kill_test
 import pytest
 from compare_distributions import free_ports, joining
 
@@ -42,7 +43,7 @@ def start(folder, way, log):
 @pytest.mark.skipif(
     BACKEND not in WAYS, reason="Keras has no distribution on torch"
 )
-def test_a_signal_to_one_process_stops_both_at_one_step(tmp_path):
+def test_a_signal_to_one_stops_both_and_one_may_go_on_alone(tmp_path, capsys):
     way, log = WAYS[BACKEND], open(tmp_path / "log", "w")
     running = start(tmp_path, way, log)
     progress = [tmp_path / f"progress-{k}" for k in range(2)]
@@ -80,3 +81,9 @@ def test_a_signal_to_one_process_stops_both_at_one_step(tmp_path):
     told = progress[0].read_bytes()
     steps = [int(told[i : i + 8]) for i in range(0, len(told), 8)]
     assert steps == list(range(1, 51))
+
+    kill_test.train(tmp_path, 75)
+    out = capsys.readouterr().out
+    assert "written with replicas 2, this run has 1. It goes on from" in out
+    alone = json.loads((tmp_path / "result-0.json").read_text())
+    assert alone["steps"] == 37

@@ -15,14 +15,16 @@ class Horovod(Distribution):
 
     def __init__(self):
         super().__init__()
+        import tensorflow as tf
+
         try:
             import horovod.tensorflow as hvd
-        except ImportError as error:
+        # Not found are the symbols of the TensorFlow that it was built for.
+        except (ImportError, tf.errors.NotFoundError) as error:
             raise ImportError(
                 '`distribution="horovod"` needs Horovod built for the '
                 "installed TensorFlow: bash recipes/install_horovod.sh"
             ) from error
-        import tensorflow as tf
 
         hvd.init()
         devices = tf.config.list_physical_devices("GPU")
