@@ -309,10 +309,16 @@ class BidirectionalTransformer(
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)
 
-    def layer_masks(self, text_to_image, hidden_keys=None):
+    def layer_masks(self, text_to_image, hidden_keys=None, count=None):
         """Additive masks, one a block: see `RowMasks.by_layer`."""
         return self._row_masks.by_layer(
-            text_to_image, hidden_keys, self.compute_dtype
+            text_to_image, hidden_keys, self.compute_dtype, count
+        )
+
+    def layer_mask_rows(self, index, text_to_image, hidden_keys=None):
+        """One position's masks, one a block: see `RowMasks.rows_by_layer`."""
+        return self._row_masks.rows_by_layer(
+            index, text_to_image, hidden_keys, self.compute_dtype
         )
 
     def rotation(self, text_to_image):

@@ -292,6 +292,10 @@ def _checked_settings(settings, count, stack, generator):
             )
         shape = (count, *array.shape[1:])
         checked[name] = np.broadcast_to(array, shape).astype(dtype)
+    if "top_k" in checked or "top_p" in checked:
+        # One program for whatever filters are given: these keep everything.
+        checked.setdefault("top_k", np.zeros((count,), "int32"))
+        checked.setdefault("top_p", np.ones((count,), "float32"))
     if "guidance_scale" in checked and not generator.condition_dropout:
         raise ValueError(
             "`guidance_scale` needs a generator trained with "

@@ -10,6 +10,7 @@ from keras_bidalle.generators import (
     PatchBidirectionalTransformer,
     RQTransformer,
     decoding,
+    kv_cache,
     row_uniforms,
 )
 
@@ -98,11 +99,20 @@ def make_rows(count=2, code_shape=GRID):
     return text, codes
 
 
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Several blocks of a cache, as rows of pictures in earnest have."""
+    monkeypatch.setattr(kv_cache, "_LEAST_POSITIONS", 8)
+
+
 @pytest.mark.parametrize("cls,attention,options", CASES)
 def test_cached_logits_equal_the_full_forward_pass(cls, attention, options):
     generator = make_generator(cls, attention, **options)
     text, codes = make_rows(2, generator.code_shape)
     stacks = generator.to_positions(codes)
+
+    def ends(prompt):
+        return kv_cache.block_ends(prompt, generator.length)
 
     def full(direction):
         return generator(
@@ -114,15 +124,17 @@ def test_cached_logits_equal_the_full_forward_pass(cls, attention, options):
         )
 
     def cached(first, rest, direction, offset):
-        hidden_keys = (
-            decoding._hidden_text(generator, text, False) if direction else None
+        places = (
+            decoding._picture_places(generator, text, False)
+            if direction
+            else decoding._Places(False, None, generator.rotation(False))
         )
-        x, caches, places = decoding._prefill(
-            generator, first, direction, hidden_keys
-        )
+        x, caches = decoding._prefill(generator, first, places)
         outputs = [x[:, -1:]]
         for i in range(rest.shape[1]):
             index = ops.convert_to_tensor(offset + i, "int32")
+            room = [e for e in ends(first.shape[1]) if e > offset + i]
+            caches = decoding._extend(caches, room[0])
             x, caches = decoding._decode(
                 generator, rest[:, i : i + 1], caches, places, index
             )
