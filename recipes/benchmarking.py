@@ -88,7 +88,7 @@ def machine_speed(dtype="float32", size=2048, megabytes=256):
     matrix = ops.ones((size, size), dtype)
     product = compiled(lambda a, b: ops.matmul(a, b), [], xla=True)
     speed = 2 * size**3 / _best(lambda: _read_one(product(matrix, matrix)))
-    if keras.distribution.list_devices("gpu"):
+    if _has_accelerator():
         array = ops.ones((megabytes * 250_000,), "float32")
         # Adding keeps a compiler from leaving the copy out.
         copy = compiled(lambda a: a + 1.0, [], xla=True)
@@ -103,6 +103,14 @@ def machine_speed(dtype="float32", size=2048, megabytes=256):
             list(pool.map(np.copyto, target, source))
 
         return speed, 2 * source.nbytes / _best(copy)
+
+
+def _has_accelerator():
+    if keras.config.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    return not keras.distribution.list_devices()[0].startswith("cpu")
 
 
 def _best(function):
