@@ -23,8 +23,9 @@ both measured just before; `weights` are the bytes of those that a step
 reads, `products` twice their number for each row, `caches` the bytes of the
 keys and values that are filled, on average, and `prompt` the products of
 the prompt. `share_of_limit` is the limit by the time. Peak memory is the
-process's largest during the measured calls, less what it was before the
-model was made and after a small one had run; `memory_ratio` is that by the bytes of weights and caches.
+process's largest during a call after the first, less what it was before the
+model was made, when a small one had run; `memory_ratio` is that by the bytes
+of weights and caches.
 """
 
 import argparse

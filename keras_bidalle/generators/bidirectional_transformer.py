@@ -11,7 +11,9 @@ from keras_bidalle.generators.image_positions import IMAGE_POSITIONS
 from keras_bidalle.generators.rotary import RowRotation
 from keras_bidalle.generators.row_embedding import RowEmbedding
 from keras_bidalle.generators.row_masks import RowMasks
+from keras_bidalle.generators.scoring import Scoring
 from keras_bidalle.generators.single_codes import SingleCodes
+from keras_bidalle.generators.streaming import Streaming
 from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.training import GeneratorTraining
 from keras_bidalle.generators.transformer_block import TransformerBlock
@@ -24,6 +26,8 @@ from keras_bidalle.validation import check_positive
 class BidirectionalTransformer(
     PresetMixin,
     Generation,
+    Streaming,
+    Scoring,
     RowEmbedding,
     SingleCodes,
     GeneratorTraining,
