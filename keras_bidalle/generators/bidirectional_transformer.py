@@ -11,7 +11,9 @@ from keras_bidalle.generators.image_positions import IMAGE_POSITIONS
 from keras_bidalle.generators.rotary import RowRotation
 from keras_bidalle.generators.row_embedding import RowEmbedding
 from keras_bidalle.generators.row_masks import RowMasks
+from keras_bidalle.generators.scoring import Scoring
 from keras_bidalle.generators.single_codes import SingleCodes
+from keras_bidalle.generators.streaming import Streaming
 from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.training import GeneratorTraining
 from keras_bidalle.generators.transformer_block import TransformerBlock
@@ -24,6 +26,8 @@ from keras_bidalle.validation import check_positive
 class BidirectionalTransformer(
     PresetMixin,
     Generation,
+    Streaming,
+    Scoring,
     RowEmbedding,
     SingleCodes,
     GeneratorTraining,
@@ -309,10 +313,16 @@ class BidirectionalTransformer(
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)
 
-    def layer_masks(self, text_to_image, hidden_keys=None):
+    def layer_masks(self, text_to_image, hidden_keys=None, count=None):
         """Additive masks, one a block: see `RowMasks.by_layer`."""
         return self._row_masks.by_layer(
-            text_to_image, hidden_keys, self.compute_dtype
+            text_to_image, hidden_keys, self.compute_dtype, count
+        )
+
+    def layer_mask_rows(self, index, text_to_image, hidden_keys=None):
+        """One position's masks, one a block: see `RowMasks.rows_by_layer`."""
+        return self._row_masks.rows_by_layer(
+            index, text_to_image, hidden_keys, self.compute_dtype
         )
 
     def rotation(self, text_to_image):

@@ -54,7 +54,7 @@ class RowMasks:
             for kind in dict.fromkeys(kinds)
         }
 
-    def by_layer(self, text_to_image, hidden_keys, dtype):
+    def by_layer(self, text_to_image, hidden_keys, dtype, count=None):
         """The layers' masks.
 
         Args:
@@ -63,27 +63,55 @@ class RowMasks:
             hidden_keys: bool tensor (B, S), positions that no one may look
                 at, or `None`.
             dtype: str, that of the masks.
+            count: int, n, of the first n positions only, or `None` for all.
 
         Returns:
-            list of tensors broadcastable to (B, heads, S, S).
+            list of tensors broadcastable to (B, heads, n, n).
         """
+        n = self.length if count is None else count
+        hidden = None
+        if hidden_keys is not None:
+            hidden = ops.cast(hidden_keys, dtype)[:, None, None, :n] * MASKED
+            if self.pads_see_themselves:
+                hidden = hidden * (1.0 - ops.eye(n, dtype=dtype))
         masks = {}
         for kind, table in self.tables.items():
-            mask = choose(table, text_to_image, dtype)[:, None]
-            if hidden_keys is not None:
-                hidden = self._padding(hidden_keys, dtype)
-                if kind in self.shown_in_captioning:
-                    hides = np.array([0.0, 1.0], "float32").reshape(2, 1, 1, 1)
-                    hidden = hidden * choose(hides, text_to_image, dtype)
-                mask = mask + hidden
-            masks[kind] = mask
+            mask = choose(table[:, :n, :n], text_to_image, dtype)[:, None]
+            masks[kind] = self._hide(mask, hidden, kind, text_to_image, dtype)
         return [masks[kind] for kind in self.kinds]
 
-    def _padding(self, hidden_keys, dtype):
-        hidden = ops.cast(hidden_keys, dtype)[:, None, None, :] * MASKED
-        if not self.pads_see_themselves:
-            return hidden
-        return hidden * (1.0 - ops.eye(self.length, dtype=dtype))
+    def rows_by_layer(self, index, text_to_image, hidden_keys, dtype):
+        """The layers' masks of one position.
+
+        Args:
+            index: int scalar tensor, or int, the position.
+            text_to_image: bool, the direction of all rows.
+            hidden_keys, dtype: as of `by_layer`.
+
+        Returns:
+            list of tensors (1 or B, 1, S).
+        """
+        hidden = None
+        if hidden_keys is not None:
+            hidden = ops.cast(hidden_keys, dtype)[:, None] * MASKED
+            if self.pads_see_themselves:
+                others = ops.arange(self.length, dtype="int32") != index
+                hidden = hidden * ops.cast(others, dtype)
+        masks = {}
+        for kind, table in self.tables.items():
+            table = ops.convert_to_tensor(table[int(text_to_image)], dtype)
+            mask = ops.take(table, index, axis=0)[None, None]
+            masks[kind] = self._hide(mask, hidden, kind, text_to_image, dtype)
+        return [masks[kind] for kind in self.kinds]
+
+    def _hide(self, mask, hidden, kind, text_to_image, dtype):
+        if hidden is None:
+            return mask
+        if kind in self.shown_in_captioning:
+            hides = np.array([0.0, 1.0], "float32")
+            hides = hides.reshape(2, *(1,) * (len(mask.shape) - 1))
+            hidden = hidden * choose(hides, text_to_image, dtype)
+        return mask + hidden
 
 
 def choose(table, text_to_image, dtype):

@@ -330,7 +330,6 @@ class RQTransformer(BidirectionalTransformer):
         places = self._cast(self.depth_embedding)
         kernel = self._cast(self.image_head)
         bias = self._head_biases()
-        mask = self._depth_mask()
         x = (hidden + places[0])[:, None]
         codes, caches, known = [], [None] * self.head_depth, 0.0
         for place in range(depth):
@@ -338,8 +337,7 @@ class RQTransformer(BidirectionalTransformer):
                 if place == 0:
                     x, caches[i] = block.prefill(x, None, depth)
                 else:
-                    here = mask[:, :, place : place + 1]
-                    x, caches[i] = block.decode(x, caches[i], place, here)
+                    x, caches[i] = block.decode(x, caches[i], place)
             which = 0 if self.shared_classifier else place
             logits = ops.matmul(self.image_head_norm(x)[:, 0], kernel[which])
             codes.append(draw(ops.cast(logits, "float32") + bias[which], place))

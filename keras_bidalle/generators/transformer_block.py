@@ -177,7 +177,8 @@ class TransformerBlock(layers.Layer):
     def call(self, x, attention_bias=None, rotation=None, training=None):
         def block(x, drops):
             query, key, value = self._project(x, rotation)
-            return self._finish(x, query, key, value, attention_bias, drops)
+            heads = self._attend(query, key, value, attention_bias)
+            return self._finish(x, heads, drops)
 
         if training and self.gradient_checkpointing:
             drops = [self._repeatable_drop() for _ in range(2)]
@@ -199,33 +200,37 @@ class TransformerBlock(layers.Layer):
         Args:
             x: tensor (B, n, d).
             mask: additive tensor broadcastable to (B, heads, n, n).
-            length: int, positions that the cache must hold in the end.
+            length: int, positions that the cache has room for.
             rotation: as when called, for the n positions.
 
         Returns:
             Tuple of the output (B, n, d) and the cache.
         """
         query, key, value = self._project(x, rotation)
-        cache = kv_cache.pad_cache(key, value, length)
-        return self._finish(x, query, key, value, mask), cache
+        cache = kv_cache.make_cache(key, value, length)
+        heads = self._attend(query, key, value, mask)
+        return self._finish(x, heads), cache
 
-    def decode(self, x, cache, index, mask, rotation=None):
+    def decode(self, x, cache, index, mask=None, rotation=None):
         """Runs one position against the cache.
 
         Args:
             x: tensor (B, 1, d), the stream at position `index`.
-            cache: pair of tensors (B, heads, length, head_dim).
-            index: int scalar tensor.
-            mask: additive tensor broadcastable to (B, heads, 1, length).
+            cache: as `prefill` gives it, with room for this position in the
+                last of its blocks.
+            index: int or int scalar tensor.
+            mask: additive tensor (1 or B, 1, S), or `None` where `index` is
+                an int and all before it is seen.
             rotation: as when called, for this position.
 
         Returns:
             Tuple of the output (B, 1, d) and the cache with this position.
         """
         query, key, value = self._project(x, rotation)
-        keys = kv_cache.write_cache(cache[0], key, index)
-        values = kv_cache.write_cache(cache[1], value, index)
-        return self._finish(x, query, keys, values, mask), (keys, values)
+        cache = kv_cache.write_cache(cache, key, value, index)
+        query = query * self.head_dim**-0.5
+        heads = kv_cache.attend(query, cache, index, mask)
+        return self._finish(x, heads), cache
 
     def _project(self, x, rotation):
         length = x.shape[1]
@@ -241,19 +246,21 @@ class TransformerBlock(layers.Layer):
             query, key = rotate(query, rotation), rotate(key, rotation)
         return query, key, value
 
-    def _finish(self, x, query, key, value, mask, drops=(_keep, _keep)):
-        if query.shape[2] == key.shape[2] == 1:
+    def _attend(self, query, key, value, mask):
+        """Attention of all positions: (B, heads, S, head_dim)."""
+        if key.shape[2] == 1:
             # The only key takes all of the attention.
-            heads = value
-        else:
-            # Two plain products: on CPUs several times faster to
-            # differentiate than the fused kernel.
-            scores = ops.matmul(
-                query * self.head_dim**-0.5, ops.transpose(key, (0, 1, 3, 2))
-            )
-            if mask is not None:
-                scores = scores + mask
-            heads = ops.matmul(ops.softmax(scores, axis=-1), value)
+            return value
+        # Two plain products: on CPUs several times faster to differentiate
+        # than the fused kernel.
+        scores = ops.matmul(
+            query * self.head_dim**-0.5, ops.transpose(key, (0, 1, 3, 2))
+        )
+        if mask is not None:
+            scores = scores + mask
+        return ops.matmul(ops.softmax(scores, axis=-1), value)
+
+    def _finish(self, x, heads, drops=(_keep, _keep)):
         heads = ops.reshape(
             ops.transpose(heads, (0, 2, 1, 3)),
             (-1, x.shape[1], self.num_heads * self.head_dim),

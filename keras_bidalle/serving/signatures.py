@@ -8,7 +8,8 @@ that row's inputs alone.
 import numpy as np
 import tensorflow as tf
 
-from keras_bidalle.generators import decoding, kv_cache
+from keras_bidalle.generators import decoding
+from keras_bidalle.generators.xla import without_xla
 from keras_bidalle.serving import pictures
 from keras_bidalle.serving.prompts import Prompts
 from keras_bidalle.serving.requests import (
@@ -131,7 +132,7 @@ class ModelSignatures(TokenizerSignatures):
         text = self._prompts.encode(prompt)
         uniforms = row_uniforms(seed, (generator.num_positions, stack))
         prime = tf.zeros([tf.shape(text)[0], 0, stack], tf.int32)
-        with kv_cache.writes_without_xla():
+        with without_xla():
             stacks = decoding.generate_codes(
                 generator, text, uniforms, prime, settings
             )
@@ -145,7 +146,7 @@ class ModelSignatures(TokenizerSignatures):
         generator = self._generator
         stacks = generator.to_positions(self._codes_of(image_bytes))
         uniforms = row_uniforms(seed, (generator.text_length,))
-        with kv_cache.writes_without_xla():
+        with without_xla():
             tokens = decoding.generate_text(
                 generator, stacks, uniforms, tf.constant(self._legal), settings
             )
