@@ -5,8 +5,13 @@ from keras import ops
 
 from keras_bidalle.generators.attention_masks import attention_mask
 
-# What is added to a score that must not count.
-MASKED = -1e9
+
+def masked_score(dtype):
+    """What is added to a score that must not count, a float.
+
+    Two of them add up to a number of the dtype.
+    """
+    return -3e4 if dtype == "float16" else -1e9
 
 
 class RowMasks:
@@ -37,22 +42,33 @@ class RowMasks:
         self.length = text_length + int(np.prod(grid))
         self.pads_see_themselves = pads_see_themselves
         self.shown_in_captioning = shown_in_captioning
-        # By kind: float32 (2, S, S), [image][caption] rows first.
-        self.tables = {
+        # By kind: bool (2, S, S), [image][caption] rows first.
+        self._hidden = {
             kind: np.stack(
                 [
-                    np.where(
-                        attention_mask(
-                            kind, text_to_image, text_length, grid, kernel_size
-                        ),
-                        0.0,
-                        MASKED,
-                    ).astype("float32")
+                    ~attention_mask(
+                        kind, text_to_image, text_length, grid, kernel_size
+                    )
                     for text_to_image in (False, True)
                 ]
             )
             for kind in dict.fromkeys(kinds)
         }
+        self._tables = {}
+
+    def tables(self, dtype):
+        """What is added to scores: dict from kind to float32 (2, S, S).
+
+        Args:
+            dtype: str, that of the scores.
+        """
+        if dtype not in self._tables:
+            score = np.float32(masked_score(dtype))
+            self._tables[dtype] = {
+                kind: np.where(hidden, score, np.float32(0))
+                for kind, hidden in self._hidden.items()
+            }
+        return self._tables[dtype]
 
     def by_layer(self, text_to_image, hidden_keys, dtype, count=None):
         """The layers' masks.
@@ -71,11 +87,12 @@ class RowMasks:
         n = self.length if count is None else count
         hidden = None
         if hidden_keys is not None:
-            hidden = ops.cast(hidden_keys, dtype)[:, None, None, :n] * MASKED
+            hidden = ops.cast(hidden_keys, dtype)[:, None, None, :n]
+            hidden = hidden * masked_score(dtype)
             if self.pads_see_themselves:
                 hidden = hidden * (1.0 - ops.eye(n, dtype=dtype))
         masks = {}
-        for kind, table in self.tables.items():
+        for kind, table in self.tables(dtype).items():
             mask = choose(table[:, :n, :n], text_to_image, dtype)[:, None]
             masks[kind] = self._hide(mask, hidden, kind, text_to_image, dtype)
         return [masks[kind] for kind in self.kinds]
@@ -93,12 +110,13 @@ class RowMasks:
         """
         hidden = None
         if hidden_keys is not None:
-            hidden = ops.cast(hidden_keys, dtype)[:, None] * MASKED
+            hidden = ops.cast(hidden_keys, dtype)[:, None]
+            hidden = hidden * masked_score(dtype)
             if self.pads_see_themselves:
                 others = ops.arange(self.length, dtype="int32") != index
                 hidden = hidden * ops.cast(others, dtype)
         masks = {}
-        for kind, table in self.tables.items():
+        for kind, table in self.tables(dtype).items():
             table = ops.convert_to_tensor(table[int(text_to_image)], dtype)
             mask = ops.take(table, index, axis=0)[None, None]
             masks[kind] = self._hide(mask, hidden, kind, text_to_image, dtype)
