@@ -180,11 +180,14 @@ def state(model, of_optimizer=True):
 
 def _by_replica(variable):
     """All copies of a variable that this process holds, stacked."""
-    copies = getattr(variable.value, "values", None)
-    if copies is None and getattr(variable.value, "is_fully_replicated", False):
-        copies = [shard.data for shard in variable.value.addressable_shards]
+    value = variable.value
+    copies = getattr(value, "values", None)
+    # Keras makes arrays of several processes that do not tell their shards.
+    if getattr(value, "is_fully_addressable", False):
+        if value.is_fully_replicated:
+            copies = [shard.data for shard in value.addressable_shards]
     if copies is None:
-        copies = [variable.value]
+        copies = [value]
     return np.stack([np.asarray(ops.convert_to_numpy(c)) for c in copies])
 
 
