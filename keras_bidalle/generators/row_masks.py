@@ -5,8 +5,18 @@ from keras import ops
 
 from keras_bidalle.generators.attention_masks import attention_mask
 
-# What is added to a score that must not count.
-MASKED = -1e9
+
+def masked(dtype):
+    """What is added to a score that must not count.
+
+    Args:
+        dtype: str, that of the scores.
+
+    Returns:
+        float, of which `dtype` holds even twice as much: an infinite one
+        times 0 is not a number.
+    """
+    return -3e4 if dtype == "float16" else -1e9
 
 
 class RowMasks:
@@ -37,16 +47,14 @@ class RowMasks:
         self.length = text_length + int(np.prod(grid))
         self.pads_see_themselves = pads_see_themselves
         self.shown_in_captioning = shown_in_captioning
-        # By kind: float32 (2, S, S), [image][caption] rows first.
+        # By kind: float32 (2, S, S), [image][caption] rows first; 1 where
+        # one may not look.
         self.tables = {
             kind: np.stack(
                 [
-                    np.where(
-                        attention_mask(
-                            kind, text_to_image, text_length, grid, kernel_size
-                        ),
-                        0.0,
-                        MASKED,
+                    1.0
+                    - attention_mask(
+                        kind, text_to_image, text_length, grid, kernel_size
                     ).astype("float32")
                     for text_to_image in (False, True)
                 ]
@@ -69,7 +77,7 @@ class RowMasks:
         """
         masks = {}
         for kind, table in self.tables.items():
-            mask = choose(table, text_to_image, dtype)[:, None]
+            mask = choose(table, text_to_image, dtype)[:, None] * masked(dtype)
             if hidden_keys is not None:
                 hidden = self._padding(hidden_keys, dtype)
                 if kind in self.shown_in_captioning:
@@ -80,7 +88,7 @@ class RowMasks:
         return [masks[kind] for kind in self.kinds]
 
     def _padding(self, hidden_keys, dtype):
-        hidden = ops.cast(hidden_keys, dtype)[:, None, None, :] * MASKED
+        hidden = ops.cast(hidden_keys, dtype)[:, None, None, :] * masked(dtype)
         if not self.pads_see_themselves:
             return hidden
         return hidden * (1.0 - ops.eye(self.length, dtype=dtype))

@@ -7,6 +7,7 @@ from keras import layers, ops
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
+from keras_bidalle.generators.row_masks import masked
 from keras_bidalle.generators.stochastic_codes import (
     codebooks_of,
     draw_stacks,
@@ -16,7 +17,6 @@ from keras_bidalle.lookup import lookup
 from keras_bidalle.noise import NoiseSeedGenerator
 
 _EMBEDDINGS = ("learned", "codebook")
-_MASKED = -1e9
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -307,8 +307,9 @@ class RQTransformer(BidirectionalTransformer):
 
     def _depth_mask(self):
         depth = self.codes_per_position
-        mask = np.triu(np.full((depth, depth), _MASKED, "float32"), 1)
-        return ops.convert_to_tensor(mask, self.compute_dtype)[None, None]
+        dtype = self.compute_dtype
+        mask = np.triu(np.full((depth, depth), masked(dtype), "float32"), 1)
+        return ops.convert_to_tensor(mask, dtype)[None, None]
 
     def image_logits(self, hidden, stacks, training=None):
         x = self.head_states(hidden, stacks, training)

@@ -105,6 +105,7 @@ def resumable_fit(
 def _fit_from(step, one_run, model, batches, epochs, steps_per_epoch, **kwargs):
     epoch, one_run.offset = divmod(step, steps_per_epoch)
     if one_run.offset:
+        _build_metrics(model, batches(step))
         with _averages_left_apart(model.optimizer):
             model.fit(
                 batches(step),
@@ -129,6 +130,20 @@ def _fit_from(step, one_run, model, batches, epochs, steps_per_epoch, **kwargs):
         )
     else:
         model.optimizer.finalize_variable_values(model.trainable_variables)
+
+
+def _build_metrics(model, batches):
+    """Makes the metrics of `compile`, so that a cut epoch's can go on.
+
+    On TensorFlow Keras leaves that to the first step.
+    """
+    metrics = model._compile_metrics
+    if metrics is None or metrics.built:
+        return
+    indexed = isinstance(batches, keras.utils.PyDataset)
+    model._symbolic_build(
+        data_batch=batches[0] if indexed else next(iter(batches))
+    )
 
 
 class _OneRun(keras.callbacks.CallbackList):
