@@ -73,7 +73,7 @@ GENERATORS = {
 }
 
 
-class _Muon(training.Muon):
+class Float32Muon(training.Muon):
     """Muon that iterates in float32.
 
     In bfloat16 a gradient's last bit decides about 0.4% of a step.
@@ -94,7 +94,7 @@ OPTIMIZERS = {
         0.01, epsilon=1e-4, global_clipnorm=0.1, gradient_accumulation_steps=2
     ),
     "overflow": lambda: keras.optimizers.Adam(0.01, epsilon=1e-4),
-    "muon": lambda: _Muon(
+    "muon": lambda: Float32Muon(
         0.01, epsilon=1e-4, global_clipnorm=0.1, adam_lr_ratio=0.4
     ),
 }
