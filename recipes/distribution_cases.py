@@ -73,7 +73,7 @@ GENERATORS = {
 }
 
 
-class _Muon(training.Muon):
+class Float32Muon(training.Muon):
     """Muon that iterates in float32.
 
     In bfloat16 a gradient's last bit decides about 0.4% of a step.
@@ -94,7 +94,7 @@ OPTIMIZERS = {
         0.01, epsilon=1e-4, global_clipnorm=0.1, gradient_accumulation_steps=2
     ),
     "overflow": lambda: keras.optimizers.Adam(0.01, epsilon=1e-4),
-    "muon": lambda: _Muon(
+    "muon": lambda: Float32Muon(
         0.01, epsilon=1e-4, global_clipnorm=0.1, adam_lr_ratio=0.4
     ),
 }
@@ -180,11 +180,14 @@ def state(model, of_optimizer=True):
 
 def _by_replica(variable):
     """All copies of a variable that this process holds, stacked."""
-    copies = getattr(variable.value, "values", None)
-    if copies is None and getattr(variable.value, "is_fully_replicated", False):
-        copies = [shard.data for shard in variable.value.addressable_shards]
+    value = variable.value
+    copies = getattr(value, "values", None)
+    # Keras makes arrays of several processes that do not tell their shards.
+    if getattr(value, "is_fully_addressable", False):
+        if value.is_fully_replicated:
+            copies = [shard.data for shard in value.addressable_shards]
     if copies is None:
-        copies = [variable.value]
+        copies = [value]
     return np.stack([np.asarray(ops.convert_to_numpy(c)) for c in copies])
 
 

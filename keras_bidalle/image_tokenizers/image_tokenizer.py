@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle import validation
-from keras_bidalle.compiled import compiled
+from keras_bidalle.compiled import compiled, in_batches
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
 from keras_bidalle.image_tokenizers.exporting import Exporting
 from keras_bidalle.image_tokenizers.training import (
@@ -158,7 +158,7 @@ class ImageTokenizer(
             # Raises before any work is done.
             validation.as_model_images(images, image_shape)
         # Batch by batch: a data set of uint8 is never all in float32.
-        return _in_batches(
+        return in_batches(
             self._encode,
             images,
             batch_size,
@@ -188,7 +188,7 @@ class ImageTokenizer(
             part = min(max(np.shape(codes)[-1], 1), depth)
             code_shape = (*code_shape[:-1], part)
         codes = validation.as_codes(codes, code_shape, self.num_codes)
-        return _in_batches(
+        return in_batches(
             self._decode,
             codes,
             batch_size,
@@ -306,24 +306,3 @@ def _checked_image_shape(image_shape, factor):
             f"Received: image_shape={image_shape}"
         )
     return image_shape
-
-
-def _in_batches(function, inputs, batch_size, prepare, empty):
-    """Runs a compiled function over any number of rows, in few shapes.
-
-    The last batch is filled up, and a small number of rows is rounded up
-    to a power of two, so that few shapes are ever compiled.
-    """
-    rows = inputs.shape[0]
-    batch_size = min(batch_size, 1 << max(rows - 1, 0).bit_length())
-    results = [empty]
-    for start in range(0, rows, batch_size):
-        part = prepare(inputs[start : start + batch_size])
-        count = len(part)
-        if count < batch_size:
-            part = np.concatenate(
-                [part, part[:1].repeat(batch_size - count, 0)]
-            )
-        result = function(ops.convert_to_tensor(part))
-        results.append(ops.convert_to_numpy(result)[:count])
-    return np.concatenate(results)
