@@ -23,6 +23,17 @@ _MOST_BLOCKS = 4
 _LEAST_POSITIONS = 64
 
 
+def decoding_call(layer, x):
+    """Calls a layer that keeps no state and has weights of its inputs' dtype.
+
+    What Keras keeps account of in a call takes longer, where operations run
+    one by one, than what a layer does with one position.
+    """
+    if _is_eager() and layer.compute_dtype == layer.variable_dtype:
+        return layer.call(x)
+    return layer(x)
+
+
 def known_index(index):
     """The index of a position, as an int where the backend can tell."""
     return int(index) if _is_eager() else index
@@ -87,15 +98,15 @@ def write_cache(cache, key, value, index):
     """
     *full, (keys, values) = cache
     channels = keys.shape[1]
-    key = ops.reshape(key, (-1, channels, 1))
-    value = ops.reshape(value, (-1, 1, channels))
-    index = index - cache_length(full)
     if _is_eager():
         # `ops.slice_update` copies the whole cache there; in a loop that
         # records no gradient, writing in place is the same and free.
-        keys[:, :, index : index + 1] = key
-        values[:, index : index + 1] = value
+        keys[:, :, index] = key.reshape(-1, channels)
+        values[:, index] = value.reshape(-1, channels)
         return cache
+    key = ops.reshape(key, (-1, channels, 1))
+    value = ops.reshape(value, (-1, 1, channels))
+    index = index - cache_length(full)
     return *full, (_write(keys, key, index, 2), _write(values, value, index, 1))
 
 
@@ -135,12 +146,14 @@ def attend(query, cache, index, mask=None):
     Returns:
         tensor (B, heads, 1, head_dim).
     """
-    heads, channels = query.shape[1], query.shape[3]
     if isinstance(index, int):
         # Of one block only what is filled, which is a view where it is
         # known, and no copy where a block is as small as a stack of codes.
         ((keys, values),) = cache
         cache = ((keys[:, :, : index + 1], values[:, : index + 1]),)
+    if _is_eager():
+        return _attend_eagerly(query, *cache[0], mask)
+    heads, channels = query.shape[1], query.shape[3]
     length = cache_length(cache)
     query = ops.reshape(query, (-1, channels))
     scores = [_scores(query, keys) for keys, _ in cache]
@@ -155,6 +168,19 @@ def attend(query, cache, index, mask=None):
         total = total + _mean(shares[:, at : at + n], values)
         at += n
     return ops.reshape(total, (-1, heads, 1, channels))
+
+
+def _attend_eagerly(query, keys, values, mask):
+    # In torch's own words: those of Keras take longer than the work does.
+    import torch
+
+    batch, heads, _, channels = query.shape
+    length = keys.shape[2]
+    scores = torch.bmm(query.reshape(-1, 1, channels), keys)
+    if mask is not None:
+        scores = scores.view(batch, heads, length) + mask[..., :length]
+    shares = torch.softmax(scores, dim=-1).view(-1, 1, length)
+    return torch.bmm(shares, values).view(batch, heads, 1, channels)
 
 
 def _scores(query, keys):

@@ -117,8 +117,13 @@ class RowMasks:
                 hidden = hidden * ops.cast(others, dtype)
         masks = {}
         for kind, table in self.tables(dtype).items():
-            table = ops.convert_to_tensor(table[int(text_to_image)], dtype)
-            mask = ops.take(table, index, axis=0)[None, None]
+            table = table[int(text_to_image)]
+            if isinstance(index, int):
+                row = ops.convert_to_tensor(table[index], dtype)
+            else:
+                table = ops.convert_to_tensor(table, dtype)
+                row = ops.take(table, index, axis=0)
+            mask = row[None, None]
             masks[kind] = self._hide(mask, hidden, kind, text_to_image, dtype)
         return [masks[kind] for kind in self.kinds]
 

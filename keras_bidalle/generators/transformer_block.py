@@ -26,6 +26,10 @@ def _keep(x):
     return x
 
 
+def _call(layer, x):
+    return layer(x)
+
+
 # Activation of the feed-forward and how many times wider its input is.
 _ACTIVATIONS = {
     "gelu": (lambda x: ops.gelu(x, approximate=False), 1),
@@ -226,22 +230,23 @@ class TransformerBlock(layers.Layer):
         Returns:
             Tuple of the output (B, 1, d) and the cache with this position.
         """
-        query, key, value = self._project(x, rotation)
+        run = kv_cache.decoding_call
+        query, key, value = self._project(x, rotation, run)
         cache = kv_cache.write_cache(cache, key, value, index)
         query = query * self.head_dim**-0.5
         heads = kv_cache.attend(query, cache, index, mask)
-        return self._finish(x, heads), cache
+        return self._finish(x, heads, run=run), cache
 
-    def _project(self, x, rotation):
+    def _project(self, x, rotation, run=_call):
         length = x.shape[1]
-        qkv = self.to_qkv(self.attention_norm(x))
+        qkv = run(self.to_qkv, run(self.attention_norm, x))
         # (B, S, 3 h e) -> (3, B, h, S, e)
         qkv = ops.reshape(qkv, (-1, length, 3, self.num_heads, self.head_dim))
         query, key, value = ops.unstack(
             ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0
         )
         if self.query_key_norm:
-            query, key = self.query_norm(query), self.key_norm(key)
+            query, key = run(self.query_norm, query), run(self.key_norm, key)
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
         return query, key, value
@@ -260,15 +265,18 @@ class TransformerBlock(layers.Layer):
             scores = scores + mask
         return ops.matmul(ops.softmax(scores, axis=-1), value)
 
-    def _finish(self, x, heads, drops=(_keep, _keep)):
+    def _finish(self, x, heads, drops=(_keep, _keep), run=_call):
         heads = ops.reshape(
             ops.transpose(heads, (0, 2, 1, 3)),
             (-1, x.shape[1], self.num_heads * self.head_dim),
         )
-        x = x + self._branch(self.to_out(heads), "attention_scale", drops[0])
-        hidden = self._activation(self.expand(self.feed_forward_norm(x)))
+        heads = run(self.to_out, heads)
+        x = x + self._branch(heads, "attention_scale", drops[0])
+        hidden = self._activation(
+            run(self.expand, run(self.feed_forward_norm, x))
+        )
         return x + self._branch(
-            self.contract(hidden), "feed_forward_scale", drops[1]
+            run(self.contract, hidden), "feed_forward_scale", drops[1]
         )
 
     def _branch(self, y, scale, drop):
