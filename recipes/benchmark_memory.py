@@ -5,8 +5,8 @@ on each backend, on the CPU, and prints JSON: the memory of the process
 after the first step, which compiles, and at the peak of the second one, in
 MB, and their difference, which is what a step takes. Runs on Linux.
 
-    python recipes/memory_benchmark.py
-    python recipes/memory_benchmark.py --backends jax --width 512
+    python recipes/benchmark_memory.py
+    python recipes/benchmark_memory.py --backends jax --width 512
 """
 
 import argparse

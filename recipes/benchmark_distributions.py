@@ -7,9 +7,9 @@ with a stock optimizer, with one that the library has looked at
 one process held to one core, and of two processes on a core each that share
 the same global batch.
 
-    python recipes/training_benchmark.py
-    KERAS_BACKEND=jax python recipes/training_benchmark.py
-    python recipes/training_benchmark.py --ways horovod --cores 2 3
+    python recipes/benchmark_distributions.py
+    KERAS_BACKEND=jax python recipes/benchmark_distributions.py
+    python recipes/benchmark_distributions.py --ways horovod --cores 2 3
 
 Nothing else may run on those cores.
 """
