@@ -117,8 +117,8 @@ def observe(folder, steps, seed=0, pause=0.1):
         survivor = next(p for p in found if p != victim)
         os.kill(victim, signal.SIGKILL)
         wait_for(lambda: workers(folder)[survivor][-1][2] == 1, process, log)
-        # Another machine is there.
-        hosts.write_text(f"{PLACES[0]}:1\n{PLACES[2]}:1\n")
+        # Another machine is there. That of the victim is given up.
+        hosts.write_text("".join(f"{place}:1\n" for place in PLACES))
         wait_for(
             lambda: process.poll() is not None or _done(folder), process, log
         )
