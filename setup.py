@@ -41,6 +41,11 @@ setup(
     extras_require={
         "jax": ["jax>=0.7"],
         "torch": ["torch>=2.8"],
+        # PyPI's source does not compile against the TensorFlow of today, and
+        # never in pip's isolated build. This is the version that our script
+        # builds: where it has not run, pip stops at once and names it.
+        "horovod": ["horovod==0.28.1+built.by.recipes.install_horovod.sh"],
+        "demo": ["gradio>=5"],
         "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12"],
     },
 )

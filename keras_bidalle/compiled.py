@@ -13,6 +13,8 @@ and only this module knows them:
 import functools
 
 import keras
+import numpy as np
+from keras import ops
 
 
 def compiled(function, layers, xla=False, **static):
@@ -58,6 +60,37 @@ def compiled(function, layers, xla=False, **static):
 
         return torch.no_grad()(function)
     return function
+
+
+def in_batches(function, inputs, batch_size, prepare, empty):
+    """Runs a compiled function over any number of rows, in few shapes.
+
+    The last batch is filled up, and a small number of rows is rounded up
+    to a power of two, so that few shapes are ever compiled.
+
+    Args:
+        function: what `compiled` gave, of one tensor.
+        inputs: array (B, ...).
+        batch_size: int, how many rows are processed at once.
+        prepare: callable, makes a few rows what `function` takes.
+        empty: NumPy array (0, ...), the result for no rows.
+
+    Returns:
+        NumPy array (B, ...).
+    """
+    rows = inputs.shape[0]
+    batch_size = min(batch_size, 1 << max(rows - 1, 0).bit_length())
+    results = [empty]
+    for start in range(0, rows, batch_size):
+        part = prepare(inputs[start : start + batch_size])
+        count = len(part)
+        if count < batch_size:
+            part = np.concatenate(
+                [part, part[:1].repeat(batch_size - count, 0)]
+            )
+        result = function(ops.convert_to_tensor(part))
+        results.append(ops.convert_to_numpy(result)[:count])
+    return np.concatenate(results)
 
 
 def _compiled_by_jax(function, layers):

@@ -1,10 +1,17 @@
-"""Writing so that a kill leaves the old file or the new one, never half."""
+"""Writing so that a kill leaves the old file or the new one, never half.
+
+Of several processes that train together the first one writes. What the
+others would write goes to a temporary place and is dropped, so that they may
+run the same program.
+"""
 
 import contextlib
 import os
 import pathlib
 import shutil
 import tempfile
+
+from keras_bidalle import replicas
 
 
 @contextlib.contextmanager
@@ -26,6 +33,10 @@ def atomic_path(path):
     ```
     """
     path = pathlib.Path(path)
+    if not replicas.is_first_process():
+        with tempfile.TemporaryDirectory() as dropped:
+            yield pathlib.Path(dropped, path.name)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     # Only the last suffix: `model.weights.h5` needs both of its own.
     suffix = "".join(path.suffixes[-2:])
@@ -57,6 +68,10 @@ def atomic_folder(path):
         path: str or `pathlib.Path`, the folder to write.
     """
     path = pathlib.Path(path)
+    if not replicas.is_first_process():
+        with tempfile.TemporaryDirectory() as dropped:
+            yield pathlib.Path(dropped)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(
         tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)

@@ -7,8 +7,9 @@ is that case too: its program is written for the global batch, and the
 compiler puts the collectives in.
 """
 
+import sys
+
 import keras
-from keras import ops
 
 
 class _OneReplica:
@@ -20,8 +21,17 @@ class _OneReplica:
     def all_reduce_sum(self, x):
         return x
 
+    def all_gather(self, x):
+        return x
 
-class _TensorFlowReplica:
+    def share_of_loss(self, loss):
+        return loss
+
+    def reduce_gradients(self, gradients):
+        return gradients
+
+
+class _TensorFlowReplica(_OneReplica):
     """The answers inside a replica of a `tf.distribute` strategy."""
 
     def __init__(self, context):
@@ -32,8 +42,54 @@ class _TensorFlowReplica:
     def all_reduce_sum(self, x):
         return self.context.all_reduce("SUM", x)
 
+    def all_gather(self, x):
+        return self.context.all_gather(x, axis=0)
+
+    def share_of_loss(self, loss):
+        return loss / self.count
+
+    def reduce_gradients(self, gradients):
+        return self.context.all_reduce("SUM", gradients)
+
+
+class _HorovodReplica(_OneReplica):
+    """The answers in one of the processes that `horovodrun` started."""
+
+    def __init__(self, hvd):
+        self.hvd = hvd
+        self.count = hvd.size()
+        self.index = hvd.rank()
+
+    def all_reduce_sum(self, x):
+        return self.hvd.allreduce(x, op=self.hvd.Sum)
+
+    def all_gather(self, x):
+        return self.hvd.allgather(x)
+
+    # Keras knows nothing of Horovod and leaves its own losses whole. So ours
+    # stay whole too, and the gradients' mean is taken.
+    def reduce_gradients(self, gradients):
+        import tensorflow as tf
+
+        dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        return self.hvd.grouped_allreduce(dense, op=self.hvd.Average)
+
+
+def horovod():
+    """The module of Horovod, where the program has initialised it.
+
+    Returns:
+        `horovod.tensorflow`, or `None`.
+    """
+    hvd = sys.modules.get("horovod.tensorflow")
+    return hvd if hvd is not None and hvd.is_initialized() else None
+
 
 def _tensorflow_replica():
+    hvd = horovod()
+    if hvd is not None and hvd.size() > 1:
+        return _HorovodReplica(hvd)
+
     import tensorflow as tf
 
     context = tf.distribute.get_replica_context()
@@ -74,6 +130,8 @@ def replica_id():
 def all_reduce_sum(x):
     """Sums a tensor over all replicas.
 
+    Its gradient is the sum of the replicas' gradients.
+
     Args:
         x: float tensor, of the same shape on every replica.
 
@@ -83,33 +141,103 @@ def all_reduce_sum(x):
     return _here().all_reduce_sum(x)
 
 
-def interleave(rows):
-    """Makes one choice out of every replica's rows: row k from replica k mod n.
+def all_reduce_mean(x):
+    """Averages a tensor over all replicas, as `all_reduce_sum`."""
+    here = _here()
+    return x if here.count == 1 else here.all_reduce_sum(x) / here.count
 
-    The result is the same on every replica, without any randomness in common.
+
+def all_gather(x):
+    """Joins the rows of all replicas, in the order of the replicas.
 
     Args:
-        rows: float tensor (K, ...), of the same shape on every replica.
+        x: float tensor (n, ...), with as many rows as this replica has.
 
     Returns:
-        Tensor like `rows`; `rows` itself on one process.
+        Tensor (sum of n, ...), the same on every replica; `x` itself on one
+        process.
+    """
+    return _here().all_gather(x)
+
+
+def share_of_loss(loss):
+    """What this replica adds to a loss that is a mean over the global batch.
+
+    A strategy of `tf.distribute` sums gradients over the replicas, so that
+    each may only add its part. Keras does so for its own losses; a
+    `compute_loss` of one's own must.
+
+    Args:
+        loss: float scalar tensor, the mean over this replica's rows.
+
+    Returns:
+        float scalar tensor; `loss` itself on one process.
+    """
+    return _here().share_of_loss(loss)
+
+
+def reduce_gradients(gradients):
+    """Gradients of the global batch's loss, out of each replica's own.
+
+    Args:
+        gradients: list of tensors or `None`.
+
+    Returns:
+        List like `gradients`, the same on every replica; `gradients` itself
+        on one process.
     """
     here = _here()
-    if here.count == 1:
-        return rows
-    owner = ops.arange(rows.shape[0], dtype="int32") % here.count
-    mine = ops.equal(owner, ops.cast(here.index, "int32"))
-    mine = ops.reshape(mine, (-1,) + (1,) * (len(rows.shape) - 1))
-    return here.all_reduce_sum(ops.where(mine, rows, ops.zeros_like(rows)))
+    known = [gradient for gradient in gradients if gradient is not None]
+    if here.count == 1 or not known:
+        return gradients
+    reduced = iter(here.reduce_gradients(known))
+    return [
+        gradient if gradient is None else next(reduced)
+        for gradient in gradients
+    ]
 
 
-def _jax_shard():
+def planned():
+    """Number of replicas that a step of `fit` begun here would have.
+
+    Unlike `num_replicas` it knows so before the step, where models are made
+    and compiled.
+
+    Returns:
+        int.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    hvd = horovod()
+    if hvd is not None:
+        return hvd.size()
+
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _tensorflow_process():
+    hvd = horovod()
+    if hvd is not None:
+        return hvd.rank(), hvd.size()
+
+    import tensorflow as tf
+
+    resolver = tf.distribute.get_strategy().cluster_resolver
+    if resolver is None or not resolver.cluster_spec().as_dict():
+        return 0, 1
+    workers = resolver.cluster_spec().num_tasks("worker")
+    return resolver.task_id, workers
+
+
+def _jax_process():
     import jax
 
     return jax.process_index(), jax.process_count()
 
 
-def _torch_shard():
+def _torch_process():
     from torch import distributed
 
     if not (distributed.is_available() and distributed.is_initialized()):
@@ -117,17 +245,31 @@ def _torch_shard():
     return distributed.get_rank(), distributed.get_world_size()
 
 
-# On TensorFlow, `fit` under a strategy gives every replica its share of each
-# batch of a `tf.data.Dataset`.
-_SHARDS = {"jax": _jax_shard, "torch": _torch_shard}
+_PROCESSES = {
+    "tensorflow": _tensorflow_process,
+    "jax": _jax_process,
+    "torch": _torch_process,
+}
 
 
 def data_shard():
     """Which share of the data this process reads.
 
+    On TensorFlow several replicas of one process share what it reads: `fit`
+    under a strategy gives every replica its part of each batch.
+
     Returns:
         Tuple of ints (k, n): of every n records the k-th; (0, 1), all of
         them, on one process.
     """
-    find = _SHARDS.get(keras.backend.backend())
+    find = _PROCESSES.get(keras.backend.backend())
     return find() if find else (0, 1)
+
+
+def is_first_process():
+    """Whether this process is the one that writes files and prints.
+
+    Returns:
+        bool, `True` on one process.
+    """
+    return data_shard()[0] == 0

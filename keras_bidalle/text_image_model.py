@@ -6,12 +6,13 @@ from keras import ops
 
 from keras_bidalle import validation
 from keras_bidalle.presets.mixin import PresetMixin
+from keras_bidalle.serving.mixin import ServingMixin
 
 _PARTS = ("image_tokenizer", "caption_tokenizer", "generator")
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class TextImageModel(PresetMixin, keras.Model):
+class TextImageModel(PresetMixin, ServingMixin, keras.Model):
     """Generates pictures from captions and captions from pictures.
 
     Args:
@@ -63,6 +64,8 @@ class TextImageModel(PresetMixin, keras.Model):
         prime=None,
         batch_size=64,
         progress=None,
+        best_of=None,
+        scorer=None,
     ):
         """Draws pictures of captions.
 
@@ -89,6 +92,14 @@ class TextImageModel(PresetMixin, keras.Model):
             batch_size: int, how many are drawn at once.
             progress: function of the number of samples done so far, such as
                 `keras.utils.Progbar(B * num_samples).update`, or `None`.
+            best_of: int, N of at least `num_samples`: so many pictures are
+                drawn of a caption, and the `num_samples` that the scorer
+                likes best returned, best first. `None` for all that are
+                drawn.
+            scorer: function of a list of captions and as many pictures,
+                uint8 (n, H, W, C), to n numbers, the higher the better; by
+                default `score_captions`, how likely the model itself finds
+                the caption of the picture.
 
         Returns:
             uint8 NumPy array (B, H, W, C), or (B, num_samples, H, W, C) when
@@ -108,6 +119,7 @@ class TextImageModel(PresetMixin, keras.Model):
         ```
         """
         captions = [captions] if isinstance(captions, str) else list(captions)
+        candidates = _checked_candidates(best_of, num_samples, scorer)
         text = self.caption_tokenizer.encode(captions)
         stacks = self._encode_prime(prime, len(captions))
         codes = self.generator.generate_codes(
@@ -117,14 +129,91 @@ class TextImageModel(PresetMixin, keras.Model):
             top_k=top_k,
             top_p=top_p,
             guidance_scale=guidance_scale,
-            num_samples=num_samples,
+            num_samples=candidates,
             prime=stacks,
             batch_size=batch_size,
             progress=progress,
         )
         pictures = self.image_tokenizer.decode(codes, batch_size=batch_size)
         pictures = validation.as_uint8_images(pictures)
+        if best_of is not None:
+            scorer = scorer or self.score_captions
+            pictures = _best(captions, pictures, num_samples, scorer)
         return _split_samples(pictures, num_samples)
+
+    def stream_text_to_image(
+        self,
+        captions,
+        seed=0,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        guidance_scale=None,
+        prime=None,
+    ):
+        """Draws pictures of captions and yields them while they grow.
+
+        Args:
+            captions, seed, temperature, top_k, top_p, guidance_scale, prime:
+                as in `text_to_image`. All captions are drawn at once.
+
+        Yields:
+            uint8 NumPy array (B, H, W, C) after each row of the generator's
+            positions: grey where nothing is drawn yet. The last is what
+            `text_to_image` gives.
+
+        Raises:
+            ValueError: as `text_to_image`, at once.
+
+        Example:
+
+        ```python
+        for images in model.stream_text_to_image("red 3 on the upper left ."):
+            show(images[0])
+        ```
+        """
+        captions = [captions] if isinstance(captions, str) else list(captions)
+        stream = self.generator.stream_codes(
+            self.caption_tokenizer.encode(captions),
+            seed=seed,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            guidance_scale=guidance_scale,
+            prime=self._encode_prime(prime, len(captions)),
+        )
+        return map(self._decode_partly, stream)
+
+    def _decode_partly(self, drawn):
+        codes, rows = drawn
+        total = self.generator.grid[0]
+        shown = codes.shape[1] // total * rows
+        # A tokenizer looks at neighbours: the last row goes on for a while.
+        codes[:, shown:] = codes[:, shown - 1 : shown]
+        pictures = validation.as_uint8_images(
+            self.image_tokenizer.decode(codes)
+        )
+        pictures = np.array(pictures)
+        pictures[:, pictures.shape[1] // total * rows :] = 128
+        return pictures
+
+    def score_captions(self, captions, images, batch_size=64):
+        """How likely the model finds captions of pictures.
+
+        Args:
+            captions: list of B str.
+            images: array (B, H, W, C), as in `image_to_text`.
+            batch_size: int, how many are scored at once.
+
+        Returns:
+            float32 NumPy array (B,), the log-likelihood of each caption,
+            given its picture, in nats.
+        """
+        return self.generator.score_text(
+            self.caption_tokenizer.encode(list(captions)),
+            self.image_tokenizer.encode(images, batch_size=batch_size),
+            batch_size=batch_size,
+        )
 
     def image_to_text(
         self,
@@ -173,7 +262,7 @@ class TextImageModel(PresetMixin, keras.Model):
             top_p=top_p,
             guidance_scale=guidance_scale,
             num_samples=num_samples,
-            legal=self._legal_tokens(),
+            legal=self.legal_tokens(),
             batch_size=batch_size,
             progress=progress,
         )
@@ -214,8 +303,13 @@ class TextImageModel(PresetMixin, keras.Model):
         stacks = ops.convert_to_numpy(generator.to_positions(codes))
         return stacks[:, : given // step * columns]
 
-    def _legal_tokens(self):
-        """0 for words and the end token, very negative for other tokens."""
+    def legal_tokens(self):
+        """What captions may be written with.
+
+        Returns:
+            float32 NumPy array (text_classes,), 0 for words and the end
+            token, very negative for other tokens.
+        """
         tokenizer, generator = self.caption_tokenizer, self.generator
         legal = np.full(generator.text_classes, -1e9, "float32")
         legal[: generator.text_vocabulary_size] = 0.0
@@ -252,6 +346,35 @@ def _check_fit(**pairs):
                 f"`generator` was made for {name}={generator}, its tokenizer "
                 f"has {tokenizer}."
             )
+
+
+def _checked_candidates(best_of, num_samples, scorer):
+    """How many pictures of each caption are to be drawn."""
+    if best_of is None:
+        if scorer is not None:
+            raise ValueError("`scorer` needs `best_of`, which was not given.")
+        return num_samples
+    if not isinstance(best_of, int) or best_of < num_samples:
+        raise ValueError(
+            "`best_of` must be an integer of at least `num_samples`, "
+            f"{num_samples}. Received: best_of={best_of!r}"
+        )
+    return best_of
+
+
+def _best(captions, pictures, count, scorer):
+    """The `count` pictures of each caption that score highest, in order."""
+    each = len(pictures) // max(len(captions), 1)
+    repeated = [caption for caption in captions for _ in range(each)]
+    scores = np.asarray(scorer(repeated, pictures), "float64")
+    if scores.shape != (len(pictures),) or np.isnan(scores).any():
+        raise ValueError(
+            f"`scorer` must give {len(pictures)} numbers. Received: "
+            f"shape={scores.shape}, values {scores.tolist()}"
+        )
+    order = np.argsort(-scores.reshape(-1, each), axis=1, kind="stable")
+    chosen = order[:, :count] + each * np.arange(len(captions))[:, None]
+    return pictures[chosen.ravel()]
 
 
 def _split_samples(array, num_samples):

@@ -8,6 +8,7 @@ import pathlib
 
 import keras
 import numpy as np
+import wiring
 
 from keras_bidalle import configurations, data, training
 
@@ -118,6 +119,7 @@ def parser(description, names):
         help="dtype policy of training; what is saved computes in float32 "
         "(default: mixed_bfloat16 where the processor multiplies it)",
     )
+    wiring.add_distribution(result)
     group = result.add_argument_group("data, one of")
     kinds = group.add_mutually_exclusive_group(required=True)
     kinds.add_argument("--images", metavar="FOLDER", help="pictures")

@@ -11,9 +11,10 @@ printed, one a line behind the picture's path and a tab, and written to
 whatever stands beside it, so each can be drawn again alone.
 
 Of `--best-of N` candidates the `--samples` that `--scorer` likes best are
-kept, best first. The scorer is `module:function`, found from here or on
-Python's path, and is called with a list of captions and pictures of the same
-number, uint8 (n, H, W, 3); it gives n numbers, the higher the better:
+kept, best first; without one, those whose caption the model itself finds
+likeliest, given the picture. The scorer is `module:function`, found from here
+or on Python's path, and is called with a list of captions and pictures of the
+same number, uint8 (n, H, W, 3); it gives n numbers, the higher the better:
 
     def score(captions, images):
         return images.mean(axis=(1, 2, 3))
@@ -79,8 +80,8 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if not (options.captions or options.captions_file or options.pictures):
         parser.error("give --captions, --captions-file or --pictures")
-    if (options.best_of is None) != (options.scorer is None):
-        parser.error("--best-of and --scorer go together")
+    if options.best_of is None and options.scorer is not None:
+        parser.error("--scorer needs --best-of")
     for name in ("samples", "best_of", "batch_size"):
         value = getattr(options, name)
         if value is not None and value < 1:
@@ -122,6 +123,8 @@ def run(options):
             f"{options.model!r} must be a TextImageModel. "
             f"Received: a {type(model).__name__}"
         )
+    if options.best_of is not None and scorer is None:
+        scorer = model.score_captions
     failed = draw(model, captions, scorer, options) if captions else 0
     if options.pictures:
         failed += read(model, scorer, options)

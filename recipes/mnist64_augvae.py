@@ -24,12 +24,14 @@ LEVEL = 0
 class AugVAEProgram(Program):
     """The program with AugVAE's two trainings as its stage 1."""
 
+    RESULTS = (*Program.RESULTS, "multi_level")
+
     def kind(self):
         return "single-level AugVAE", "made from a multi-level one"
 
     def tokenizer(self, classifier):
         path = self.folder / "tokenizer"
-        if path.is_dir():
+        if path.name in self.there:
             return load(path)
         multi = self.multi_level()
 
@@ -48,7 +50,7 @@ class AugVAEProgram(Program):
     def multi_level(self):
         """The multi-level tokenizer, as a preset in the run's folder."""
         path = self.folder / "multi_level"
-        if path.is_dir():
+        if path.name in self.there:
             return load(path)
         multi = self.trained_tokenizer(
             "multi_level",

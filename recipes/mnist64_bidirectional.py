@@ -12,6 +12,7 @@ import sys
 import time
 
 # First: it chooses Keras' backend.
+import wiring
 from wiring import fit_stage, in_float32, jit, policy, resolved  # isort: split
 
 import keras
@@ -41,8 +42,10 @@ from keras_bidalle.validation import as_uint8_images
 class Program:
     """One run, stage by stage; each stage is skipped when it is done."""
 
+    RESULTS = ("classifier.keras", "tokenizer", "model")
+
     def __init__(self, settings, options):
-        self.settings = settings
+        self.settings = s = settings
         self.precision = resolved(settings.precision)
         self.began = time.monotonic()
         config = dataclasses.asdict(settings)
@@ -51,6 +54,12 @@ class Program:
             config,
             resume=options.resume,
         )
+        # Now: the processes of a run decide alike, whoever is ahead.
+        self.there = {
+            name for name in self.RESULTS if (self.folder / name).exists()
+        }
+        for size in (s.tokenizer_batch_size, s.generator_batch_size):
+            wiring.per_process(size)
         keras.utils.set_random_seed(settings.seed)
         self.items = data.load_items(
             {"fashion": "fashion_mnist"}.get(
@@ -99,7 +108,7 @@ class Program:
     def classifier(self):
         """The judge of generated pictures, at least 99% right on test items."""
         path = self.folder / "classifier.keras"
-        if path.is_file():
+        if path.name in self.there:
             return keras.saving.load_model(path)
         classifier = metrics.train_item_classifier(
             self.items,
@@ -141,7 +150,7 @@ class Program:
         """Stage 1: the image tokenizer, as a preset in the run's folder."""
         s = self.settings
         path = self.folder / "tokenizer"
-        if path.is_dir():
+        if path.name in self.there:
             return load(path)
         if s.start_from:
             tokenizer = load(os.path.join(s.start_from, "tokenizer"))
@@ -161,6 +170,7 @@ class Program:
         compile_tokenizer(tokenizer, s)
         task, seed = self.tasks["train"], s.seed
 
+        @data.own_rows
         def make_batch(number):
             if crops:
                 return task.crops(s.tokenizer_batch_size, (seed, 1, number))
@@ -244,7 +254,7 @@ class Program:
         """Stage 2: the generator, and the whole model as a preset."""
         s = self.settings
         path = self.folder / "model"
-        if path.is_dir():
+        if path.name in self.there:
             return load(path)
         codes, clauses = codes
         with policy(self.precision):
@@ -277,6 +287,7 @@ class Program:
         rows = s.generator_batch_size
         forward = np.arange(rows) < round(s.text_to_image_share * rows)
 
+        @data.own_rows
         def make_batch(number):
             rng = np.random.default_rng((s.seed, 3, number))
             chosen = rng.integers(len(codes), size=rows)
@@ -396,8 +407,9 @@ def shown(figures):
 def main(program=Program):
     settings, options = parse()
     try:
-        program(settings, options).run()
-    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        with wiring.distributed(options):
+            program(settings, options).run()
+    except (ImportError, OSError, ValueError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -3,6 +3,8 @@
 import argparse
 import dataclasses
 
+from wiring import add_distribution
+
 
 def option(default, help, **kwargs):
     return dataclasses.field(default=default, metadata={"help": help, **kwargs})
@@ -248,6 +250,7 @@ def parse(arguments=None):
     parser.add_argument(
         "--resume", action="store_true", help="go on with a run that was cut"
     )
+    add_distribution(parser)
     for field in dataclasses.fields(Settings):
         details = dict(field.metadata)
         kind = (

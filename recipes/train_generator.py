@@ -22,7 +22,7 @@ import choices
 import keras
 from captioned_codes import CaptionedCodes
 
-from keras_bidalle import TextImageModel, configurations, load, training
+from keras_bidalle import TextImageModel, configurations, data, load, training
 from keras_bidalle.data import fingerprint
 from keras_bidalle.generators import BidirectionalTransformer
 from keras_bidalle.validation import as_uint8_images
@@ -51,8 +51,9 @@ def main(arguments=None):
     """
     options = parse(arguments)
     try:
-        run(options)
-    except (OSError, ValueError) as error:
+        with wiring.distributed(options):
+            run(options)
+    except (ImportError, OSError, ValueError) as error:
         return wiring.fail(error)
     return 0
 
@@ -137,16 +138,22 @@ def run(options):
     shown = [lines[0] for lines in rows.captions[:8]]
     pictures = image_tokenizer.decode(rows.codes[:8])
 
-    wiring.fit_stage(
-        folder,
-        "generator",
-        generator,
-        lambda step: rows.batch(
+    wiring.per_process(size)  # Told before anything is trained.
+
+    @data.own_rows
+    def make_batch(step):
+        return rows.batch(
             size,
             (options.seed, 3, step),
             settings["text_to_image_share"],
             settings["bpe_dropout"],
-        ),
+        )
+
+    wiring.fit_stage(
+        folder,
+        "generator",
+        generator,
+        make_batch,
         reports,
         steps,
         size,

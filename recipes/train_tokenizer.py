@@ -60,8 +60,9 @@ def main(arguments=None):
     """
     options = parse(arguments)
     try:
-        run(options)
-    except (OSError, ValueError) as error:
+        with wiring.distributed(options):
+            run(options)
+    except (ImportError, OSError, ValueError) as error:
         return wiring.fail(error)
     return 0
 
@@ -86,9 +87,9 @@ def run(options):
         tokenizer = build()
     reader = choices.reader(source, settings, tokenizer.image_shape)
     batches = data.PictureBatches(
-        reader, settings["batch_size"], seed=options.seed
+        reader, wiring.per_process(settings["batch_size"]), seed=options.seed
     )
-    records = batches.records_per_epoch
+    records = len(reader.source)
     reports, steps = choices.run_length(settings, records)
     optimizer = choices.optimizer(settings, reports * steps, records)
     compile_for_training(tokenizer, settings, optimizer, options.lpips)

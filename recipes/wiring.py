@@ -3,6 +3,7 @@
 Import it before Keras: it chooses the backend where nobody did.
 """
 
+import contextlib
 import importlib.util
 import os
 import pathlib
@@ -20,7 +21,52 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 from PIL import Image
 
-from keras_bidalle import data, image_tokenizers, training
+from keras_bidalle import data, image_tokenizers, replicas, training
+
+
+def add_distribution(parser):
+    """Adds the options that `distributed` reads."""
+    parser.add_argument(
+        "--distribution",
+        default="none",
+        choices=tuple(training.DISTRIBUTIONS),
+        help="over which devices the rows of a batch are shared; the batch "
+        "size is that of all of them together (default: none)",
+    )
+
+
+@contextlib.contextmanager
+def distributed(options):
+    """The scope of the distribution that was asked for.
+
+    Enter it before anything is made. All processes run the same program; the
+    first one writes and prints.
+    """
+    distribution = training.distribute(options.distribution)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(distribution.scope())
+        if not replicas.is_first_process():
+            silence = stack.enter_context(open(os.devnull, "w"))
+            stack.enter_context(contextlib.redirect_stdout(silence))
+        elif distribution.num_replicas > 1:
+            print(distribution)
+        yield distribution
+
+
+def per_process(batch_size):
+    """How many rows of a batch each process reads.
+
+    Raises:
+        ValueError: if they cannot share a batch evenly.
+    """
+    count = replicas.data_shard()[1]
+    if batch_size % max(count, replicas.planned()):
+        raise ValueError(
+            f"{max(count, replicas.planned())} replicas cannot share a batch "
+            f"of {batch_size} rows evenly."
+        )
+    return batch_size // count
+
 
 # Large pictures are opened; those too large to be safe are an error.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -43,10 +89,11 @@ def fit_stage(
         folder: `keras_bidalle.training.RunFolder`.
         stage: str, names what is written there.
         model: a built and compiled `keras.Model`.
-        make_batch: function from a step to what `fit` takes.
+        make_batch: function from a step to what `fit` takes, the rows of
+            this process.
         epochs: int, how often the run is summed up.
         steps_per_epoch: int.
-        batch_size: int, for the speed.
+        batch_size: int, of all processes, for the speed.
         summaries: list of `("image" or "text", tag, function)`, what is
             shown at each epoch's end.
         callbacks: list of further ones.

@@ -13,6 +13,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     ):
         os.environ.setdefault(name, "1")
 
+# Tests compile many programs and run each a few times: a third less time.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 import keras
 import pytest
 

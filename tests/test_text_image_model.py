@@ -246,3 +246,77 @@ def test_a_preset_in_half_precision_takes_half_the_space(model, tmp_path):
         ),
     ]
     assert sizes[1] - sizes[2] > 0.4 * sizes[0]
+
+
+def test_the_best_of_several_pictures_are_kept(model):
+    drawn = model.text_to_image(CAPTIONS, seed=0, num_samples=3)
+    chosen = model.text_to_image(
+        CAPTIONS,
+        seed=0,
+        best_of=3,
+        num_samples=2,
+        scorer=lambda captions, images: images.mean(axis=(1, 2, 3)),
+    )
+    assert chosen.shape == (2, 2, 32, 32, 3)
+    for row, kept in zip(drawn, chosen, strict=True):
+        order = np.argsort(-row.mean(axis=(1, 2, 3)))
+        np.testing.assert_array_equal(kept, row[order[:2]])
+    # By default the model itself is asked.
+    best = model.text_to_image(CAPTIONS, seed=0, best_of=3)
+    for caption, row, kept in zip(CAPTIONS, drawn, best, strict=True):
+        scores = model.score_captions([caption] * 3, row)
+        np.testing.assert_array_equal(kept, row[scores.argmax()])
+    with pytest.raises(ValueError, match="best_of=1"):
+        model.text_to_image(CAPTIONS, best_of=1, num_samples=2)
+    with pytest.raises(ValueError, match="needs `best_of`"):
+        model.text_to_image(CAPTIONS, scorer=len)
+
+
+def test_a_score_is_the_log_likelihood_of_the_caption(model):
+    images = model.text_to_image(CAPTIONS, seed=0)
+    text = model.caption_tokenizer.encode(CAPTIONS)
+    outputs = model(
+        {
+            "text": text,
+            "codes": model.image_tokenizer.encode(images),
+            "text_to_image": np.zeros(2, bool),
+        }
+    )
+    logits = keras.ops.convert_to_numpy(outputs["text_logits"])
+    logits = logits.astype("float64")
+    shares = np.exp(logits - logits.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
+    expected = [
+        sum(
+            np.log(shares[row, place, token])
+            for place, token in enumerate(text[row, 1:])
+            if token != model.generator.pad_id
+        )
+        for row in range(2)
+    ]
+    scores = model.score_captions(CAPTIONS, images)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
+
+
+def test_a_picture_is_streamed_row_by_row(model):
+    settings = {"seed": [3, 4], "top_k": 5, "guidance_scale": 2.0}
+    whole = model.text_to_image(CAPTIONS, **settings)
+    grown = list(model.stream_text_to_image(CAPTIONS, **settings))
+    assert len(grown) == 4
+    np.testing.assert_array_equal(grown[-1], whole)
+    for rows, pictures in enumerate(grown[:-1], 1):
+        assert (pictures[:, 8 * rows :] == 128).all()
+        assert (pictures[:, 8 * rows - 8 : 8 * rows] != 128).any()
+    text = model.caption_tokenizer.encode(CAPTIONS)
+    codes = model.generator.generate_codes(text, **settings)
+    for drawn, rows in model.generator.stream_codes(text, **settings):
+        np.testing.assert_array_equal(
+            drawn[:, : 2 * rows], codes[:, : 2 * rows]
+        )
+        assert not drawn[:, 2 * rows :].any()
+    with pytest.raises(ValueError, match="temperature"):
+        model.stream_text_to_image(CAPTIONS, temperature=-1.0)
+    # One that continues a given top part.
+    primed = {"prime": whole[:, :16], "seed": 5}
+    *_, last = model.stream_text_to_image(CAPTIONS, **primed)
+    np.testing.assert_array_equal(last, model.text_to_image(CAPTIONS, **primed))

@@ -18,6 +18,7 @@ from keras_bidalle.data.mnist64 import (
     held_out_combinations,
     item_crops,
 )
+from keras_bidalle.data.own_rows import own_rows
 from keras_bidalle.data.picture_batches import PictureBatches, PictureReader
 from keras_bidalle.data.picture_source import PictureSource, Record
 from keras_bidalle.data.pictures import (
@@ -55,6 +56,7 @@ __all__ = [
     "item_crops",
     "load_items",
     "open_picture",
+    "own_rows",
     "picture_files",
     "read_captions",
 ]

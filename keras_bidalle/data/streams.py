@@ -50,8 +50,9 @@ def as_dataset(make_batch, start=0, num_batches=None):
     """A stream in the backend's own form.
 
     Args:
-        make_batch: as for `BatchStream`; on TensorFlow the shapes and dtypes
-            of its arrays must not change from batch to batch.
+        make_batch: as for `BatchStream`, the rows that this process reads
+            (see `own_rows`); on TensorFlow the shapes and dtypes of its
+            arrays must not change from batch to batch.
         start: int, number of the first batch.
         num_batches: optional int, for a finite one.
 
@@ -84,4 +85,13 @@ def as_dataset(make_batch, start=0, num_batches=None):
     dataset = tf.data.Dataset.counter(start)
     if num_batches is not None:
         dataset = dataset.take(num_batches)
-    return dataset.map(draw).prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.map(draw).prefetch(tf.data.AUTOTUNE)
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return dataset
+    # Left to itself, `fit` would have every worker make all workers' rows
+    # and cut them down.
+    devices = len(strategy.extended.worker_devices)
+    if devices > 1:
+        dataset = dataset.rebatch(specs[0].shape[0] // devices)
+    return strategy.distribute_datasets_from_function(lambda context: dataset)

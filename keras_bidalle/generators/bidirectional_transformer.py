@@ -11,10 +11,13 @@ from keras_bidalle.generators.image_positions import IMAGE_POSITIONS
 from keras_bidalle.generators.rotary import RowRotation
 from keras_bidalle.generators.row_embedding import RowEmbedding
 from keras_bidalle.generators.row_masks import RowMasks
+from keras_bidalle.generators.scoring import Scoring
 from keras_bidalle.generators.single_codes import SingleCodes
+from keras_bidalle.generators.streaming import Streaming
 from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.training import GeneratorTraining
 from keras_bidalle.generators.transformer_block import TransformerBlock
+from keras_bidalle.noise import NoiseSeedGenerator
 from keras_bidalle.presets.mixin import PresetMixin
 from keras_bidalle.validation import check_positive
 
@@ -23,6 +26,8 @@ from keras_bidalle.validation import check_positive
 class BidirectionalTransformer(
     PresetMixin,
     Generation,
+    Streaming,
+    Scoring,
     RowEmbedding,
     SingleCodes,
     GeneratorTraining,
@@ -83,6 +88,8 @@ class BidirectionalTransformer(
         head_bias: bool, biases of the layers that predict.
         predict_start: bool, has the first token of a caption that follows a
             picture predicted like any other, though it is always the same.
+        gradient_checkpointing: bool, see `TransformerBlock`. Gradients are
+            the same; deep models train in far less memory.
 
     Call arguments:
         inputs: dict of `text`, int (B, T), rows `[start] words [end]
@@ -151,6 +158,7 @@ class BidirectionalTransformer(
         predict_start=False,
         pads_see_themselves=True,
         sparse_captioning_sees_pads=False,
+        gradient_checkpointing=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -205,6 +213,7 @@ class BidirectionalTransformer(
         self.qkv_bias = qkv_bias
         self.head_bias = head_bias
         self.predict_start = predict_start
+        self.gradient_checkpointing = gradient_checkpointing
         self.pads_see_themselves = pads_see_themselves
         self.sparse_captioning_sees_pads = sparse_captioning_sees_pads
 
@@ -241,7 +250,7 @@ class BidirectionalTransformer(
             self._block(f"block_{i}", num_heads, head_dim) for i in range(depth)
         ]
         self.final_norm = self._make_final_norm()
-        self.dropout_seed = keras.random.SeedGenerator()
+        self.dropout_seed = NoiseSeedGenerator()
         self._create_trackers()
         self.build()
 
@@ -258,6 +267,7 @@ class BidirectionalTransformer(
             use_bias=self.use_bias,
             qkv_bias=self.qkv_bias,
             dropout=self.dropout,
+            gradient_checkpointing=self.gradient_checkpointing,
             dtype=self.dtype_policy,
             name=name,
         )
@@ -303,10 +313,16 @@ class BidirectionalTransformer(
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)
 
-    def layer_masks(self, text_to_image, hidden_keys=None):
+    def layer_masks(self, text_to_image, hidden_keys=None, count=None):
         """Additive masks, one a block: see `RowMasks.by_layer`."""
         return self._row_masks.by_layer(
-            text_to_image, hidden_keys, self.compute_dtype
+            text_to_image, hidden_keys, self.compute_dtype, count
+        )
+
+    def layer_mask_rows(self, index, text_to_image, hidden_keys=None):
+        """One position's masks, one a block: see `RowMasks.rows_by_layer`."""
+        return self._row_masks.rows_by_layer(
+            index, text_to_image, hidden_keys, self.compute_dtype
         )
 
     def rotation(self, text_to_image):

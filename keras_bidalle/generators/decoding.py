@@ -1,14 +1,36 @@
 """The decode loop: prefill a prompt, then one compiled step a position.
 
 Both functions are pure functions of a generator's weights and their tensor
-arguments, with static shapes throughout, for `compiled.compiled`. They
-differ in what they emit: stacks of codes, or tokens of a caption that ends.
+arguments, with static shapes throughout, for `compiled.compiled`; only the
+number of rows may be unknown, in a graph that is exported. They differ in
+what they emit: stacks of codes, or tokens of a caption that ends.
 """
+
+from typing import Any, NamedTuple
 
 from keras import ops
 
+from keras_bidalle.generators import kv_cache
 from keras_bidalle.generators.sampling import guide, sample_tokens
 from keras_bidalle.generators.segments import GEN, REF
+
+
+class Progress(NamedTuple):
+    """Pictures of which the first positions are drawn.
+
+    Attributes:
+        position: int32 scalar tensor, how many are.
+        x: tensor (B, 1, d), or (2 B, 1, d) under guidance, the stream at the
+            position before.
+        stacks: int32 tensor (B, P, c), zeros where nothing is drawn yet.
+        caches: tuple, the token convolution's, then one of each block (see
+            `kv_cache`).
+    """
+
+    position: Any
+    x: Any
+    stacks: Any
+    caches: tuple
 
 
 def generate_codes(generator, text, uniforms, prime, settings):
@@ -27,8 +49,45 @@ def generate_codes(generator, text, uniforms, prime, settings):
     Returns:
         int32 tensor (B, P, c), `prime` first.
     """
+    progress = begin_codes(generator, text, prime, settings)
+    for stop in block_stops(generator, prime.shape[1]):
+        progress = continue_codes(
+            generator,
+            text,
+            uniforms,
+            settings,
+            extend_codes(generator, progress, stop),
+            stop,
+        )
+    return progress.stacks
+
+
+def block_stops(generator, given):
+    """The positions before which `continue_codes` has to stop.
+
+    Args:
+        generator: `BidirectionalTransformer`.
+        given: int, positions of the prime.
+
+    Returns:
+        list of int, ascending, the last one P.
+    """
+    length = generator.text_length
+    ends = kv_cache.block_ends(length + given, generator.length)
+    return [end - length for end in ends]
+
+
+def begin_codes(generator, text, prime, settings):
+    """Runs the prompt of pictures.
+
+    Args:
+        generator, text, prime, settings: as of `generate_codes`.
+
+    Returns:
+        `Progress`, with room in the caches up to the first of `block_stops`.
+    """
     given = prime.shape[1]
-    batch = text.shape[0]
+    batch = ops.shape(text)[0]
     guided = "guidance_scale" in settings
 
     parts = [generator.embed_text(text, REF)]
@@ -37,12 +96,34 @@ def generate_codes(generator, text, uniforms, prime, settings):
         parts = [ops.concatenate([parts[0], null])]
     if given:
         parts.append(_twice(generator.embed_image(prime, GEN), guided))
-    padding = _hidden_text(generator, text, guided)
-    x, caches, places = _prefill(
-        generator, ops.concatenate(parts, axis=1), True, padding
+    x, caches = _prefill(
+        generator,
+        ops.concatenate(parts, axis=1),
+        _picture_places(generator, text, guided),
     )
+    rest = (batch, generator.num_positions - given, prime.shape[2])
+    stacks = ops.concatenate([prime, ops.zeros(rest, "int32")], axis=1)
+    position = ops.convert_to_tensor(given, "int32")
+    return Progress(position, x[:, -1:], stacks, caches)
 
-    def codes_at(position, x):
+
+def continue_codes(generator, text, uniforms, settings, progress, stop):
+    """Draws the next positions of pictures.
+
+    Args:
+        generator, text, uniforms, settings: as of `generate_codes`.
+        progress: `Progress`.
+        stop: int or int32 scalar tensor, the position to stop before, for
+            which the caches have room.
+
+    Returns:
+        `Progress`.
+    """
+    guided = "guidance_scale" in settings
+    places = _picture_places(generator, text, guided)
+    vectors = generator.position_vectors() + generator._segment(GEN)[0]
+
+    def draw_codes(x, position):
         numbers = ops.take(uniforms, position, axis=1)
 
         def draw(logits, place):
@@ -50,27 +131,30 @@ def generate_codes(generator, text, uniforms, prime, settings):
 
         return generator.sample_codes(generator.final_norm(x)[:, 0], draw)
 
-    def step(position, x, stacks, caches):
-        codes = codes_at(position, x)
+    def step(state, caches):
+        position, x, stacks = state
+        codes = draw_codes(x, position)
         stacks = _put(stacks, codes, position)
         x = generator.embed_codes(codes[:, None])
-        x = x + ops.take(generator.position_vectors(), position, axis=0)
-        x = _twice(x + generator._segment(GEN), guided)
+        x = _twice(x + ops.take(vectors, position, axis=0), guided)
         x, caches = _decode(
             generator, x, caches, places, generator.text_length + position
         )
-        return position + 1, x, stacks, caches
+        return (position + 1, x, stacks), caches
 
-    stacks = ops.zeros(uniforms.shape, "int32")
-    if given:
-        stacks = ops.concatenate([prime, stacks[:, given:]], axis=1)
-    last = generator.num_positions - 1
-    position, x, stacks, _ = ops.while_loop(
-        lambda position, *_: position < last,
+    state, caches = _loop(
+        lambda position, *_: position < stop,
         step,
-        (ops.convert_to_tensor(given, "int32"), x[:, -1:], stacks, caches),
+        (progress.position, progress.x, progress.stacks),
+        progress.caches,
     )
-    return _put(stacks, codes_at(position, x), position)
+    return Progress(*state, caches)
+
+
+def extend_codes(generator, progress, stop):
+    """Gives the caches room up to `stop`, the next of `block_stops`."""
+    length = generator.text_length + stop
+    return progress._replace(caches=_extend(progress.caches, length))
 
 
 def generate_text(generator, stacks, uniforms, legal, settings):
@@ -88,7 +172,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
         int32 tensor (B, T): the start token, the caption, the end token,
         and pad tokens.
     """
-    batch = stacks.shape[0]
+    batch = ops.shape(stacks)[0]
     guided = "guidance_scale" in settings
     x = generator.embed_image(stacks, REF)
     if guided:
@@ -97,32 +181,30 @@ def generate_text(generator, stacks, uniforms, legal, settings):
     first = _twice(generator.embed_text(start, GEN), guided)
     # What stands after the end where no token is a pad: the end again.
     pad = generator.end_id if generator.pad_id is None else generator.pad_id
-    x, caches, places = _prefill(
-        generator, ops.concatenate([x, first], axis=1), False, None
-    )
+    places = _Places(False, None, generator.rotation(False))
+    x, caches = _prefill(generator, ops.concatenate([x, first], axis=1), places)
 
-    def step(index, x, text, ended, caches):
+    embedding = generator._cast(generator.text_embedding)
+    vectors = generator._cast(generator.text_position_embedding)
+    vectors = vectors + generator._segment(GEN)[0]
+
+    def step(state, caches):
+        index, x, text, ended = state
         logits = generator.text_logits(generator.final_norm(x)[:, 0]) + legal
         token = _draw(logits, ops.take(uniforms, index, axis=1), settings)
         token = ops.where(ended, pad, token)
         ended = ops.logical_or(ended, token == generator.end_id)
         text = _put(text[..., None], token[:, None], index)[..., 0]
-        x = ops.take(generator._cast(generator.text_embedding), token, axis=0)
-        x = x + ops.take(
-            generator._cast(generator.text_position_embedding), index, axis=0
-        )
-        x = _twice(x[:, None] + generator._segment(GEN), guided)
+        x = ops.take(embedding, token, axis=0)
+        x = x + ops.take(vectors, index, axis=0)
         x, caches = _decode(
-            generator, x, caches, places, generator.num_positions + index
+            generator,
+            _twice(x[:, None], guided),
+            caches,
+            places,
+            generator.num_positions + index,
         )
-        return index + 1, x, text, ended, caches
-
-    def going(index, x, text, ended, caches):
-        # Stops when every caption has ended.
-        return ops.logical_and(
-            index < generator.text_length,
-            ops.logical_not(ops.all(ended)),
-        )
+        return (index + 1, x, text, ended), caches
 
     rest = ops.full((batch, generator.text_length - 1), pad, "int32")
     text = ops.concatenate([start, rest], axis=1)
@@ -131,9 +213,20 @@ def generate_text(generator, stacks, uniforms, legal, settings):
         x[:, -1:],
         text,
         ops.zeros((batch,), "bool"),
-        caches,
     )
-    return ops.while_loop(going, step, state)[2]
+    prompt = generator.num_positions + 1
+    for end in kv_cache.block_ends(prompt, generator.length):
+        stop = end - generator.num_positions
+
+        def going(index, x, text, ended, stop=stop):
+            # Stops when every caption has ended.
+            return ops.logical_and(
+                index < stop, ops.logical_not(ops.all(ended))
+            )
+
+        caches = _extend(caches, end)
+        state, caches = _loop(going, step, state, caches)
+    return state[2]
 
 
 def _twice(x, guided):
@@ -167,44 +260,100 @@ def _hidden_text(generator, text, guided):
     pad = generator.is_padding(text)
     if guided:
         pad = ops.concatenate([pad, ops.zeros_like(pad)])
-    seen = ops.zeros((pad.shape[0], generator.num_positions), "bool")
+    seen = ops.zeros((ops.shape(pad)[0], generator.num_positions), "bool")
     return ops.concatenate([pad, seen], axis=1)
 
 
-def _prefill(generator, x, text_to_image, hidden_keys):
-    """Runs the prompt.
+class _Places(NamedTuple):
+    """What layers must know of places, for their masks and rotations."""
 
-    Returns its output, the caches (the token convolution's, then one a
-    block), and what each layer must know of places: their masks and how they
-    turn queries and keys.
+    text_to_image: bool
+    hidden_keys: Any
+    rotation: Any
+
+
+def _picture_places(generator, text, guided):
+    hidden = _hidden_text(generator, text, guided)
+    return _Places(True, hidden, generator.rotation(True))
+
+
+def _prefill(generator, x, places):
+    """Runs the prompt (B, n, d).
+
+    Returns its output and the caches, with room up to the end of the first
+    block.
     """
     n = x.shape[1]
-    masks = generator.layer_masks(text_to_image, hidden_keys)
-    rotation = generator.rotation(text_to_image)
-    given = rotation and tuple(part[:, :, :n] for part in rotation)
+    masks = generator.layer_masks(places.text_to_image, places.hidden_keys, n)
+    given = places.rotation and tuple(p[:, :, :n] for p in places.rotation)
+    length = kv_cache.block_ends(n, generator.length)[0]
     x, recent = generator.token_convolution.prefill(x)
     caches = [recent]
     for block, mask in zip(generator.blocks, masks, strict=True):
-        x, cache = block.prefill(x, mask[:, :, :n, :n], generator.length, given)
+        x, cache = block.prefill(x, mask, length, given)
         caches.append(cache)
-    return x, tuple(caches), (masks, rotation)
+    return x, tuple(caches)
 
 
 def _decode(generator, x, caches, places, index):
     """Runs one position through all layers, against their caches."""
-    masks, rotation = places
-
-    def here(table):
-        return ops.take(table, index, axis=2)[:, :, None]
-
-    turned = rotation and tuple(here(part) for part in rotation)
+    index = kv_cache.known_index(index)
+    masks = generator.layer_mask_rows(
+        index, places.text_to_image, places.hidden_keys
+    )
+    turned = places.rotation and tuple(
+        ops.take(part, index, axis=2)[:, :, None] for part in places.rotation
+    )
     recent, *caches = caches
     x, recent = generator.token_convolution.decode(x, recent)
     updated = [recent]
     for block, cache, mask in zip(generator.blocks, caches, masks, strict=True):
-        x, cache = block.decode(x, cache, index, here(mask), turned)
+        x, cache = block.decode(x, cache, index, mask, turned)
         updated.append(cache)
     return x, tuple(updated)
+
+
+def _extend(caches, length):
+    """Gives caches that are full room for `length` positions."""
+    recent, *caches = caches
+    if kv_cache.cache_length(caches[0]) < length:
+        caches = [kv_cache.extend_cache(cache, length) for cache in caches]
+    return (recent, *caches)
+
+
+def _loop(going, step, state, caches):
+    """Steps that change a state and the last block of each cache.
+
+    Args:
+        going: function of the state to a bool.
+        step: function of the state and the caches to both.
+        state: tuple of tensors.
+        caches: tuple, as `_prefill` gives it.
+
+    Returns:
+        Tuple of the state and the caches.
+    """
+    full = [cache[:-1] for cache in caches[1:]]
+
+    def changing(caches):
+        recent, *caches = caches
+        return recent, tuple(cache[-1] for cache in caches)
+
+    def whole(recent, last):
+        blocks = zip(full, last, strict=True)
+        return (recent, *((*before, block) for before, block in blocks))
+
+    def body(*variables):
+        *state, recent, last = variables
+        state, caches = step(state, whole(recent, last))
+        return (*state, *changing(caches))
+
+    *state, recent, last = ops.while_loop(
+        lambda *variables: going(*variables[:-2]),
+        body,
+        (*state, *changing(caches)),
+    )
+    return tuple(state), whole(recent, last)
 
 
 def _put(sequence, item, position):

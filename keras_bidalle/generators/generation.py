@@ -12,6 +12,12 @@ from keras import ops
 
 from keras_bidalle.compiled import compiled
 from keras_bidalle.generators import decoding
+from keras_bidalle.generators.requests import (
+    checked_prime,
+    checked_seeds,
+    checked_settings,
+    checked_text,
+)
 from keras_bidalle.generators.sampling import row_uniforms
 
 
@@ -61,21 +67,8 @@ class Generation:
             ValueError: if `text` or `prime` has a wrong shape, or a setting
                 is out of its range.
         """
-        text = _checked_text(text, self)
-        if prime is None:
-            prime = np.zeros((len(text), 0, self.codes_per_position), "int32")
-        prime = np.asarray(prime, "int32")
-        expected = (len(text), self.codes_per_position)
-        if (
-            prime.ndim != 3
-            or (prime.shape[0], prime.shape[2]) != expected
-            or prime.shape[1] >= self.num_positions
-        ):
-            raise ValueError(
-                f"`prime` must have shape ({expected[0]}, n, {expected[1]}) "
-                f"with n below {self.num_positions}. "
-                f"Received: shape={prime.shape}"
-            )
+        text = checked_text(text, self)
+        prime = checked_prime(prime, len(text), self)
         stacks = self._sample(
             "codes",
             [text, prime],
@@ -171,8 +164,8 @@ class Generation:
             )
         count = len(conditions[0])
         stack = self.codes_per_position if kind == "codes" else 1
-        settings = _checked_settings(settings, count, stack, self)
-        seeds = _checked_seeds(seed, count)
+        settings = checked_settings(settings, count, stack, self)
+        seeds = checked_seeds(seed, count)
         seeds = [(s, j) for s in seeds for j in range(num_samples)]
         conditions = [np.repeat(c, num_samples, axis=0) for c in conditions]
         settings = {
@@ -222,79 +215,3 @@ class Generation:
             "codes": compiled(codes, [self], xla=True),
             "text": compiled(text, [self], xla=True),
         }
-
-
-def _checked_text(text, generator):
-    text = np.asarray(text)
-    length, vocabulary = generator.text_length, generator.text_vocabulary_size
-    if (
-        text.ndim != 2
-        or text.shape[1] != length
-        or text.dtype.kind not in "iu"
-        or (text.size and (text.min() < 0 or text.max() >= vocabulary))
-    ):
-        raise ValueError(
-            f"`text` must be integers of shape (batch, {length}) in [0, "
-            f"{vocabulary}). Received: shape={text.shape}, dtype={text.dtype}"
-        )
-    return text.astype("int32")
-
-
-def _checked_seeds(seed, count):
-    seeds = np.asarray(seed)
-    if (
-        seeds.dtype.kind not in "iu"
-        or seeds.shape not in ((), (count,))
-        or (seeds < 0).any()
-    ):
-        raise ValueError(
-            f"`seed` must be an integer of at least 0, or {count} of them. "
-            f"Received: seed={seed!r}"
-        )
-    return np.broadcast_to(seeds, (count,)).tolist()
-
-
-_RANGES = {
-    "temperature": ("float32", "at least 0", lambda v: v >= 0),
-    "top_k": ("int32", "at least 1", lambda v: v >= 1),
-    "top_p": ("float32", "in (0, 1]", lambda v: (v > 0) & (v <= 1)),
-    "guidance_scale": ("float32", "at least 0", lambda v: v >= 0),
-}
-
-
-def _checked_settings(settings, count, stack, generator):
-    """Settings that are given, as arrays (B,) or (B, stack)."""
-    checked = {}
-    for name, value in settings.items():
-        if value is None:
-            continue
-        dtype, meaning, within = _RANGES[name]
-        array = np.asarray(value)
-        kinds = "iu" if dtype == "int32" else "iuf"
-        shapes = [(), (count,)]
-        if stack > 1:
-            # Not (stack,): what it means would hang on the batch's size.
-            shapes += [(1, stack), (count, stack)]
-        if (
-            array.dtype.kind not in kinds
-            or array.shape not in shapes
-            or not np.all(within(array))
-        ):
-            each = (
-                f", or an array ({count} or 1, {stack}) with one for each "
-                "code of a position"
-                if stack > 1
-                else ""
-            )
-            raise ValueError(
-                f"`{name}` must be {meaning}, one value or {count}{each}. "
-                f"Received: {name}={value!r}"
-            )
-        shape = (count, *array.shape[1:])
-        checked[name] = np.broadcast_to(array, shape).astype(dtype)
-    if "guidance_scale" in checked and not generator.condition_dropout:
-        raise ValueError(
-            "`guidance_scale` needs a generator trained with "
-            "`condition_dropout` above 0, which this one was not."
-        )
-    return checked

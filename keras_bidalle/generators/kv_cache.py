@@ -1,35 +1,196 @@
-"""Keys and values of the positions so far, one pair a layer.
+"""Keys and values of the positions so far, and attention over them.
 
-A cache is a pair of tensors (B, heads, length, head_dim), allocated at full
-length so that the compiled decode loop has static shapes.
+A cache is a tuple of blocks, each a pair of tensors: keys (B heads,
+head_dim, n) and values (B heads, n, head_dim) of n positions one after the
+other. The last block is being filled. So a loop that decodes reads hardly
+more than what is filled, its shapes are static, and blocks that are full are
+never copied. Heads are merged with rows, and keys lie the other way round
+than values, because then XLA writes both in place and reads both as they
+lie; its own product of one query with many keys turns the keys round at
+every step, and runs on one core.
+
+This is the one file where backends differ in how they decode.
 """
 
 import keras
 from keras import ops
 
+from keras_bidalle.generators.xla import has_xla
 
-def pad_cache(keys, values, length):
-    """Returns keys and values of a prompt, padded to `length` positions.
+# Blocks of a cache, each with a loop of its own: at most so many, for each
+# has to be compiled, and of so many positions or more.
+_MOST_BLOCKS = 4
+_LEAST_POSITIONS = 64
+
+
+def decoding_call(layer, x):
+    """Calls a layer that keeps no state and has weights of its inputs' dtype.
+
+    What Keras keeps account of in a call takes longer, where operations run
+    one by one, than what a layer does with one position.
+    """
+    if _is_eager() and layer.compute_dtype == layer.variable_dtype:
+        return layer.call(x)
+    return layer(x)
+
+
+def known_index(index):
+    """The index of a position, as an int where the backend can tell."""
+    return int(index) if _is_eager() else index
+
+
+def _is_eager():
+    return keras.config.backend() == "torch"
+
+
+def block_ends(prompt, length):
+    """Where the blocks of a cache end.
+
+    Args:
+        prompt: int, positions of the prompt, all in the first block.
+        length: int, positions in the end.
+
+    Returns:
+        tuple of int, ascending, the last one `length`.
+    """
+    if not has_xla():
+        # Blocks would be read in part as well, or copied.
+        return (length,)
+    new = length - prompt
+    count = min(max(new // _LEAST_POSITIONS, 1), _MOST_BLOCKS)
+    return tuple(prompt + new * (i + 1) // count for i in range(count))
+
+
+def make_cache(keys, values, length):
+    """The cache of a prompt, one block.
 
     Args:
         keys, values: tensors (B, heads, n, head_dim), n <= length.
-        length: int.
+        length: int, where the block ends.
     """
-    padding = [[0, 0], [0, 0], [0, length - keys.shape[2]], [0, 0]]
-    return ops.pad(keys, padding), ops.pad(values, padding)
+    n, channels = keys.shape[2:]
+    keys = ops.reshape(ops.transpose(keys, (0, 1, 3, 2)), (-1, channels, n))
+    values = ops.reshape(values, (-1, n, channels))
+    keys = ops.pad(keys, [[0, 0], [0, 0], [0, length - n]])
+    return ((keys, ops.pad(values, [[0, 0], [0, length - n], [0, 0]])),)
 
 
-def write_cache(cache, new, index):
-    """Returns `cache` with `new` at position `index`.
+def cache_length(cache):
+    """int, the positions that a cache has room for."""
+    return sum(values.shape[1] for _, values in cache)
+
+
+def extend_cache(cache, length):
+    """Returns `cache` with room for `length` positions, in one more block."""
+    rows, new = ops.shape(cache[0][0])[0], length - cache_length(cache)
+    channels, dtype = cache[0][0].shape[1], cache[0][0].dtype
+    keys = ops.zeros((rows, channels, new), dtype)
+    return (*cache, (keys, ops.zeros((rows, new, channels), dtype)))
+
+
+def write_cache(cache, key, value, index):
+    """Returns `cache` with a position in its last block.
 
     Args:
-        cache: tensor (B, heads, length, head_dim).
-        new: tensor (B, heads, 1, head_dim).
-        index: int scalar tensor.
+        cache: tuple of pairs of tensors (see the module).
+        key, value: tensors (B, heads, 1, head_dim).
+        index: int or int scalar tensor, which position it is.
     """
-    if keras.config.backend() == "torch":
+    *full, (keys, values) = cache
+    channels = keys.shape[1]
+    if _is_eager():
         # `ops.slice_update` copies the whole cache there; in a loop that
         # records no gradient, writing in place is the same and free.
-        cache[:, :, int(index) : int(index) + 1] = new
+        keys[:, :, index] = key.reshape(-1, channels)
+        values[:, index] = value.reshape(-1, channels)
         return cache
-    return ops.slice_update(cache, (0, 0, index, 0), new)
+    key = ops.reshape(key, (-1, channels, 1))
+    value = ops.reshape(value, (-1, 1, channels))
+    index = index - cache_length(full)
+    return *full, (_write(keys, key, index, 2), _write(values, value, index, 1))
+
+
+def _write(cache, new, index, axis):
+    start = [0, 0, 0]
+    start[axis] = index
+    if has_xla():
+        return ops.slice_update(cache, start, new)
+    import tensorflow as tf
+
+    end = [0, 0, 0]
+    end[axis] = index + 1
+    whole = 0b111 & ~(1 << axis)
+    # In place where nobody else holds the cache, as in the loop.
+    return tf.raw_ops.TensorStridedSliceUpdate(
+        input=cache,
+        begin=start,
+        end=end,
+        strides=[1, 1, 1],
+        value=new,
+        begin_mask=whole,
+        end_mask=whole,
+    )
+
+
+def attend(query, cache, index, mask=None):
+    """Attention of one position over those up to it.
+
+    Args:
+        query: tensor (B, heads, 1, head_dim), scaled.
+        cache: tuple of pairs of tensors (see the module), this position
+            included.
+        index: int or int scalar tensor, the position.
+        mask: additive tensor (1 or B, 1, S), S at least the cache's length,
+            or `None` for none where `index` is an int.
+
+    Returns:
+        tensor (B, heads, 1, head_dim).
+    """
+    if isinstance(index, int):
+        # Of one block only what is filled, which is a view where it is
+        # known, and no copy where a block is as small as a stack of codes.
+        ((keys, values),) = cache
+        cache = ((keys[:, :, : index + 1], values[:, : index + 1]),)
+    if _is_eager():
+        return _attend_eagerly(query, *cache[0], mask)
+    heads, channels = query.shape[1], query.shape[3]
+    length = cache_length(cache)
+    query = ops.reshape(query, (-1, channels))
+    scores = [_scores(query, keys) for keys, _ in cache]
+    scores = scores[0] if len(cache) == 1 else ops.concatenate(scores, axis=1)
+    if mask is not None:
+        scores = ops.reshape(scores, (-1, heads, length))
+        scores = scores + mask[..., :length]
+    shares = ops.reshape(ops.softmax(scores, axis=-1), (-1, length))
+    total, at = 0.0, 0
+    for _, values in cache:
+        n = values.shape[1]
+        total = total + _mean(shares[:, at : at + n], values)
+        at += n
+    return ops.reshape(total, (-1, heads, 1, channels))
+
+
+def _attend_eagerly(query, keys, values, mask):
+    # In torch's own words: those of Keras take longer than the work does.
+    import torch
+
+    batch, heads, _, channels = query.shape
+    length = keys.shape[2]
+    scores = torch.bmm(query.reshape(-1, 1, channels), keys)
+    if mask is not None:
+        scores = scores.view(batch, heads, length) + mask[..., :length]
+    shares = torch.softmax(scores, dim=-1).view(-1, 1, length)
+    return torch.bmm(shares, values).view(batch, heads, 1, channels)
+
+
+def _scores(query, keys):
+    if has_xla():
+        # Compiled to one pass over the keys, on all cores.
+        return ops.sum(query[:, :, None] * keys, axis=1)
+    return ops.matmul(query[:, None], keys)[:, 0]
+
+
+def _mean(shares, values):
+    if has_xla():
+        return ops.sum(shares[:, :, None] * values, axis=1)
+    return ops.matmul(shares[:, None], values)[:, 0]

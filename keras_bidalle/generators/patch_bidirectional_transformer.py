@@ -6,7 +6,7 @@ from keras import layers, ops
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
-from keras_bidalle.generators.lookup import lookup
+from keras_bidalle.lookup import lookup
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -178,7 +178,7 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
             codes.append(code)
             if place + 1 < self.codes_per_position:
                 # Under guidance `hidden` holds each row twice.
-                repeats = known.shape[0] // code.shape[0]
+                repeats = ops.shape(known)[0] // ops.shape(code)[0]
                 known = known + self._context(place, ops.tile(code, (repeats,)))
         return ops.stack(codes, axis=-1)
 

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_bidalle.generators.lookup import lookup
 from keras_bidalle.generators.segments import GEN, REF
+from keras_bidalle.lookup import lookup
 
 
 class RowEmbedding:

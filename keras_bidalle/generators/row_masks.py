@@ -5,8 +5,13 @@ from keras import ops
 
 from keras_bidalle.generators.attention_masks import attention_mask
 
-# What is added to a score that must not count.
-MASKED = -1e9
+
+def masked_score(dtype):
+    """What is added to a score that must not count, a float.
+
+    Two of them add up to a number of the dtype.
+    """
+    return -3e4 if dtype == "float16" else -1e9
 
 
 class RowMasks:
@@ -37,24 +42,35 @@ class RowMasks:
         self.length = text_length + int(np.prod(grid))
         self.pads_see_themselves = pads_see_themselves
         self.shown_in_captioning = shown_in_captioning
-        # By kind: float32 (2, S, S), [image][caption] rows first.
-        self.tables = {
+        # By kind: bool (2, S, S), [image][caption] rows first.
+        self._hidden = {
             kind: np.stack(
                 [
-                    np.where(
-                        attention_mask(
-                            kind, text_to_image, text_length, grid, kernel_size
-                        ),
-                        0.0,
-                        MASKED,
-                    ).astype("float32")
+                    ~attention_mask(
+                        kind, text_to_image, text_length, grid, kernel_size
+                    )
                     for text_to_image in (False, True)
                 ]
             )
             for kind in dict.fromkeys(kinds)
         }
+        self._tables = {}
 
-    def by_layer(self, text_to_image, hidden_keys, dtype):
+    def tables(self, dtype):
+        """What is added to scores: dict from kind to float32 (2, S, S).
+
+        Args:
+            dtype: str, that of the scores.
+        """
+        if dtype not in self._tables:
+            score = np.float32(masked_score(dtype))
+            self._tables[dtype] = {
+                kind: np.where(hidden, score, np.float32(0))
+                for kind, hidden in self._hidden.items()
+            }
+        return self._tables[dtype]
+
+    def by_layer(self, text_to_image, hidden_keys, dtype, count=None):
         """The layers' masks.
 
         Args:
@@ -63,27 +79,62 @@ class RowMasks:
             hidden_keys: bool tensor (B, S), positions that no one may look
                 at, or `None`.
             dtype: str, that of the masks.
+            count: int, n, of the first n positions only, or `None` for all.
 
         Returns:
-            list of tensors broadcastable to (B, heads, S, S).
+            list of tensors broadcastable to (B, heads, n, n).
         """
+        n = self.length if count is None else count
+        hidden = None
+        if hidden_keys is not None:
+            hidden = ops.cast(hidden_keys, dtype)[:, None, None, :n]
+            hidden = hidden * masked_score(dtype)
+            if self.pads_see_themselves:
+                hidden = hidden * (1.0 - ops.eye(n, dtype=dtype))
         masks = {}
-        for kind, table in self.tables.items():
-            mask = choose(table, text_to_image, dtype)[:, None]
-            if hidden_keys is not None:
-                hidden = self._padding(hidden_keys, dtype)
-                if kind in self.shown_in_captioning:
-                    hides = np.array([0.0, 1.0], "float32").reshape(2, 1, 1, 1)
-                    hidden = hidden * choose(hides, text_to_image, dtype)
-                mask = mask + hidden
-            masks[kind] = mask
+        for kind, table in self.tables(dtype).items():
+            mask = choose(table[:, :n, :n], text_to_image, dtype)[:, None]
+            masks[kind] = self._hide(mask, hidden, kind, text_to_image, dtype)
         return [masks[kind] for kind in self.kinds]
 
-    def _padding(self, hidden_keys, dtype):
-        hidden = ops.cast(hidden_keys, dtype)[:, None, None, :] * MASKED
-        if not self.pads_see_themselves:
-            return hidden
-        return hidden * (1.0 - ops.eye(self.length, dtype=dtype))
+    def rows_by_layer(self, index, text_to_image, hidden_keys, dtype):
+        """The layers' masks of one position.
+
+        Args:
+            index: int scalar tensor, or int, the position.
+            text_to_image: bool, the direction of all rows.
+            hidden_keys, dtype: as of `by_layer`.
+
+        Returns:
+            list of tensors (1 or B, 1, S).
+        """
+        hidden = None
+        if hidden_keys is not None:
+            hidden = ops.cast(hidden_keys, dtype)[:, None]
+            hidden = hidden * masked_score(dtype)
+            if self.pads_see_themselves:
+                others = ops.arange(self.length, dtype="int32") != index
+                hidden = hidden * ops.cast(others, dtype)
+        masks = {}
+        for kind, table in self.tables(dtype).items():
+            table = table[int(text_to_image)]
+            if isinstance(index, int):
+                row = ops.convert_to_tensor(table[index], dtype)
+            else:
+                table = ops.convert_to_tensor(table, dtype)
+                row = ops.take(table, index, axis=0)
+            mask = row[None, None]
+            masks[kind] = self._hide(mask, hidden, kind, text_to_image, dtype)
+        return [masks[kind] for kind in self.kinds]
+
+    def _hide(self, mask, hidden, kind, text_to_image, dtype):
+        if hidden is None:
+            return mask
+        if kind in self.shown_in_captioning:
+            hides = np.array([0.0, 1.0], "float32")
+            hides = hides.reshape(2, *(1,) * (len(mask.shape) - 1))
+            hidden = hidden * choose(hides, text_to_image, dtype)
+        return mask + hidden
 
 
 def choose(table, text_to_image, dtype):

@@ -7,15 +7,16 @@ from keras import layers, ops
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
-from keras_bidalle.generators.lookup import lookup
+from keras_bidalle.generators.row_masks import masked_score
 from keras_bidalle.generators.stochastic_codes import (
     codebooks_of,
     draw_stacks,
     stack_losses,
 )
+from keras_bidalle.lookup import lookup
+from keras_bidalle.noise import NoiseSeedGenerator
 
 _EMBEDDINGS = ("learned", "codebook")
-_MASKED = -1e9
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -151,7 +152,7 @@ class RQTransformer(BidirectionalTransformer):
     def _build_image(self, normal):
         d, k, c = self.width, self.num_codes, self.codes_per_position
         kinds = (self.body_embedding, self.head_embedding)
-        self.code_seed = keras.random.SeedGenerator()
+        self.code_seed = NoiseSeedGenerator()
 
         def add(name, *shape, initializer=normal):
             return self.add_weight(
@@ -306,7 +307,8 @@ class RQTransformer(BidirectionalTransformer):
 
     def _depth_mask(self):
         depth = self.codes_per_position
-        mask = np.triu(np.full((depth, depth), _MASKED, "float32"), 1)
+        score = masked_score(self.compute_dtype)
+        mask = np.triu(np.full((depth, depth), score, "float32"), 1)
         return ops.convert_to_tensor(mask, self.compute_dtype)[None, None]
 
     def image_logits(self, hidden, stacks, training=None):
@@ -329,7 +331,6 @@ class RQTransformer(BidirectionalTransformer):
         places = self._cast(self.depth_embedding)
         kernel = self._cast(self.image_head)
         bias = self._head_biases()
-        mask = self._depth_mask()
         x = (hidden + places[0])[:, None]
         codes, caches, known = [], [None] * self.head_depth, 0.0
         for place in range(depth):
@@ -337,8 +338,7 @@ class RQTransformer(BidirectionalTransformer):
                 if place == 0:
                     x, caches[i] = block.prefill(x, None, depth)
                 else:
-                    here = mask[:, :, place : place + 1]
-                    x, caches[i] = block.decode(x, caches[i], place, here)
+                    x, caches[i] = block.decode(x, caches[i], place)
             which = 0 if self.shared_classifier else place
             logits = ops.matmul(self.image_head_norm(x)[:, 0], kernel[which])
             codes.append(draw(ops.cast(logits, "float32") + bias[which], place))
@@ -347,7 +347,7 @@ class RQTransformer(BidirectionalTransformer):
                 if self.cumulative_depth_context:
                     vectors = known = known + vectors
                 # Under guidance `hidden` holds each row twice.
-                repeats = hidden.shape[0] // vectors.shape[0]
+                repeats = ops.shape(hidden)[0] // ops.shape(vectors)[0]
                 x = self._project_context(vectors)[:, None]
                 x = ops.tile(x, (repeats, 1, 1)) + places[place + 1]
         return ops.stack(codes, axis=-1)

@@ -10,6 +10,8 @@ every backend, in any batch.
 import numpy as np
 from keras import ops
 
+from keras_bidalle.generators.filters import least_kept
+
 
 def row_uniforms(seeds, shape):
     """Draws each row's uniform numbers from that row's own seed.
@@ -59,9 +61,9 @@ def sample_tokens(logits, uniforms, temperature, top_k=None, top_p=None):
         top_k: int tensor (B,), keeps the k likeliest tokens (and those that
             tie with the last of them); 0 or less keeps all. `None` for no
             such filter in the program at all.
-        top_p: float tensor (B,) in (0, 1], keeps the likeliest tokens whose
-            probability together first reaches p, after `top_k`. `None` for
-            no such filter.
+        top_p: float tensor (B,), keeps the likeliest tokens whose
+            probability together first reaches p, after `top_k`; 1 or more
+            keeps all. `None` for no such filter.
 
     Returns:
         int32 tensor (B,).
@@ -73,23 +75,8 @@ def sample_tokens(logits, uniforms, temperature, top_k=None, top_p=None):
     probabilities = ops.softmax(logits / safe[:, None], axis=-1)
 
     if top_k is not None or top_p is not None:
-        descending = ops.flip(ops.sort(probabilities, axis=-1), axis=-1)
-        keep = ops.ones_like(descending, dtype="bool")
-        if top_k is not None:
-            size = logits.shape[-1]
-            top_k = ops.where(top_k > 0, top_k, size)
-            keep = ops.arange(size, dtype="int32")[None, :] < top_k[:, None]
-        if top_p is not None:
-            # A token stays while those before it have not reached p, of
-            # what `top_k` left.
-            kept = ops.where(keep, descending, 0.0)
-            before = ops.cumsum(kept, axis=-1) - kept
-            goal = top_p[:, None] * ops.sum(kept, axis=-1, keepdims=True)
-            keep = ops.logical_and(keep, before < goal)
-        last = ops.min(
-            ops.where(keep, descending, np.inf), axis=-1, keepdims=True
-        )
-        probabilities = ops.where(probabilities >= last, probabilities, 0.0)
+        least = least_kept(probabilities, top_k, top_p)
+        probabilities = ops.where(probabilities >= least, probabilities, 0.0)
 
     cumulative = ops.cumsum(probabilities, axis=-1)
     total = cumulative[:, -1:]

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_bidalle.generators.lookup import lookup
+from keras_bidalle.lookup import lookup
 
 
 class SingleCodes:

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_bidalle import replicas
+from keras_bidalle.synchronized import compile_arguments, synchronized
 
 
 class GeneratorTraining:
@@ -12,6 +13,11 @@ class GeneratorTraining:
     Logged: `loss`; `image_loss` and `text_loss`, nats a token of the target
     (codes of text-to-image rows, caption tokens of image-to-text rows).
     """
+
+    def compile(self, *args, **kwargs):
+        """As of `keras.Model`; replicas then train as one."""
+        super().compile(*args, **compile_arguments(kwargs))
+        synchronized(self.optimizer)
 
     def _create_trackers(self):
         self.image_tracker = keras.metrics.Mean(name="image_loss")
@@ -55,17 +61,18 @@ class GeneratorTraining:
         has_past = ops.cast(ops.logical_not(first), "float32")[None]
 
         # A dropped condition is not there to be predicted.
-        terms = {
-            "image_target": masked_mean(
-                image_loss, forward * ops.ones_like(image_loss)
-            ),
-            "text_condition": masked_mean(text_loss, counted * forward * kept),
-            "text_target": masked_mean(text_loss, counted * backward),
-            "image_condition": masked_mean(
-                image_loss, backward * kept * has_past
-            ),
-        }
-        share = ops.mean(forward)
+        terms, share = global_means(
+            {
+                "image_target": (
+                    image_loss,
+                    forward * ops.ones_like(image_loss),
+                ),
+                "text_condition": (text_loss, counted * forward * kept),
+                "text_target": (text_loss, counted * backward),
+                "image_condition": (image_loss, backward * kept * has_past),
+            },
+            forward,
+        )
         target = self.target_weight / (self.target_weight + 1.0)
         condition = 1.0 - target
         if self.text_length == 1 and not self.predict_start:
@@ -83,7 +90,7 @@ class GeneratorTraining:
         )
         for extra in self.losses:
             loss = loss + extra
-        return loss / replicas.num_replicas()
+        return replicas.share_of_loss(loss)
 
     def image_losses(self, x, y_pred, training=True):
         """The loss of each image position, a mean over its codes.
@@ -108,6 +115,28 @@ def cross_entropy(logits, targets):
     return ops.logsumexp(logits, axis=-1) - picked
 
 
-def masked_mean(values, mask):
-    """Mean of `values` where the float `mask` is 1; 0 where it is nowhere."""
-    return ops.sum(values * mask) / ops.maximum(ops.sum(mask), 1.0)
+def global_means(terms, rows):
+    """Means over what is counted in the global batch.
+
+    Replicas have captions of other lengths and rows of other directions, so
+    that the mean of their means would weigh tokens unevenly. Each divides by
+    its even part of all counts instead: the mean over the replicas of what
+    this gives is the mean over the global batch.
+
+    Args:
+        terms: dict from names to values, float32 tensors, and masks that
+            broadcast to them, 1 where a value counts.
+        rows: float32 tensor, whose mean is wanted too.
+
+    Returns:
+        Tuple of a dict from names to scalars, 0 where nothing counts, and of
+        the mean of `rows` over all replicas.
+    """
+    counts = [ops.sum(mask) for _, mask in terms.values()]
+    counts = replicas.all_reduce_mean(ops.stack([*counts, ops.mean(rows)]))
+    least = 1.0 / replicas.num_replicas()
+    means = {
+        name: ops.sum(values * mask) / ops.maximum(counts[i], least)
+        for i, (name, (values, mask)) in enumerate(terms.items())
+    }
+    return means, counts[len(terms)]

@@ -4,7 +4,9 @@ import keras
 from keras import layers, ops
 
 from keras_bidalle.generators import kv_cache
+from keras_bidalle.generators.recomputation import drawn_seed, recomputed
 from keras_bidalle.generators.rotary import rotate
+from keras_bidalle.noise import Dropout
 
 
 def _geglu(x):
@@ -18,6 +20,14 @@ def _quick_gelu(x):
 
 def _squared_relu(x):
     return ops.square(ops.relu(x))
+
+
+def _keep(x):
+    return x
+
+
+def _call(layer, x):
+    return layer(x)
 
 
 # Activation of the feed-forward and how many times wider its input is.
@@ -53,6 +63,9 @@ class TransformerBlock(layers.Layer):
         use_bias: bool, biases of the output and feed-forward projections.
         qkv_bias: bool, biases of the queries, keys and values.
         dropout: float, of both branches' outputs.
+        gradient_checkpointing: bool, keeps only the block's input for the
+            gradients and computes the rest again, for a third more work and
+            a fraction of the memory.
 
     Call arguments:
         x: tensor (B, S, d).
@@ -79,6 +92,7 @@ class TransformerBlock(layers.Layer):
         use_bias=True,
         dropout=0.0,
         qkv_bias=False,
+        gradient_checkpointing=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -108,6 +122,7 @@ class TransformerBlock(layers.Layer):
         self.use_bias = use_bias
         self.dropout = dropout
         self.qkv_bias = qkv_bias
+        self.gradient_checkpointing = gradient_checkpointing
 
         self._activation, multiple = _ACTIVATIONS[activation]
         dtype = self.dtype_policy
@@ -140,7 +155,7 @@ class TransformerBlock(layers.Layer):
         if query_key_norm:
             self.query_norm = norm("query_norm")
             self.key_norm = norm("key_norm")
-        self.drop = layers.Dropout(dropout, dtype=dtype) if dropout else None
+        self.drop = Dropout(dropout, dtype=dtype) if dropout else None
 
     def build(self, input_shape):
         d = self.width
@@ -164,8 +179,24 @@ class TransformerBlock(layers.Layer):
             )
 
     def call(self, x, attention_bias=None, rotation=None, training=None):
-        query, key, value = self._project(x, rotation)
-        return self._finish(x, query, key, value, attention_bias, training)
+        def block(x, drops):
+            query, key, value = self._project(x, rotation)
+            heads = self._attend(query, key, value, attention_bias)
+            return self._finish(x, heads, drops)
+
+        if training and self.gradient_checkpointing:
+            drops = [self._repeatable_drop() for _ in range(2)]
+            return recomputed(lambda x: block(x, drops), x)
+        return block(x, 2 * [lambda y: self._dropped(y, training)])
+
+    def _dropped(self, y, training):
+        return y if self.drop is None else self.drop(y, training=training)
+
+    def _repeatable_drop(self):
+        if self.drop is None:
+            return _keep
+        seed = drawn_seed(self.drop.seed_generator)
+        return lambda y: keras.random.dropout(y, self.dropout, seed=seed)
 
     def prefill(self, x, mask, length, rotation=None):
         """Runs a prompt and returns its output and the layer's KV cache.
@@ -173,77 +204,85 @@ class TransformerBlock(layers.Layer):
         Args:
             x: tensor (B, n, d).
             mask: additive tensor broadcastable to (B, heads, n, n).
-            length: int, positions that the cache must hold in the end.
+            length: int, positions that the cache has room for.
             rotation: as when called, for the n positions.
 
         Returns:
             Tuple of the output (B, n, d) and the cache.
         """
         query, key, value = self._project(x, rotation)
-        cache = kv_cache.pad_cache(key, value, length)
-        return self._finish(x, query, key, value, mask), cache
+        cache = kv_cache.make_cache(key, value, length)
+        heads = self._attend(query, key, value, mask)
+        return self._finish(x, heads), cache
 
-    def decode(self, x, cache, index, mask, rotation=None):
+    def decode(self, x, cache, index, mask=None, rotation=None):
         """Runs one position against the cache.
 
         Args:
             x: tensor (B, 1, d), the stream at position `index`.
-            cache: pair of tensors (B, heads, length, head_dim).
-            index: int scalar tensor.
-            mask: additive tensor broadcastable to (B, heads, 1, length).
+            cache: as `prefill` gives it, with room for this position in the
+                last of its blocks.
+            index: int or int scalar tensor.
+            mask: additive tensor (1 or B, 1, S), or `None` where `index` is
+                an int and all before it is seen.
             rotation: as when called, for this position.
 
         Returns:
             Tuple of the output (B, 1, d) and the cache with this position.
         """
-        query, key, value = self._project(x, rotation)
-        keys = kv_cache.write_cache(cache[0], key, index)
-        values = kv_cache.write_cache(cache[1], value, index)
-        return self._finish(x, query, keys, values, mask), (keys, values)
+        run = kv_cache.decoding_call
+        query, key, value = self._project(x, rotation, run)
+        cache = kv_cache.write_cache(cache, key, value, index)
+        query = query * self.head_dim**-0.5
+        heads = kv_cache.attend(query, cache, index, mask)
+        return self._finish(x, heads, run=run), cache
 
-    def _project(self, x, rotation):
+    def _project(self, x, rotation, run=_call):
         length = x.shape[1]
-        qkv = self.to_qkv(self.attention_norm(x))
+        qkv = run(self.to_qkv, run(self.attention_norm, x))
         # (B, S, 3 h e) -> (3, B, h, S, e)
         qkv = ops.reshape(qkv, (-1, length, 3, self.num_heads, self.head_dim))
         query, key, value = ops.unstack(
             ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0
         )
         if self.query_key_norm:
-            query, key = self.query_norm(query), self.key_norm(key)
+            query, key = run(self.query_norm, query), run(self.key_norm, key)
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
         return query, key, value
 
-    def _finish(self, x, query, key, value, mask, training=None):
-        if query.shape[2] == key.shape[2] == 1:
+    def _attend(self, query, key, value, mask):
+        """Attention of all positions: (B, heads, S, head_dim)."""
+        if key.shape[2] == 1:
             # The only key takes all of the attention.
-            heads = value
-        else:
-            # Two plain products: on CPUs several times faster to
-            # differentiate than the fused kernel.
-            scores = ops.matmul(
-                query * self.head_dim**-0.5, ops.transpose(key, (0, 1, 3, 2))
-            )
-            if mask is not None:
-                scores = scores + mask
-            heads = ops.matmul(ops.softmax(scores, axis=-1), value)
+            return value
+        # Two plain products: on CPUs several times faster to differentiate
+        # than the fused kernel.
+        scores = ops.matmul(
+            query * self.head_dim**-0.5, ops.transpose(key, (0, 1, 3, 2))
+        )
+        if mask is not None:
+            scores = scores + mask
+        return ops.matmul(ops.softmax(scores, axis=-1), value)
+
+    def _finish(self, x, heads, drops=(_keep, _keep), run=_call):
         heads = ops.reshape(
             ops.transpose(heads, (0, 2, 1, 3)),
             (-1, x.shape[1], self.num_heads * self.head_dim),
         )
-        x = x + self._branch(self.to_out(heads), "attention_scale", training)
-        hidden = self._activation(self.expand(self.feed_forward_norm(x)))
+        heads = run(self.to_out, heads)
+        x = x + self._branch(heads, "attention_scale", drops[0])
+        hidden = self._activation(
+            run(self.expand, run(self.feed_forward_norm, x))
+        )
         return x + self._branch(
-            self.contract(hidden), "feed_forward_scale", training
+            run(self.contract, hidden), "feed_forward_scale", drops[1]
         )
 
-    def _branch(self, y, scale, training):
+    def _branch(self, y, scale, drop):
         if self.layer_scale is not None:
             y = y * ops.cast(getattr(self, scale), y.dtype)
-        if self.drop is not None:
-            y = self.drop(y, training=training)
-        return y
+        return drop(y)
 
     def get_config(self):
         config = super().get_config()
@@ -260,6 +299,7 @@ class TransformerBlock(layers.Layer):
                 "use_bias": self.use_bias,
                 "dropout": self.dropout,
                 "qkv_bias": self.qkv_bias,
+                "gradient_checkpointing": self.gradient_checkpointing,
             }
         )
         return config

@@ -6,6 +6,7 @@ from keras_bidalle.image_tokenizers.discrete_vae_layers import (
     DiscreteVAEDecoder,
     DiscreteVAEEncoder,
 )
+from keras_bidalle.image_tokenizers.exporting import CodeDecoder, CodeEncoder
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
 from keras_bidalle.image_tokenizers.patch_vqgan import PatchVQGAN
 from keras_bidalle.image_tokenizers.rqvae import RQVAE
@@ -17,6 +18,8 @@ from keras_bidalle.image_tokenizers.vqgan_layers import (
 
 __all__ = [
     "AugVAE",
+    "CodeDecoder",
+    "CodeEncoder",
     "DiscreteVAE",
     "DiscreteVAEDecoder",
     "DiscreteVAEEncoder",

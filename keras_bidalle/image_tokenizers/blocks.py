@@ -10,6 +10,8 @@ import math
 import keras
 from keras import ops
 
+from keras_bidalle.noise import Dropout
+
 PACKAGE = "keras_bidalle"
 PADDING_MODES = ("zero", "replication")
 
@@ -145,7 +147,7 @@ class ResidualBlock(keras.layers.Layer):
             channels, 3, padding_mode=self.padding_mode, dtype=dtype
         )
         self.norm2 = group_norm(channels, dtype=dtype)
-        self.drop = keras.layers.Dropout(self.dropout, dtype=dtype)
+        self.drop = Dropout(self.dropout, dtype=dtype)
         self.conv2 = PaddedConv2D(
             channels, 3, padding_mode=self.padding_mode, dtype=dtype
         )

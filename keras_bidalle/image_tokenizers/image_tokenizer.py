@@ -7,20 +7,24 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle import validation
-from keras_bidalle.compiled import compiled
+from keras_bidalle.compiled import compiled, in_batches
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
+from keras_bidalle.image_tokenizers.exporting import Exporting
 from keras_bidalle.image_tokenizers.training import (
     TokenizerTraining,
     as_float_images,
 )
 from keras_bidalle.presets import PresetMixin
+from keras_bidalle.serving.mixin import ServingMixin
 
 # In the order that a picture passes them.
 STAGES = ("encoder", "quant_conv", "quantizer", "post_quant_conv", "decoder")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
+class ImageTokenizer(
+    TokenizerTraining, PresetMixin, ServingMixin, Exporting, keras.Model
+):
     """Encoder, quantizer and decoder: the first stage of generation.
 
     A Keras model from pictures to their reconstruction, trained by plain
@@ -154,7 +158,7 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
             # Raises before any work is done.
             validation.as_model_images(images, image_shape)
         # Batch by batch: a data set of uint8 is never all in float32.
-        return _in_batches(
+        return in_batches(
             self._encode,
             images,
             batch_size,
@@ -184,7 +188,7 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
             part = min(max(np.shape(codes)[-1], 1), depth)
             code_shape = (*code_shape[:-1], part)
         codes = validation.as_codes(codes, code_shape, self.num_codes)
-        return _in_batches(
+        return in_batches(
             self._decode,
             codes,
             batch_size,
@@ -225,24 +229,45 @@ class ImageTokenizer(TokenizerTraining, PresetMixin, keras.Model):
             codes = codes[..., :depth]
         return self.decode(codes, batch_size=batch_size)
 
+    def to_codes(self, images):
+        """`encode` of tensors, for programs that compile or export it.
+
+        Args:
+            images: float32 tensor (B, H, W, C) in [-1, 1].
+
+        Returns:
+            int32 tensor (B, *code_shape).
+        """
+        latents = self.to_latents(images, training=False)
+        return ops.cast(self.quantizer.encode(latents), "int32")
+
+    def from_codes(self, codes):
+        """`decode` of tensors, for programs that compile or export it.
+
+        Args:
+            codes: int32 tensor (B, *code_shape).
+
+        Returns:
+            float32 tensor (B, H, W, C) in [-1, 1].
+        """
+        decoded = self.from_quantized(self.quantizer.decode(codes))
+        pictures = self.decoder(decoded, training=False)
+        return ops.clip(ops.cast(pictures, "float32"), -1.0, 1.0)
+
     # Cached properties: compiled once for each model and kept, outside what
     # Keras tracks as the model's state.
     @functools.cached_property
     def _encode(self):
-        def encode(images):
-            latents = self.to_latents(images, training=False)
-            return ops.cast(self.quantizer.encode(latents), "int32")
-
-        return compiled(encode, self._stages())
+        return compiled(self.to_codes, self._stages())
 
     @functools.cached_property
     def _decode(self):
-        def decode(codes):
-            decoded = self.from_quantized(self.quantizer.decode(codes))
-            pictures = self.decoder(decoded, training=False)
-            return ops.clip(ops.cast(pictures, "float32"), -1.0, 1.0)
+        return compiled(self.from_codes, self._stages())
 
-        return compiled(decode, self._stages())
+    def _input_spec_for_export(self, batch):
+        return keras.InputSpec(
+            shape=(batch, *self.image_shape), dtype="float32", name="images"
+        )
 
     def _stages(self):
         """The layers between a picture and its reconstruction, in order."""
@@ -281,24 +306,3 @@ def _checked_image_shape(image_shape, factor):
             f"Received: image_shape={image_shape}"
         )
     return image_shape
-
-
-def _in_batches(function, inputs, batch_size, prepare, empty):
-    """Runs a compiled function over any number of rows, in few shapes.
-
-    The last batch is filled up, and a small number of rows is rounded up
-    to a power of two, so that few shapes are ever compiled.
-    """
-    rows = inputs.shape[0]
-    batch_size = min(batch_size, 1 << max(rows - 1, 0).bit_length())
-    results = [empty]
-    for start in range(0, rows, batch_size):
-        part = prepare(inputs[start : start + batch_size])
-        count = len(part)
-        if count < batch_size:
-            part = np.concatenate(
-                [part, part[:1].repeat(batch_size - count, 0)]
-            )
-        result = function(ops.convert_to_tensor(part))
-        results.append(ops.convert_to_numpy(result)[:count])
-    return np.concatenate(results)

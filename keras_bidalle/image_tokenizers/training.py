@@ -5,11 +5,14 @@ term reads the other as a constant, and one `MultiOptimizer` gives each its
 own optimizer. So the stock `fit` of each backend trains both.
 """
 
+import threading
+
 import keras
 from keras import ops
 from keras.saving import deserialize_keras_object, serialize_keras_object
 
 from keras_bidalle import replicas
+from keras_bidalle.synchronized import compile_arguments, synchronized
 
 PIXEL_LOSSES = {
     "l1": lambda real, fake: ops.mean(ops.abs(real - fake)),
@@ -24,6 +27,8 @@ class TokenizerTraining:
         super().__init__(**kwargs)
         self.adversarial = None
         self._pixel_loss = None
+        # Replicas of one process are threads.
+        self._step = threading.local()
 
     def compile(
         self,
@@ -96,9 +101,10 @@ class TokenizerTraining:
             name: keras.metrics.Mean(name=name)
             for name in self._tracked_names()
         }
-        super().compile(optimizer=players, **kwargs)
+        super().compile(optimizer=players, **compile_arguments(kwargs))
+        synchronized(self.optimizer)
         # Now, so that a checkpoint finds the optimizers' state to restore.
-        players.build(self.trainable_variables)
+        self.optimizer.build(self.trainable_variables)
         arguments = {
             "optimizer": optimizer,
             "reconstruction_loss": reconstruction_loss,
@@ -136,8 +142,9 @@ class TokenizerTraining:
         if self.adversarial is None:
             return self.decoder(decoded, training=training)
         # `compute_loss` follows in the same trace and takes them from here.
-        self._features = self.decoder.features(decoded, training=training)
-        return self.decoder.head(self._features)
+        features = self.decoder.features(decoded, training=training)
+        self._step.features = features
+        return self.decoder.head(features)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -152,8 +159,8 @@ class TokenizerTraining:
             total = self._reconstruction_loss(real, fake)
             reconstruction = total
         else:
-            features = ops.stop_gradient(self._features)
-            self._features = None
+            features = ops.stop_gradient(self._step.features)
+            self._step.features = None
             terms = self.adversarial(
                 real,
                 fake,
@@ -181,7 +188,7 @@ class TokenizerTraining:
         for name, value in values.items():
             self._trackers[name].update_state(ops.stop_gradient(value))
         self.quantizer.update_metrics()
-        return (total + quantizer_loss) / replicas.num_replicas()
+        return replicas.share_of_loss(total + quantizer_loss)
 
     def _reconstruction_loss(self, real, fake):
         loss = self._pixel_loss(real, fake)

@@ -338,4 +338,4 @@ def _pull_back(head, kernel, slope):
         lambda kernel: ops.sum(ops.cast(head(kernel), "float32") * slope),
         kernel,
     )
-    return replicas.all_reduce_sum(gradient) / replicas.num_replicas()
+    return replicas.all_reduce_mean(gradient)

@@ -3,6 +3,10 @@
 import keras
 from keras import layers, ops
 
+from keras_bidalle.losses.global_batch_normalization import (
+    GlobalBatchNormalization,
+)
+
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class PatchDiscriminator(layers.Layer):
@@ -10,10 +14,10 @@ class PatchDiscriminator(layers.Layer):
 
     `num_layers` 4x4 convolutions of stride 2, one of stride 1 and one of
     stride 1 to a single channel, each padded by one pixel on every side.
-    Widths double up to eight times `filters`. Batch normalisation stands
-    after every convolution but the first and the last; leaky ReLU (0.2)
-    after every one but the last. Moving statistics go 0.1 of the way to the
-    batch's in each training call.
+    Widths double up to eight times `filters`. Batch normalisation, over
+    all replicas, stands after every convolution but the first and the last;
+    leaky ReLU (0.2) after every one but the last. Moving statistics go 0.1
+    of the way to the batch's in each training call.
 
     Args:
         num_layers: int, how many convolutions halve the picture; 3 gives
@@ -62,7 +66,7 @@ class PatchDiscriminator(layers.Layer):
             )
         ]
         self.norms = [
-            layers.BatchNormalization(
+            GlobalBatchNormalization(
                 momentum=0.9,
                 epsilon=1e-5,
                 gamma_initializer=keras.initializers.RandomNormal(1.0, 0.02),

@@ -7,51 +7,15 @@ the codebook itself moves (by gradients, by averages) is the subclass's.
 import keras
 from keras import ops
 
-from keras_bidalle import replicas
+from keras_bidalle.lookup import lookup
 from keras_bidalle.quantizers import checks, distances
+from keras_bidalle.quantizers.drawing import draw_vectors
+from keras_bidalle.quantizers.extremes import argmin
 from keras_bidalle.quantizers.quantizer import Quantizer, straight_through
 
 
 def mean_square(x):
     return ops.mean(ops.square(x))
-
-
-def joined(seen):
-    """Joins what the calls of one step saw.
-
-    Args:
-        seen: list of tuples of latents (N, C), codes (N,), distances (N,).
-
-    Returns:
-        One such tuple of all of them.
-    """
-    return tuple(ops.concatenate(parts) for parts in zip(*seen, strict=True))
-
-
-def draw_vectors(vectors, weights, num, seed):
-    """Draws vectors of a batch with given odds, the same on every replica.
-
-    Systematic sampling: evenly spaced points on the cumulated weights, with
-    one random start. Each draw has exactly the given odds, repetitions are
-    as rare as they can be, and all shapes are static.
-
-    Args:
-        vectors: float32 tensor (N, C).
-        weights: float32 tensor (N,), not negative.
-        num: int, how many to draw.
-        seed: `keras.random.SeedGenerator`.
-
-    Returns:
-        float32 tensor (num, C).
-    """
-    # The tiny constant makes equal weights of all zeros.
-    cumulated = ops.cumsum(weights + (1e-6 * ops.mean(weights) + 1e-20))
-    start = keras.random.uniform((), dtype="float32", seed=seed)
-    points = ops.arange(num, dtype="float32") / num + start
-    points = (points - ops.floor(points)) * cumulated[-1]
-    rows = ops.searchsorted(cumulated, points, side="right")
-    rows = ops.minimum(ops.cast(rows, "int32"), ops.shape(vectors)[0] - 1)
-    return replicas.interleave(ops.take(vectors, rows, axis=0))
 
 
 class CodebookQuantizer(Quantizer):
@@ -135,10 +99,10 @@ class CodebookQuantizer(Quantizer):
         Args:
             z: float32 tensor (N, C), without gradients.
             codes: int32 tensor (N,), the codes chosen for `z`.
-            step: tuple of all that the step quantized with this codebook:
-                latents (M, C), their codes (M,) and their distances (M,)
-                from them. `None` where the last call of the step is yet to
-                come.
+            step: list of all that the step quantized with this codebook,
+                a tuple for each call: latents (N, C), their codes (N,) and
+                their distances (N,) from them. `None` where the last call
+                of the step is yet to come.
             first: bool, whether this is the first call of the step.
         """
         raise NotImplementedError
@@ -169,16 +133,22 @@ class CodebookQuantizer(Quantizer):
         """
         codebook = ops.stop_gradient(self.codebook)
         all_distances = self.distance(ops.stop_gradient(z), codebook)
-        codes = ops.cast(ops.argmin(all_distances, axis=-1), "int32")
+        codes = argmin(all_distances)
         return codes, ops.min(all_distances, axis=-1)
 
-    def start(self, z):
-        """Replaces the codebook by latents in the first training step."""
+    def start(self, parts):
+        """Replaces the codebook by latents in the first training step.
+
+        Args:
+            parts: list of float32 tensors (N, C), the step's latents.
+        """
         if not self.kmeans_steps:
             return
-        z = ops.stop_gradient(z)
+        parts = [ops.stop_gradient(part) for part in parts]
         drawn = draw_vectors(
-            z, ops.ones_like(z[:, 0]), self.num_codes, self.seed_generator
+            [(part, ops.ones_like(part[:, 0])) for part in parts],
+            self.num_codes,
+            self.seed_generator,
         )
         # Not `ops.cond`: no variable may be assigned inside one under
         # tf.distribute.
@@ -196,16 +166,17 @@ class CodebookQuantizer(Quantizer):
 
     def draw_codes(self, step):
         """New places for dead codes, (K, C), mostly latents far from any."""
-        vectors, _, distance = step
         return draw_vectors(
-            vectors, distance, self.num_codes, self.seed_generator
+            [(vectors, distance) for vectors, _, distance in step],
+            self.num_codes,
+            self.seed_generator,
         )
 
     def apply_codebook(self, z, training=None):
         flat = ops.reshape(z, (-1, self.code_dim))
         learning = training and self.trainable
         if learning:
-            self.start(flat)
+            self.start([flat])
         codes, distance = self.nearest(flat)
         quantized = self.lookup(codes)
         self.add_loss(self.quantization_loss(flat, quantized))
@@ -214,7 +185,7 @@ class CodebookQuantizer(Quantizer):
             self.add_loss(regularization)
         if learning:
             vectors = ops.stop_gradient(flat)
-            self.learn(vectors, codes, step=(vectors, codes, distance))
+            self.learn(vectors, codes, step=[(vectors, codes, distance)])
         shape = ops.shape(z)
         quantized = ops.reshape(straight_through(flat, quantized), shape)
         return quantized, ops.reshape(codes, shape[:-1])
@@ -227,7 +198,7 @@ class CodebookQuantizer(Quantizer):
 
     def lookup(self, codes):
         """Code vectors (..., C) of int32 codes, with gradients."""
-        return ops.take(self.codebook, codes, axis=0)
+        return lookup(self.codebook, codes)
 
     def encode(self, z):
         self.ensure_built()

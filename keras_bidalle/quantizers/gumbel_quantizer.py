@@ -3,7 +3,9 @@
 import keras
 from keras import ops
 
+from keras_bidalle.noise import NoiseSeedGenerator
 from keras_bidalle.quantizers import checks
+from keras_bidalle.quantizers.extremes import argmax
 from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
 from keras_bidalle.quantizers.quantizer import Quantizer
 
@@ -88,7 +90,7 @@ class GumbelQuantizer(Quantizer):
         checks.check_at_least("kl_weight", kl_weight)
         self.hard = hard
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = NoiseSeedGenerator(seed)
         self.projection = keras.layers.Dense(
             num_codes, dtype="float32", name="projection"
         )
@@ -135,14 +137,14 @@ class GumbelQuantizer(Quantizer):
     def apply_codebook(self, z, training=None):
         logits = self.projection(z)
         self.add_loss(self.kl_weight * self.divergence(logits))
-        codes = _argmax(logits)
+        codes = argmax(logits)
         if not training:
             return self.lookup(codes), codes
         noise = gumbel_noise(ops.shape(logits), self.seed_generator)
         noisy = (logits + noise) / self.temperature
         weights = ops.softmax(noisy, axis=-1)
         if self.hard:
-            chosen = ops.one_hot(_argmax(noisy), self.num_codes)
+            chosen = ops.one_hot(argmax(noisy), self.num_codes)
             chosen = ops.cast(chosen, "float32")
             weights = chosen + (weights - ops.stop_gradient(weights))
         return ops.matmul(weights, self.codebook), codes
@@ -158,7 +160,7 @@ class GumbelQuantizer(Quantizer):
         return ops.take(self.codebook, codes, axis=0)
 
     def encode(self, z):
-        return _argmax(self.logits(z))
+        return argmax(self.logits(z))
 
     def decode(self, codes):
         self.ensure_built()
@@ -185,7 +187,3 @@ class GumbelQuantizer(Quantizer):
             **self._first_values,
         )
         return config
-
-
-def _argmax(logits):
-    return ops.cast(ops.argmax(logits, axis=-1), "int32")

@@ -3,10 +3,7 @@
 import keras
 from keras import ops
 
-from keras_bidalle.quantizers.codebook_quantizer import (
-    CodebookQuantizer,
-    joined,
-)
+from keras_bidalle.quantizers.codebook_quantizer import CodebookQuantizer
 from keras_bidalle.quantizers.quantizer import Quantizer, straight_through
 
 
@@ -90,7 +87,7 @@ class MultiLevelQuantizer(Quantizer):
         learning = training and self.trainable
         vectors = [ops.reshape(level, (-1, self.code_dim)) for level in z]
         if learning:
-            part.start(ops.concatenate(vectors))
+            part.start(vectors)
         loss, outputs, all_codes, seen = 0.0, [], [], []
         for level, flat in zip(z, vectors, strict=True):
             codes, distance = part.nearest(flat)
@@ -101,7 +98,7 @@ class MultiLevelQuantizer(Quantizer):
                 is_last = len(seen) == len(z)
                 part.learn(
                     *seen[-1][:2],
-                    step=joined(seen) if is_last else None,
+                    step=seen if is_last else None,
                     first=len(seen) == 1,
                 )
             quantized = straight_through(flat, quantized)

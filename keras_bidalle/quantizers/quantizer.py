@@ -6,6 +6,7 @@ from keras import ops
 from keras_bidalle import replicas
 from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.codebook_metrics import CodebookUsage, Perplexity
+from keras_bidalle.quantizers.replica_losses import ReplicaLosses
 
 
 def straight_through(z, quantized):
@@ -37,7 +38,7 @@ def count_codes(codes, num_codes):
     return replicas.all_reduce_sum(counts)
 
 
-class Quantizer(keras.layers.Layer):
+class Quantizer(ReplicaLosses, keras.layers.Layer):
     """Base of the layers that replace latents by entries of a codebook.
 
     A quantizer is a Keras layer: call it between an encoder and a decoder,

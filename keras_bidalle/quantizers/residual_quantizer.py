@@ -6,7 +6,6 @@ from keras import ops
 from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.codebook_quantizer import (
     CodebookQuantizer,
-    joined,
     mean_square,
 )
 from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
@@ -130,7 +129,7 @@ class ResidualQuantizer(Quantizer):
             is_first = depth == 0 or not self.has_one_codebook
             is_last = depth == self.depth - 1 or not self.has_one_codebook
             if learning and is_first:
-                part.start(residual)
+                part.start([residual])
                 seen = []
             codes, distance = part.nearest(residual)
             quantized = part.lookup(codes)
@@ -144,7 +143,7 @@ class ResidualQuantizer(Quantizer):
                 part.learn(
                     vectors,
                     codes,
-                    step=joined(seen) if is_last else None,
+                    step=seen if is_last else None,
                     first=is_first,
                 )
             residual = residual - ops.stop_gradient(quantized)

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_bidalle import replicas
 from keras_bidalle.quantizers import checks
-from keras_bidalle.quantizers.codebook_quantizer import draw_vectors
+from keras_bidalle.quantizers.drawing import draw_vectors
 from keras_bidalle.quantizers.ema_vector_quantizer import EMAVectorQuantizer
 
 # Of the noise that tells copies of one latent apart, times sqrt(code_dim).
@@ -90,17 +90,17 @@ class RestartingVectorQuantizer(EMAVectorQuantizer):
         self.write_statistics(self.means(sizes, sums), sizes, sums)
 
     def _draw(self, z):
-        drawn = draw_vectors(
-            z, ops.ones_like(z[:, 0]), self.num_codes, self.seed_generator
-        )
+        ones = ops.ones_like(z[:, 0])
+        drawn = draw_vectors([(z, ones)], self.num_codes, self.seed_generator)
         noise = keras.random.uniform(
             (self.num_codes, self.code_dim),
             maxval=_NOISE * self.code_dim**-0.5,
             dtype="float32",
             seed=self.seed_generator,
         )
-        repeats = ops.cast(ops.shape(z)[0] < self.num_codes, "float32")
-        return drawn + repeats * replicas.interleave(noise)
+        latents = replicas.all_reduce_sum(ops.sum(ones))
+        repeats = ops.cast(latents < self.num_codes, "float32")
+        return drawn + repeats * noise
 
     def get_config(self):
         config = super().get_config()

@@ -154,7 +154,9 @@ class VectorQuantizer(CodebookQuantizer):
         # The codebook stands still within a step, whatever the depths.
         if self.anchor is None or step is None:
             return
-        z, codes, _ = step
+        z, codes, _ = (
+            ops.concatenate(column) for column in zip(*step, strict=True)
+        )
         counts = count_codes(codes, self.num_codes)
         used = ops.greater(counts, 0.0)
         moved = self.codebook

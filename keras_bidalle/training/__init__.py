@@ -1,17 +1,36 @@
 """Training with plain `fit`: what goes on after a kill, and what people see."""
 
+from keras_bidalle.synchronized import synchronized
+from keras_bidalle.training.averaged_weights import (
+    EvaluateAveraged,
+    averaged_weights,
+)
 from keras_bidalle.training.callbacks import (
     ImageSummaries,
     ScalarSummaries,
     TextSummaries,
 )
+from keras_bidalle.training.checkpoint_files import DamagedCheckpoint
 from keras_bidalle.training.checkpoints import ResumableCheckpoint
+from keras_bidalle.training.distributions import (
+    DISTRIBUTIONS,
+    Distribution,
+    distribute,
+    generator_layouts,
+)
+from keras_bidalle.training.elastic import ElasticCheckpoint, elastic_fit
 from keras_bidalle.training.epoch_order import epoch_shuffled
 from keras_bidalle.training.events import SummaryWriter
 from keras_bidalle.training.fitting import resumable_fit
 from keras_bidalle.training.gumbel_schedules import (
     CosineRamp,
     gumbel_schedules,
+)
+from keras_bidalle.training.horovod_state import (
+    AverageMetrics,
+    BroadcastState,
+    ScaledLearningRate,
+    broadcast_state,
 )
 from keras_bidalle.training.muon import Muon
 from keras_bidalle.training.pictures import (
@@ -26,22 +45,37 @@ from keras_bidalle.training.progress import RunProgress
 from keras_bidalle.training.run_folder import RunFolder
 from keras_bidalle.training.schedules import VariableSchedule, WarmupCosine
 from keras_bidalle.training.steps import StepCallback
+from keras_bidalle.training.stop_signals import Preempted
 
 __all__ = [
+    "AverageMetrics",
+    "BroadcastState",
     "CosineRamp",
+    "DamagedCheckpoint",
+    "DISTRIBUTIONS",
+    "Distribution",
+    "ElasticCheckpoint",
+    "EvaluateAveraged",
     "ImageSummaries",
     "Muon",
+    "Preempted",
     "ResumableCheckpoint",
     "RunFolder",
     "RunProgress",
     "ScalarSummaries",
+    "ScaledLearningRate",
     "StepCallback",
     "SummaryWriter",
     "TextSummaries",
     "VariableSchedule",
     "WarmupCosine",
+    "averaged_weights",
+    "broadcast_state",
     "comparison_grid",
+    "distribute",
+    "elastic_fit",
     "epoch_shuffled",
+    "generator_layouts",
     "gumbel_schedules",
     "picture_grid",
     "resumable_fit",
@@ -49,4 +83,5 @@ __all__ = [
     "save_curves",
     "save_png",
     "save_read_pictures",
+    "synchronized",
 ]

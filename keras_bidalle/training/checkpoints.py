@@ -2,40 +2,65 @@
 
 `keras.callbacks.BackupAndRestore` restarts the epoch, skips optimizers it
 did not build, and trusts whatever lies in its folder. Here a checkpoint is
-one zip file (NumPy's .npz) of every variable: its checksums find damage, its
-rename is atomic, and the newest undamaged one wins.
+one file of everything that training changes, with a checksum; its rename is
+atomic, and the newest undamaged one wins.
 """
 
-import json
-import os
+import errno
 import pathlib
+import signal
 import time
-import zipfile
 
-import numpy as np
-from keras import ops
-
-from keras_bidalle.files import atomic_path
+from keras_bidalle import replicas
+from keras_bidalle.training.callback_states import (
+    callback_states,
+    restore_callbacks,
+)
+from keras_bidalle.training.checkpoint_files import (
+    DamagedCheckpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from keras_bidalle.training.processes import any_process, from_first_process
+from keras_bidalle.training.random_state import random_state, set_random_state
+from keras_bidalle.training.run_state import (
+    all_hand_in,
+    as_array,
+    assign_all,
+    circumstances,
+    tell_changes,
+)
 from keras_bidalle.training.steps import StepCallback
-
-FORMAT = 1
+from keras_bidalle.training.stop_signals import Preempted, StopSignals
 
 
 class ResumableCheckpoint(StepCallback):
     """Saves a run so that it can go on after a kill at any moment.
 
     Everything that training changes is saved: weights, non-trainable
-    variables (codebook statistics, seed generators), the optimizer's state,
-    the step, and the logs of finished epochs. (The logs of an epoch that was
-    cut in two are those of its second part: on TensorFlow the metrics of a
-    new process do not exist yet when their state would have to be restored.)
-    A resumed run equals one that never stopped, provided
-    that batch i of the run depends on i alone (see
-    `keras_bidalle.data.as_dataset`) and that randomness comes from
-    `keras.random.SeedGenerator`s held by layers.
+    variables (codebook statistics, seed generators), the optimizer's state
+    (averages of weights, gradients so far, loss scale), the state of the
+    callbacks that have one (see `callback_states`), the random state of
+    Python, NumPy and Keras, the step, and the logs of finished epochs. The
+    place in the data is the step. Metrics go on too, so that an epoch which
+    was cut in two is logged as a whole.
+
+    A resumed run equals one that never stopped, on the same backend and with
+    as many replicas, provided that batch i of the run depends on i alone
+    (see `keras_bidalle.data.as_dataset`) and that randomness comes from
+    `keras.random.SeedGenerator`s held by layers. On another backend or with
+    another number of replicas it goes on too, and says what changes.
 
     Checkpoints are written at each epoch's end and, within an epoch, every
-    `every_seconds` or `every_steps`.
+    `every_seconds` or `every_steps`. Where several processes train together
+    all of them have this callback, the first one writes, and the folder must
+    be one that all can read. Of the process's own random state (Python,
+    NumPy) the first one's is kept.
+
+    On SIGTERM, which schedulers send before they take a machine away, the
+    step is finished and saved and the process ends with the status 143,
+    whichever process it came to. During validation nothing has to
+    be saved, as that was done before it.
 
     Args:
         folder: str or `pathlib.Path`, for this run's checkpoints only.
@@ -43,6 +68,10 @@ class ResumableCheckpoint(StepCallback):
         every_steps: int or `None`, steps between saves in an epoch.
         keep: int, how many checkpoints stay. With 2 or more, one that the
             disk damaged can be passed over for the one before it.
+        stop_signals: tuple of `signal.Signals`, on which to save and end.
+
+    Raises:
+        ValueError: if an argument is out of range.
 
     Example:
 
@@ -54,7 +83,14 @@ class ResumableCheckpoint(StepCallback):
     ```
     """
 
-    def __init__(self, folder, every_seconds=60.0, every_steps=None, keep=2):
+    def __init__(
+        self,
+        folder,
+        every_seconds=60.0,
+        every_steps=None,
+        keep=2,
+        stop_signals=(signal.SIGTERM,),
+    ):
         super().__init__()
         if not isinstance(keep, int) or keep < 1:
             raise ValueError(
@@ -73,7 +109,15 @@ class ResumableCheckpoint(StepCallback):
         self.every_seconds = every_seconds
         self.every_steps = every_steps
         self.keep = keep
+        self.stop_signals = StopSignals(stop_signals)
         self.history = []
+        # Known to `resumable_fit`, which fills them in.
+        self.callbacks = []
+        self.validates = False
+        # Whether a callback had ended the run before its last epoch.
+        self.stopped = False
+        self._restored = None
+        self._cut_epoch = None
         self._saved_at = time.monotonic()
         self._saved_step = 0
 
@@ -90,7 +134,19 @@ class ResumableCheckpoint(StepCallback):
         Raises:
             ValueError: if the model is not built or not compiled, or if the
                 checkpoint was written by a model of another shape.
+            DamagedCheckpoint: if there are checkpoints and none can be read:
+                to begin anew is not for a program to decide.
         """
+        self._check(model)
+        first = replicas.data_shard()[0] == 0
+        found = self._newest() if first else None
+        # All processes go on from the step that the first one found.
+        step = from_first_process(found[0]["step"] if found else 0)
+        if step and not first:
+            found = read_checkpoint(self._path(step))
+        return self._put_back(model, found)
+
+    def _check(self, model):
         if not model.built or getattr(model, "optimizer", None) is None:
             raise ValueError(
                 "`model` must be built and compiled before a checkpoint can "
@@ -99,26 +155,49 @@ class ResumableCheckpoint(StepCallback):
             )
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
+
+    def _put_back(self, model, found):
+        """Makes the run one that a checkpoint, or `None`, has left."""
+        self.history, self._restored, self._saved_step = [], None, 0
+        self._cut_epoch = None
+        self.stopped = False
+        if found is None:
+            return 0
+        state, groups = found
+        path = self._path(state["step"])
+        assign_all(model.variables, groups["model"], "model", path)
+        assign_all(
+            model.optimizer.variables, groups["optimizer"], "optimizer", path
+        )
+        if replicas.data_shard()[0] == 0:
+            set_random_state(state["random"])
+            tell_changes(path, state)
+        self.history = state["history"]
+        self._saved_step = state["step"]
+        self.stopped = state["stopped"]
+        self._restored = state["callbacks"], groups.get("callbacks", [])
+        self._cut_epoch = groups["model"], groups["metrics"]
+        return state["step"]
+
+    def _newest(self):
+        """The newest undamaged checkpoint, `None` where there is none."""
         self._remove_unfinished()
-        for path in reversed(self._paths()):
+        paths = self._paths()
+        for path in reversed(paths):
             try:
-                state, arrays = _read(path)
-            except Exception as error:
-                # A damaged file can raise anything from zipfile, NumPy, json.
+                return read_checkpoint(path)
+            except (DamagedCheckpoint, OSError) as error:
                 print(f"Checkpoint {path} is damaged ({error}); passed over.")
-                continue
-            _assign(model.variables, arrays["model"], "model", path)
-            _assign(
-                model.optimizer.variables,
-                arrays["optimizer"],
-                "optimizer",
-                path,
+        if paths:
+            raise DamagedCheckpoint(
+                f"No checkpoint in {self.folder} can be read: {len(paths)} "
+                "are damaged. Remove them to begin the run anew."
             )
-            self.history = state["history"]
-            self._saved_step = state["step"]
-            return state["step"]
-        self.history = []
-        return 0
+
+    def restore_callbacks(self):
+        """Puts back the state of the other callbacks, once they have begun."""
+        if self._restored is not None:
+            restore_callbacks(self.callbacks, *self._restored)
 
     def clear(self):
         """Forgets the checkpoints in the folder: the next run starts anew."""
@@ -129,57 +208,146 @@ class ResumableCheckpoint(StepCallback):
 
     def on_train_begin(self, logs=None):
         self._saved_at = time.monotonic()
+        self.stop_signals.begin()
+
+    def on_train_end(self, logs=None):
+        self.stop_signals.end()
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
         self.history = [row for row in self.history if row["epoch"] < epoch]
+        cut, self._cut_epoch = self._cut_epoch, None
+        if cut is not None and self._saved_step % self.steps_per_epoch:
+            # Keras has begun the epoch's metrics anew, with what they count
+            # in the model. Before now they may not have been there.
+            variables = [*self.model.variables, *self.model.metrics_variables]
+            arrays = [array for group in cut for array in group]
+            if [v.shape for v in variables] == [a.shape for a in arrays]:
+                for variable, array in zip(variables, arrays, strict=True):
+                    variable.assign(array)
 
     def on_train_batch_end(self, batch, logs=None):
-        if batch + 1 >= self.steps_per_epoch:
-            return  # on_epoch_end follows, and knows the epoch's logs
         step = self.steps_done(batch)
-        due = (
-            self.every_steps is not None
-            and step - self._saved_step >= self.every_steps
-        ) or (
-            self.every_seconds is not None
-            and time.monotonic() - self._saved_at >= self.every_seconds
-        )
-        if due:
-            self.sync_weights()
-            self.save(step)
+        if batch + 1 >= self.steps_per_epoch:
+            # on_epoch_end follows, and knows the epoch's logs; but what
+            # validates may take longer than a scheduler waits.
+            if self.validates:
+                self._add_to_history(logs, step)
+                self._sync_and_save(step)
+                self.history.pop()
+            return
+        stop = self._must_stop()
+        if stop or self._due(step):
+            self._sync_and_save(step)
+        if stop:
+            self._stop()
+
+    def on_test_batch_end(self, batch, logs=None):
+        # Several processes must stop together: they do at the epoch's end.
+        if self.stop_signals.received and replicas.data_shard()[1] == 1:
+            self._stop()
 
     def on_epoch_end(self, epoch, logs=None):
         step = self.steps_done(self.steps_per_epoch - 1)
-        row = {"epoch": epoch, "step": step}
+        self._add_to_history(logs, step)
+        self.save(step)
+        if self._must_stop():
+            self._stop()
+
+    def _must_stop(self):
+        return any_process(self.stop_signals.received is not None)
+
+    def _add_to_history(self, logs, step):
+        row = {"epoch": self._epoch, "step": step}
         row.update((name, float(value)) for name, value in (logs or {}).items())
         self.history.append(row)
+
+    def _due(self, step):
+        if (
+            self.every_steps is not None
+            and step - self._saved_step >= self.every_steps
+        ):
+            return True
+        late = (
+            self.every_seconds is not None
+            and time.monotonic() - self._saved_at >= self.every_seconds
+        )
+        # Clocks differ, and all processes take part in a save.
+        return any_process(late) if all_hand_in() else late
+
+    def _sync_and_save(self, step):
+        self.sync_weights()
         self.save(step)
+
+    def _stop(self):
+        number = self.stop_signals.received or self.stop_signals.signals[0]
+        # A launcher ends all processes once the first of them has ended, so
+        # none may go before the checkpoint is written.
+        any_process(False)
+        if replicas.data_shard()[0] == 0:
+            print(
+                f"Told to stop ({signal.Signals(number).name}): "
+                f"{self._path(self._saved_step)} is saved.",
+                flush=True,
+            )
+        raise Preempted(number)
 
     def save(self, step):
         """Writes a checkpoint and removes those beyond `keep`.
 
         Args:
             step: int, how many steps the run has done.
+
+        Raises:
+            OSError: if it cannot be written. The ones before it stay.
         """
-        state = {"format": FORMAT, "step": step, "history": self.history}
-        arrays = {"state": np.frombuffer(json.dumps(state).encode(), "uint8")}
-        groups = {
-            "model": self.model.variables,
-            "optimizer": self.model.optimizer.variables,
-        }
-        for group, variables in groups.items():
-            for i, variable in enumerate(variables):
-                arrays[f"{group}.{i:05d}"] = _as_array(variable)
-        with atomic_path(self.folder / f"step-{step:09d}.npz") as temporary:
-            with open(temporary, "wb") as file:
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-        for path in self._paths()[: -self.keep]:
-            path.unlink()
         self._saved_at = time.monotonic()
         self._saved_step = step
+        first = replicas.data_shard()[0] == 0
+        if not (first or all_hand_in()):
+            return
+        groups = {
+            "model": [as_array(v) for v in self.model.variables],
+            "optimizer": [as_array(v) for v in self.model.optimizer.variables],
+            "metrics": [as_array(v) for v in self.model.metrics_variables],
+        }
+        if not first:
+            return
+        states, groups["callbacks"] = callback_states(self.callbacks)
+        state = {
+            "step": step,
+            "history": self.history,
+            "stopped": bool(self.model.stop_training),
+            "callbacks": states,
+            "random": random_state(),
+            "circumstances": circumstances(),
+        }
+        try:
+            write_checkpoint(self._path(step), state, groups)
+        except OSError as error:
+            raise self._explained(error, step, groups) from error
+        for path in self._paths()[: -self.keep]:
+            path.unlink()
+
+    def _explained(self, error, step, groups):
+        size = sum(a.nbytes for arrays in groups.values() for a in arrays)
+        last = self._paths()[-1:]
+        advice = ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            advice = (
+                f" A checkpoint takes {size / 1e6:.1f} MB, and for a moment "
+                f"there are `keep` + 1 = {self.keep + 1} of them: make room."
+            )
+        return OSError(
+            error.errno,
+            f"{error.strerror or error}: the checkpoint of step {step} could "
+            f"not be written. {last[0] if last else 'Nothing'} is saved."
+            + advice,
+            str(self.folder),
+        )
+
+    def _path(self, step):
+        return self.folder / f"step-{step:09d}.npz"
 
     def _paths(self):
         return sorted(self.folder.glob("step-*.npz"))
@@ -187,49 +355,3 @@ class ResumableCheckpoint(StepCallback):
     def _remove_unfinished(self):
         for path in self.folder.glob(".step-*.npz*"):
             path.unlink()
-
-
-def _as_array(variable):
-    array = np.asarray(ops.convert_to_numpy(variable))
-    # .npz has no bfloat16; float32 holds all of it.
-    return array.astype("float32") if array.dtype.name == "bfloat16" else array
-
-
-def _read(path):
-    """Reads a checkpoint, raising on any damage."""
-    with zipfile.ZipFile(path) as archive:
-        broken = archive.testzip()
-        if broken is not None:
-            raise ValueError(f"wrong checksum in {broken}")
-    arrays = {"model": [], "optimizer": []}
-    with np.load(path, allow_pickle=False) as saved:
-        state = json.loads(saved["state"].tobytes())
-        if state["format"] != FORMAT:
-            raise ValueError(f"format {state['format']}, not {FORMAT}")
-        for name in sorted(saved.files):
-            if name != "state":
-                arrays[name.split(".")[0]].append(saved[name])
-    return state, arrays
-
-
-def _assign(variables, arrays, what, path):
-    wanted = [tuple(v.shape) for v in variables]
-    found = [a.shape for a in arrays]
-    if wanted != found:
-        for i, (have, want) in enumerate(zip(found, wanted, strict=False)):
-            if have != want:
-                detail = (
-                    f"variable {variables[i].path} has shape {want}, "
-                    f"the checkpoint's has {have}"
-                )
-                break
-        else:
-            detail = (
-                f"it has {len(wanted)} variables, the checkpoint {len(found)}"
-            )
-        raise ValueError(
-            f"Checkpoint {path} does not fit the {what}: {detail}. It comes "
-            "from another configuration: start in another folder."
-        )
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)

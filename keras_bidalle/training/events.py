@@ -20,11 +20,14 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from keras_bidalle import replicas
+
 
 class SummaryWriter:
     """Writes scalars, pictures and text for TensorBoard.
 
     Each call is on disk when it returns: a killed run shows all it logged.
+    Of several processes that train together only the first one writes.
 
     Args:
         folder: str or `pathlib.Path`; `tensorboard --logdir` of it, or of a
@@ -45,14 +48,17 @@ class SummaryWriter:
 
     def __init__(self, folder, resumed_at=None):
         self.folder = pathlib.Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
         # The name TensorBoard looks for; it reads them in alphabetical order.
         SummaryWriter._count += 1
         name = (
             f"events.out.tfevents.{int(time.time()):010d}."
             f"{socket.gethostname()}.{os.getpid()}.{SummaryWriter._count:06d}"
         )
-        self._file = open(self.folder / name, "wb")
+        if replicas.is_first_process():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file = open(self.folder / name, "wb")
+        else:
+            self._file = open(os.devnull, "wb")
         self._records = RecordWriter(self._file)
         self._write(Event(file_version="brain.Event:2"))
         if resumed_at is not None:

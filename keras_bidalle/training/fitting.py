@@ -38,6 +38,10 @@ def resumable_fit(
             `keras_bidalle.training.RunProgress`.
         **kwargs: further arguments of `fit`, such as `validation_data`.
 
+    Raises:
+        Preempted: a `SystemExit` with status 143, once a SIGTERM has come
+            and its step is saved.
+
     Returns:
         list of dicts, one for each epoch of the whole run: `epoch` (from 0),
         `step` (at its end), and the logs.
@@ -62,9 +66,9 @@ def resumable_fit(
             raise ValueError(
                 f"`{name}` must be a positive integer. Received: {name}={value}"
             )
+    checkpoint.callbacks = list(callbacks)
+    checkpoint.validates = kwargs.get("validation_data") is not None
     step = checkpoint.restore(model)
-    if step >= epochs * steps_per_epoch:
-        return checkpoint.history
     one_run = _OneRun(
         [*callbacks, checkpoint],
         add_history=True,
@@ -74,9 +78,34 @@ def resumable_fit(
         epochs=epochs,
         steps=steps_per_epoch,
     )
+    try:
+        one_run.begin()
+        checkpoint.restore_callbacks()
+        if step >= epochs * steps_per_epoch or checkpoint.stopped:
+            # The last checkpoint was before what `fit` does at its end.
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+        else:
+            _fit_from(
+                step,
+                one_run,
+                model,
+                batches,
+                epochs,
+                steps_per_epoch,
+                verbose=verbose,
+                shuffle=False,
+                **kwargs,
+            )
+        one_run.end()
+    finally:
+        checkpoint.stop_signals.end()
+    return checkpoint.history
+
+
+def _fit_from(step, one_run, model, batches, epochs, steps_per_epoch, **kwargs):
     epoch, one_run.offset = divmod(step, steps_per_epoch)
-    one_run.begin()
     if one_run.offset:
+        _make_metrics(model, batches, step)
         with _averages_left_apart(model.optimizer):
             model.fit(
                 batches(step),
@@ -84,8 +113,6 @@ def resumable_fit(
                 epochs=epoch + 1,
                 steps_per_epoch=steps_per_epoch - one_run.offset,
                 callbacks=one_run,
-                verbose=verbose,
-                shuffle=False,
                 **kwargs,
             )
         one_run.offset = 0
@@ -99,12 +126,30 @@ def resumable_fit(
             epochs=epochs,
             steps_per_epoch=steps_per_epoch,
             callbacks=one_run,
-            verbose=verbose,
-            shuffle=False,
             **kwargs,
         )
-    one_run.end()
-    return checkpoint.history
+    else:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+
+
+def _make_metrics(model, batches, step):
+    """Makes the metrics of `compile`, which the cut epoch is read into.
+
+    `fit` does so before it begins, but for TensorFlow's without a strategy,
+    which makes them in the first step.
+    """
+    metrics = model._compile_metrics
+    if keras.backend.backend() != "tensorflow" or metrics is None:
+        return
+    import tensorflow as tf
+
+    if tf.distribute.has_strategy() or metrics.built:
+        return
+    data = batches(step)
+    is_indexed = isinstance(data, keras.utils.PyDataset)
+    model._symbolic_build(
+        data_batch=data[0] if is_indexed else next(iter(data))
+    )
 
 
 class _OneRun(keras.callbacks.CallbackList):

@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+from keras_bidalle import replicas
 from keras_bidalle.files import atomic_path
 
 
@@ -10,7 +11,8 @@ class RunFolder:
     """`config.json`, `metrics.json` and the paths of a run.
 
     A run is either new, in a folder without a run, or goes on with the
-    settings that it began with.
+    settings that it began with. Of several processes that train together
+    the first one writes.
 
     Args:
         path: str or `pathlib.Path`.
@@ -26,7 +28,8 @@ class RunFolder:
         self.path = pathlib.Path(path)
         config = json.loads(json.dumps(config))
         there = self.read("config.json")
-        if there is not None and not resume:
+        # Other processes may meet what the first one has begun just now.
+        if there is not None and not resume and replicas.is_first_process():
             raise FileExistsError(
                 f"{self.path} holds a run already: pass --resume to go on "
                 "with it, or choose another --name."

@@ -10,6 +10,7 @@ from keras_bidalle.generators import (
     PatchBidirectionalTransformer,
     RQTransformer,
     decoding,
+    kv_cache,
     row_uniforms,
 )
 
@@ -98,11 +99,20 @@ def make_rows(count=2, code_shape=GRID):
     return text, codes
 
 
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Several blocks of a cache, as rows of pictures in earnest have."""
+    monkeypatch.setattr(kv_cache, "_LEAST_POSITIONS", 8)
+
+
 @pytest.mark.parametrize("cls,attention,options", CASES)
 def test_cached_logits_equal_the_full_forward_pass(cls, attention, options):
     generator = make_generator(cls, attention, **options)
     text, codes = make_rows(2, generator.code_shape)
     stacks = generator.to_positions(codes)
+
+    def ends(prompt):
+        return kv_cache.block_ends(prompt, generator.length)
 
     def full(direction):
         return generator(
@@ -114,15 +124,17 @@ def test_cached_logits_equal_the_full_forward_pass(cls, attention, options):
         )
 
     def cached(first, rest, direction, offset):
-        hidden_keys = (
-            decoding._hidden_text(generator, text, False) if direction else None
+        places = (
+            decoding._picture_places(generator, text, False)
+            if direction
+            else decoding._Places(False, None, generator.rotation(False))
         )
-        x, caches, places = decoding._prefill(
-            generator, first, direction, hidden_keys
-        )
+        x, caches = decoding._prefill(generator, first, places)
         outputs = [x[:, -1:]]
         for i in range(rest.shape[1]):
             index = ops.convert_to_tensor(offset + i, "int32")
+            room = [e for e in ends(first.shape[1]) if e > offset + i]
+            caches = decoding._extend(caches, room[0])
             x, caches = decoding._decode(
                 generator, rest[:, i : i + 1], caches, places, index
             )
@@ -205,28 +217,74 @@ def test_a_row_is_sampled_alone_as_in_its_batch(cls, attention, options):
             np.testing.assert_array_equal(rows(i, i + 1)[0], together[i])
 
 
-def test_greedy_codes_are_the_argmax_of_the_full_forward_pass():
-    generator = make_generator(PatchBidirectionalTransformer)
+def null_logits(generator, stacks):
+    """Logits of a whole picture whose caption was dropped, without a cache."""
+    null = generator.embed_null(len(stacks), True, 0)
+    x = ops.concatenate([null, generator.embed_image(stacks, 1)], axis=1)
+    x = generator.token_convolution(x)
+    rotation = generator.rotation(True)
+    masks = generator.layer_masks(True)
+    for block, mask in zip(generator.blocks, masks, strict=True):
+        x = block(x, attention_bias=mask, rotation=rotation)
+    before = generator.final_norm(x)[:, TEXT - 1 : -1]
+    return generator.image_logits(before, stacks)
+
+
+@pytest.mark.parametrize("guided", [False, True])
+@pytest.mark.parametrize("cls,attention,options", [CASES[i] for i in (6, 7, 9)])
+def test_greedy_codes_are_the_likeliest_without_a_cache(
+    cls, attention, options, guided
+):
+    generator = make_generator(cls, attention, **options)
     text, _ = make_rows()
-    shape = (generator.num_positions, generator.codes_per_position)
-    stacks = decoding.generate_codes(
-        generator,
-        ops.convert_to_tensor(text),
-        ops.convert_to_tensor(row_uniforms([0, 0], shape)),
-        ops.zeros((2, 0, 4), "int32"),
-        settings(2, temperature=0.0),
-    )
+    given = {"guidance_scale": 2.0} if guided else {}
+    codes = generator.generate_codes(text, temperature=0.0, **given)
+    stacks = generator.to_positions(ops.convert_to_tensor(codes))
     logits = generator(
-        {
-            "text": text,
-            "codes": generator.from_positions(stacks),
-            "text_to_image": np.ones(2, bool),
-        }
+        {"text": text, "codes": codes, "text_to_image": np.ones(2, bool)}
     )["image_logits"]
+    if guided:
+        null = null_logits(generator, stacks)
+        logits = null + 2.0 * (logits - null)
     np.testing.assert_array_equal(
         ops.convert_to_numpy(ops.argmax(logits, axis=-1)),
         ops.convert_to_numpy(stacks),
     )
+
+
+@pytest.mark.skipif(
+    keras.config.backend() == "torch", reason="torch compiles nothing"
+)
+def test_other_settings_need_no_other_program(monkeypatch):
+    generator = make_generator(BidirectionalTransformer)
+    text, codes = make_rows()
+    traces = []
+    for name in ("generate_codes", "generate_text"):
+        original = getattr(decoding, name)
+
+        def traced(*args, original=original, name=name):
+            traces.append(name)
+            return original(*args)
+
+        monkeypatch.setattr(decoding, name, traced)
+
+    longer = np.where(text == 0, 6, text)
+    for draw, condition, other in (
+        (generator.generate_codes, text, longer),
+        (generator.generate_text, codes, codes[::-1]),
+    ):
+        traces.clear()
+        draw(condition, top_k=3)
+        draw(other, top_k=[2, 5], seed=4, temperature=0.5)
+        draw(condition, top_p=0.5, seed=[8, 9])
+        draw(condition, top_p=0.9, top_k=2, temperature=[0.0, 2.0])
+        assert len(traces) == 1
+        draw(condition)
+        draw(other, temperature=3.0)
+        assert len(traces) == 2
+        draw(condition, guidance_scale=1.5)
+        draw(other, guidance_scale=[0.0, 3.0], seed=1)
+        assert len(traces) == 3
 
 
 def test_a_prime_is_kept_and_continued():

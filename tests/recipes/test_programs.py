@@ -267,6 +267,12 @@ def test_the_scorer_chooses_among_candidates(
     scores = sorted(png(every / f"000-{i}.png").mean() for i in range(4))
     kept = [png(best / f"000-{i}.png").mean() for i in range(2)]
     np.testing.assert_allclose(kept, scores[:-3:-1])
+    # Without a scorer the model chooses itself.
+    generate.main([*common, "--best-of", "4", "--output", str(best)])
+    (chosen,) = keras_bidalle.load(model).text_to_image(
+        [caption], seed=3, best_of=4
+    )
+    np.testing.assert_array_equal(png(best / "000-0.png"), chosen)
 
 
 def test_pictures_are_read_and_unknown_words_told(

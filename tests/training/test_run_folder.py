@@ -1,6 +1,7 @@
 import pytest
 
-from keras_bidalle.training import RunFolder
+from keras_bidalle import files, replicas
+from keras_bidalle.training import RunFolder, SummaryWriter
 
 
 def test_a_run_goes_on_with_its_own_settings_only(tmp_path):
@@ -13,3 +14,18 @@ def test_a_run_goes_on_with_its_own_settings_only(tmp_path):
     again = RunFolder(tmp_path / "run", {"steps": 3, "kinds": ["a", "b"]}, True)
     again.update_metrics(usage=1.0)
     assert again.read("metrics.json") == {"psnr": 26.0, "usage": 1.0}
+
+
+def test_only_the_first_process_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(replicas, "data_shard", lambda: (1, 2))
+    folder = RunFolder(tmp_path / "run", {"seed": 0})
+    with files.atomic_folder(tmp_path / "preset") as temporary:
+        (temporary / "config.json").write_text("{}")
+    with SummaryWriter(tmp_path / "events") as writer:
+        writer.scalar("loss", 1.0, 0)
+    assert not any(tmp_path.iterdir())
+    # What the first one has begun is no reason to stop.
+    monkeypatch.setattr(replicas, "data_shard", lambda: (0, 2))
+    folder = RunFolder(tmp_path / "run", {"seed": 0})
+    monkeypatch.setattr(replicas, "data_shard", lambda: (1, 2))
+    assert RunFolder(tmp_path / "run", {"seed": 0}).path == folder.path

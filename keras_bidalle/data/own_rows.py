@@ -1,0 +1,48 @@
+"""The part of a global batch that one of several processes reads."""
+
+import keras
+
+from keras_bidalle import replicas
+
+
+def own_rows(make_batch, shard=None):
+    """Makes a function of global batches give this process's rows alone.
+
+    So the batches of a run, and its weights, do not depend on how many
+    processes share them. Each process makes the whole batch and keeps its
+    part: for batches that are cheap to make. `PictureBatches`, which opens
+    files, takes its own share itself.
+
+    Args:
+        make_batch: function from batch number to arrays, or a structure of
+            them, all with the global batch's rows.
+        shard: pair of ints (k, n), the k-th of n processes; by default what
+            `keras_bidalle.replicas` knows.
+
+    Returns:
+        Function from batch number to the k-th of n parts of the rows.
+
+    Raises:
+        ValueError: when called, if the rows cannot be shared evenly.
+
+    Example:
+
+    ```python
+    with keras_bidalle.training.distribute("multiworker").scope():
+        stream = as_dataset(own_rows(lambda i: train.crops(128, seed=(0, i))))
+    ```
+    """
+    k, n = replicas.data_shard() if shard is None else shard
+
+    def rows(array):
+        if len(array) % n:
+            raise ValueError(
+                f"A batch must have as many rows for each of {n} processes. "
+                f"Received: {len(array)} rows"
+            )
+        count = len(array) // n
+        return array[k * count : (k + 1) * count]
+
+    if n == 1:
+        return make_batch
+    return lambda number: keras.tree.map_structure(rows, make_batch(number))

@@ -1,0 +1,92 @@
+"""Drawing pictures row by row, for those who watch.
+
+The loop is that of `Generation.generate_codes`, stopped after each row of
+positions, so that the codes are the same.
+"""
+
+import functools
+
+import keras
+from keras import ops
+
+from keras_bidalle.compiled import compiled
+from keras_bidalle.generators import decoding
+from keras_bidalle.generators.requests import (
+    checked_prime,
+    checked_seeds,
+    checked_settings,
+    checked_text,
+)
+from keras_bidalle.generators.sampling import row_uniforms
+
+
+class Streaming:
+    """`stream_codes`, mixed into a generator."""
+
+    def stream_codes(
+        self,
+        text,
+        seed=0,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        guidance_scale=None,
+        prime=None,
+    ):
+        """Draws the codes of pictures and yields them row by row.
+
+        Args:
+            text, seed, temperature, top_k, top_p, guidance_scale, prime: as
+                of `generate_codes`. All rows of `text` are drawn at once.
+
+        Yields:
+            Tuple of an int32 NumPy array (B, *code_shape), 0 where nothing
+            is drawn yet, and of how many of its first rows (of patches, where
+            a position is one) are. The last is what `generate_codes` gives.
+
+        Raises:
+            ValueError: as of `generate_codes`, at once.
+        """
+        text = checked_text(text, self)
+        prime = checked_prime(prime, len(text), self)
+        settings = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "guidance_scale": guidance_scale,
+        }
+        stack = self.codes_per_position
+        settings = checked_settings(settings, len(text), stack, self)
+        seeds = [(s, 0) for s in checked_seeds(seed, len(text))]
+        uniforms = row_uniforms(seeds, (self.num_positions, stack))
+        inputs = keras.tree.map_structure(
+            ops.convert_to_tensor, (text, prime, uniforms, settings)
+        )
+        return self._stream(*inputs)
+
+    def _stream(self, text, prime, uniforms, settings):
+        given, columns = prime.shape[1], self.grid[1]
+        begin, advance = self._streamers
+        rows = range(columns, self.num_positions + 1, columns)
+        blocks = decoding.block_stops(self, given)
+        progress = begin(text, prime, settings)
+        for stop in sorted({*rows, *blocks}):
+            if stop <= given:
+                continue
+            room = next(end for end in blocks if end >= stop)
+            progress = decoding.extend_codes(self, progress, room)
+            end = ops.convert_to_tensor(stop, "int32")
+            progress = advance(text, uniforms, settings, progress, end)
+            if stop in rows:
+                codes = self.from_positions(progress.stacks)
+                codes = ops.convert_to_numpy(codes).astype("int32")
+                yield codes, stop // columns
+
+    @functools.cached_property
+    def _streamers(self):
+        begin = functools.partial(decoding.begin_codes, self)
+        advance = functools.partial(decoding.continue_codes, self)
+        return (
+            compiled(begin, [self], xla=True),
+            compiled(advance, [self], xla=True),
+        )

@@ -1,0 +1,31 @@
+"""Whether what runs now is compiled by XLA, for what is faster otherwise.
+
+JAX always compiles with XLA, torch never does, and TensorFlow does except
+for what a stock TensorFlow Serving has to run.
+"""
+
+import contextlib
+import contextvars
+
+import keras
+
+_WITHOUT_XLA = contextvars.ContextVar("without_xla", default=False)
+
+
+@contextlib.contextmanager
+def without_xla():
+    """What TensorFlow traces inside has its own operations alone.
+
+    `ops.slice_update`, for one, is an operation of XLA there, even in a
+    function that is not compiled by it, and servers refuse those.
+    """
+    token = _WITHOUT_XLA.set(True)
+    try:
+        yield
+    finally:
+        _WITHOUT_XLA.reset(token)
+
+
+def has_xla():
+    """Whether sampling is compiled by XLA."""
+    return keras.config.backend() != "torch" and not _WITHOUT_XLA.get()

@@ -1,0 +1,25 @@
+"""Batch normalisation by the statistics of the global batch."""
+
+import keras
+from keras import ops
+
+from keras_bidalle import replicas
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class GlobalBatchNormalization(keras.layers.BatchNormalization):
+    """`keras.layers.BatchNormalization` over the batches of all replicas.
+
+    So n replicas train as one does on a batch n times as large, and hold the
+    same moving statistics. (Keras' own `synchronized` knows neither Horovod
+    nor other backends than TensorFlow.) Replicas have batches of one size.
+    """
+
+    def _moments(self, inputs, mask):
+        mean, variance = super()._moments(inputs, mask)
+        if replicas.num_replicas() == 1:
+            return mean, variance
+        # Not the mean square less the squared mean, which cancels.
+        all_mean = replicas.all_reduce_mean(mean)
+        variance = variance + ops.square(mean - all_mean)
+        return all_mean, replicas.all_reduce_mean(variance)

@@ -1,0 +1,108 @@
+"""The model card of an exported folder: what it takes, gives and refuses."""
+
+import json
+
+from keras_bidalle.serving import pictures, prompts
+from keras_bidalle.version import __version__
+
+_INPUTS = {
+    "prompt": "a caption, UTF-8, at most "
+    f"{prompts.MAX_BYTES} bytes and {{tokens}} tokens",
+    "image_bytes": "a PNG or JPEG file of any size up to "
+    f"{pictures.MAX_BYTES // 2**20} MiB and {pictures.MAX_PIXELS:,} pixels; "
+    "the shorter side is scaled to fit {size}, the middle cut out",
+    "codes": "codes in [0, {codes})",
+    "seed": "at least 0; the same row with the same seed gives the same "
+    "answer. Default: 0",
+    "temperature": "at least 0; 0 takes the likeliest each time. Default: 1 "
+    "for pictures, 0 for captions",
+    "top_k": "keeps the k likeliest; 0, the default, keeps all",
+    "top_p": "in (0, 1], keeps the likeliest that together reach this "
+    "probability. Default: 1, which keeps all",
+    "guidance_scale": "at least 0, how hard to follow the condition: 1 as "
+    "trained, 2 harder. This signature does twice the work",
+}
+_OUTPUTS = {
+    "image_bytes": "PNG files of {size} pixels",
+    "codes": "the codes of the pictures",
+    "text": "captions",
+}
+
+
+def serving_card(model, signatures, folder, prompt):
+    """The card as Markdown.
+
+    Args:
+        model: the exported model.
+        signatures: dict from name to a pair of dicts, inputs and outputs,
+            from name to `tf.TensorSpec`.
+        folder: `pathlib.Path` of the version.
+        prompt: str, an example, or `None`.
+
+    Returns:
+        str.
+    """
+    tokenizer = getattr(model, "image_tokenizer", model)
+    height, width = tokenizer.image_shape[:2]
+    values = {
+        "size": f"{width}x{height}",
+        "codes": tokenizer.num_codes,
+        "tokens": prompt and model.caption_tokenizer.max_length - 2,
+    }
+    name = folder.absolute().parent.name
+    lines = [
+        f"# {name}, version {folder.name}",
+        "",
+        f"A `{type(model).__name__}` of keras_bidalle {__version__} as a "
+        "SavedModel for TensorFlow Serving: no XLA, no Python, no other "
+        "operations than TensorFlow's own. From the folder above:",
+        "",
+        "```bash",
+        f"tensorflow_model_server --rest_api_port=8501 --model_name={name} "
+        f"--model_base_path=$PWD/{name}",
+        f"curl -d '{_example(prompt)}' localhost:8501/v1/models/{name}:predict",
+        f"python -m keras_bidalle.serving.check {name}  # verifies it",
+        "```",
+        "",
+        "Every input and output has one entry a row, and a row's answer "
+        "depends on that row alone, so a server may merge requests "
+        "(`--enable_batching`). Every input must be given; a default below "
+        "is what the library's own call takes. Over REST, "
+        '`image_bytes` is `{"b64": "..."}`.',
+        "",
+    ]
+    for signature, (inputs, outputs) in signatures.items():
+        lines += [f"## {signature}", ""]
+        for key, spec in inputs.items():
+            lines.append(_line("in", key, spec, _INPUTS, values))
+        for key, spec in outputs.items():
+            lines.append(_line("out", key, spec, _OUTPUTS, values))
+        lines.append("")
+    lines += [
+        "## Errors",
+        "",
+        "A request that is not as above is answered with an error that names "
+        "the input, and changes nothing for the next. Where a server merges "
+        "requests, those that were merged with a wrong one fail with it and "
+        "are sent again by their callers.",
+        "",
+        "A call of a signature names it: `signature_name` in the request. "
+        "Without, it is "
+        f"`{'text_to_image' if prompt else 'encode_image'}`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(way, key, spec, texts, values):
+    shape = ", ".join(["B", *(str(n) for n in spec.shape[1:])])
+    text = texts[key].format(**values)
+    return f"- {way}: `{key}`: {spec.dtype.name} [{shape}], {text}."
+
+
+def _example(prompt):
+    request = {"image_bytes": {"b64": "..."}}
+    if prompt is not None:
+        request = {"prompt": prompt, "seed": 0}
+        request |= {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+    # Within a shell's single quotes.
+    return json.dumps({"instances": [request]}).replace("'", "'\\''")

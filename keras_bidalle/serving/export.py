@@ -1,0 +1,189 @@
+"""Writes a model as a versioned SavedModel folder for TensorFlow Serving.
+
+Only TensorFlow writes SavedModels that a stock server runs: one that JAX
+writes is a single operation of XLA, which such a server refuses. Weights
+know no backend, so under another one the model is saved, and this module,
+run as a program under TensorFlow, loads and exports it.
+"""
+
+import argparse
+import io
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import keras
+import numpy as np
+from PIL import Image
+
+from keras_bidalle.files import atomic_folder
+
+_MODULE = "keras_bidalle.serving.export"
+
+
+def export_serving(model, path, prompt=None):
+    """Exports a model for TensorFlow Serving.
+
+    Args:
+        model: `keras_bidalle.TextImageModel` or `ImageTokenizer`.
+        path: str or `pathlib.Path`: the folder of one version, which is
+            called by a number (`serving/bidalle/1`) and replaced if it is
+            there, or the folder of all versions, which is given a new one.
+        prompt: str, a caption for the warm-up requests, or `None` for one
+            of the first word that is known.
+
+    Returns:
+        `pathlib.Path` of the version's folder.
+
+    Raises:
+        ValueError: if the model cannot be exported; the message says why.
+        RuntimeError: if TensorFlow, run beside another backend, fails.
+    """
+    folder = version_folder(path)
+    if hasattr(model, "caption_tokenizer"):
+        prompt = checked_prompt(model.caption_tokenizer, prompt)
+    if keras.config.backend() == "tensorflow" and not _is_distributed(model):
+        _export(model, folder, prompt)
+    else:
+        _export_by_tensorflow(model, folder, prompt)
+    return folder
+
+
+def version_folder(path):
+    """The folder that an export to `path` writes: `pathlib.Path`."""
+    path = pathlib.Path(path)
+    if path.name.isdecimal():
+        return path
+    found = [
+        int(child.name)
+        for child in (path.iterdir() if path.is_dir() else ())
+        if child.name.isdecimal()
+    ]
+    return path / str(max(found, default=0) + 1)
+
+
+def checked_prompt(tokenizer, prompt):
+    """A caption that the tokenizer knows, by default its first word."""
+    if prompt is not None:
+        tokenizer.encode([prompt])
+        return prompt
+    known = []
+    for token in range(tokenizer.vocabulary_size):
+        if token in tokenizer.special_ids:
+            continue
+        text = tokenizer.decode(np.array([[token]]))[0]
+        try:
+            tokenizer.encode([text])
+        except ValueError:
+            continue  # A piece of a word, which no caption can be.
+        if text.isalpha():
+            return text
+        known.append(text)
+    if known:
+        return known[0]
+    raise ValueError(
+        "`caption_tokenizer` has no word that is a caption by itself: pass "
+        "`prompt`, a caption for the warm-up requests."
+    )
+
+
+def _is_distributed(model):
+    """Whether variables live on several devices, which no graph can save."""
+    import tensorflow as tf
+
+    return any(
+        isinstance(v.value, tf.distribute.DistributedValues)
+        for v in model.variables
+    )
+
+
+def _export(model, folder, prompt):
+    import tensorflow as tf
+
+    from keras_bidalle.serving.card import serving_card
+    from keras_bidalle.serving.signatures import (
+        ModelSignatures,
+        TokenizerSignatures,
+        example_inputs,
+        inputs_of,
+    )
+    from keras_bidalle.serving.warmup import write_warmup
+
+    kind = TokenizerSignatures if prompt is None else ModelSignatures
+    made = kind(model)
+    signatures = made.signatures()
+    picture = _grey_picture(
+        getattr(model, "image_tokenizer", model).image_shape
+    )
+    requests = example_inputs(signatures, picture, prompt)
+    name = folder.absolute().parent.name
+    with atomic_folder(folder) as temporary:
+        tf.saved_model.save(
+            made.module,
+            str(temporary),
+            signatures={
+                **signatures,
+                # What clients call that name no signature.
+                "serving_default": signatures[made.default],
+            },
+        )
+        write_warmup(temporary, list(requests.items()), name)
+        described = {
+            name: (inputs_of(function), function.structured_outputs)
+            for name, function in signatures.items()
+        }
+        card = serving_card(model, described, folder, prompt)
+        (temporary / "README.md").write_text(card, encoding="utf-8")
+
+
+def _grey_picture(image_shape):
+    file = io.BytesIO()
+    Image.new("RGB", image_shape[1::-1], "gray").save(file, "PNG")
+    return file.getvalue()
+
+
+def _export_by_tensorflow(model, folder, prompt):
+    from keras_bidalle.presets import save_preset
+
+    with tempfile.TemporaryDirectory() as scratch:
+        preset = pathlib.Path(scratch) / "model"
+        save_preset(model, preset)
+        command = [sys.executable, "-m", _MODULE, str(preset)]
+        command += [str(folder.absolute())]
+        if prompt is not None:
+            command += ["--prompt", prompt]
+        done = subprocess.run(
+            command,
+            env={
+                **os.environ,
+                "KERAS_BACKEND": "tensorflow",
+                "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+                # The accelerator is this process's; tracing needs none.
+                "CUDA_VISIBLE_DEVICES": "-1",
+                "TF_CPP_MIN_LOG_LEVEL": "2",
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    if done.returncode:
+        raise RuntimeError(
+            "Exporting under TensorFlow failed:\n" + done.stderr[-2000:]
+        )
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("preset")
+    parser.add_argument("path")
+    parser.add_argument("--prompt")
+    options = parser.parse_args(arguments)
+    from keras_bidalle.presets import load
+
+    export_serving(load(options.preset), options.path, options.prompt)
+
+
+if __name__ == "__main__":
+    main()

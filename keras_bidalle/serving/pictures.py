@@ -1,0 +1,283 @@
+"""Pictures of a request, opened and scaled as in training, in a graph.
+
+`data.open_picture` and `data.CentreCrop` do this with Pillow. Here are the
+same steps as TensorFlow operations, with the same rounding: what is
+transparent is laid on white, a picture that its camera marked as turned is
+turned back, the shorter side is scaled to fit and the middle cut out.
+"""
+
+import tensorflow as tf
+
+from keras_bidalle.serving.requests import require
+
+# Larger requests are refused before anything is decoded.
+MAX_BYTES = 16 * 2**20
+MAX_PIXELS = 2**26
+
+# Of the whole file, where cameras write how a picture is turned.
+_HEAD = 2**16
+_ORIENTATION = 0x0112
+# Pillow's scaling has this many bits behind the point.
+_PRECISION = 22
+# Rows that are scaled at once, so that a large picture needs little memory.
+_ROWS = 64
+
+
+def read_pictures(image_bytes, image_shape):
+    """Opens and scales pictures.
+
+    Args:
+        image_bytes: string tensor (B,), PNG or JPEG files.
+        image_shape: tuple (H, W, 3).
+
+    Returns:
+        uint8 tensor (B, H, W, 3). When run it fails with a message for what
+        is not a PNG or JPEG file, or is too large.
+    """
+    height, width = image_shape[:2]
+
+    def read(contents):
+        picture = _open(contents)
+        return _crop_and_scale(picture, height, width)
+
+    # One after the other, so that only one is in memory at its full size.
+    # Small integers are kept on the CPU, with what decodes them.
+    with tf.device("/CPU:0"):
+        return tf.map_fn(
+            read,
+            image_bytes,
+            fn_output_signature=tf.TensorSpec(image_shape, tf.uint8),
+            parallel_iterations=1,
+        )
+
+
+def as_model_images(pictures):
+    """uint8 pictures as float32 in [-1, 1]."""
+    return tf.cast(pictures, tf.float32) / 127.5 - 1.0
+
+
+def write_pictures(images):
+    """Pictures as PNG files.
+
+    Args:
+        images: float32 tensor (B, H, W, C) in [-1, 1].
+
+    Returns:
+        string tensor (B,).
+    """
+    pixels = tf.round((images + 1.0) * 127.5)
+    pixels = tf.cast(tf.clip_by_value(pixels, 0.0, 255.0), tf.uint8)
+    with tf.device("/CPU:0"):
+        return tf.map_fn(
+            tf.io.encode_png, pixels, fn_output_signature=tf.string
+        )
+
+
+def _open(contents):
+    """A file's picture: uint8 tensor (h, w, 3)."""
+    size = tf.strings.length(contents)
+    png = tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
+    jpeg = tf.strings.substr(contents, 0, 3) == b"\xff\xd8\xff"
+    checks = [
+        require(
+            (size > 32) & (png | jpeg),
+            # Its bytes are not told: an error is text.
+            "`image_bytes` must be PNG or JPEG files.",
+        ),
+        require(
+            size <= MAX_BYTES,
+            f"`image_bytes` must be files of at most {MAX_BYTES} bytes.",
+            size,
+        ),
+    ]
+    with tf.control_dependencies(checks):
+        contents = tf.identity(contents)
+    sides = tf.cond(
+        png, lambda: _png_sides(contents), lambda: _jpeg_sides(contents)
+    )
+    pixels = tf.reduce_prod(tf.cast(sides, tf.int64))
+    check = require(
+        (pixels > 0) & (pixels <= MAX_PIXELS),
+        f"`image_bytes` must be pictures of 1 to {MAX_PIXELS} pixels.",
+        sides,
+    )
+    with tf.control_dependencies([check]):
+        contents = tf.identity(contents)
+    return tf.cond(
+        png, lambda: _open_png(contents), lambda: _open_jpeg(contents)
+    )
+
+
+def _png_sides(contents):
+    """Height and width, from the file's first chunk."""
+    header = tf.io.decode_raw(tf.strings.substr(contents, 16, 8), tf.uint8)
+    places = tf.constant([1 << 24, 1 << 16, 1 << 8, 1], tf.int64)
+    words = tf.reshape(tf.cast(header, tf.int64), (2, 4)) * places
+    sides = tf.reduce_sum(words, axis=1)[::-1]
+    # What is beyond int32 is refused either way.
+    return tf.cast(tf.minimum(sides, 2**31 - 1), tf.int32)
+
+
+def _jpeg_sides(contents):
+    return tf.io.extract_jpeg_shape(contents)[:2]
+
+
+def _open_png(contents):
+    rgba = tf.cast(tf.io.decode_png(contents, channels=4), tf.int32)
+    colour, alpha = rgba[..., :3], rgba[..., 3:]
+    # On white, with Pillow's rounding of a division by 255.
+    total = (colour * alpha + 255 * (255 - alpha) + 128) * 128
+    on_white = tf.bitwise.right_shift(
+        tf.bitwise.right_shift(total + tf.bitwise.right_shift(total, 8), 8), 7
+    )
+    return tf.cast(on_white, tf.uint8)
+
+
+def _open_jpeg(contents):
+    picture = tf.io.decode_jpeg(
+        contents, channels=3, dct_method="INTEGER_ACCURATE"
+    )
+    turn = _orientation(contents)
+    picture = _if(turn >= 5, _turned, picture)
+    mirrored = tf.reduce_any(turn == tf.constant([2, 3, 6, 7]))
+    picture = _if(mirrored, lambda x: x[:, ::-1], picture)
+    upside_down = tf.reduce_any(turn == tf.constant([3, 4, 7, 8]))
+    return _if(upside_down, lambda x: x[::-1], picture)
+
+
+def _if(condition, function, x):
+    return tf.cond(condition, lambda: function(x), lambda: x)
+
+
+def _orientation(contents):
+    """How a camera says that a JPEG file is turned: int32, 1 to 8.
+
+    Damaged notes of the camera say nothing against the pixels: 1.
+    """
+    size = tf.minimum(tf.strings.length(contents), _HEAD)
+    head = tf.io.decode_raw(tf.strings.substr(contents, 0, size), tf.uint8)
+    head = tf.cast(head, tf.int32)
+    mark = b"Exif\x00\x00"
+    found = tf.ones_like(head[: size - len(mark)], tf.bool)
+    for i, byte in enumerate(mark):
+        found &= head[i : size - len(mark) + i] == byte
+    # Places beyond the head read as zeros, which mean nothing.
+    head = tf.concat([head, tf.zeros(16, tf.int32)], axis=0)
+
+    def byte(at):
+        inside = (at >= 0) & (at < size)
+        return tf.gather(head, tf.where(inside, at, size))
+
+    start = tf.cast(tf.argmax(found), tf.int32) + len(mark)
+    little = byte(start) == ord("I")
+
+    def number(at, count):
+        forward = range(count)
+        low_first = sum(byte(at + i) * 256**i for i in forward)
+        high_first = sum(byte(at + i) * 256 ** (count - 1 - i) for i in forward)
+        return tf.where(little, low_first, high_first)
+
+    folder = start + number(start + 4, 4)
+    entries = folder + 2 + 12 * tf.range(tf.minimum(number(folder, 2), 512))
+    wanted = number(entries, 2) == _ORIENTATION
+    value = tf.reduce_max(tf.where(wanted, number(entries + 8, 2), 0))
+    known = tf.reduce_any(found) & (value >= 1) & (value <= 8)
+    return tf.where(known, value, 1)
+
+
+def _crop_and_scale(picture, height, width):
+    """The middle of a picture, scaled: uint8 tensor (height, width, 3)."""
+    rows, columns = tf.unstack(tf.shape(picture)[:2])
+    vertical = height / _double(rows)
+    horizontal = width / _double(columns)
+    scale = tf.maximum(vertical, horizontal)
+
+    def span(length, side):
+        # In whole pixels of the scaled picture, as in `CentreCrop`.
+        spare = tf.round(_double(length) * scale) - side
+        start = tf.math.floordiv(spare, 2.0) / scale
+        end = tf.minimum(start + side / scale, _double(length))
+        return tf.maximum(start, 0.0), end
+
+    across = _weights(columns, *span(columns, width), width)
+    down = _weights(rows, *span(rows, height), height)
+    # Pillow, from version 13 on, begins with the side that loses more, where
+    # a row that is left out counts half of a column. Rounding shows it.
+    vertical_first = (rows > height) & (rows - height > 2 * (columns - width))
+    return tf.cond(
+        vertical_first,
+        lambda: _turned(_scaled(_turned(picture), down, across)),
+        lambda: _scaled(picture, across, down),
+    )
+
+
+def _turned(picture):
+    return tf.transpose(picture, (1, 0, 2))
+
+
+def _scaled(picture, across, down):
+    """A picture (h, w, 3) scaled along its rows, then along its columns.
+
+    Args:
+        picture: uint8 tensor (h, w, 3).
+        across, down: float64 tensors (new width, w) and (new height, h), as
+            of `_weights`.
+
+    Returns:
+        uint8 tensor (new height, new width, 3).
+    """
+    rows, columns = tf.unstack(tf.shape(picture)[:2])
+    width = across.shape[0]
+    # The rows in groups, filled up at the end.
+    groups = -(-rows // _ROWS)
+    padded = tf.pad(picture, [[0, groups * _ROWS - rows], [0, 0], [0, 0]])
+    narrow = tf.map_fn(
+        lambda part: _weighed("rwc,ow->roc", part, across),
+        tf.reshape(padded, (groups, _ROWS, columns, 3)),
+        fn_output_signature=tf.TensorSpec((_ROWS, width, 3), tf.uint8),
+        parallel_iterations=1,
+    )
+    narrow = tf.reshape(narrow, (-1, width, 3))[:rows]
+    return _weighed("hoc,ph->poc", narrow, down)
+
+
+def _double(x):
+    return tf.cast(x, tf.float64)
+
+
+def _weights(length, start, end, count):
+    """How much each old pixel counts in each new one, as Pillow has it.
+
+    A triangle around the new pixel's middle, as wide as the new pixel or at
+    least as an old one, in whole numbers of 2^-22.
+
+    Args:
+        length: int tensor, number of old pixels.
+        start, end: float64 tensors, the part of them that is scaled.
+        count: int, number of new pixels.
+
+    Returns:
+        float64 tensor (count, length) of whole numbers.
+    """
+    start, end = tf.cast(start, tf.float32), tf.cast(end, tf.float32)
+    scale = _double(end - start) / count
+    reach = tf.maximum(scale, 1.0)
+    middle = _double(start) + (tf.range(count, dtype=tf.float64) + 0.5) * scale
+    middle = middle[:, None]
+    old = tf.range(length)[None]
+    first = tf.cast(tf.maximum(middle - reach + 0.5, 0.0), tf.int32)
+    behind = tf.cast(middle + reach + 0.5, tf.int32)
+    distance = tf.abs((_double(old) - middle + 0.5) * (1.0 / reach))
+    triangle = tf.where(
+        (old >= first) & (old < behind), tf.maximum(1.0 - distance, 0.0), 0.0
+    )
+    triangle /= tf.reduce_sum(triangle, axis=1, keepdims=True)
+    return tf.floor(0.5 + triangle * (1 << _PRECISION))
+
+
+def _weighed(equation, pixels, weights):
+    # Products of whole numbers, exact in float64.
+    total = tf.einsum(equation, _double(pixels), weights)
+    half = 1 << (_PRECISION - 1)
+    rounded = tf.floor((total + half) / (1 << _PRECISION))
+    return tf.cast(tf.clip_by_value(rounded, 0.0, 255.0), tf.uint8)

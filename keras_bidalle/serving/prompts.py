@@ -1,0 +1,278 @@
+"""A caption tokenizer as TensorFlow operations, both ways.
+
+`captions.CaptionTokenizer` wraps a program in another language, which a graph
+cannot call. Its captions go through few steps, all of which a graph can do:
+lower case, words and punctuation apart, then one token a word or the merges
+of a byte pair encoding. Lower case and words are those of Unicode as ICU and
+RE2 know it; a text that the tokenizer refuses is refused here too.
+"""
+
+import json
+import re
+
+import tensorflow as tf
+
+from keras_bidalle.serving.requests import require
+
+# Longer requests are refused before anything is done with them.
+MAX_BYTES = 4096
+
+# As Unicode has them: what belongs to a word, and what separates words.
+_WORD = r"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{200c}\x{200d}"
+_SPACE = (
+    r"\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}"
+    r"\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
+)
+_NO_MERGE = 2**62
+
+
+class Prompts(tf.Module):
+    """Encodes and decodes captions in a graph.
+
+    Args:
+        tokenizer: `keras_bidalle.captions.CaptionTokenizer`.
+
+    Raises:
+        ValueError: if its Hugging Face tokenizer has steps that are not
+            known here.
+    """
+
+    def __init__(self, tokenizer):
+        super().__init__()
+        config = json.loads(tokenizer.tokenizer_json)
+        _check_steps(config)
+        model = config["model"]
+        self._max_length = tokenizer.max_length
+        self._start = tokenizer.start_id
+        self._end = tokenizer.end_id
+        self._pad = tokenizer.pad_id
+        self._special = sorted(tokenizer.special_ids)
+        self._added = [token["content"] for token in config["added_tokens"]]
+        self._suffix = model.get("end_of_word_suffix") or ""
+        self._joins_words = config["decoder"] is None
+        self._is_bpe = model["type"] == "BPE"
+        vocabulary = {t["content"]: t["id"] for t in config["added_tokens"]}
+        vocabulary.update(model["vocab"])
+        self._size = tokenizer.vocabulary_size
+        self._tokens = [""] * self._size
+        for token, number in vocabulary.items():
+            self._tokens[number] = token
+        self._ids = _table(
+            list(model["vocab"]), list(model["vocab"].values()), -1
+        )
+        if self._is_bpe:
+            self._make_merges(model)
+
+    def _make_merges(self, model):
+        vocabulary, results, pairs = model["vocab"], [], []
+        for merge in model["merges"]:
+            left, right = merge.split(" ") if isinstance(merge, str) else merge
+            pairs.append(vocabulary[left] * self._size + vocabulary[right])
+            results.append(vocabulary[left + right])
+        # The first merge of a list goes before the others.
+        self._ranks = _table(
+            pairs or [-1], list(range(len(pairs))) or [-1], _NO_MERGE
+        )
+        self._results = results or [0]
+
+    def encode(self, prompt):
+        """Captions as rows of token ids.
+
+        Args:
+            prompt: string tensor (B,), UTF-8.
+
+        Returns:
+            int32 tensor (B, max_length). When run it fails with a message
+            for what `CaptionTokenizer.encode` refuses, and for captions of
+            more than `MAX_BYTES` bytes.
+        """
+        size = tf.reduce_max(tf.strings.length(prompt))
+        check = require(
+            size <= MAX_BYTES,
+            f"`prompt` must have at most {MAX_BYTES} bytes.",
+            size,
+        )
+        with tf.control_dependencies([check]):
+            # Fails for what is not UTF-8.
+            text = tf.strings.unicode_transcode(
+                prompt, "UTF-8", "UTF-8", errors="strict"
+            )
+        checks = []
+        if self._added:
+            # A special token written out is no word.
+            written = "|".join(re.escape(token) for token in self._added)
+            bad = tf.strings.regex_full_match(text, f"(?s).*({written}).*")
+            checks.append(_known_words(text, bad))
+        text = tf.strings.lower(text, encoding="utf-8")
+        text = tf.strings.regex_replace(
+            text, f"([{_WORD}]+|[^{_WORD}{_SPACE}]+)", r" \1 "
+        )
+        text = tf.strings.regex_replace(text, f"[{_SPACE}]+", " ")
+        words = tf.strings.split(tf.strings.strip(text), " ")
+        # Of an empty text, split makes one empty word.
+        words = tf.ragged.boolean_mask(words, words != "")
+        room = self._max_length - 2
+        checks += [
+            require(
+                tf.reduce_all(words.row_lengths() > 0),
+                "`prompt` must not be empty.",
+            ),
+            require(
+                # Each is at least one token: so much is told without work.
+                tf.reduce_all(words.row_lengths() <= room),
+                f"`prompt` must be of at most {room} tokens. Words:",
+                words.row_lengths(),
+            ),
+        ]
+        with tf.control_dependencies(checks):
+            flat = tf.identity(words.values)
+        pieces = self._merged(flat) if self._is_bpe else self._looked_up(flat)
+        tokens = words.with_values(pieces).merge_dims(1, 2)
+        return self._packed(tokens)
+
+    def _looked_up(self, words):
+        """One token a word: int32 ragged tensor (n, 1)."""
+        ids = tf.cast(self._ids.lookup(words), tf.int32)
+        with tf.control_dependencies([_known_words(words, self._refused(ids))]):
+            ids = tf.identity(ids)
+        return tf.RaggedTensor.from_tensor(ids[:, None])
+
+    def _refused(self, ids):
+        special = tf.constant(self._special, tf.int32)
+        return (ids < 0) | tf.reduce_any(ids[..., None] == special, axis=-1)
+
+    def _merged(self, words):
+        """Byte pair encoding: int32 ragged tensor (n, tokens of the word)."""
+        characters = tf.strings.unicode_split(words, "UTF-8")
+        lengths = tf.cast(characters.row_lengths(), tf.int32)
+        symbols = characters.to_tensor("")
+        width = tf.shape(symbols)[1]
+        place = tf.range(width)[None]
+        inside = place < lengths[:, None]
+        last = place == lengths[:, None] - 1
+        symbols = tf.where(last, symbols + self._suffix, symbols)
+        ids = self._ids.lookup(symbols)
+        bad = inside & self._refused(tf.cast(ids, tf.int32))
+        check = _known_words(words, tf.reduce_any(bad, axis=1))
+        with tf.control_dependencies([check]):
+            ids = tf.where(inside, ids, -1)
+
+        def ranks(ids):
+            pairs = ids[:, :-1] * self._size + ids[:, 1:]
+            both = (ids[:, :-1] >= 0) & (ids[:, 1:] >= 0)
+            found = self._ranks.lookup(tf.where(both, pairs, -1))
+            # A column more, so that words of one character have a minimum.
+            found = tf.pad(found, [[0, 0], [0, 1]], constant_values=_NO_MERGE)
+            return tf.where(found >= 0, found, _NO_MERGE)
+
+        def merge(ids, ranks_now, going):
+            best = tf.reduce_min(ranks_now, axis=1, keepdims=True)
+            merges = best < _NO_MERGE
+            at = tf.argmin(ranks_now, axis=1, output_type=tf.int32)[:, None]
+            results = tf.constant(self._results, tf.int64)
+            result = tf.gather(results, tf.where(merges, best, 0))
+            following = tf.pad(ids[:, 1:], [[0, 0], [0, 1]], constant_values=-1)
+            merged = tf.where(
+                place < at, ids, tf.where(place == at, result, following)
+            )
+            ids = tf.where(merges, merged, ids)
+            found = ranks(ids)
+            return ids, found, tf.reduce_any(found < _NO_MERGE)
+
+        first = ranks(ids)
+        unknown = tf.TensorShape([None, None])
+        ids, _, _ = tf.while_loop(
+            lambda ids, ranks_now, going: going,
+            merge,
+            (ids, first, tf.reduce_any(first < _NO_MERGE)),
+            shape_invariants=(unknown, unknown, tf.TensorShape([])),
+        )
+        counts = tf.reduce_sum(tf.cast(ids >= 0, tf.int64), axis=1)
+        return tf.RaggedTensor.from_tensor(tf.cast(ids, tf.int32), counts)
+
+    def _packed(self, tokens):
+        """Rows `[CLS] tokens [SEP] [PAD]...`: int32 tensor (B, T)."""
+        room = self._max_length - 2
+        check = require(
+            tf.reduce_all(tokens.row_lengths() <= room),
+            f"`prompt` must be of at most {room} tokens. Tokens:",
+            tokens.row_lengths(),
+        )
+        with tf.control_dependencies([check]):
+            rows = tf.cast(tokens.nrows(), tf.int32)
+        start, end = (tf.fill([rows, 1], i) for i in (self._start, self._end))
+        packed = tf.concat([start, tokens, end], axis=1)
+        return packed.to_tensor(self._pad, shape=(None, self._max_length))
+
+    def decode(self, ids):
+        """Token ids as captions, as `CaptionTokenizer.decode` writes them.
+
+        Args:
+            ids: int32 tensor (B, T), values in [0, vocabulary size).
+
+        Returns:
+            string tensor (B,).
+        """
+        ended = tf.cumsum(tf.cast(ids == self._end, tf.int32), axis=1) > 0
+        special = tf.reduce_any(
+            ids[..., None] == tf.constant(self._special, tf.int32), axis=-1
+        )
+        tokens = tf.gather(tf.constant(self._tokens), ids)
+        kept = tf.ragged.boolean_mask(tokens, ~(ended | special))
+        if self._joins_words:
+            return tf.strings.reduce_join(kept, axis=-1, separator=" ")
+        text = tf.strings.reduce_join(kept, axis=-1)
+        suffix = re.escape(self._suffix)
+        text = tf.strings.regex_replace(text, f"{suffix}$", "")
+        return tf.strings.regex_replace(text, suffix, " ")
+
+
+def _known_words(words, refused):
+    return require(
+        ~tf.reduce_any(refused),
+        "`prompt` has words outside the vocabulary.",
+        tf.boolean_mask(words, refused),
+    )
+
+
+def _table(keys, values, default):
+    dtype = tf.string if isinstance(keys[0], str) else tf.int64
+    return tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(keys, values, dtype, tf.int64),
+        default,
+    )
+
+
+def _check_steps(config):
+    """Raises unless every step of a Hugging Face tokenizer is known here."""
+    model = config["model"]
+    bpe = model["type"] == "BPE"
+    unknown = {
+        "normalizer": _type(config, "normalizer") != "Lowercase",
+        "pre_tokenizer": _type(config, "pre_tokenizer") != "Whitespace",
+        "model": model["type"] not in ("WordLevel", "BPE"),
+        "decoder": _type(config, "decoder")
+        not in ((None, "BPEDecoder") if bpe else (None,)),
+    }
+    if bpe:
+        unknown["model.continuing_subword_prefix"] = bool(
+            model.get("continuing_subword_prefix")
+        )
+        unknown["model.byte_fallback"] = bool(model.get("byte_fallback"))
+        unknown["model.ignore_merges"] = bool(model.get("ignore_merges"))
+        if config["decoder"] is not None:
+            unknown["decoder.suffix"] = config["decoder"].get(
+                "suffix"
+            ) != model.get("end_of_word_suffix")
+    names = [name for name, is_unknown in unknown.items() if is_unknown]
+    if names:
+        raise ValueError(
+            "`caption_tokenizer` must be one of lower case, white space and "
+            "punctuation, with words or byte pairs, as "
+            "`CaptionTokenizer.from_words` and `from_captions` make it, to "
+            f"be exported. Received: another {', '.join(names)}."
+        )
+
+
+def _type(config, name):
+    return None if config[name] is None else config[name]["type"]

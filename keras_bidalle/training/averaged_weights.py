@@ -1,0 +1,116 @@
+"""Moving averages of weights, where a model is judged and used.
+
+An optimizer with `use_ema=True` keeps averages beside the weights that it
+trains. `keras.callbacks.SwapEMAWeights` leaves them in the model after
+`predict`. Here they are in the model inside a context, and nowhere else.
+"""
+
+import contextlib
+
+import keras
+from keras import ops
+
+
+@contextlib.contextmanager
+def averaged_weights(model):
+    """A context in which a model has the averages of its weights.
+
+    Codebooks that are averages themselves, and other weights that no
+    optimizer trains, stay as they are.
+
+    Args:
+        model: a compiled `keras.Model`, trained for at least a step with an
+            optimizer that has `use_ema=True`, or several of which at least
+            one has.
+
+    Raises:
+        ValueError: if no optimizer has averages, or none yet.
+
+    Example:
+
+    ```python
+    generator.compile(keras.optimizers.Adam(1e-3, use_ema=True))
+    generator.fit(batches)
+    with keras_bidalle.training.averaged_weights(generator):
+        generator.save_to_preset("averaged")
+    ```
+    """
+    optimizers = _averaging(model.optimizer)
+    if not optimizers:
+        raise ValueError(
+            "`model` must be compiled with an optimizer that keeps averages: "
+            f"`use_ema=True`. Received: {type(model.optimizer).__name__} "
+            "without."
+        )
+    if not int(ops.convert_to_numpy(model.optimizer.iterations)):
+        raise ValueError(
+            "`model` has no averages yet: train it for a step first. "
+            "Received: iterations=0"
+        )
+    pairs = _pairs(optimizers)
+    trained = [ops.convert_to_numpy(weight).copy() for weight, _ in pairs]
+    try:
+        for weight, average in pairs:
+            weight.assign(ops.convert_to_numpy(average))
+        yield
+    finally:
+        for (weight, _), value in zip(pairs, trained, strict=True):
+            weight.assign(value)
+
+
+def _pairs(optimizers):
+    """Tuples of a weight and its average."""
+    return [
+        pair
+        for optimizer in optimizers
+        for pair in zip(
+            optimizer._trainable_variables,
+            optimizer._model_variables_moving_average,
+            strict=True,
+        )
+    ]
+
+
+def _averaging(optimizer):
+    """The optimizers that keep averages, out of all that are in one."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return _averaging(optimizer.inner_optimizer)
+    if isinstance(optimizer, keras.optimizers.MultiOptimizer):
+        found = [_averaging(part) for part in optimizer._inner_optimizers]
+        return [part for parts in found for part in parts]
+    return [optimizer] if getattr(optimizer, "use_ema", False) else []
+
+
+class EvaluateAveraged(keras.callbacks.Callback):
+    """Validates, evaluates and predicts with the averages of the weights.
+
+    Training goes on with the weights themselves. (At its very end `fit`
+    puts the averages in for good, as `use_ema` says.)
+
+    Example:
+
+    ```python
+    model.fit(x, validation_data=y, callbacks=[EvaluateAveraged()])
+    ```
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._inside = contextlib.ExitStack()
+
+    def _enter(self, logs=None):
+        # What an error cut short is over now.
+        self._inside.close()
+        self._inside.enter_context(averaged_weights(self.model))
+
+    def _leave(self, logs=None):
+        self._inside.close()
+
+    def on_train_end(self, logs=None):
+        # On JAX `fit` leaves one array in both, and the next step would fail
+        # where it gives away the same one twice.
+        for weight, _ in _pairs(_averaging(self.model.optimizer)):
+            weight.assign(ops.convert_to_numpy(weight).copy())
+
+    on_test_begin = on_predict_begin = _enter
+    on_test_end = on_predict_end = _leave

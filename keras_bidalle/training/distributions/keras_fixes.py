@@ -1,0 +1,52 @@
+"""What keeps Keras' `fit` from running under TensorFlow's strategies.
+
+Two functions of Keras' TensorFlow trainer (3.15) stand in the way, and are
+replaced here and nowhere else. To know the shapes of a batch, one averages
+it over the replicas, which bool inputs do not survive, nor any batch of
+several workers (keras#20585); the other averages the workers' scalars along
+an axis that they do not have. `tests/training/test_distributions.py` says
+when Keras needs this no more.
+"""
+
+import functools
+
+import keras
+
+
+@functools.cache
+def let_keras_fit_under_strategies():
+    """Makes `fit` run under any strategy and on any inputs, once for all."""
+    from keras.src.backend.tensorflow import trainer
+
+    build = trainer.TensorFlowTrainer._maybe_symbolic_build
+    reduce = trainer.reduce_per_replica
+
+    def symbolic_build(self, iterator=None, data_batch=None):
+        strategy = self._distribute_strategy
+        if strategy is None or iterator is None:
+            return build(self, iterator, data_batch)
+        for _, _, batches in iterator:
+            # One replica's rows tell as much of the shapes as any mean.
+            data_batch = keras.tree.map_structure(
+                lambda x: strategy.experimental_local_results(x)[0],
+                next(batches),
+            )
+            break
+        with strategy.scope():
+            self._symbolic_build(data_batch=data_batch)
+
+    def reduce_per_replica(values, strategy, reduction):
+        if reduction not in ("auto", "mean") or not _has_workers(strategy):
+            return reduce(values, strategy, reduction)
+        return keras.tree.map_structure(
+            lambda x: strategy.reduce("MEAN", x, axis=None), values
+        )
+
+    trainer.TensorFlowTrainer._maybe_symbolic_build = symbolic_build
+    trainer.reduce_per_replica = reduce_per_replica
+
+
+def _has_workers(strategy):
+    import tensorflow as tf
+
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)

@@ -1,0 +1,97 @@
+"""`keras.distribution`, on JAX: one program, written for the global batch."""
+
+import os
+
+import keras
+
+from keras_bidalle.training.distributions.distribution import Distribution
+from keras_bidalle.training.distributions.layouts import generator_layouts
+
+
+class _KerasDistribution(Distribution):
+    """A `keras.distribution.Distribution`, kept in `distribution`."""
+
+    backends = ("jax",)
+
+    def __init__(self):
+        super().__init__()
+        _join_processes()
+
+    def scope(self):
+        # Keras' own yields nothing and forgets it at the end.
+        return self.distribution.scope()
+
+    @property
+    def num_replicas(self):
+        return self.distribution.num_model_replicas
+
+
+class DataParallel(_KerasDistribution):
+    """A copy of the model on each device of all processes.
+
+    Make it before anything else of JAX. Where several processes take part,
+    the environment says so: KERAS_DISTRIBUTION_JOB_ADDRESSES (of the first
+    process, host:port), KERAS_DISTRIBUTION_NUM_PROCESSES and
+    KERAS_DISTRIBUTION_PROCESS_ID.
+
+    Args:
+        devices: list of str, such as `["gpu:0", "gpu:1"]`; all by default.
+    """
+
+    name = "data_parallel"
+
+    def __init__(self, devices=None):
+        super().__init__()
+        self.distribution = keras.distribution.DataParallel(
+            devices=devices, auto_shard_dataset=False
+        )
+
+
+class ModelParallel(_KerasDistribution):
+    """Large weights of a generator spread over devices.
+
+    The devices form a grid: along one axis the rows of a batch are shared,
+    along the other the columns of attention and feed-forward weights (see
+    `generator_layouts`), so that a model may be larger than a device. What
+    has no layout is on all of them.
+
+    Args:
+        model_shards: int, over how many devices each large weight is
+            spread; all of them by default.
+        devices: list of str; all by default.
+        layouts: dict from regular expressions of variable paths to tuples of
+            axes, `"model"` or `None`; `generator_layouts()` by default.
+    """
+
+    name = "model_parallel"
+
+    def __init__(self, model_shards=None, devices=None, layouts=None):
+        super().__init__()
+        devices = devices or keras.distribution.list_devices()
+        count = len(devices)
+        model_shards = count if model_shards is None else model_shards
+        if model_shards < 1 or count % model_shards:
+            raise ValueError(
+                f"`model_shards` must divide the number of devices, {count}. "
+                f"Received: model_shards={model_shards}"
+            )
+        mesh = keras.distribution.DeviceMesh(
+            (count // model_shards, model_shards), ("batch", "model"), devices
+        )
+        layout_map = keras.distribution.LayoutMap(mesh)
+        for path, axes in (layouts or generator_layouts()).items():
+            layout_map[path] = axes
+        self.distribution = keras.distribution.ModelParallel(
+            layout_map=layout_map,
+            batch_dim_name="batch",
+            auto_shard_dataset=False,
+        )
+
+
+def _join_processes():
+    import jax
+
+    wanted = os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES")
+    if wanted is None or jax.distributed.is_initialized():
+        return
+    keras.distribution.initialize()

@@ -1,0 +1,76 @@
+"""TensorFlow's own strategies: several devices, several machines."""
+
+import functools
+import json
+import os
+
+from keras_bidalle.training.distributions.distribution import Distribution
+from keras_bidalle.training.distributions.keras_fixes import (
+    let_keras_fit_under_strategies,
+)
+
+
+class _Strategy(Distribution):
+    """A `tf.distribute.Strategy`, kept in `strategy`."""
+
+    backends = ("tensorflow",)
+
+    def scope(self):
+        let_keras_fit_under_strategies()
+        return self.strategy.scope()
+
+
+class Mirrored(_Strategy):
+    """The devices of this machine, in one process.
+
+    Args:
+        devices: list of str, such as `["GPU:0", "GPU:1"]`; all GPUs by
+            default.
+    """
+
+    name = "mirrored"
+
+    def __init__(self, devices=None):
+        super().__init__()
+        self.strategy = _mirrored(None if devices is None else tuple(devices))
+
+
+@functools.cache
+def _mirrored(devices):
+    # Two strategies of one program would number their exchanges alike, and
+    # the second would meet what is left of the first.
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(devices)
+
+
+class MultiWorker(_Strategy):
+    """A process on each of several machines, and all of its devices.
+
+    Make it before anything else of TensorFlow. `TF_CONFIG` in the
+    environment says who takes part:
+
+    ```
+    {"cluster": {"worker": ["host0:12345", "host1:12345"]},
+     "task": {"type": "worker", "index": 0}}
+    ```
+    """
+
+    name = "multiworker"
+
+    def __init__(self):
+        super().__init__()
+        try:
+            cluster = json.loads(os.environ.get("TF_CONFIG", ""))
+            workers = cluster["cluster"]["worker"]
+            workers[cluster["task"]["index"]]
+        except (ValueError, LookupError, TypeError):
+            raise ValueError(
+                '`distribution="multiworker"` needs TF_CONFIG in the '
+                'environment, such as {"cluster": {"worker": ["host0:12345", '
+                '"host1:12345"]}, "task": {"type": "worker", "index": 0}}. '
+                f"Received: TF_CONFIG={os.environ.get('TF_CONFIG')!r}"
+            ) from None
+        import tensorflow as tf
+
+        self.strategy = tf.distribute.MultiWorkerMirroredStrategy()

@@ -1,0 +1,138 @@
+"""What processes under Horovod tell each other besides gradients.
+
+Horovod's own callbacks for Keras are for Keras 2 and fail with Keras 3.
+"""
+
+import keras
+from keras import ops
+
+
+def _horovod():
+    import horovod.tensorflow as hvd
+
+    return hvd
+
+
+def broadcast_state(model):
+    """Gives all processes the first one's state of a model.
+
+    Weights, what no optimizer trains (codebooks, their statistics, seed
+    generators), and the optimizer's state.
+
+    Args:
+        model: a built and compiled `keras.Model`, the same on all processes.
+
+    Raises:
+        ValueError: if the model is not built: weights made later would not
+            be the first process's.
+    """
+    if not model.built:
+        raise ValueError(
+            "`model` must be built before its state is broadcast: call it, "
+            "or its `build`. Received: built=False"
+        )
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    _horovod().broadcast_variables(
+        [variable.value for variable in variables], root_rank=0
+    )
+
+
+class BroadcastState(keras.callbacks.Callback):
+    """Broadcasts the first process's state when training begins."""
+
+    def on_train_begin(self, logs=None):
+        broadcast_state(self.model)
+
+
+class AverageMetrics(keras.callbacks.Callback):
+    """Makes the logs of an epoch those of all processes, on each of them.
+
+    To come before the callbacks that read logs.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        import tensorflow as tf
+
+        hvd = _horovod()
+        names = sorted(logs or {})
+        if not names:
+            return
+        values = tf.constant([float(logs[name]) for name in names], "float64")
+        means = hvd.allreduce(values, op=hvd.Average).numpy()
+        logs.update(zip(names, means.tolist(), strict=True))
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class ScaledLearningRate(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate times the number of replicas, reached gradually.
+
+    For runs that give each replica a whole batch, so that the global batch
+    grows with their number. The rate rises from that of one replica on a
+    line. A schedule and not a callback: it is part of the step, and a
+    resumed run needs no memory of it.
+
+    Args:
+        learning_rate: float, or a
+            `keras.optimizers.schedules.LearningRateSchedule`, that of one
+            replica.
+        num_replicas: int.
+        warmup_steps: int, after how many steps the rate is whole.
+
+    Raises:
+        ValueError: if `num_replicas` is not positive or `warmup_steps` is
+            negative.
+
+    Example:
+
+    ```python
+    distribution = keras_bidalle.training.distribute("horovod")
+    rate = ScaledLearningRate(1e-3, distribution.num_replicas, 500)
+    model.compile(keras.optimizers.Adam(rate))
+    ```
+
+    Reference:
+        [Accurate, Large Minibatch SGD](https://arxiv.org/abs/1706.02677),
+        section 2.2.
+    """
+
+    def __init__(self, learning_rate, num_replicas, warmup_steps=0):
+        super().__init__()
+        if num_replicas < 1 or warmup_steps < 0:
+            raise ValueError(
+                "`num_replicas` must be positive and `warmup_steps` at least "
+                f"0. Received: num_replicas={num_replicas}, "
+                f"warmup_steps={warmup_steps}"
+            )
+        self.learning_rate = learning_rate
+        self.num_replicas = num_replicas
+        self.warmup_steps = warmup_steps
+
+    def __call__(self, step):
+        rate = self.learning_rate
+        if callable(rate):
+            rate = rate(step)
+        risen = 1.0
+        if self.warmup_steps:
+            risen = ops.minimum(
+                ops.cast(step, "float32") / self.warmup_steps, 1.0
+            )
+        return rate * (1.0 + (self.num_replicas - 1) * risen)
+
+    def get_config(self):
+        rate = self.learning_rate
+        if callable(rate):
+            rate = keras.saving.serialize_keras_object(rate)
+        return {
+            "learning_rate": rate,
+            "num_replicas": self.num_replicas,
+            "warmup_steps": self.warmup_steps,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        rate = config["learning_rate"]
+        if isinstance(rate, dict):
+            rate = keras.saving.deserialize_keras_object(rate)
+        return cls(**{**config, "learning_rate": rate})

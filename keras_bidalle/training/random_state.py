@@ -1,0 +1,69 @@
+"""Random state that belongs to the process and not to a model.
+
+The `keras.random.SeedGenerator`s of layers are variables of the model. What
+is left are the generators that anyone may draw from: Python's, NumPy's, the
+one that Keras makes for draws without a seed, and torch's, from which Keras'
+dropout draws on that backend unless it is given a seed.
+"""
+
+import random
+
+import keras
+import numpy as np
+from keras.src.backend.common import global_state
+
+
+def random_state():
+    """The process's random state.
+
+    Returns:
+        dict of JSON values.
+    """
+    version, words, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    seed = _keras_generator()
+    state = {
+        "python": [version, list(words), gauss],
+        "numpy": [name, keys.tolist(), position, has_gauss, cached],
+        "keras": None
+        if seed is None
+        else keras.ops.convert_to_numpy(seed.state).tolist(),
+    }
+    if keras.backend.backend() == "torch":
+        import torch
+
+        state["torch"] = torch.get_rng_state().tolist()
+        if torch.cuda.is_available():
+            state["cuda"] = torch.cuda.get_rng_state().tolist()
+    return state
+
+
+def set_random_state(state):
+    """Puts back what `random_state` gave.
+
+    Args:
+        state: dict.
+    """
+    if state["keras"] is not None:
+        if _keras_generator() is None:
+            # Keras makes it at the first draw, with a seed from Python's.
+            keras.random.uniform(())
+        seed = _keras_generator()
+        seed.state.assign(np.array(state["keras"], seed.state.dtype))
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, np.array(keys, "uint32"), *rest))
+    if keras.backend.backend() != "torch":
+        return
+    import torch
+
+    # Not there where another backend or another device began the run.
+    if "torch" in state:
+        torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(torch.tensor(state["cuda"], dtype=torch.uint8))
+
+
+def _keras_generator():
+    return global_state.get_global_attribute("global_seed_generator")

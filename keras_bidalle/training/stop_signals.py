@@ -1,0 +1,59 @@
+"""A polite end: what a scheduler sends before it takes the machine away.
+
+Slurm, Kubernetes and the clouds' pre-emptible machines send SIGTERM, wait
+for some seconds, and kill. Raised in the middle of a step it would lose the
+work since the last save; here it is kept until the step is done.
+"""
+
+import contextlib
+import signal
+import threading
+
+
+class Preempted(SystemExit):
+    """Training was told to stop, saved, and ends with 128 + the signal.
+
+    143 for SIGTERM, as a shell tells of a process that the signal ended: by
+    it schedulers know a stopped job from a finished (0) or failed (1) one.
+
+    Args:
+        number: int, the signal's number.
+    """
+
+    def __init__(self, number):
+        super().__init__(128 + number)
+
+
+class StopSignals:
+    """Notes signals to stop, while it is told to.
+
+    Launchers pass on what their processes got from the scheduler already, so
+    more of them mean nothing more. SIGKILL is for those in a hurry.
+
+    Args:
+        signals: tuple of `signal.Signals`.
+    """
+
+    def __init__(self, signals=(signal.SIGTERM,)):
+        self.signals = tuple(signal.Signals(s) for s in signals)
+        self.received = None
+        self._before = {}
+
+    def begin(self):
+        """Starts to note signals; does nothing outside the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in self.signals:
+            if number not in self._before:
+                self._before[number] = signal.signal(number, self._note)
+
+    def end(self):
+        """Leaves signals to whoever had them before."""
+        while self._before:
+            number, before = self._before.popitem()
+            # `None` is a handler that was not set from Python.
+            with contextlib.suppress(TypeError):
+                signal.signal(number, before)
+
+    def _note(self, number, frame):
+        self.received = number

@@ -1,0 +1,251 @@
+"""Speed of training: what synchronising costs, and what a process more gives.
+
+Prints JSON with two parts. `overhead`: milliseconds of a step of one replica,
+with a stock optimizer, with one that the library has looked at
+(`synchronized`), and with one made for several replicas of which one is left
+(`wrapped`), step by step in turn, medians. `throughput`: pictures a second of
+one process held to one core, and of two processes on a core each that share
+the same global batch.
+
+    python recipes/benchmark_distributions.py
+    KERAS_BACKEND=jax python recipes/benchmark_distributions.py
+    python recipes/benchmark_distributions.py --ways horovod --cores 2 3
+
+Nothing else may run on those cores.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+# name: (backend, distribution, processes).
+WAYS = {
+    "multiworker": ("tensorflow", "multiworker", 2),
+    "horovod": ("tensorflow", "horovod", 2),
+    "data_parallel": ("jax", "data_parallel", 2),
+}
+
+
+def main():
+    options = parse()
+    if options.work:
+        work(options)
+        return
+    # Before TensorFlow or JAX counts them.
+    os.sched_setaffinity(0, options.cores[:1])
+    report = {
+        "backend": options.backend,
+        "batch_size": options.batch_size,
+        "cores": options.cores,
+        "overhead": overhead(options),
+        "throughput": throughput(options),
+    }
+    print(json.dumps(report, indent=2))
+
+
+def parse():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    ways = [way for way in WAYS if WAYS[way][0] == backend]
+    if importlib.util.find_spec("horovod") is None:
+        ways = [way for way in ways if way != "horovod"]
+    parser.add_argument(
+        "--ways",
+        nargs="*",
+        choices=ways,
+        default=ways,
+        help="(default: all of the backend that can run)",
+    )
+    parser.add_argument(
+        "--cores", nargs=2, type=int, default=(0, 1), help="(default: 0 1)"
+    )
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument(
+        "--steps", type=int, default=10, help="steps between two timestamps"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=20, help="of timestamps, or of turns"
+    )
+    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.backend = backend
+    return options
+
+
+def build(**kwargs):
+    """A tokenizer, to be compiled."""
+    import keras
+
+    from keras_bidalle import image_tokenizers, quantizers
+
+    keras.utils.set_random_seed(0)
+    model = image_tokenizers.PatchVQGAN(
+        quantizers.EMAVectorQuantizer(num_codes=128, code_dim=64, seed=0),
+        image_shape=(64, 64, 3),
+        channels=64,
+        hidden_channels=64,
+    )
+    model.compile(optimizer(), **kwargs)
+    return model
+
+
+def optimizer():
+    import keras
+
+    return keras.optimizers.Adam(1e-3, global_clipnorm=1.0)
+
+
+def pictures(rows):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    return rng.uniform(-1, 1, (rows, 64, 64, 3)).astype("float32")
+
+
+def overhead(options):
+    """Times a step of each of three optimizers in turn."""
+    from keras_bidalle import replicas
+    from keras_bidalle.synchronized import synchronized
+
+    # Compiled alike: it is the optimizers that are compared.
+    models = {
+        name: build(jit_compile=True)
+        for name in ("stock", "synchronized", "wrapped")
+    }
+    stock = models["stock"].optimizer = optimizer()
+    stock.build(models["stock"].trainable_variables)
+    planned = replicas.planned
+    # What a worker has of which the others have gone.
+    replicas.planned = lambda: 2
+    try:
+        synchronized(models["wrapped"].optimizer)
+    finally:
+        replicas.planned = planned
+    times = {name: [] for name in models}
+    batch = pictures(options.batch_size)
+    names = list(models)
+    for k in range(options.rounds + 3):
+        for name in names[k % 3 :] + names[: k % 3]:
+            began = time.perf_counter()
+            # Waits for the loss.
+            models[name].train_on_batch(batch)
+            times[name].append(time.perf_counter() - began)
+    # The first ones compile.
+    medians = {name: statistics.median(t[3:]) for name, t in times.items()}
+    return {
+        "milliseconds": {n: round(1e3 * t, 2) for n, t in medians.items()},
+        "percent": {
+            name: round(100 * (medians[name] / medians["stock"] - 1), 2)
+            for name in ("synchronized", "wrapped")
+        },
+    }
+
+
+def throughput(options):
+    """Pictures a second: of one process, and of each way."""
+    alone = speed("none", 1, options)
+    report = {"one_process": round(alone, 1)}
+    for way in options.ways:
+        _, distribution, processes = WAYS[way]
+        found = speed(distribution, processes, options)
+        report[way] = round(found, 1)
+        report[f"{way}_times_one_process"] = round(found / alone, 2)
+    return report
+
+
+def speed(distribution, processes, options):
+    """Pictures a second of processes that share a batch."""
+    from compare_distributions import free_ports, joining
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "seconds")
+        command = [
+            *(sys.executable, os.path.abspath(__file__)),
+            *("--cores", *map(str, options.cores)),
+            *("--batch-size", str(options.batch_size)),
+            *("--steps", str(options.steps), "--rounds", str(options.rounds)),
+        ]
+        environment = {**os.environ, "KERAS_BACKEND": options.backend}
+        environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        # All the machine's cores, of which each worker takes its own.
+        free = lambda: os.sched_setaffinity(0, options.cores)  # noqa: E731
+        if distribution == "horovod":
+            program = pathlib.Path(sys.executable).with_name("horovodrun")
+            launcher = [program, "-np", str(processes), "--gloo"]
+            running = [
+                subprocess.Popen(
+                    [*launcher, *command, "--work", distribution, "-1", file],
+                    env=environment,
+                    stdout=sys.stderr,
+                    preexec_fn=free,
+                )
+            ]
+        else:
+            ports = free_ports(processes)
+            running = [
+                subprocess.Popen(
+                    [*command, "--work", distribution, str(k), file],
+                    env={**environment, **joining(distribution, k, ports)},
+                    stdout=sys.stderr,
+                    preexec_fn=free,
+                )
+                for k in range(processes)
+            ]
+        failed = [process.wait() for process in running]
+        if any(failed):
+            sys.exit(f"Error: {distribution} ended with {failed}")
+        with open(file) as lines:
+            seconds = [float(line) for line in lines]
+    pictures = options.steps * options.batch_size
+    return pictures / statistics.median(seconds)
+
+
+def work(options):
+    """Trains as one of the processes; the first one writes its times."""
+    name, k, file = options.work
+    k = int(os.environ["HOROVOD_RANK"]) if name == "horovod" else int(k)
+    os.sched_setaffinity(0, {options.cores[k]})
+    import keras
+
+    from keras_bidalle import data, training
+
+    distribution = training.distribute(name)
+
+    class Clock(keras.callbacks.Callback):
+        """Notes the time at each epoch's end, when all steps are done."""
+
+        times = []
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.times.append(time.perf_counter())
+
+    with distribution.scope():
+        model = build()
+        batch = pictures(options.batch_size)
+        model.fit(
+            data.as_dataset(data.own_rows(lambda step: batch)),
+            steps_per_epoch=options.steps,
+            # The first one compiles.
+            epochs=options.rounds + 1,
+            shuffle=False,
+            verbose=0,
+            callbacks=[Clock()],
+        )
+    if k == 0:
+        seconds = zip(Clock.times[:-1], Clock.times[1:], strict=True)
+        with open(file, "w") as lines:
+            lines.writelines(f"{b - a}\n" for a, b in seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Peak memory of a training step, with and without gradient checkpointing.
+
+Trains a generator of 24 blocks for two steps in a fresh process each time,
+on each backend, on the CPU, and prints JSON: the memory of the process
+after the first step, which compiles, and at the peak of the second one, in
+MB, and their difference, which is what a step takes. Runs on Linux.
+
+    python recipes/benchmark_memory.py
+    python recipes/benchmark_memory.py --backends jax --width 512
+"""
+
+import argparse
+import gc
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def build(options, gradient_checkpointing):
+    import keras
+
+    from keras_bidalle import generators
+
+    keras.utils.set_random_seed(0)
+    model = generators.BidirectionalTransformer(
+        text_vocabulary_size=256,
+        text_length=64,
+        num_codes=256,
+        code_shape=(16, 16),
+        width=options.width,
+        depth=options.depth,
+        num_heads=options.width // 32,
+        gradient_checkpointing=gradient_checkpointing,
+    )
+    model.compile(keras.optimizers.Adam(1e-3))
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def measure(options, gradient_checkpointing):
+    """Trains in this process. Returns a dict of figures."""
+    import numpy as np
+
+    model = build(options, gradient_checkpointing)
+    rng = np.random.default_rng(0)
+    batch = {
+        "text": rng.integers(3, 256, (options.batch_size, 64)).astype("int32"),
+        "codes": rng.integers(0, 256, (options.batch_size, 16, 16)).astype(
+            "int32"
+        ),
+        "text_to_image": np.arange(options.batch_size) % 2 == 0,
+    }
+    model.train_on_batch(batch)
+    gc.collect()
+    before = memory("VmRSS")
+    # Forgets the peak, which is the compiler's.
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    loss = model.train_on_batch(batch)
+    after = memory("VmHWM")
+    return {
+        "before": round(before),
+        "peak": round(after),
+        "step": round(after - before),
+        "parameters": model.count_params(),
+        "loss": float(np.ravel(loss)[0]),
+    }
+
+
+def memory(name):
+    """A figure of this process that Linux keeps, in MB."""
+    text = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(rf"{name}:\s+(\d+) kB", text)[1]) / 1e3
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--backends", nargs="+", choices=BACKENDS, default=BACKENDS
+    )
+    parser.add_argument("--depth", type=int, default=24)
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument(
+        "--measure", choices=("plain", "checkpointed"), help=argparse.SUPPRESS
+    )
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options, options.measure != "plain")))
+        return
+    report = {
+        "depth": options.depth,
+        "width": options.width,
+        "batch_size": options.batch_size,
+    }
+    for backend in options.backends:
+        rows = report[backend] = {}
+        for kind in ("plain", "checkpointed"):
+            done = subprocess.run(
+                [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
+                + ["--measure", kind],
+                env={
+                    **os.environ,
+                    "KERAS_BACKEND": backend,
+                    # The CPU's memory is what is measured.
+                    "CUDA_VISIBLE_DEVICES": "",
+                    # Else glibc keeps what was freed, in small pieces.
+                    "MALLOC_MMAP_THRESHOLD_": "262144",
+                },
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+            rows[kind] = json.loads(done.stdout.decode().splitlines()[-1])
+        rows["step_ratio"] = round(
+            rows["checkpointed"]["step"] / rows["plain"]["step"], 3
+        )
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,384 @@
+r"""How fast models draw codes and write captions, beside what is possible.
+
+Prints JSON, one line for each configuration, direction and batch size, each
+measured in a process of its own on the backend of KERAS_BACKEND, with random
+weights:
+
+    KERAS_BACKEND=jax python recipes/benchmark_sampling.py gpt-8x512 \
+        --against keras_hub,transformers
+    KERAS_BACKEND=jax python recipes/benchmark_sampling.py bidalle rq
+    KERAS_BACKEND=jax python recipes/benchmark_sampling.py rq-1.4b vq-1.4b \
+        --dtype bfloat16                                       # on a GPU
+
+Times are medians of `--rounds` calls after the one that compiles, in ms a
+sample; with `--against`, other libraries' times are taken in turn with ours,
+and `times_ours` is how many times as long they take. The limit is what
+the arithmetic alone would take, in ms a sample:
+
+    (prompt + new * (max(weights / bandwidth, products / speed)
+                     + caches / bandwidth)) / batch
+
+where `speed` is that of a matrix product and `bandwidth` that of a copy,
+both measured just before; `weights` are the bytes of those that a step
+reads, `products` twice their number for each row, `caches` the bytes of the
+keys and values that are filled, on average, and `prompt` the products of
+the prompt. `share_of_limit` is the limit by the time. Peak memory is the
+process's largest during a call after the first, less what it was before the
+model was made, when a small one had run; `memory_ratio` is that by the bytes
+of weights and caches.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import benchmarking
+import keras
+import numpy as np
+
+from keras_bidalle import configurations
+from keras_bidalle.generators import BidirectionalTransformer, RQTransformer
+
+_PLAIN = {"segment_embeddings": False, "pad_id": None, "pad_tokens": False}
+_PLAIN.update(mask_padding=False)
+
+
+def _gpt(width, depth, heads, rows=16, codes=1024, prompt=50):
+    return BidirectionalTransformer, {
+        "text_vocabulary_size": max(prompt, 1024),
+        "text_length": prompt,
+        "num_codes": codes,
+        "code_shape": (rows, rows),
+        "width": width,
+        "depth": depth,
+        "num_heads": heads,
+        "image_positions": "learned_places",
+        "qkv_bias": True,
+        "head_bias": False,
+        **_PLAIN,
+    }
+
+
+def _published(name, **changes):
+    cls, arguments = configurations.generator(name)
+    return cls, {**arguments, **changes}
+
+
+def _rq_52m():
+    # The published program at a size for CPUs: 51.8 million weights.
+    _, arguments = _published("rq-transformer-ffhq-355m")
+    sizes = {"width": 512, "depth": 12, "num_heads": 8}
+    return RQTransformer, {**arguments, **sizes}
+
+
+# Each: what to build, sampling settings, batch sizes.
+CONFIGURATIONS = {
+    "gpt-8x512": (_gpt(512, 8, 8), {"top_k": 100}, (1, 16, 64)),
+    "bidalle": (_published("bidalle-mnist64"), {"top_k": 25}, (1, 16, 64)),
+    "bidalle-full": (
+        _published("bidalle-mnist64", attention=("full",)),
+        {"top_k": 25},
+        (1, 16, 64),
+    ),
+    "rq": (_rq_52m(), {"top_k": 250}, (1, 16, 64)),
+    # arXiv 2203.01941, Figure 4, whose program is timed on an A100.
+    "rq-1.4b": (
+        _published("rq-transformer-imagenet-1.4b"),
+        {"top_p": 0.92},
+        (100, 200, 500),
+    ),
+    "vq-1.4b": (
+        _gpt(1536, 48, 24, codes=16384, prompt=1),
+        {"top_p": 0.92},
+        (100, 200, 500),
+    ),
+    "tiny": (_gpt(32, 2, 2, rows=4, codes=64, prompt=5), {"top_k": 8}, (2,)),
+}
+LIBRARIES = ("keras_hub", "transformers")
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    for name in options.configurations:
+        for batch in options.batch_sizes or CONFIGURATIONS[name][2]:
+            for direction in options.directions:
+                if direction == "caption" and not has_captions(name):
+                    continue
+                if options.here:
+                    for line in measure(options, name, direction, batch):
+                        print(json.dumps(line), flush=True)
+                else:
+                    run_apart(options, name, direction, batch)
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("configurations", nargs="*", default=["gpt-8x512", "bidalle", "rq"])
+    add("--batch-sizes", type=benchmarking.numbers, help="such as 1,16,64")
+    add(
+        "--directions",
+        type=benchmarking.names("picture", "caption"),
+        default=["picture", "caption"],
+    )
+    add("--against", type=benchmarking.names(*LIBRARIES), default=[])
+    add("--rounds", type=int, default=3, help="calls to take medians of")
+    add("--dtype", default="float32", help="policy, such as bfloat16")
+    add("--here", action="store_true", help="all in this process")
+    options = parser.parse_args(arguments)
+    for name in options.configurations:
+        if name not in CONFIGURATIONS:
+            parser.error(f"{name!r} is none of {', '.join(CONFIGURATIONS)}")
+    return options
+
+
+def has_captions(name):
+    return CONFIGURATIONS[name][0][1]["text_length"] > 1
+
+
+def run_apart(options, name, direction, batch):
+    command = [sys.executable, os.path.abspath(__file__), name, "--here"]
+    command += ["--batch-sizes", str(batch), "--directions", direction]
+    command += ["--rounds", str(options.rounds), "--dtype", options.dtype]
+    if options.against:
+        command += ["--against", ",".join(options.against)]
+    done = subprocess.run(command)
+    if done.returncode:
+        # The next one may fit, or work.
+        line = {"configuration": name, "direction": direction, "batch": batch}
+        line["failed"] = f"exit status {done.returncode}"
+        print(json.dumps(line), flush=True)
+
+
+def measure(options, name, direction, batch):
+    """Times one case; yields a dict of figures for each library."""
+    speed, bandwidth = benchmarking.machine_speed(options.dtype)
+    # What is loaded and kept for any model is loaded by then.
+    sampler(build("tiny", options.dtype), direction, 1, {"top_k": 8})(0)
+    before = benchmarking.resident_memory()
+    settings = CONFIGURATIONS[name][1]
+    generator = build(name, options.dtype)
+    ours = sampler(generator, direction, batch, settings)
+    compile_seconds = benchmarking.seconds(ours, 0)
+    benchmarking.reset_peak_memory()
+    ours(1)
+    peak = benchmarking.peak_memory()
+
+    systems, skipped = {"keras_bidalle": ours}, {}
+    for library in options.against:
+        reason = None
+        if importlib.util.find_spec(library) is None:
+            reason = "not installed"
+        elif direction == "caption" or not is_gpt(generator):
+            reason = "has no such architecture"
+        if reason:
+            skipped[library] = reason
+            continue
+        make = {"keras_hub": keras_hub_gpt, "transformers": transformers_gpt}
+        systems[library] = make[library](generator, batch, settings)
+        benchmarking.seconds(systems[library], 0)
+    times = benchmarking.in_turn(systems, options.rounds)
+
+    case = {
+        "configuration": name,
+        "direction": direction,
+        "batch": batch,
+        "dtype": options.dtype,
+    }
+    mine = times.pop("keras_bidalle")
+    tokens = new_positions(generator, direction)
+    if direction == "picture":
+        tokens *= generator.codes_per_position
+    limit = least_seconds(generator, direction, batch, speed, bandwidth)
+    held = weight_bytes(generator) + cache_bytes(generator, batch)
+    yield {
+        "system": "keras_bidalle",
+        "backend": keras.config.backend(),
+        **case,
+        "parameters": generator.count_params(),
+        "ms_a_sample": round(1e3 * mine / batch, 2),
+        "tokens_a_second": round(batch * tokens / mine, 1),
+        "compile_seconds": round(compile_seconds - mine, 2),
+        "product_gflop_s": round(speed / 1e9, 1),
+        "copy_gb_s": round(bandwidth / 1e9, 1),
+        "limit_ms_a_sample": round(1e3 * limit / batch, 2),
+        "share_of_limit": round(limit / mine, 3),
+        "peak_memory_mb": round((peak - before) / 1e6),
+        "weights_and_caches_mb": round(held / 1e6),
+        "memory_ratio": round((peak - before) / held, 2),
+    }
+    for library, theirs in times.items():
+        yield {
+            "system": library,
+            **case,
+            "ms_a_sample": round(1e3 * theirs / batch, 2),
+            "times_ours": round(theirs / mine, 2),
+        }
+    for library, reason in skipped.items():
+        yield {"system": library, **case, "skipped": reason}
+
+
+def build(name, dtype):
+    cls, arguments = CONFIGURATIONS[name][0]
+    keras.utils.set_random_seed(0)
+    generator = cls(**arguments, dtype=dtype)
+    if getattr(generator, "code_dim", None):
+        generator.use_codebooks(
+            np.random.default_rng(0).normal(size=generator.codebooks.shape)
+        )
+    return generator
+
+
+def is_gpt(generator):
+    """Whether this is the architecture of GPT-2."""
+    return (
+        generator.codes_per_position == 1
+        and set(generator.attention) == {"full"}
+        and generator.head_dim is None
+    )
+
+
+def sampler(generator, direction, batch, settings):
+    """A function of a seed that draws one batch."""
+    rng = np.random.default_rng(0)
+    sampling = {"batch_size": batch, **settings}
+    if direction == "caption":
+        shape = (batch, *generator.code_shape)
+        codes = rng.integers(0, generator.num_codes, shape)
+        # Captions that never end, so that every one is as long.
+        legal = np.zeros(generator.text_classes, "float32")
+        legal[generator.end_id] = -1e9
+        sampling.update(temperature=1.0, legal=legal)
+        return lambda seed: generator.generate_text(
+            codes, seed=seed, **sampling
+        )
+    shape = (batch, generator.text_length)
+    low = min(3, generator.text_vocabulary_size - 1)
+    text = rng.integers(low, generator.text_vocabulary_size, shape)
+    return lambda seed: generator.generate_codes(text, seed=seed, **sampling)
+
+
+def new_positions(generator, direction):
+    if direction == "caption":
+        return generator.text_length - 1
+    return generator.num_positions
+
+
+def step_weights(generator, direction):
+    """How many weights the blocks have, and those that predict, by use."""
+
+    def count(layers):
+        return sum(layer.count_params() for layer in layers)
+
+    if direction == "caption":
+        head = np.prod(generator.text_head.shape)
+    else:
+        head = np.prod(generator.image_head.shape[-2:])
+        for name in ("patch_head_in", "patch_head_mixing"):
+            head += np.prod(getattr(generator, name, np.zeros(0)).shape)
+        head *= generator.codes_per_position
+        each = count(getattr(generator, "head_blocks", ()))
+        head += each * generator.codes_per_position
+    return count(generator.blocks), float(head)
+
+
+def least_seconds(generator, direction, batch, speed, bandwidth):
+    """What the arithmetic of one batch takes at least: see the top."""
+    body, head = step_weights(generator, direction)
+    new = new_positions(generator, direction)
+    prompt = generator.length - new
+    width = np.dtype("float32").itemsize
+    if "16" in generator.compute_dtype:
+        width //= 2
+    read = (body + head) * width / bandwidth
+    products = 2 * (body + head) * batch / speed
+    filled = (prompt + new / 2) / generator.length
+    caches = cache_bytes(generator, batch) * filled / bandwidth
+    return 2 * body * batch * prompt / speed + new * (
+        max(read, products) + caches
+    )
+
+
+def cache_bytes(generator, batch):
+    block = generator.blocks[0]
+    size = 2 if "16" in generator.compute_dtype else 4
+    inner = block.num_heads * block.head_dim
+    return 2 * generator.depth * batch * generator.length * inner * size
+
+
+def weight_bytes(generator):
+    return sum(
+        np.prod(weight.shape) * (2 if "16" in weight.dtype else 4)
+        for weight in generator.weights
+    )
+
+
+def keras_hub_gpt(generator, batch, settings):
+    """The same architecture and settings, compiled on the same backend."""
+    import keras_hub
+
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=generator.num_codes,
+        num_layers=generator.depth,
+        num_heads=generator.num_heads,
+        hidden_dim=generator.width,
+        intermediate_dim=4 * generator.width,
+        dropout=0.0,
+        max_sequence_length=generator.length,
+    )
+    model = keras_hub.models.GPT2CausalLM(backbone, preprocessor=None)
+    model.compile(
+        sampler=keras_hub.samplers.TopKSampler(k=settings["top_k"], seed=0),
+        jit_compile=keras.config.backend() != "torch",
+    )
+    prompt = generator.length - generator.num_positions
+    shape = (batch, generator.length)
+    mask = np.broadcast_to(np.arange(generator.length) < prompt, shape)
+    ids = np.random.default_rng(0).integers(1, generator.num_codes, shape)
+    inputs = {"token_ids": ids * mask, "padding_mask": mask.astype("int32")}
+    return lambda seed: model.generate(inputs, stop_token_ids=None)
+
+
+def transformers_gpt(generator, batch, settings):
+    """The same architecture and settings, on PyTorch."""
+    import torch
+    import transformers
+
+    model = transformers.GPT2LMHeadModel(
+        transformers.GPT2Config(
+            vocab_size=generator.num_codes,
+            n_positions=generator.length,
+            n_embd=generator.width,
+            n_layer=generator.depth,
+            n_head=generator.num_heads,
+            bos_token_id=None,
+            eos_token_id=None,
+        )
+    ).eval()
+    new = generator.num_positions
+    ids = torch.randint(1, generator.num_codes, (batch, generator.length - new))
+
+    def draw(seed):
+        torch.manual_seed(seed)
+        return model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=True,
+            top_k=settings["top_k"],
+            min_new_tokens=new,
+            max_new_tokens=new,
+            use_cache=True,
+            pad_token_id=0,
+        )
+
+    return draw
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+r"""How fast the two stages train, encode and decode.
+
+Prints JSON, one line for each measurement, on the backend of KERAS_BACKEND,
+with random weights and data:
+
+    KERAS_BACKEND=jax python recipes/benchmark_training.py
+    KERAS_BACKEND=tensorflow python recipes/benchmark_training.py generator
+
+`tokenizer` is the published TE-VQGAN for MNIST64 without its adversarial and
+perceptual losses: ms a picture of a training step, of encoding and of
+decoding. `generator` is the published Bi-directional DALL-E: ms of a training
+step of batch 16 on rows of one direction and of the other (`text_to_image`,
+`image_to_text`), and of both in one batch. Times are medians of `--rounds`
+calls after the first, which compiles.
+"""
+
+import argparse
+import itertools
+import json
+
+import benchmarking
+import keras
+import numpy as np
+from keras import ops
+
+from keras_bidalle import configurations
+
+# What `--tiny` changes, to see that all works.
+_TINY = {
+    "tokenizer": {
+        "channels": 32,
+        "channel_multipliers": (1,),
+        "image_shape": (8, 8, 3),
+    },
+    "generator": {"width": 16, "depth": 1, "num_heads": 2, "head_dim": 8},
+}
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    measures = {"tokenizer": tokenizer, "generator": generator}
+    for name in options.stages:
+        for line in measures[name](options):
+            backend = keras.config.backend()
+            line = {"stage": name, "backend": backend, **line}
+            print(json.dumps(line), flush=True)
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "stages",
+        nargs="?",
+        type=benchmarking.names("tokenizer", "generator"),
+        default=["tokenizer", "generator"],
+    )
+    add("--batch-size", type=int, default=16)
+    add("--rounds", type=int, default=5, help="calls to take medians of")
+    add("--dtype", default="float32", help="policy, such as mixed_bfloat16")
+    add("--tiny", action="store_true", help="small models")
+    return parser.parse_args(arguments)
+
+
+def build(name, published, options):
+    cls, arguments = published
+    if options.tiny:
+        arguments = {**arguments, **_TINY[name]}
+    keras.utils.set_random_seed(0)
+    arguments["dtype"] = options.dtype
+    return configurations.build(cls, arguments)
+
+
+def tokenizer(options):
+    """Yields the figures of stage 1."""
+    published = configurations.tokenizer("te-vqgan-mnist64")
+    model = build("tokenizer", published, options)
+    # Keras' own choice of a compiler would leave TensorFlow without one.
+    model.compile(keras.optimizers.Adam(1e-4), jit_compile=has_compiler())
+    batch = options.batch_size
+    shape = (batch, *model.image_shape)
+    images = np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
+    codes = ops.convert_to_numpy(model.encode(images, batch_size=batch))
+    tasks = {
+        "train": lambda: model.train_on_batch(images),
+        "encode": lambda: read(model.encode(images, batch_size=batch)),
+        "decode": lambda: read(model.decode(codes, batch_size=batch)),
+    }
+    for task, function in tasks.items():
+        seconds, first = timed(function, options.rounds)
+        yield {
+            "task": task,
+            "batch": batch,
+            "parameters": model.count_params(),
+            "ms_a_picture": round(1e3 * seconds / batch, 2),
+            "compile_seconds": round(first - seconds, 2),
+        }
+
+
+def generator(options):
+    """Yields the figures of stage 2."""
+    published = configurations.generator("bidalle-mnist64")
+    model = build("generator", published, options)
+    model.compile(keras.optimizers.Adam(1e-4), jit_compile=has_compiler())
+    rng = np.random.default_rng(0)
+    batch = options.batch_size
+    words = (batch, model.text_length)
+    rows = {
+        "text": rng.integers(3, model.text_vocabulary_size, words),
+        "codes": rng.integers(0, model.num_codes, (batch, *model.code_shape)),
+    }
+    directions = {
+        "text_to_image": np.ones(batch, bool),
+        "image_to_text": np.zeros(batch, bool),
+        "both": np.arange(batch) % 2 == 0,
+    }
+    for task, direction in directions.items():
+        inputs = {**rows, "text_to_image": direction}
+        seconds, first = timed(
+            lambda inputs=inputs: model.train_on_batch(inputs), options.rounds
+        )
+        yield {
+            "task": task,
+            "batch": batch,
+            "parameters": model.count_params(),
+            "ms_a_step": round(1e3 * seconds, 1),
+            "compile_seconds": round(first - seconds, 2),
+        }
+
+
+def has_compiler():
+    return keras.config.backend() != "torch"
+
+
+def read(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def timed(function, rounds):
+    """Median of the seconds of a call, and the seconds of the first."""
+    first = benchmarking.seconds(function)
+    times = [
+        benchmarking.seconds(function)
+        for _ in itertools.repeat(None, max(rounds, 1))
+    ]
+    return float(np.median(times)), first
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""What the benchmarks share: times, memory, and how fast the machine is."""
+
+import argparse
+import concurrent.futures
+import ctypes
+import os
+import resource
+import sys
+import time
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_bidalle.compiled import compiled
+
+
+def numbers(text):
+    """Parses `1,16,64`."""
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        message = f"{text!r} is no list of numbers"
+        raise argparse.ArgumentTypeError(message) from None
+    if min(found) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} has a number below 1")
+    return found
+
+
+def names(*known):
+    """A parser of some of the known names, with commas between."""
+
+    def parse(text):
+        found = text.split(",")
+        if unknown := set(found) - set(known):
+            raise argparse.ArgumentTypeError(
+                f"{', '.join(unknown)}: none of {', '.join(known)}"
+            )
+        return found
+
+    return parse
+
+
+def seconds(function, *arguments):
+    """How long a call takes, its result in NumPy's hands."""
+    start = time.perf_counter()
+    finish(function(*arguments))
+    return time.perf_counter() - start
+
+
+def finish(result):
+    """Waits for what is still being computed."""
+    if hasattr(result, "block_until_ready"):
+        result.block_until_ready()
+    return result
+
+
+def in_turn(functions, rounds):
+    """Medians of the seconds of functions of a seed, taken in turn.
+
+    Args:
+        functions: dict from name to function.
+        rounds: int.
+
+    Returns:
+        dict from name to float.
+    """
+    times = {name: [] for name in functions}
+    for seed in range(rounds):
+        for name, function in functions.items():
+            times[name].append(seconds(function, seed + 2))
+    return {name: float(np.median(each)) for name, each in times.items()}
+
+
+def machine_speed(dtype="float32", size=2048, megabytes=256):
+    """Floating-point operations and bytes a second, at their best.
+
+    Args:
+        dtype: str, that of the matrix product.
+        size: int, the side of its square matrices.
+        megabytes: int, the size of an array that is copied.
+
+    Returns:
+        Tuple of floats: operations a second of the product, and bytes read
+        and written a second by the copy.
+    """
+    dtype = dtype.removeprefix("mixed_")
+    matrix = ops.ones((size, size), dtype)
+    product = compiled(lambda a, b: ops.matmul(a, b), [], xla=True)
+    speed = 2 * size**3 / _best(lambda: _read_one(product(matrix, matrix)))
+    if _has_accelerator():
+        array = ops.ones((megabytes * 250_000,), "float32")
+        # Adding keeps a compiler from leaving the copy out.
+        copy = compiled(lambda a: a + 1.0, [], xla=True)
+        return speed, 8 * array.shape[0] / _best(lambda: _read_one(copy(array)))
+    # By NumPy, into memory that is there already, on all cores.
+    cores = len(os.sched_getaffinity(0))
+    source = np.ones((cores, megabytes * 250_000 // cores), "float32")
+    target = np.zeros_like(source)
+    with concurrent.futures.ThreadPoolExecutor(cores) as pool:
+
+        def copy():
+            list(pool.map(np.copyto, target, source))
+
+        return speed, 2 * source.nbytes / _best(copy)
+
+
+def _has_accelerator():
+    if keras.config.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    return not keras.distribution.list_devices()[0].startswith("cpu")
+
+
+def _best(function):
+    function()
+    return min(seconds(function) for _ in range(5))
+
+
+def _read_one(tensor):
+    # On accelerators the call returns before the work is done.
+    return ops.convert_to_numpy(tensor[(0,) * len(tensor.shape)])
+
+
+def resident_memory():
+    """Bytes of memory that this process holds."""
+    _give_back()
+    return _status("VmRSS") or peak_memory()
+
+
+def _give_back():
+    # What was freed goes back to the system, as it would in time.
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def reset_peak_memory():
+    """Forgets the largest memory so far, where the system can (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return
+    _give_back()
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+
+
+def peak_memory():
+    """Bytes: the most that this process has held since it was reset."""
+    if found := _status("VmHWM"):
+        return found
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _status(name):
+    try:
+        with open("/proc/self/status") as file:
+            for line in file:
+                if line.startswith(name + ":"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None

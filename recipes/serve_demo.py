@@ -1,0 +1,220 @@
+"""A web page on which captions become pictures and pictures captions.
+
+    pip install "keras_bidalle[demo]"
+    python recipes/serve_demo.py            # bidalle-mnist at localhost:7860
+    python recipes/serve_demo.py runs/small --port 8000
+
+The model is what `recipes/export_serving.py` takes. Pictures of any size are
+scaled as in training. The same inputs with the same seed give the same
+answer.
+"""
+
+import argparse
+import sys
+
+import wiring  # isort: split
+
+from export_serving import preset_of
+from PIL import Image
+
+from keras_bidalle import TextImageModel, data, load
+
+# Pictures are shown enlarged, pixel by pixel, to about this side.
+SHOWN = 256
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "model",
+        nargs="?",
+        default="bidalle-mnist",
+        help="a preset, or the folder of a run (default: bidalle-mnist)",
+    )
+    add("--host", default="127.0.0.1", help="default: this machine alone")
+    add("--port", type=int, default=7860)
+    add("--example", action="append", help="a caption to offer on the page")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Runs the program; returns its exit status."""
+    options = parse(arguments)
+    try:
+        model = load(preset_of(options.model))
+        if not isinstance(model, TextImageModel):
+            raise ValueError(
+                f"{options.model!r} must be a TextImageModel. "
+                f"Received: a {type(model).__name__}"
+            )
+        page = make_page(model, options.example or examples_for(model))
+    except (ImportError, OSError, ValueError) as error:
+        return wiring.fail(error)
+    page.queue().launch(
+        server_name=options.host, server_port=options.port, show_error=True
+    )
+    return 0
+
+
+def examples_for(model):
+    """Captions of the shipped preset's task that the model knows."""
+    known = []
+    for caption in (
+        "red 3 on the upper left .",
+        "the number is green 7 .",
+        "blue 5 on the lower right , and white 2 on the upper left .",
+    ):
+        try:
+            model.caption_tokenizer.encode([caption])
+        except ValueError:
+            continue
+        known.append(caption)
+    return known
+
+
+def draw(model, caption, seed, temperature, guidance, samples, progress):
+    """Draws pictures of a caption, one after the other.
+
+    Args:
+        model: `TextImageModel`.
+        caption: str.
+        seed: int.
+        temperature, guidance: float.
+        samples: int, number of pictures.
+        progress: function of the number of pictures done and of all.
+
+    Returns:
+        list of `PIL.Image.Image`, enlarged.
+    """
+    samples = int(samples)
+    progress(0, samples)
+    pictures = model.text_to_image(
+        caption,
+        seed=int(seed),
+        temperature=temperature,
+        guidance_scale=guidance if model.generator.condition_dropout else None,
+        num_samples=samples,
+        batch_size=1,
+        progress=lambda done: progress(done, samples),
+    )
+    height, width = pictures.shape[-3:-1]
+    factor = max(1, SHOWN // max(height, width))
+    return [
+        Image.fromarray(picture).resize(
+            (width * factor, height * factor), Image.Resampling.NEAREST
+        )
+        for picture in pictures.reshape(-1, *pictures.shape[-3:])
+    ]
+
+
+def read(model, picture, seed, temperature, progress):
+    """Writes the caption of a picture.
+
+    Args:
+        model: `TextImageModel`.
+        picture: what `data.open_picture` opens, such as a path, or `None`.
+        seed: int.
+        temperature: float.
+        progress: function of the number of pictures done and of all.
+
+    Returns:
+        str.
+
+    Raises:
+        ValueError: when there is no picture.
+    """
+    if picture is None:
+        raise ValueError("Upload a picture first.")
+    progress(0, 1)
+    crop = data.CentreCrop(tuple(model.image_tokenizer.image_shape[:2]))
+    pixels = crop(data.open_picture(picture))
+    return model.image_to_text(
+        pixels[None],
+        seed=int(seed),
+        temperature=temperature,
+        progress=lambda done: progress(done, 1),
+    )[0]
+
+
+def make_page(model, examples):
+    """The page: `gradio.Blocks`.
+
+    Raises:
+        ImportError: where Gradio is not installed.
+    """
+    try:
+        import gradio as gr
+    except ImportError as error:
+        raise ImportError(
+            'The page needs Gradio: pip install "keras_bidalle[demo]"'
+        ) from error
+
+    def told(function, doing, progress, *inputs):
+        def tell(done, of):
+            progress((done, of), desc=doing, unit="pictures")
+
+        try:
+            return function(model, *inputs, tell)
+        except ValueError as error:
+            # It names an argument; here there is one caption.
+            message = str(error).replace("`captions[0]`", "The caption")
+            raise gr.Error(message, print_exception=False) from error
+
+    # Gradio fills in what has this default.
+    bar = gr.Progress()
+
+    def on_draw(caption, seed, temperature, guidance, samples, progress=bar):
+        inputs = (caption, seed, temperature, guidance, samples)
+        return told(draw, "drawing", progress, *inputs)
+
+    def on_read(picture, seed, temperature, progress=bar):
+        return told(read, "reading", progress, picture, seed, temperature)
+
+    with gr.Blocks(title="keras_bidalle") as page:
+        gr.Markdown("# Captions to pictures and back")
+        with gr.Tab("Caption to picture"):
+            caption = gr.Textbox(
+                label="Caption", value=examples[0] if examples else ""
+            )
+            with gr.Row():
+                settings = [
+                    gr.Number(0, label="Seed", precision=0, minimum=0),
+                    gr.Slider(0.0, 2.0, 1.0, step=0.05, label="Temperature"),
+                    gr.Slider(
+                        0.0,
+                        5.0,
+                        2.0,
+                        step=0.1,
+                        label="Guidance",
+                        visible=model.generator.condition_dropout > 0,
+                    ),
+                    gr.Slider(1, 8, 4, step=1, label="Pictures"),
+                ]
+            button = gr.Button("Draw", variant="primary", elem_id="draw")
+            gallery = gr.Gallery(label="Pictures", columns=4, elem_id="drawn")
+            if examples:
+                gr.Examples([[text] for text in examples], [caption])
+            button.click(
+                on_draw, [caption, *settings], gallery, api_name="draw"
+            )
+        with gr.Tab("Picture to caption"):
+            picture = gr.Image(
+                label="Picture", type="filepath", elem_id="upload"
+            )
+            with gr.Row():
+                settings = [
+                    gr.Number(0, label="Seed", precision=0, minimum=0),
+                    gr.Slider(0.0, 2.0, 0.0, step=0.05, label="Temperature"),
+                ]
+            button = gr.Button("Read", variant="primary", elem_id="read")
+            text = gr.Textbox(label="Caption", elem_id="caption")
+            button.click(on_read, [picture, *settings], text, api_name="read")
+    return page
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""The benchmarks, at their smallest: every figure is there."""
+
+import functools
+import importlib.util
+import json
+
+import benchmark_sampling
+import benchmark_training
+import benchmarking
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def small_products(monkeypatch):
+    """Measures the machine in no time."""
+    speed = functools.partial(benchmarking.machine_speed, size=64, megabytes=1)
+    monkeypatch.setattr(benchmarking, "machine_speed", speed)
+
+
+def lines(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_sampling_is_timed_in_both_directions(capsys):
+    benchmark_sampling.main(["tiny", "--here", "--rounds", "1"])
+    picture, caption = lines(capsys)
+    for line, tokens in ((picture, 16), (caption, 4)):
+        assert line["configuration"] == "tiny" and line["batch"] == 2
+        assert line["ms_a_sample"] > 0 and line["limit_ms_a_sample"] > 0
+        assert line["tokens_a_second"] == pytest.approx(
+            1e3 * tokens / line["ms_a_sample"], rel=0.05
+        )
+        assert line["product_gflop_s"] > 0 and line["copy_gb_s"] > 0
+        assert line["compile_seconds"] is not None
+        assert line["peak_memory_mb"] is not None
+    assert (picture["direction"], caption["direction"]) == (
+        "picture",
+        "caption",
+    )
+
+
+def test_other_libraries_are_timed_or_said_to_be_missing(capsys, monkeypatch):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: None if name == "transformers" else there(name),
+    )
+    arguments = "tiny --here --rounds 1 --directions picture".split()
+    against = ["--against", "keras_hub,transformers"]
+    benchmark_sampling.main([*arguments, *against])
+    ours, hub, missing = lines(capsys)
+    assert hub["system"] == "keras_hub"
+    assert hub["times_ours"] == pytest.approx(
+        hub["ms_a_sample"] / ours["ms_a_sample"], rel=0.1
+    )
+    assert missing["system"] == "transformers"
+    assert missing["skipped"] == "not installed"
+
+
+def test_the_limit_is_what_its_formula_says():
+    generator = benchmark_sampling.build("tiny", "float32")
+    block = sum(np.prod(w.shape) for w in generator.blocks[0].weights)
+    body, head = 2 * block, 32 * 64
+    caches = 2 * 2 * 3 * 21 * 32 * 4
+    assert benchmark_sampling.cache_bytes(generator, 3) == caches
+    step = max(4 * (body + head) / 1e9, 2 * 3 * (body + head) / 1e10)
+    expected = 2 * body * 3 * 5 / 1e10
+    expected += 16 * (step + caches * 13 / 21 / 1e9)
+    assert benchmark_sampling.least_seconds(
+        generator, "picture", 3, 1e10, 1e9
+    ) == pytest.approx(expected)
+
+
+def test_training_is_timed_in_both_stages(capsys):
+    benchmark_training.main(["--tiny", "--rounds", "1", "--batch-size", "2"])
+    found = {(line["stage"], line["task"]): line for line in lines(capsys)}
+    assert list(found) == [
+        ("tokenizer", "train"),
+        ("tokenizer", "encode"),
+        ("tokenizer", "decode"),
+        ("generator", "text_to_image"),
+        ("generator", "image_to_text"),
+        ("generator", "both"),
+    ]
+    for (stage, _), line in found.items():
+        unit = "ms_a_picture" if stage == "tokenizer" else "ms_a_step"
+        assert line[unit] > 0 and line["parameters"] > 0

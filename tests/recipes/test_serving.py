@@ -1,0 +1,72 @@
+"""The programs that export a model and show it on a page."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from small_models import CAPTIONS, small_model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_model("patch")
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="it starts TensorFlow itself"
+)
+def test_a_run_is_exported(model, tmp_path, capfd):
+    import export_serving
+
+    model.image_tokenizer.save_to_preset(tmp_path / "run" / "tokenizer")
+    arguments = [str(tmp_path / "run"), str(tmp_path / "served")]
+    assert export_serving.main([*arguments, "--no-check"]) == 0
+    assert (tmp_path / "served" / "1" / "saved_model.pb").is_file()
+    assert export_serving.main(["no-such-model", str(tmp_path / "x")]) == 1
+    assert "Unknown preset" in capfd.readouterr().err
+
+
+def test_the_page_draws_and_reads(model, tmp_path):
+    import serve_demo
+
+    told = []
+
+    def progress(done, of):
+        told.append((done, of))
+
+    drawn = serve_demo.draw(model, CAPTIONS[0], 3, 1.0, 2.0, 2, progress)
+    assert told == [(0, 2), (1, 2), (2, 2)]
+    expected = model.text_to_image(
+        CAPTIONS[0], seed=3, guidance_scale=2.0, num_samples=2
+    )
+    assert [picture.size for picture in drawn] == [(256, 256)] * 2
+    shown = np.stack([np.asarray(p)[8::16, 8::16] for p in drawn])
+    assert np.abs(shown.astype(int) - expected[0]).max() <= 1
+
+    Image.fromarray(expected[0, 0]).resize((40, 50)).save(tmp_path / "a.png")
+    text = serve_demo.read(model, tmp_path / "a.png", 0, 0.0, progress)
+    assert isinstance(text, str)
+    with pytest.raises(ValueError, match="Upload a picture"):
+        serve_demo.read(model, None, 0, 0.0, progress)
+    assert serve_demo.examples_for(model)[:2] == CAPTIONS
+
+
+def test_without_gradio_the_page_says_what_to_install(
+    model, monkeypatch, capsys
+):
+    import serve_demo
+
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(ImportError, match=r"keras_bidalle\[demo\]"):
+        serve_demo.make_page(model, CAPTIONS)
+
+
+def test_the_page_has_both_directions(model):
+    pytest.importorskip("gradio")
+    import serve_demo
+
+    page = serve_demo.make_page(model, CAPTIONS)
+    names = {f.api_name for f in page.fns.values()}
+    assert {"draw", "read"} <= names

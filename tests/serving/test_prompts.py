@@ -1,0 +1,155 @@
+"""Captions in a graph are read and written as `CaptionTokenizer` does."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from keras_bidalle.captions import (
+    CaptionTokenizer,
+    caption_grammar,
+    grammar_tokenizer,
+)
+
+if keras.config.backend() != "tensorflow":
+    pytest.skip("serving graphs are TensorFlow's own", allow_module_level=True)
+
+import tensorflow as tf
+
+from keras_bidalle.serving.prompts import Prompts
+
+WORDS = grammar_tokenizer(caption_grammar("mnist"))
+TEXT = (
+    "the quick brown fox jumps over the lazy dog, and the dog's friend (a "
+    "newer, lower, widest newest one) isn't quick. Schöne Grüße über Ärger "
+    "naïve café 3.14 snake_case"
+)
+PAIRS = CaptionTokenizer.from_captions(
+    [TEXT] * 3, vocabulary_size=120, max_length=60
+)
+
+
+def graph(tokenizer):
+    prompts = Prompts(tokenizer)
+    encode = tf.function(
+        prompts.encode,
+        input_signature=[tf.TensorSpec([None], tf.string)],
+        autograph=False,
+    )
+    decode = tf.function(
+        prompts.decode,
+        input_signature=[tf.TensorSpec([None, None], tf.int32)],
+        autograph=False,
+    )
+    return encode, decode
+
+
+@pytest.fixture(scope="module")
+def words():
+    return graph(WORDS)
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return graph(PAIRS)
+
+
+def test_words_become_the_same_tokens(words):
+    captions = [
+        "red 3 on the upper left .",
+        "RED 3 on the Upper left.",
+        " the  number\tis\ngreen 7 . ",
+        "red 3 on the upper left,blue 0 on the lower right.",
+        "the number\u00a0is\u2003green 7.",
+    ]
+    encode, decode = words
+    ids = WORDS.encode(captions)
+    found = encode(tf.constant(captions))
+    np.testing.assert_array_equal(found, ids)
+    texts = [text.decode() for text in decode(found).numpy()]
+    assert texts == WORDS.decode(ids)
+
+
+def test_byte_pairs_become_the_same_tokens(pairs):
+    encode, decode = pairs
+    rng = np.random.default_rng(0)
+    letters = list("theolwrqukicnsdgf")
+    captions = [
+        "The QUICK brown fox",
+        "newest lowest; isn't".replace(";", ","),
+        "Grüße, GRÜSSE über CAFÉ",
+        "a",
+        "snake_case 3.14",
+        "dog's",
+        # Words that end like one of those it was made of.
+        *("".join(rng.choice(letters, 24)) + "est, the" for _ in range(20)),
+    ]
+    ids = PAIRS.encode(captions)
+    # Words of several tokens, or the merges would not be tested.
+    assert (ids != PAIRS.pad_id).sum(axis=1).max() > 12
+    found = encode(tf.constant(captions))
+    np.testing.assert_array_equal(found, ids)
+    texts = [text.decode() for text in decode(found).numpy()]
+    assert texts == PAIRS.decode(ids)
+
+
+def test_any_ids_are_read_the_same(words, pairs):
+    rng = np.random.default_rng(1)
+    for tokenizer, (_, decode) in ((WORDS, words), (PAIRS, pairs)):
+        ids = rng.integers(0, tokenizer.vocabulary_size, (12, 9))
+        ids = ids.astype("int32")
+        ids[0] = tokenizer.end_id
+        texts = [text.decode() for text in decode(ids).numpy()]
+        assert texts == tokenizer.decode(ids)
+
+
+@pytest.mark.parametrize(
+    "caption,message",
+    [
+        ("", "must not be empty"),
+        (" \n\u2003", "must not be empty"),
+        ("a purple cow", "outside the vocabulary.*purple"),
+        ("red [PAD] 3", "outside the vocabulary"),
+        (" , ".join(["red 3 on the upper left"] * 9), "at most 29 tokens"),
+        ("red " * 2500, "at most 4096 bytes"),
+        (b"red \xff 3", "(?i)invalid"),
+    ],
+)
+def test_what_the_tokenizer_refuses_is_refused(words, caption, message):
+    encode, _ = words
+    good = "red 3 on the upper left ."
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        encode(tf.constant([good, caption]))
+    np.testing.assert_array_equal(
+        encode(tf.constant([good])), WORDS.encode([good])
+    )
+
+
+@pytest.mark.parametrize(
+    "caption,message",
+    [
+        ("the żaba", "outside the vocabulary.*żaba"),
+        ("the [SEP] dog", "outside the vocabulary"),
+        ("q" * 80 + "e", "at most 58 tokens"),
+    ],
+)
+def test_byte_pairs_are_refused_as_the_tokenizer_refuses(
+    pairs, caption, message
+):
+    with pytest.raises(ValueError):
+        PAIRS.encode([caption])
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        pairs[0](tf.constant([caption]))
+    # The library writes other letters than ASCII as their bytes.
+    told = error.value.message.encode().decode("unicode_escape")
+    told = told.encode("latin-1").decode()
+    assert re.search(message, told)
+
+
+def test_a_pipeline_with_other_steps_is_refused():
+    other = CaptionTokenizer(
+        WORDS.tokenizer_json.replace("Lowercase", "NFKC"), 31
+    )
+    with pytest.raises(ValueError, match="another normalizer"):
+        Prompts(other)
