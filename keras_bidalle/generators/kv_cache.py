@@ -13,6 +13,7 @@ This is the one file where backends differ in how they decode.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_bidalle.generators.xla import has_xla
@@ -75,6 +76,37 @@ def make_cache(keys, values, length):
     return ((keys, ops.pad(values, [[0, 0], [0, length - n], [0, 0]])),)
 
 
+def make_window(keys, values, first, window):
+    """The cache of a prompt where of all but its start only the last counts.
+
+    Args:
+        keys, values: tensors (B, heads, n, head_dim), n >= first.
+        first: int, T, positions that all others see.
+        window: int, w, how many positions after those are kept: position
+            T + p at T + p mod w.
+
+    Returns:
+        cache of T + w positions, one block, with nothing more to extend.
+    """
+    n = keys.shape[2]
+    last = np.arange(max(first, n - window), n)
+    slots = np.full(window, n)
+    slots[(last - first) % window] = last
+    source = np.concatenate([np.arange(first), slots])
+
+    def arranged(x):
+        # Slots without a position yet hold zeros.
+        x = ops.pad(x, [[0, 0], [0, 0], [0, 1], [0, 0]])
+        return ops.take(x, source, axis=2)
+
+    return make_cache(arranged(keys), arranged(values), first + window)
+
+
+def window_slot(index, first, window):
+    """Where a position of `make_window` lies; int, or scalar tensor."""
+    return first + (index - first) % window
+
+
 def cache_length(cache):
     """int, the positions that a cache has room for."""
     return sum(values.shape[1] for _, values in cache)
@@ -94,7 +126,7 @@ def write_cache(cache, key, value, index):
     Args:
         cache: tuple of pairs of tensors (see the module).
         key, value: tensors (B, heads, 1, head_dim).
-        index: int or int scalar tensor, which position it is.
+        index: int or int scalar tensor, where it is put.
     """
     *full, (keys, values) = cache
     channels = keys.shape[1]
@@ -139,7 +171,8 @@ def attend(query, cache, index, mask=None):
         query: tensor (B, heads, 1, head_dim), scaled.
         cache: tuple of pairs of tensors (see the module), this position
             included.
-        index: int or int scalar tensor, the position.
+        index: int or int scalar tensor, the position; beyond the cache's
+            end where that is a window.
         mask: additive tensor (1 or B, 1, S), S at least the cache's length,
             or `None` for none where `index` is an int.
 
