@@ -11,6 +11,8 @@ and only this module knows them:
 """
 
 import functools
+import os
+import threading
 
 import keras
 import numpy as np
@@ -78,19 +80,55 @@ def in_batches(function, inputs, batch_size, prepare, empty):
     Returns:
         NumPy array (B, ...).
     """
-    rows = inputs.shape[0]
-    batch_size = min(batch_size, 1 << max(rows - 1, 0).bit_length())
     results = [empty]
-    for start in range(0, rows, batch_size):
-        part = prepare(inputs[start : start + batch_size])
-        count = len(part)
-        if count < batch_size:
-            part = np.concatenate(
-                [part, part[:1].repeat(batch_size - count, 0)]
-            )
+    for rows, count in row_batches(inputs.shape[0], batch_size):
+        part = prepare(inputs[rows[0] : rows[0] + count])
+        if count < len(rows):
+            part = np.concatenate([part, part[:1].repeat(len(rows) - count, 0)])
         result = function(ops.convert_to_tensor(part))
         results.append(ops.convert_to_numpy(result)[:count])
     return np.concatenate(results)
+
+
+def row_batches(count, batch_size, calls=1):
+    """Batches of one size, for any number of rows, in few sizes over all.
+
+    A small number of rows is rounded up to a power of two.
+
+    Args:
+        count: int, the number of rows.
+        batch_size: int, how many are processed at once at most.
+        calls: int, into how many batches of equal size those are cut.
+
+    Yields:
+        Tuple of an int array, the indices of a batch's rows, with the last
+        row again and again where there are no more, and the int number of
+        those that are meant.
+    """
+    batch_size = min(batch_size, 1 << max(count - 1, 0).bit_length())
+    batch_size = -(-batch_size // calls)
+    for start in range(0, count, batch_size):
+        rows = np.arange(start, start + batch_size)
+        yield np.minimum(rows, count - 1), min(batch_size, count - start)
+
+
+def calls_at_once(rows):
+    """How many calls, from as many threads, compute so many rows fastest.
+
+    JAX runs most of a small program on one core of a CPU: what reads caches
+    and weights more than it multiplies. Elsewhere one call has all cores, or
+    the accelerator.
+
+    Args:
+        rows: int, the rows of all these calls together.
+    """
+    if keras.config.backend() != "jax":
+        return 1
+    import jax
+
+    if jax.default_backend() != "cpu" or jax.device_count() > 1:
+        return 1
+    return max(1, min(len(os.sched_getaffinity(0)), rows // 2))
 
 
 def _compiled_by_jax(function, layers):
@@ -106,7 +144,18 @@ def _compiled_by_jax(function, layers):
         with keras.StatelessScope(state_mapping=mapping):
             return function(*arguments)
 
+    lock, known = threading.Lock(), set()
+
     def call(*arguments):
-        return stateless([v.value for v in variables], *arguments)
+        leaves, structure = jax.tree.flatten(arguments)
+        kind = (structure, *((x.shape, str(x.dtype)) for x in leaves))
+        values = [v.value for v in variables]
+        if kind in known:
+            return stateless(values, *arguments)
+        # Threads that come with what is new at once would each compile it.
+        with lock:
+            result = stateless(values, *arguments)
+            known.add(kind)
+        return result
 
     return call

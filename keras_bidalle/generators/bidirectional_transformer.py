@@ -325,6 +325,10 @@ class BidirectionalTransformer(
             index, text_to_image, hidden_keys, self.compute_dtype
         )
 
+    def layer_windows(self, text_to_image):
+        """How far back layers look, one a block: see `RowMasks.windows`."""
+        return self._row_masks.windows(text_to_image)
+
     def rotation(self, text_to_image):
         """What turns queries and keys: see `RowRotation.tables`, or `None`."""
         if self._row_rotation is None:

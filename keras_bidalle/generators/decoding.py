@@ -154,7 +154,9 @@ def continue_codes(generator, text, uniforms, settings, progress, stop):
 def extend_codes(generator, progress, stop):
     """Gives the caches room up to `stop`, the next of `block_stops`."""
     length = generator.text_length + stop
-    return progress._replace(caches=_extend(progress.caches, length))
+    windows = _windows(generator, True)
+    caches = _extend(progress.caches, length, windows)
+    return progress._replace(caches=caches)
 
 
 def generate_text(generator, stacks, uniforms, legal, settings):
@@ -181,7 +183,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
     first = _twice(generator.embed_text(start, GEN), guided)
     # What stands after the end where no token is a pad: the end again.
     pad = generator.end_id if generator.pad_id is None else generator.pad_id
-    places = _Places(False, None, generator.rotation(False))
+    places = _caption_places(generator)
     x, caches = _prefill(generator, ops.concatenate([x, first], axis=1), places)
 
     embedding = generator._cast(generator.text_embedding)
@@ -224,7 +226,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
                 index < stop, ops.logical_not(ops.all(ended))
             )
 
-        caches = _extend(caches, end)
+        caches = _extend(caches, end, places.windows)
         state, caches = _loop(going, step, state, caches)
     return state[2]
 
@@ -265,16 +267,31 @@ def _hidden_text(generator, text, guided):
 
 
 class _Places(NamedTuple):
-    """What layers must know of places, for their masks and rotations."""
+    """What layers must know of places: masks, rotations, and windows."""
 
     text_to_image: bool
     hidden_keys: Any
     rotation: Any
+    windows: tuple
 
 
 def _picture_places(generator, text, guided):
     hidden = _hidden_text(generator, text, guided)
-    return _Places(True, hidden, generator.rotation(True))
+    rotation, windows = generator.rotation(True), _windows(generator, True)
+    return _Places(True, hidden, rotation, windows)
+
+
+def _caption_places(generator):
+    windows = _windows(generator, False)
+    return _Places(False, None, generator.rotation(False), windows)
+
+
+def _windows(generator, text_to_image):
+    """One for each layer, as `TransformerBlock.prefill` takes it."""
+    return tuple(
+        window and (generator.text_length, window)
+        for window in generator.layer_windows(text_to_image)
+    )
 
 
 def _prefill(generator, x, places):
@@ -289,8 +306,9 @@ def _prefill(generator, x, places):
     length = kv_cache.block_ends(n, generator.length)[0]
     x, recent = generator.token_convolution.prefill(x)
     caches = [recent]
-    for block, mask in zip(generator.blocks, masks, strict=True):
-        x, cache = block.prefill(x, mask, length, given)
+    layers = zip(generator.blocks, masks, places.windows, strict=True)
+    for block, mask, window in layers:
+        x, cache = block.prefill(x, mask, length, given, window)
         caches.append(cache)
     return x, tuple(caches)
 
@@ -307,18 +325,23 @@ def _decode(generator, x, caches, places, index):
     recent, *caches = caches
     x, recent = generator.token_convolution.decode(x, recent)
     updated = [recent]
-    for block, cache, mask in zip(generator.blocks, caches, masks, strict=True):
-        x, cache = block.decode(x, cache, index, mask, turned)
+    layers = zip(generator.blocks, caches, masks, places.windows, strict=True)
+    for block, cache, mask, window in layers:
+        x, cache = block.decode(x, cache, index, mask, turned, window)
         updated.append(cache)
     return x, tuple(updated)
 
 
-def _extend(caches, length):
-    """Gives caches that are full room for `length` positions."""
+def _extend(caches, length, windows):
+    """Gives caches that are full, and no windows, room for more positions."""
     recent, *caches = caches
-    if kv_cache.cache_length(caches[0]) < length:
-        caches = [kv_cache.extend_cache(cache, length) for cache in caches]
-    return (recent, *caches)
+    extended = [
+        kv_cache.extend_cache(cache, length)
+        if window is None and kv_cache.cache_length(cache) < length
+        else cache
+        for cache, window in zip(caches, windows, strict=True)
+    ]
+    return (recent, *extended)
 
 
 def _loop(going, step, state, caches):

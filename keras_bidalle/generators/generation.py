@@ -4,13 +4,14 @@ What a generator offers beside training. `decoding` has the loops that are
 compiled; here is what surrounds them, for both directions.
 """
 
+import concurrent.futures
 import functools
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_bidalle.compiled import compiled
+from keras_bidalle.compiled import calls_at_once, compiled, row_batches
 from keras_bidalle.generators import decoding
 from keras_bidalle.generators.requests import (
     checked_prime,
@@ -19,6 +20,30 @@ from keras_bidalle.generators.requests import (
     checked_text,
 )
 from keras_bidalle.generators.sampling import row_uniforms
+
+
+def _in_threads(draw, total, batch_size):
+    """Calls a function of rows; yields its results and how many are meant.
+
+    Args:
+        draw: function of an int array, the indices of rows, to an array.
+        total: int, the number of rows.
+        batch_size: int, how many are drawn at once, by all threads.
+    """
+    workers = calls_at_once(min(batch_size, total))
+    batches = list(row_batches(total, batch_size, workers))
+    if workers == 1:
+        for rows, real in batches:
+            yield draw(rows), real
+        return
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        calls = [pool.submit(draw, rows) for rows, _ in batches]
+        try:
+            for call, (_, real) in zip(calls, batches, strict=True):
+                yield call.result(), real
+        finally:
+            # Nothing more is begun after an interruption or an error.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Generation:
@@ -173,27 +198,27 @@ class Generation:
             for name, value in settings.items()
         }
         function = self._samplers[kind]
-        total = count * num_samples
-        # Rounded up to a power of two, so that few shapes are compiled.
-        size = min(batch_size, 1 << max(total - 1, 0).bit_length())
-        results = [np.zeros((0, *per_row), "int32")]
-        for at in range(0, total, size):
-            rows = np.minimum(np.arange(at, at + size), total - 1)
-            out = function(
-                *keras.tree.map_structure(
-                    ops.convert_to_tensor,
-                    (
-                        [c[rows] for c in conditions],
-                        row_uniforms([seeds[i] for i in rows], per_row),
-                        {name: value[rows] for name, value in settings.items()},
-                        list(common),
-                    ),
+
+        def draw(rows):
+            arguments = (
+                [c[rows] for c in conditions],
+                row_uniforms([seeds[i] for i in rows], per_row),
+                {name: value[rows] for name, value in settings.items()},
+                list(common),
+            )
+            return ops.convert_to_numpy(
+                function(
+                    *keras.tree.map_structure(ops.convert_to_tensor, arguments)
                 )
             )
-            real = min(size, total - at)
-            results.append(ops.convert_to_numpy(out)[:real])
+
+        total, done = count * num_samples, 0
+        results = [np.zeros((0, *per_row), "int32")]
+        for out, real in _in_threads(draw, total, batch_size):
+            results.append(out[:real])
+            done += real
             if progress is not None:
-                progress(at + real)
+                progress(done)
         return np.concatenate(results).astype("int32")
 
     # Compiled once for each model and kept, outside what Keras tracks as

@@ -1,18 +1,17 @@
 """Keys and values of the positions so far, and attention over them.
 
-A cache is a tuple of blocks, each a pair of tensors: keys (B heads,
-head_dim, n) and values (B heads, n, head_dim) of n positions one after the
-other. The last block is being filled. So a loop that decodes reads hardly
-more than what is filled, its shapes are static, and blocks that are full are
-never copied. Heads are merged with rows, and keys lie the other way round
-than values, because then XLA writes both in place and reads both as they
-lie; its own product of one query with many keys turns the keys round at
-every step, and runs on one core.
+A cache is a tuple of blocks, each a pair of tensors (B heads, n, head_dim):
+keys and values of n positions one after the other. The last block is being
+filled. So a loop that decodes reads hardly more than what is filled, its
+shapes are static, and blocks that are full are never copied. Heads are
+merged with rows, and a position lies together, because then XLA writes it in
+place, as a few whole lines of memory, and reads all as it lies.
 
 This is the one file where backends differ in how they decode.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_bidalle.generators.xla import has_xla
@@ -69,10 +68,43 @@ def make_cache(keys, values, length):
         length: int, where the block ends.
     """
     n, channels = keys.shape[2:]
-    keys = ops.reshape(ops.transpose(keys, (0, 1, 3, 2)), (-1, channels, n))
-    values = ops.reshape(values, (-1, n, channels))
-    keys = ops.pad(keys, [[0, 0], [0, 0], [0, length - n]])
-    return ((keys, ops.pad(values, [[0, 0], [0, length - n], [0, 0]])),)
+
+    def block(x):
+        x = ops.reshape(x, (-1, n, channels))
+        return ops.pad(x, [[0, 0], [0, length - n], [0, 0]])
+
+    return ((block(keys), block(values)),)
+
+
+def make_window(keys, values, first, window):
+    """The cache of a prompt where of all but its start only the last counts.
+
+    Args:
+        keys, values: tensors (B, heads, n, head_dim), n >= first.
+        first: int, T, positions that all others see.
+        window: int, w, how many positions after those are kept: position
+            T + p at T + p mod w.
+
+    Returns:
+        cache of T + w positions, one block, with nothing more to extend.
+    """
+    n = keys.shape[2]
+    last = np.arange(max(first, n - window), n)
+    slots = np.full(window, n)
+    slots[(last - first) % window] = last
+    source = np.concatenate([np.arange(first), slots])
+
+    def arranged(x):
+        # Slots without a position yet hold zeros.
+        x = ops.pad(x, [[0, 0], [0, 0], [0, 1], [0, 0]])
+        return ops.take(x, source, axis=2)
+
+    return make_cache(arranged(keys), arranged(values), first + window)
+
+
+def window_slot(index, first, window):
+    """Where a position of `make_window` lies; int, or scalar tensor."""
+    return first + (index - first) % window
 
 
 def cache_length(cache):
@@ -82,10 +114,11 @@ def cache_length(cache):
 
 def extend_cache(cache, length):
     """Returns `cache` with room for `length` positions, in one more block."""
-    rows, new = ops.shape(cache[0][0])[0], length - cache_length(cache)
-    channels, dtype = cache[0][0].shape[1], cache[0][0].dtype
-    keys = ops.zeros((rows, channels, new), dtype)
-    return (*cache, (keys, ops.zeros((rows, new, channels), dtype)))
+    keys, _ = cache[0]
+    new = length - cache_length(cache)
+    shape = (ops.shape(keys)[0], new, keys.shape[2])
+    block = tuple(ops.zeros(shape, keys.dtype) for _ in range(2))
+    return (*cache, block)
 
 
 def write_cache(cache, key, value, index):
@@ -94,37 +127,33 @@ def write_cache(cache, key, value, index):
     Args:
         cache: tuple of pairs of tensors (see the module).
         key, value: tensors (B, heads, 1, head_dim).
-        index: int or int scalar tensor, which position it is.
+        index: int or int scalar tensor, where it is put.
     """
     *full, (keys, values) = cache
-    channels = keys.shape[1]
+    channels = keys.shape[2]
     if _is_eager():
         # `ops.slice_update` copies the whole cache there; in a loop that
         # records no gradient, writing in place is the same and free.
-        keys[:, :, index] = key.reshape(-1, channels)
+        keys[:, index] = key.reshape(-1, channels)
         values[:, index] = value.reshape(-1, channels)
         return cache
-    key = ops.reshape(key, (-1, channels, 1))
+    key = ops.reshape(key, (-1, 1, channels))
     value = ops.reshape(value, (-1, 1, channels))
     index = index - cache_length(full)
-    return *full, (_write(keys, key, index, 2), _write(values, value, index, 1))
+    return *full, (_write(keys, key, index), _write(values, value, index))
 
 
-def _write(cache, new, index, axis):
-    start = [0, 0, 0]
-    start[axis] = index
+def _write(block, new, index):
     if has_xla():
-        return ops.slice_update(cache, start, new)
+        return ops.slice_update(block, [0, index, 0], new)
     import tensorflow as tf
 
-    end = [0, 0, 0]
-    end[axis] = index + 1
-    whole = 0b111 & ~(1 << axis)
+    whole = 0b101  # of rows and channels all
     # In place where nobody else holds the cache, as in the loop.
     return tf.raw_ops.TensorStridedSliceUpdate(
-        input=cache,
-        begin=start,
-        end=end,
+        input=block,
+        begin=[0, index, 0],
+        end=[0, index + 1, 0],
         strides=[1, 1, 1],
         value=new,
         begin_mask=whole,
@@ -139,7 +168,8 @@ def attend(query, cache, index, mask=None):
         query: tensor (B, heads, 1, head_dim), scaled.
         cache: tuple of pairs of tensors (see the module), this position
             included.
-        index: int or int scalar tensor, the position.
+        index: int or int scalar tensor, the position; beyond the cache's
+            end where that is a window.
         mask: additive tensor (1 or B, 1, S), S at least the cache's length,
             or `None` for none where `index` is an int.
 
@@ -150,13 +180,13 @@ def attend(query, cache, index, mask=None):
         # Of one block only what is filled, which is a view where it is
         # known, and no copy where a block is as small as a stack of codes.
         ((keys, values),) = cache
-        cache = ((keys[:, :, : index + 1], values[:, : index + 1]),)
+        cache = ((keys[:, : index + 1], values[:, : index + 1]),)
     if _is_eager():
         return _attend_eagerly(query, *cache[0], mask)
     heads, channels = query.shape[1], query.shape[3]
     length = cache_length(cache)
     query = ops.reshape(query, (-1, channels))
-    scores = [_scores(query, keys) for keys, _ in cache]
+    scores = [ops.einsum("re,rne->rn", query, keys) for keys, _ in cache]
     scores = scores[0] if len(cache) == 1 else ops.concatenate(scores, axis=1)
     if mask is not None:
         scores = ops.reshape(scores, (-1, heads, length))
@@ -165,7 +195,8 @@ def attend(query, cache, index, mask=None):
     total, at = 0.0, 0
     for _, values in cache:
         n = values.shape[1]
-        total = total + _mean(shares[:, at : at + n], values)
+        part = shares[:, at : at + n]
+        total = total + ops.einsum("rn,rne->re", part, values)
         at += n
     return ops.reshape(total, (-1, heads, 1, channels))
 
@@ -175,22 +206,10 @@ def _attend_eagerly(query, keys, values, mask):
     import torch
 
     batch, heads, _, channels = query.shape
-    length = keys.shape[2]
-    scores = torch.bmm(query.reshape(-1, 1, channels), keys)
+    length = keys.shape[1]
+    query = query.reshape(-1, 1, channels)
+    scores = torch.bmm(query, keys.transpose(1, 2))
     if mask is not None:
         scores = scores.view(batch, heads, length) + mask[..., :length]
     shares = torch.softmax(scores, dim=-1).view(-1, 1, length)
     return torch.bmm(shares, values).view(batch, heads, 1, channels)
-
-
-def _scores(query, keys):
-    if has_xla():
-        # Compiled to one pass over the keys, on all cores.
-        return ops.sum(query[:, :, None] * keys, axis=1)
-    return ops.matmul(query[:, None], keys)[:, 0]
-
-
-def _mean(shares, values):
-    if has_xla():
-        return ops.sum(shares[:, :, None] * values, axis=1)
-    return ops.matmul(shares[:, None], values)[:, 0]

@@ -42,6 +42,7 @@ class RowMasks:
         self.length = text_length + int(np.prod(grid))
         self.pads_see_themselves = pads_see_themselves
         self.shown_in_captioning = shown_in_captioning
+        self.text_length = text_length
         # By kind: bool (2, S, S), [image][caption] rows first.
         self._hidden = {
             kind: np.stack(
@@ -54,7 +55,29 @@ class RowMasks:
             )
             for kind in dict.fromkeys(kinds)
         }
+        # By kind: how many of a picture's last positions are ever seen, if
+        # that is at most half of them.
+        self._windows = {
+            kind: _window(~hidden[1, text_length:, text_length:])
+            for kind, hidden in self._hidden.items()
+        }
         self._tables = {}
+
+    def windows(self, text_to_image):
+        """How much of a picture the layers have to remember while drawing.
+
+        Args:
+            text_to_image: bool, the direction.
+
+        Returns:
+            list of int or `None`, one a layer: w, if no position of the
+            picture sees more than the last w of them, itself included, and
+            w is at most half of the picture; else `None`. In
+            [image][caption] rows captions see all, and none has a window.
+        """
+        if not text_to_image:
+            return [None] * len(self.kinds)
+        return [self._windows[kind] for kind in self.kinds]
 
     def tables(self, dtype):
         """What is added to scores: dict from kind to float32 (2, S, S).
@@ -98,15 +121,18 @@ class RowMasks:
         return [masks[kind] for kind in self.kinds]
 
     def rows_by_layer(self, index, text_to_image, hidden_keys, dtype):
-        """The layers' masks of one position.
+        """The layers' masks of one position, over what they remember.
 
         Args:
-            index: int scalar tensor, or int, the position.
+            index: int scalar tensor, or int, the position, one of the second
+                part of the rows.
             text_to_image: bool, the direction of all rows.
-            hidden_keys, dtype: as of `by_layer`.
+            hidden_keys, dtype: as of `by_layer`; of a caption only.
 
         Returns:
-            list of tensors (1 or B, 1, S).
+            list of tensors (1 or B, 1, S); of a layer with a window w
+            (1 or B, 1, T + w), with position p of the picture at T + p mod
+            w.
         """
         hidden = None
         if hidden_keys is not None:
@@ -118,14 +144,31 @@ class RowMasks:
         masks = {}
         for kind, table in self.tables(dtype).items():
             table = table[int(text_to_image)]
+            seen = hidden
+            if text_to_image and self._windows[kind]:
+                table = self._through_window(table, self._windows[kind])
+                # No position of a picture is hidden as such.
+                if hidden is not None:
+                    seen = hidden[..., : table.shape[1]]
             if isinstance(index, int):
                 row = ops.convert_to_tensor(table[index], dtype)
             else:
                 table = ops.convert_to_tensor(table, dtype)
                 row = ops.take(table, index, axis=0)
             mask = row[None, None]
-            masks[kind] = self._hide(mask, hidden, kind, text_to_image, dtype)
+            masks[kind] = self._hide(mask, seen, kind, text_to_image, dtype)
         return [masks[kind] for kind in self.kinds]
+
+    def _through_window(self, table, window):
+        """Columns of positions (S, S) as columns of slots (S, T + w)."""
+        first = self.text_length
+        position = np.arange(self.length)[:, None]
+        # What lies in a slot then: the last position that was put there.
+        back = (position - first - np.arange(window)) % window
+        held = np.maximum(position - back, 0)
+        slots = np.take_along_axis(table, held, axis=1)
+        slots = np.where(position - back < first, table.min(), slots)
+        return np.concatenate([table[:, :first], slots], axis=1)
 
     def _hide(self, mask, hidden, kind, text_to_image, dtype):
         if hidden is None:
@@ -135,6 +178,13 @@ class RowMasks:
             hides = hides.reshape(2, *(1,) * (len(mask.shape) - 1))
             hidden = hidden * choose(hides, text_to_image, dtype)
         return mask + hidden
+
+
+def _window(seen):
+    """The last positions that any one sees (P, P), or `None` if many."""
+    count = len(seen)
+    window = int((np.arange(count) - seen.argmax(axis=1)).max()) + 1
+    return window if 2 * window <= count else None
 
 
 def choose(table, text_to_image, dtype):

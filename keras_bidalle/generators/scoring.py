@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from keras import ops
 
-from keras_bidalle.compiled import compiled
+from keras_bidalle.compiled import compiled, row_batches
 from keras_bidalle.generators.requests import checked_text
 from keras_bidalle.generators.training import cross_entropy
 
@@ -37,16 +37,12 @@ class Scoring:
             )
         codes = ops.convert_to_numpy(ops.convert_to_tensor(codes))
         scores = [np.zeros((0,), "float32")]
-        size = min(batch_size, 1 << max(len(text) - 1, 0).bit_length())
-        for at in range(0, len(text), size):
-            # One shape: the last batch repeats its last row.
-            rows = np.minimum(np.arange(at, at + size), len(text) - 1)
+        for rows, count in row_batches(len(text), batch_size):
             found = self._score(
                 ops.convert_to_tensor(text[rows]),
                 ops.convert_to_tensor(codes[rows]),
             )
-            real = min(size, len(text) - at)
-            scores.append(ops.convert_to_numpy(found)[:real])
+            scores.append(ops.convert_to_numpy(found)[:count])
         return np.concatenate(scores)
 
     @functools.cached_property

@@ -198,7 +198,7 @@ class TransformerBlock(layers.Layer):
         seed = drawn_seed(self.drop.seed_generator)
         return lambda y: keras.random.dropout(y, self.dropout, seed=seed)
 
-    def prefill(self, x, mask, length, rotation=None):
+    def prefill(self, x, mask, length, rotation=None, window=None):
         """Runs a prompt and returns its output and the layer's KV cache.
 
         Args:
@@ -206,16 +206,21 @@ class TransformerBlock(layers.Layer):
             mask: additive tensor broadcastable to (B, heads, n, n).
             length: int, positions that the cache has room for.
             rotation: as when called, for the n positions.
+            window: tuple of two int, as of `kv_cache.make_window`, for a
+                cache of that kind, or `None`.
 
         Returns:
             Tuple of the output (B, n, d) and the cache.
         """
         query, key, value = self._project(x, rotation)
-        cache = kv_cache.make_cache(key, value, length)
+        if window is None:
+            cache = kv_cache.make_cache(key, value, length)
+        else:
+            cache = kv_cache.make_window(key, value, *window)
         heads = self._attend(query, key, value, mask)
         return self._finish(x, heads), cache
 
-    def decode(self, x, cache, index, mask=None, rotation=None):
+    def decode(self, x, cache, index, mask=None, rotation=None, window=None):
         """Runs one position against the cache.
 
         Args:
@@ -226,13 +231,17 @@ class TransformerBlock(layers.Layer):
             mask: additive tensor (1 or B, 1, S), or `None` where `index` is
                 an int and all before it is seen.
             rotation: as when called, for this position.
+            window: as of `prefill`.
 
         Returns:
             Tuple of the output (B, 1, d) and the cache with this position.
         """
         run = kv_cache.decoding_call
         query, key, value = self._project(x, rotation, run)
-        cache = kv_cache.write_cache(cache, key, value, index)
+        place = index
+        if window is not None:
+            place = kv_cache.window_slot(index, *window)
+        cache = kv_cache.write_cache(cache, key, value, place)
         query = query * self.head_dim**-0.5
         heads = kv_cache.attend(query, cache, index, mask)
         return self._finish(x, heads, run=run), cache

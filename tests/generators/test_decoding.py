@@ -127,14 +127,14 @@ def test_cached_logits_equal_the_full_forward_pass(cls, attention, options):
         places = (
             decoding._picture_places(generator, text, False)
             if direction
-            else decoding._Places(False, None, generator.rotation(False))
+            else decoding._caption_places(generator)
         )
         x, caches = decoding._prefill(generator, first, places)
         outputs = [x[:, -1:]]
         for i in range(rest.shape[1]):
             index = ops.convert_to_tensor(offset + i, "int32")
             room = [e for e in ends(first.shape[1]) if e > offset + i]
-            caches = decoding._extend(caches, room[0])
+            caches = decoding._extend(caches, room[0], places.windows)
             x, caches = decoding._decode(
                 generator, rest[:, i : i + 1], caches, places, index
             )

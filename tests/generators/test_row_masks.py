@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_bidalle.generators import attention_mask
+from keras_bidalle.generators import ATTENTION_KINDS, attention_mask
 from keras_bidalle.generators.row_masks import RowMasks
 
 TEXT, GRID = 3, (2, 2)
@@ -62,3 +62,36 @@ def test_one_direction_for_all_rows_gives_the_same_masks():
                 np.broadcast_to(one, (2, *one.shape[1:])),
                 np.broadcast_to(each, (2, *each.shape[1:])),
             )
+
+
+def test_a_window_shows_what_the_mask_does():
+    grid = (4, 4)
+    masks = RowMasks(ATTENTION_KINDS, len(ATTENTION_KINDS), TEXT, grid, 3)
+    windows = dict(zip(ATTENTION_KINDS, masks.windows(True), strict=True))
+    assert windows == {
+        "full": None,
+        "axial_row": 4,
+        "axial_column": None,
+        "conv_like": 6,
+        "raster_row": 5,
+        "raster_conv": 6,
+    }
+    assert masks.windows(False) == [None] * len(ATTENTION_KINDS)
+    hidden = np.zeros((1, TEXT + 16), bool)
+    hidden[0, 1] = True
+    for p in range(16):
+        rows = masks.rows_by_layer(TEXT + p, True, hidden, "float32")
+        for kind, row in zip(ATTENTION_KINDS, rows, strict=True):
+            row = ops.convert_to_numpy(row)[0, 0] > -1.0
+            whole = attention_mask(kind, True, TEXT, grid, 3)[TEXT + p]
+            whole = whole & ~hidden[0]
+            window = windows[kind] or 16
+            assert len(row) == TEXT + window
+            np.testing.assert_array_equal(row[:TEXT], whole[:TEXT])
+            # By what lies in each slot: the last position put there.
+            seen = {
+                p - (p - slot) % window for slot in np.flatnonzero(row[TEXT:])
+            }
+            if windows[kind] is None:
+                seen = set(np.flatnonzero(row[TEXT:]))
+            assert seen == set(np.flatnonzero(whole[TEXT:]))

@@ -1,0 +1,63 @@
+import threading
+
+import keras
+import numpy as np
+import pytest
+
+from keras_bidalle.generators import BidirectionalTransformer, generation
+
+
+@pytest.fixture(scope="module")
+def generator():
+    keras.utils.set_random_seed(0)
+    generator = BidirectionalTransformer(
+        text_vocabulary_size=11,
+        text_length=5,
+        num_codes=7,
+        code_shape=(2, 3),
+        width=16,
+        depth=1,
+        num_heads=2,
+    )
+    generator.build()
+    return generator
+
+
+def make_text(rows):
+    text = np.random.default_rng(0).integers(3, 11, (rows, 5))
+    return text.astype("int32")
+
+
+@pytest.mark.parametrize("rows", [1, 4, 11])
+def test_rows_drawn_by_several_threads_are_those_of_one(
+    generator, rows, monkeypatch
+):
+    text = make_text(rows)
+    seeds = list(range(rows))
+    monkeypatch.setattr(generation, "calls_at_once", lambda rows: 1)
+    alone = generator.generate_codes(text, seed=seeds, batch_size=4)
+    monkeypatch.setattr(generation, "calls_at_once", lambda rows: min(3, rows))
+    done = []
+    together = generator.generate_codes(
+        text, seed=seeds, batch_size=4, progress=done.append
+    )
+    np.testing.assert_array_equal(together, alone)
+    assert done == sorted(done) and done[-1] == rows
+
+
+def test_an_error_in_a_thread_reaches_the_caller_and_ends_the_rest():
+    drawn, first = [], threading.Event()
+
+    def draw(rows):
+        drawn.append(rows)
+        if rows[0] == 0:
+            first.set()
+            raise RuntimeError("broken")
+        first.wait()
+        return rows
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generation, "calls_at_once", lambda rows: 2)
+        with pytest.raises(RuntimeError, match="broken"):
+            list(generation._in_threads(draw, 1000, 2))
+    assert len(drawn) < 1000
