@@ -148,7 +148,8 @@ def _compiled_by_jax(function, layers):
 
     def call(*arguments):
         leaves, structure = jax.tree.flatten(arguments)
-        kind = (structure, *((x.shape, str(x.dtype)) for x in leaves))
+        kinds = [(np.shape(x), getattr(x, "dtype", type(x))) for x in leaves]
+        kind = (structure, *kinds)
         values = [v.value for v in variables]
         if kind in known:
             return stateless(values, *arguments)

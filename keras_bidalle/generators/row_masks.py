@@ -61,7 +61,7 @@ class RowMasks:
             kind: _window(~hidden[1, text_length:, text_length:])
             for kind, hidden in self._hidden.items()
         }
-        self._tables = {}
+        self._tables, self._window_tables = {}, {}
 
     def windows(self, text_to_image):
         """How much of a picture the layers have to remember while drawing.
@@ -146,7 +146,7 @@ class RowMasks:
             table = table[int(text_to_image)]
             seen = hidden
             if text_to_image and self._windows[kind]:
-                table = self._through_window(table, self._windows[kind])
+                table = self._through_window(kind, dtype)
                 # No position of a picture is hidden as such.
                 if hidden is not None:
                     seen = hidden[..., : table.shape[1]]
@@ -159,16 +159,20 @@ class RowMasks:
             masks[kind] = self._hide(mask, seen, kind, text_to_image, dtype)
         return [masks[kind] for kind in self.kinds]
 
-    def _through_window(self, table, window):
+    def _through_window(self, kind, dtype):
         """Columns of positions (S, S) as columns of slots (S, T + w)."""
-        first = self.text_length
-        position = np.arange(self.length)[:, None]
-        # What lies in a slot then: the last position that was put there.
-        back = (position - first - np.arange(window)) % window
-        held = np.maximum(position - back, 0)
-        slots = np.take_along_axis(table, held, axis=1)
-        slots = np.where(position - back < first, table.min(), slots)
-        return np.concatenate([table[:, :first], slots], axis=1)
+        # Kept, for torch asks at every step.
+        if (kind, dtype) not in self._window_tables:
+            table = self.tables(dtype)[kind][1]
+            window, first = self._windows[kind], self.text_length
+            position = np.arange(self.length)[:, None]
+            # What lies in a slot then: the last position that was put there.
+            held = position - (position - first - np.arange(window)) % window
+            slots = np.take_along_axis(table, np.maximum(held, 0), axis=1)
+            slots = np.where(held < first, table.min(), slots)
+            table = np.concatenate([table[:, :first], slots], axis=1)
+            self._window_tables[kind, dtype] = table
+        return self._window_tables[kind, dtype]
 
     def _hide(self, mask, hidden, kind, text_to_image, dtype):
         if hidden is None:
