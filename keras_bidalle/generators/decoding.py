@@ -8,9 +8,11 @@ what they emit: stacks of codes, or tokens of a caption that ends.
 
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from keras_bidalle.generators import kv_cache
+from keras_bidalle.generators.layer_calls import decoding_dtype, layer_calls
 from keras_bidalle.generators.sampling import guide, sample_tokens
 from keras_bidalle.generators.segments import GEN, REF
 
@@ -104,7 +106,7 @@ def begin_codes(generator, text, prime, settings):
     rest = (batch, generator.num_positions - given, prime.shape[2])
     stacks = ops.concatenate([prime, ops.zeros(rest, "int32")], axis=1)
     position = ops.convert_to_tensor(given, "int32")
-    return Progress(position, x[:, -1:], stacks, caches)
+    return Progress(position, x, stacks, caches)
 
 
 def continue_codes(generator, text, uniforms, settings, progress, stop):
@@ -121,6 +123,7 @@ def continue_codes(generator, text, uniforms, settings, progress, stop):
     """
     guided = "guidance_scale" in settings
     places = _picture_places(generator, text, guided)
+    run = layer_calls(generator.decoded_blocks, progress.x.shape[0])
     vectors = generator.position_vectors() + generator._segment(GEN)[0]
 
     def draw_codes(x, position):
@@ -129,7 +132,8 @@ def continue_codes(generator, text, uniforms, settings, progress, stop):
         def draw(logits, place):
             return _draw(logits, numbers[:, place], _at(settings, place))
 
-        return generator.sample_codes(generator.final_norm(x)[:, 0], draw)
+        hidden = run(generator.final_norm, x)[:, 0]
+        return generator.sample_codes(hidden, draw, run)
 
     def step(state, caches):
         position, x, stacks = state
@@ -138,7 +142,7 @@ def continue_codes(generator, text, uniforms, settings, progress, stop):
         x = generator.embed_codes(codes[:, None])
         x = _twice(x + ops.take(vectors, position, axis=0), guided)
         x, caches = _decode(
-            generator, x, caches, places, generator.text_length + position
+            generator, x, caches, places, generator.text_length + position, run
         )
         return (position + 1, x, stacks), caches
 
@@ -185,6 +189,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
     pad = generator.end_id if generator.pad_id is None else generator.pad_id
     places = _caption_places(generator)
     x, caches = _prefill(generator, ops.concatenate([x, first], axis=1), places)
+    run = layer_calls(generator.decoded_blocks, x.shape[0])
 
     embedding = generator._cast(generator.text_embedding)
     vectors = generator._cast(generator.text_position_embedding)
@@ -192,7 +197,8 @@ def generate_text(generator, stacks, uniforms, legal, settings):
 
     def step(state, caches):
         index, x, text, ended = state
-        logits = generator.text_logits(generator.final_norm(x)[:, 0]) + legal
+        hidden = run(generator.final_norm, x)[:, 0]
+        logits = generator.text_logits(hidden) + legal
         token = _draw(logits, ops.take(uniforms, index, axis=1), settings)
         token = ops.where(ended, pad, token)
         ended = ops.logical_or(ended, token == generator.end_id)
@@ -205,6 +211,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
             caches,
             places,
             generator.num_positions + index,
+            run,
         )
         return (index + 1, x, text, ended), caches
 
@@ -212,7 +219,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
     text = ops.concatenate([start, rest], axis=1)
     state = (
         ops.convert_to_tensor(1, "int32"),
-        x[:, -1:],
+        x,
         text,
         ops.zeros((batch,), "bool"),
     )
@@ -297,8 +304,8 @@ def _windows(generator, text_to_image):
 def _prefill(generator, x, places):
     """Runs the prompt (B, n, d).
 
-    Returns its output and the caches, with room up to the end of the first
-    block.
+    Returns its last position's output and the caches, with room up to the
+    end of the first block, both as `_decode` takes them.
     """
     n = x.shape[1]
     masks = generator.layer_masks(places.text_to_image, places.hidden_keys, n)
@@ -310,10 +317,13 @@ def _prefill(generator, x, places):
     for block, mask, window in layers:
         x, cache = block.prefill(x, mask, length, given, window)
         caches.append(cache)
-    return x, tuple(caches)
+    dtype = decoding_dtype(generator.compute_dtype)
+    return keras.tree.map_structure(
+        lambda part: ops.cast(part, dtype), (x[:, -1:], tuple(caches))
+    )
 
 
-def _decode(generator, x, caches, places, index):
+def _decode(generator, x, caches, places, index, run):
     """Runs one position through all layers, against their caches."""
     index = kv_cache.known_index(index)
     masks = generator.layer_mask_rows(
@@ -323,11 +333,12 @@ def _decode(generator, x, caches, places, index):
         ops.take(part, index, axis=2)[:, :, None] for part in places.rotation
     )
     recent, *caches = caches
+    x = ops.cast(x, recent.dtype)
     x, recent = generator.token_convolution.decode(x, recent)
     updated = [recent]
     layers = zip(generator.blocks, caches, masks, places.windows, strict=True)
     for block, cache, mask, window in layers:
-        x, cache = block.decode(x, cache, index, mask, turned, window)
+        x, cache = block.decode(x, cache, index, mask, turned, window, run)
         updated.append(cache)
     return x, tuple(updated)
 
