@@ -149,7 +149,7 @@ class _LaidOutProducts(LayerCalls):
 
 
 class ColumnProducts(_LaidOutProducts):
-    """Columns side by side, in blocks that stay in a core's registers."""
+    """Columns side by side, in blocks that stay in registers, on JAX."""
 
     def _fits(self, layer):
         return layer.units % _COLUMNS == 0
@@ -160,6 +160,11 @@ class ColumnProducts(_LaidOutProducts):
         return ops.transpose(kernel, (1, 0, 2)), bias
 
     def _product(self, x, kernel, bias):
+        import jax
+
+        # Steps that share a kernel (depths of a stack) would have it
+        # repeated for every row, once for all of them.
+        kernel = jax.lax.optimization_barrier(kernel)
         y = ops.sum(x[:, None, :, None] * kernel[None], axis=2)
         return _add_bias(ops.reshape(y, (len(x), -1)), bias)
 

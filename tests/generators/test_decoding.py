@@ -9,6 +9,7 @@ from keras_bidalle.generators import (
     BidirectionalTransformer,
     PatchBidirectionalTransformer,
     RQTransformer,
+    decode_loop,
     decoding,
     kv_cache,
     row_uniforms,
@@ -136,18 +137,18 @@ def test_cached_logits_equal_the_full_forward_pass(
 
     def cached(first, rest, direction, offset):
         places = (
-            decoding._picture_places(generator, text, False)
+            decode_loop.picture_places(generator, text, False)
             if direction
-            else decoding._caption_places(generator)
+            else decode_loop.caption_places(generator)
         )
-        x, caches = decoding._prefill(generator, first, places)
+        x, caches = decode_loop.prefill(generator, first, places)
         run = layer_calls(generator.decoded_blocks, count)
         outputs = [x]
         for i in range(rest.shape[1]):
             index = ops.convert_to_tensor(offset + i, "int32")
             room = [e for e in ends(first.shape[1]) if e > offset + i]
-            caches = decoding._extend(caches, room[0], places.windows)
-            x, caches = decoding._decode(
+            caches = decode_loop.extend(caches, room[0], places.windows)
+            x, caches = decode_loop.decode(
                 generator, rest[:, i : i + 1], caches, places, index, run
             )
             outputs.append(x)

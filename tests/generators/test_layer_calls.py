@@ -12,8 +12,8 @@ from keras_bidalle.generators.transformer_block import TransformerBlock
 BACKEND = keras.config.backend()
 KINDS = {
     "jax": (layer_calls.ColumnProducts, layer_calls.NarrowProducts),
-    "tensorflow": (layer_calls.LoneProducts, layer_calls.ColumnProducts),
-    "torch": (layer_calls.EagerCalls, layer_calls.ColumnProducts),
+    "tensorflow": (layer_calls.LoneProducts,),
+    "torch": (layer_calls.EagerCalls,),
 }[BACKEND]
 
 
