@@ -73,6 +73,7 @@ class LayerCalls:
         return layer(x)
 
     def reshape(self, x, shape):
+        """`ops.reshape`, which on torch takes longer than what it does."""
         return ops.reshape(x, shape)
 
 
@@ -104,15 +105,10 @@ def _eager_function(layer):
     from torch.nn import functional
 
     if _is_plain_dense(layer):
-        kernel = ops.convert_to_tensor(layer.kernel).T
-        bias = layer.bias
-        if bias is not None:
-            bias = ops.convert_to_tensor(bias)
+        kernel, bias = _value(layer.kernel).T, _value(layer.bias)
         return lambda x: functional.linear(x, kernel, bias)
     if type(layer) is layers.LayerNormalization:
-        gamma, beta = (
-            ops.convert_to_tensor(w) for w in (layer.gamma, layer.beta)
-        )
+        gamma, beta = _value(layer.gamma), _value(layer.beta)
         shape, epsilon = gamma.shape, layer.epsilon
         return lambda x: functional.layer_norm(x, shape, gamma, beta, epsilon)
     return layer.call
@@ -127,12 +123,7 @@ class _LaidOutProducts(LayerCalls):
 
     def __init__(self, products):
         self._weights = {
-            id(layer): self._laid_out(
-                ops.convert_to_tensor(layer.kernel),
-                None
-                if layer.bias is None
-                else ops.convert_to_tensor(layer.bias),
-            )
+            id(layer): self._laid_out(_value(layer.kernel), _value(layer.bias))
             for layer in products
             if _is_plain_dense(layer) and self._fits(layer)
         }
@@ -203,6 +194,10 @@ class LoneProducts(_LaidOutProducts):
 
     def _product(self, x, kernel, minus):
         return ops.matmul(x, kernel) - minus
+
+
+def _value(weight):
+    return None if weight is None else ops.convert_to_tensor(weight)
 
 
 def _add_bias(y, bias):
