@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle import validation
+from keras_bidalle.best_of import best, checked_candidates
 from keras_bidalle.presets.mixin import PresetMixin
 from keras_bidalle.serving.mixin import ServingMixin
 
@@ -119,7 +120,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         ```
         """
         captions = [captions] if isinstance(captions, str) else list(captions)
-        candidates = _checked_candidates(best_of, num_samples, scorer)
+        candidates = checked_candidates(best_of, num_samples, scorer)
         text = self.caption_tokenizer.encode(captions)
         stacks = self._encode_prime(prime, len(captions))
         codes = self.generator.generate_codes(
@@ -138,7 +139,10 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         pictures = validation.as_uint8_images(pictures)
         if best_of is not None:
             scorer = scorer or self.score_captions
-            pictures = _best(captions, pictures, num_samples, scorer)
+            named = [text for text in captions for _ in range(best_of)]
+            pictures = pictures[
+                best(scorer, named, pictures, best_of, num_samples)
+            ]
         return _split_samples(pictures, num_samples)
 
     def stream_text_to_image(
@@ -310,13 +314,9 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
             float32 NumPy array (text_classes,), 0 for words and the end
             token, very negative for other tokens.
         """
-        tokenizer, generator = self.caption_tokenizer, self.generator
-        legal = np.full(generator.text_classes, -1e9, "float32")
-        legal[: generator.text_vocabulary_size] = 0.0
-        for token in tokenizer.special_ids:
-            if token != tokenizer.end_id:
-                legal[token] = -1e9
-        return legal
+        tokenizer = self.caption_tokenizer
+        forbidden = set(tokenizer.special_ids) - {tokenizer.end_id}
+        return self.generator.legal_tokens(forbidden)
 
     def call(self, inputs, training=None):
         """The generator's logits (see `BidirectionalTransformer`)."""
@@ -346,35 +346,6 @@ def _check_fit(**pairs):
                 f"`generator` was made for {name}={generator}, its tokenizer "
                 f"has {tokenizer}."
             )
-
-
-def _checked_candidates(best_of, num_samples, scorer):
-    """How many pictures of each caption are to be drawn."""
-    if best_of is None:
-        if scorer is not None:
-            raise ValueError("`scorer` needs `best_of`, which was not given.")
-        return num_samples
-    if not isinstance(best_of, int) or best_of < num_samples:
-        raise ValueError(
-            "`best_of` must be an integer of at least `num_samples`, "
-            f"{num_samples}. Received: best_of={best_of!r}"
-        )
-    return best_of
-
-
-def _best(captions, pictures, count, scorer):
-    """The `count` pictures of each caption that score highest, in order."""
-    each = len(pictures) // max(len(captions), 1)
-    repeated = [caption for caption in captions for _ in range(each)]
-    scores = np.asarray(scorer(repeated, pictures), "float64")
-    if scores.shape != (len(pictures),) or np.isnan(scores).any():
-        raise ValueError(
-            f"`scorer` must give {len(pictures)} numbers. Received: "
-            f"shape={scores.shape}, values {scores.tolist()}"
-        )
-    order = np.argsort(-scores.reshape(-1, each), axis=1, kind="stable")
-    chosen = order[:, :count] + each * np.arange(len(captions))[:, None]
-    return pictures[chosen.ravel()]
 
 
 def _split_samples(array, num_samples):

@@ -38,6 +38,7 @@ import sys
 import benchmarking
 import keras
 import numpy as np
+import other_libraries
 
 from keras_bidalle import configurations
 from keras_bidalle.generators import BidirectionalTransformer, RQTransformer
@@ -97,7 +98,6 @@ CONFIGURATIONS = {
     ),
     "tiny": (_gpt(32, 2, 2, rows=4, codes=64, prompt=5), {"top_k": 8}, (2,)),
 }
-LIBRARIES = ("keras_hub", "transformers")
 
 
 def main(arguments=None):
@@ -127,7 +127,11 @@ def parse(arguments):
         type=benchmarking.names("picture", "caption"),
         default=["picture", "caption"],
     )
-    add("--against", type=benchmarking.names(*LIBRARIES), default=[])
+    add(
+        "--against",
+        type=benchmarking.names(*other_libraries.PROGRAMS),
+        default=[],
+    )
     add("--rounds", type=int, default=3, help="calls to take medians of")
     add("--dtype", default="float32", help="policy, such as bfloat16")
     add("--here", action="store_true", help="all in this process")
@@ -180,8 +184,8 @@ def measure(options, name, direction, batch):
         if reason:
             skipped[library] = reason
             continue
-        make = {"keras_hub": keras_hub_gpt, "transformers": transformers_gpt}
-        systems[library] = make[library](generator, batch, settings)
+        program = other_libraries.PROGRAMS[library]
+        systems[library] = program(generator, batch, settings)
         benchmarking.seconds(systems[library], 0)
     times = benchmarking.in_turn(systems, options.rounds)
 
@@ -317,67 +321,6 @@ def weight_bytes(generator):
         np.prod(weight.shape) * (2 if "16" in weight.dtype else 4)
         for weight in generator.weights
     )
-
-
-def keras_hub_gpt(generator, batch, settings):
-    """The same architecture and settings, compiled on the same backend."""
-    import keras_hub
-
-    backbone = keras_hub.models.GPT2Backbone(
-        vocabulary_size=generator.num_codes,
-        num_layers=generator.depth,
-        num_heads=generator.num_heads,
-        hidden_dim=generator.width,
-        intermediate_dim=4 * generator.width,
-        dropout=0.0,
-        max_sequence_length=generator.length,
-    )
-    model = keras_hub.models.GPT2CausalLM(backbone, preprocessor=None)
-    model.compile(
-        sampler=keras_hub.samplers.TopKSampler(k=settings["top_k"], seed=0),
-        jit_compile=keras.config.backend() != "torch",
-    )
-    prompt = generator.length - generator.num_positions
-    shape = (batch, generator.length)
-    mask = np.broadcast_to(np.arange(generator.length) < prompt, shape)
-    ids = np.random.default_rng(0).integers(1, generator.num_codes, shape)
-    inputs = {"token_ids": ids * mask, "padding_mask": mask.astype("int32")}
-    return lambda seed: model.generate(inputs, stop_token_ids=None)
-
-
-def transformers_gpt(generator, batch, settings):
-    """The same architecture and settings, on PyTorch."""
-    import torch
-    import transformers
-
-    model = transformers.GPT2LMHeadModel(
-        transformers.GPT2Config(
-            vocab_size=generator.num_codes,
-            n_positions=generator.length,
-            n_embd=generator.width,
-            n_layer=generator.depth,
-            n_head=generator.num_heads,
-            bos_token_id=None,
-            eos_token_id=None,
-        )
-    ).eval()
-    new = generator.num_positions
-    ids = torch.randint(1, generator.num_codes, (batch, generator.length - new))
-
-    def draw(seed):
-        torch.manual_seed(seed)
-        return model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=True,
-            top_k=settings["top_k"],
-            min_new_tokens=new,
-            max_new_tokens=new,
-            use_cache=True,
-            pad_token_id=0,
-        )
-
-    return draw
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ def parse(arguments):
     add("--batch-size", type=int, default=16)
     add("--rounds", type=int, default=5, help="calls to take medians of")
     add("--dtype", default="float32", help="policy, such as mixed_bfloat16")
+    add("--xla", action="store_true", help="TensorFlow compiles with XLA")
     add("--tiny", action="store_true", help="small models")
     return parser.parse_args(arguments)
 
@@ -78,8 +79,7 @@ def tokenizer(options):
     """Yields the figures of stage 1."""
     published = configurations.tokenizer("te-vqgan-mnist64")
     model = build("tokenizer", published, options)
-    # Keras' own choice of a compiler would leave TensorFlow without one.
-    model.compile(keras.optimizers.Adam(1e-4), jit_compile=has_compiler())
+    compile_model(model, options)
     batch = options.batch_size
     shape = (batch, *model.image_shape)
     images = np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
@@ -104,7 +104,7 @@ def generator(options):
     """Yields the figures of stage 2."""
     published = configurations.generator("bidalle-mnist64")
     model = build("generator", published, options)
-    model.compile(keras.optimizers.Adam(1e-4), jit_compile=has_compiler())
+    compile_model(model, options)
     rng = np.random.default_rng(0)
     batch = options.batch_size
     words = (batch, model.text_length)
@@ -131,8 +131,10 @@ def generator(options):
         }
 
 
-def has_compiler():
-    return keras.config.backend() != "torch"
+def compile_model(model, options):
+    # Keras' own choice is XLA on JAX and none on the others.
+    jit = True if options.xla else "auto"
+    model.compile(keras.optimizers.Adam(1e-4), jit_compile=jit)
 
 
 def read(tensor):

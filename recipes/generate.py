@@ -36,6 +36,7 @@ import wiring  # isort: split
 import numpy as np
 
 from keras_bidalle import TextImageModel, load, training
+from keras_bidalle.best_of import best
 from keras_bidalle.files import atomic_path
 
 
@@ -145,22 +146,17 @@ def draw(model, captions, scorer, options):
         seeds.append(options.seed + number)
     if not drawn:
         return len(captions)
-    count = options.best_of or options.samples
     texts = [caption for _, caption in drawn]
     pictures = model.text_to_image(
         texts,
         seed=seeds,
-        num_samples=count,
+        num_samples=options.samples,
         batch_size=options.batch_size,
+        best_of=options.best_of,
+        scorer=scorer,
         **sampling(options, 1.0),
     )
-    pictures = pictures.reshape(len(texts), count, *pictures.shape[-3:])
-    if scorer is not None:
-        chosen = [
-            row[best(scorer, [text] * count, row, options.samples)]
-            for text, row in zip(texts, pictures, strict=True)
-        ]
-        pictures = np.stack(chosen)
+    pictures = pictures.reshape(len(texts), -1, *pictures.shape[-3:])
     for (number, _), row in zip(drawn, pictures, strict=True):
         for sample, picture in enumerate(row):
             training.save_png(
@@ -201,7 +197,7 @@ def read(model, scorer, options):
             found = [found] if isinstance(found, str) else found
             if scorer is not None:
                 same = np.repeat(pixels[None], count, axis=0)
-                chosen = best(scorer, found, same, options.samples)
+                chosen = best(scorer, found, same, count, options.samples)
                 found = [found[i] for i in chosen]
             for text in found:
                 print(f"{files[name]}\t{text}")
@@ -240,21 +236,6 @@ def scorer_of(name):
     if not callable(found):
         raise ValueError(f"--scorer {name!r} is not a function.")
     return found
-
-
-def best(scorer, captions, images, count):
-    """The places of the `count` pairs that score highest, best first.
-
-    Raises:
-        ValueError: when the scorer does not give a number for each.
-    """
-    scores = np.asarray(scorer(captions, images), "float64")
-    if scores.shape != (len(captions),) or np.isnan(scores).any():
-        raise ValueError(
-            f"--scorer must give {len(captions)} numbers. Received: "
-            f"shape={scores.shape}, values {scores.tolist()}"
-        )
-    return np.argsort(-scores, kind="stable")[:count]
 
 
 if __name__ == "__main__":

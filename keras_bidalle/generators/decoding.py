@@ -1,16 +1,15 @@
 """The decode loop: prefill a prompt, then one compiled step a position.
 
-Both functions are pure functions of a generator's weights and their tensor
-arguments, with static shapes throughout, for `compiled.compiled`; only the
-number of rows may be unknown, in a graph that is exported. They differ in
-what they emit: stacks of codes, or tokens of a caption that ends.
+Both functions are pure (see `decode_loop`), for `compiled.compiled`. They
+differ in what they emit: stacks of codes, or tokens of a caption that ends.
 """
 
 from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_bidalle.generators import kv_cache
+from keras_bidalle.generators import decode_loop, kv_cache
+from keras_bidalle.generators.layer_calls import layer_calls
 from keras_bidalle.generators.sampling import guide, sample_tokens
 from keras_bidalle.generators.segments import GEN, REF
 
@@ -96,15 +95,15 @@ def begin_codes(generator, text, prime, settings):
         parts = [ops.concatenate([parts[0], null])]
     if given:
         parts.append(_twice(generator.embed_image(prime, GEN), guided))
-    x, caches = _prefill(
+    x, caches = decode_loop.prefill(
         generator,
         ops.concatenate(parts, axis=1),
-        _picture_places(generator, text, guided),
+        decode_loop.picture_places(generator, text, guided),
     )
     rest = (batch, generator.num_positions - given, prime.shape[2])
     stacks = ops.concatenate([prime, ops.zeros(rest, "int32")], axis=1)
     position = ops.convert_to_tensor(given, "int32")
-    return Progress(position, x[:, -1:], stacks, caches)
+    return Progress(position, x, stacks, caches)
 
 
 def continue_codes(generator, text, uniforms, settings, progress, stop):
@@ -120,7 +119,8 @@ def continue_codes(generator, text, uniforms, settings, progress, stop):
         `Progress`.
     """
     guided = "guidance_scale" in settings
-    places = _picture_places(generator, text, guided)
+    places = decode_loop.picture_places(generator, text, guided)
+    run = layer_calls(generator.decoded_blocks, progress.x.shape[0])
     vectors = generator.position_vectors() + generator._segment(GEN)[0]
 
     def draw_codes(x, position):
@@ -129,7 +129,8 @@ def continue_codes(generator, text, uniforms, settings, progress, stop):
         def draw(logits, place):
             return _draw(logits, numbers[:, place], _at(settings, place))
 
-        return generator.sample_codes(generator.final_norm(x)[:, 0], draw)
+        hidden = run(generator.final_norm, x)[:, 0]
+        return generator.sample_codes(hidden, draw, run)
 
     def step(state, caches):
         position, x, stacks = state
@@ -137,12 +138,12 @@ def continue_codes(generator, text, uniforms, settings, progress, stop):
         stacks = _put(stacks, codes, position)
         x = generator.embed_codes(codes[:, None])
         x = _twice(x + ops.take(vectors, position, axis=0), guided)
-        x, caches = _decode(
-            generator, x, caches, places, generator.text_length + position
+        x, caches = decode_loop.decode(
+            generator, x, caches, places, generator.text_length + position, run
         )
         return (position + 1, x, stacks), caches
 
-    state, caches = _loop(
+    state, caches = decode_loop.loop(
         lambda position, *_: position < stop,
         step,
         (progress.position, progress.x, progress.stacks),
@@ -154,8 +155,8 @@ def continue_codes(generator, text, uniforms, settings, progress, stop):
 def extend_codes(generator, progress, stop):
     """Gives the caches room up to `stop`, the next of `block_stops`."""
     length = generator.text_length + stop
-    windows = _windows(generator, True)
-    caches = _extend(progress.caches, length, windows)
+    windows = decode_loop.layer_windows(generator, True)
+    caches = decode_loop.extend(progress.caches, length, windows)
     return progress._replace(caches=caches)
 
 
@@ -183,8 +184,11 @@ def generate_text(generator, stacks, uniforms, legal, settings):
     first = _twice(generator.embed_text(start, GEN), guided)
     # What stands after the end where no token is a pad: the end again.
     pad = generator.end_id if generator.pad_id is None else generator.pad_id
-    places = _caption_places(generator)
-    x, caches = _prefill(generator, ops.concatenate([x, first], axis=1), places)
+    places = decode_loop.caption_places(generator)
+    x, caches = decode_loop.prefill(
+        generator, ops.concatenate([x, first], axis=1), places
+    )
+    run = layer_calls(generator.decoded_blocks, x.shape[0])
 
     embedding = generator._cast(generator.text_embedding)
     vectors = generator._cast(generator.text_position_embedding)
@@ -192,19 +196,21 @@ def generate_text(generator, stacks, uniforms, legal, settings):
 
     def step(state, caches):
         index, x, text, ended = state
-        logits = generator.text_logits(generator.final_norm(x)[:, 0]) + legal
+        hidden = run(generator.final_norm, x)[:, 0]
+        logits = generator.text_logits(hidden) + legal
         token = _draw(logits, ops.take(uniforms, index, axis=1), settings)
         token = ops.where(ended, pad, token)
         ended = ops.logical_or(ended, token == generator.end_id)
         text = _put(text[..., None], token[:, None], index)[..., 0]
         x = ops.take(embedding, token, axis=0)
         x = x + ops.take(vectors, index, axis=0)
-        x, caches = _decode(
+        x, caches = decode_loop.decode(
             generator,
             _twice(x[:, None], guided),
             caches,
             places,
             generator.num_positions + index,
+            run,
         )
         return (index + 1, x, text, ended), caches
 
@@ -212,7 +218,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
     text = ops.concatenate([start, rest], axis=1)
     state = (
         ops.convert_to_tensor(1, "int32"),
-        x[:, -1:],
+        x,
         text,
         ops.zeros((batch,), "bool"),
     )
@@ -226,8 +232,8 @@ def generate_text(generator, stacks, uniforms, legal, settings):
                 index < stop, ops.logical_not(ops.all(ended))
             )
 
-        caches = _extend(caches, end, places.windows)
-        state, caches = _loop(going, step, state, caches)
+        caches = decode_loop.extend(caches, end, places.windows)
+        state, caches = decode_loop.loop(going, step, state, caches)
     return state[2]
 
 
@@ -253,130 +259,6 @@ def _draw(logits, uniforms, settings):
         settings.get("top_k"),
         settings.get("top_p"),
     )
-
-
-def _hidden_text(generator, text, guided):
-    """Which positions of [caption][image] rows hold pads: (B, S) or None."""
-    if not generator.mask_padding:
-        return None
-    pad = generator.is_padding(text)
-    if guided:
-        pad = ops.concatenate([pad, ops.zeros_like(pad)])
-    seen = ops.zeros((ops.shape(pad)[0], generator.num_positions), "bool")
-    return ops.concatenate([pad, seen], axis=1)
-
-
-class _Places(NamedTuple):
-    """What layers must know of places: masks, rotations, and windows."""
-
-    text_to_image: bool
-    hidden_keys: Any
-    rotation: Any
-    windows: tuple
-
-
-def _picture_places(generator, text, guided):
-    hidden = _hidden_text(generator, text, guided)
-    rotation, windows = generator.rotation(True), _windows(generator, True)
-    return _Places(True, hidden, rotation, windows)
-
-
-def _caption_places(generator):
-    windows = _windows(generator, False)
-    return _Places(False, None, generator.rotation(False), windows)
-
-
-def _windows(generator, text_to_image):
-    """One for each layer, as `TransformerBlock.prefill` takes it."""
-    return tuple(
-        window and (generator.text_length, window)
-        for window in generator.layer_windows(text_to_image)
-    )
-
-
-def _prefill(generator, x, places):
-    """Runs the prompt (B, n, d).
-
-    Returns its output and the caches, with room up to the end of the first
-    block.
-    """
-    n = x.shape[1]
-    masks = generator.layer_masks(places.text_to_image, places.hidden_keys, n)
-    given = places.rotation and tuple(p[:, :, :n] for p in places.rotation)
-    length = kv_cache.block_ends(n, generator.length)[0]
-    x, recent = generator.token_convolution.prefill(x)
-    caches = [recent]
-    layers = zip(generator.blocks, masks, places.windows, strict=True)
-    for block, mask, window in layers:
-        x, cache = block.prefill(x, mask, length, given, window)
-        caches.append(cache)
-    return x, tuple(caches)
-
-
-def _decode(generator, x, caches, places, index):
-    """Runs one position through all layers, against their caches."""
-    index = kv_cache.known_index(index)
-    masks = generator.layer_mask_rows(
-        index, places.text_to_image, places.hidden_keys
-    )
-    turned = places.rotation and tuple(
-        ops.take(part, index, axis=2)[:, :, None] for part in places.rotation
-    )
-    recent, *caches = caches
-    x, recent = generator.token_convolution.decode(x, recent)
-    updated = [recent]
-    layers = zip(generator.blocks, caches, masks, places.windows, strict=True)
-    for block, cache, mask, window in layers:
-        x, cache = block.decode(x, cache, index, mask, turned, window)
-        updated.append(cache)
-    return x, tuple(updated)
-
-
-def _extend(caches, length, windows):
-    """Gives caches that are full, and no windows, room for more positions."""
-    recent, *caches = caches
-    extended = [
-        kv_cache.extend_cache(cache, length)
-        if window is None and kv_cache.cache_length(cache) < length
-        else cache
-        for cache, window in zip(caches, windows, strict=True)
-    ]
-    return (recent, *extended)
-
-
-def _loop(going, step, state, caches):
-    """Steps that change a state and the last block of each cache.
-
-    Args:
-        going: function of the state to a bool.
-        step: function of the state and the caches to both.
-        state: tuple of tensors.
-        caches: tuple, as `_prefill` gives it.
-
-    Returns:
-        Tuple of the state and the caches.
-    """
-    full = [cache[:-1] for cache in caches[1:]]
-
-    def changing(caches):
-        recent, *caches = caches
-        return recent, tuple(cache[-1] for cache in caches)
-
-    def whole(recent, last):
-        blocks = zip(full, last, strict=True)
-        return (recent, *((*before, block) for before, block in blocks))
-
-    def body(*variables):
-        *state, recent, last = variables
-        state, caches = step(state, whole(recent, last))
-        return (*state, *changing(caches))
-
-    *state, recent, last = ops.while_loop(
-        lambda *variables: going(*variables[:-2]),
-        body,
-        (*state, *changing(caches)),
-    )
-    return tuple(state), whole(recent, last)
 
 
 def _put(sequence, item, position):

@@ -147,8 +147,7 @@ class Generation:
                 "with text_length=1, whose condition is a class."
             )
         if legal is None:
-            legal = np.zeros(self.text_classes, "float32")
-            legal[self.text_vocabulary_size :] = -1e9
+            legal = self.legal_tokens()
         stacks = ops.convert_to_numpy(
             self.to_positions(ops.convert_to_tensor(codes))
         )
@@ -168,6 +167,21 @@ class Generation:
             (self.text_length,),
             legal,
         )
+
+    def legal_tokens(self, forbidden=()):
+        """What captions may be written with, as `generate_text` takes it.
+
+        Args:
+            forbidden: list of int, tokens that may not be.
+
+        Returns:
+            float32 NumPy array (text_classes,), very negative for those and
+            for the pads of the positions, 0 for others.
+        """
+        legal = np.zeros(self.text_classes, "float32")
+        legal[self.text_vocabulary_size :] = -1e9
+        legal[list(forbidden)] = -1e9
+        return legal
 
     def _sample(
         self,

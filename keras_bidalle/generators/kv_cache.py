@@ -7,7 +7,7 @@ shapes are static, and blocks that are full are never copied. Heads are
 merged with rows, and a position lies together, because then XLA writes it in
 place, as a few whole lines of memory, and reads all as it lies.
 
-This is the one file where backends differ in how they decode.
+Here and in `layer_calls` backends differ in how they decode.
 """
 
 import keras
@@ -20,17 +20,6 @@ from keras_bidalle.generators.xla import has_xla
 # has to be compiled, and of so many positions or more.
 _MOST_BLOCKS = 4
 _LEAST_POSITIONS = 64
-
-
-def decoding_call(layer, x):
-    """Calls a layer that keeps no state and has weights of its inputs' dtype.
-
-    What Keras keeps account of in a call takes longer, where operations run
-    one by one, than what a layer does with one position.
-    """
-    if _is_eager() and layer.compute_dtype == layer.variable_dtype:
-        return layer.call(x)
-    return layer(x)
 
 
 def known_index(index):
@@ -137,8 +126,8 @@ def write_cache(cache, key, value, index):
         keys[:, index] = key.reshape(-1, channels)
         values[:, index] = value.reshape(-1, channels)
         return cache
-    key = ops.reshape(key, (-1, 1, channels))
-    value = ops.reshape(value, (-1, 1, channels))
+    key = ops.cast(ops.reshape(key, (-1, 1, channels)), keys.dtype)
+    value = ops.cast(ops.reshape(value, (-1, 1, channels)), values.dtype)
     index = index - cache_length(full)
     return *full, (_write(keys, key, index), _write(values, value, index))
 

@@ -170,7 +170,7 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
                 known = known + self._context(place, stacks[..., place])
         return ops.stack(logits, axis=-2)
 
-    def sample_codes(self, hidden, draw):
+    def sample_codes(self, hidden, draw, run):
         known = self._head_start(hidden)
         codes = []
         for place in range(self.codes_per_position):

@@ -326,7 +326,11 @@ class RQTransformer(BidirectionalTransformer):
             return ops.zeros(self.image_head.shape[::2], "float32")
         return ops.cast(self.image_head_bias, "float32")
 
-    def sample_codes(self, hidden, draw):
+    @property
+    def decoded_blocks(self):
+        return [*self.blocks, *self.head_blocks]
+
+    def sample_codes(self, hidden, draw, run):
         depth = self.codes_per_position
         places = self._cast(self.depth_embedding)
         kernel = self._cast(self.image_head)
@@ -336,11 +340,13 @@ class RQTransformer(BidirectionalTransformer):
         for place in range(depth):
             for i, block in enumerate(self.head_blocks):
                 if place == 0:
-                    x, caches[i] = block.prefill(x, None, depth)
+                    x, caches[i] = block.prefill(x, None, depth, run=run)
                 else:
-                    x, caches[i] = block.decode(x, caches[i], place)
+                    x, caches[i] = block.decode(x, caches[i], place, run=run)
             which = 0 if self.shared_classifier else place
-            logits = ops.matmul(self.image_head_norm(x)[:, 0], kernel[which])
+            logits = ops.matmul(
+                run(self.image_head_norm, x)[:, 0], kernel[which]
+            )
             codes.append(draw(ops.cast(logits, "float32") + bias[which], place))
             if place + 1 < depth:
                 vectors = self._vectors(self.head_embedding, codes[-1], place)

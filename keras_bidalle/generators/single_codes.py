@@ -81,13 +81,19 @@ class SingleCodes:
             logits = logits + ops.cast(self.image_head_bias, "float32")
         return logits[..., None, :]
 
-    def sample_codes(self, hidden, draw):
+    @property
+    def decoded_blocks(self):
+        """What runs at every step of a decode loop."""
+        return self.blocks
+
+    def sample_codes(self, hidden, draw, run):
         """Draws the codes of one position.
 
         Args:
             hidden: tensor (B, d), the stream at the position before.
             draw: function of float32 logits (B, K) and the index of a code
                 in its stack to int32 codes (B,).
+            run: `LayerCalls`, how layers are called.
 
         Returns:
             int32 tensor (B, codes_per_position).

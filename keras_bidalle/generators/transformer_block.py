@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from keras_bidalle.generators import kv_cache
+from keras_bidalle.generators.layer_calls import PLAIN_CALLS
 from keras_bidalle.generators.recomputation import drawn_seed, recomputed
 from keras_bidalle.generators.rotary import rotate
 from keras_bidalle.noise import Dropout
@@ -24,10 +25,6 @@ def _squared_relu(x):
 
 def _keep(x):
     return x
-
-
-def _call(layer, x):
-    return layer(x)
 
 
 # Activation of the feed-forward and how many times wider its input is.
@@ -198,7 +195,14 @@ class TransformerBlock(layers.Layer):
         seed = drawn_seed(self.drop.seed_generator)
         return lambda y: keras.random.dropout(y, self.dropout, seed=seed)
 
-    def prefill(self, x, mask, length, rotation=None, window=None):
+    @property
+    def projections(self):
+        """The layers that multiply by a matrix: list of `Dense`."""
+        return [self.to_qkv, self.to_out, self.expand, self.contract]
+
+    def prefill(
+        self, x, mask, length, rotation=None, window=None, run=PLAIN_CALLS
+    ):
         """Runs a prompt and returns its output and the layer's KV cache.
 
         Args:
@@ -208,19 +212,29 @@ class TransformerBlock(layers.Layer):
             rotation: as when called, for the n positions.
             window: tuple of two int, as of `kv_cache.make_window`, for a
                 cache of that kind, or `None`.
+            run: `LayerCalls`, how layers are called.
 
         Returns:
             Tuple of the output (B, n, d) and the cache.
         """
-        query, key, value = self._project(x, rotation)
+        query, key, value = self._project(x, rotation, run)
         if window is None:
             cache = kv_cache.make_cache(key, value, length)
         else:
             cache = kv_cache.make_window(key, value, *window)
         heads = self._attend(query, key, value, mask)
-        return self._finish(x, heads), cache
+        return self._finish(x, heads, run=run), cache
 
-    def decode(self, x, cache, index, mask=None, rotation=None, window=None):
+    def decode(
+        self,
+        x,
+        cache,
+        index,
+        mask=None,
+        rotation=None,
+        window=None,
+        run=PLAIN_CALLS,
+    ):
         """Runs one position against the cache.
 
         Args:
@@ -231,12 +245,11 @@ class TransformerBlock(layers.Layer):
             mask: additive tensor (1 or B, 1, S), or `None` where `index` is
                 an int and all before it is seen.
             rotation: as when called, for this position.
-            window: as of `prefill`.
+            window, run: as of `prefill`.
 
         Returns:
             Tuple of the output (B, 1, d) and the cache with this position.
         """
-        run = kv_cache.decoding_call
         query, key, value = self._project(x, rotation, run)
         place = index
         if window is not None:
@@ -246,11 +259,11 @@ class TransformerBlock(layers.Layer):
         heads = kv_cache.attend(query, cache, index, mask)
         return self._finish(x, heads, run=run), cache
 
-    def _project(self, x, rotation, run=_call):
+    def _project(self, x, rotation, run=PLAIN_CALLS):
         length = x.shape[1]
         qkv = run(self.to_qkv, run(self.attention_norm, x))
         # (B, S, 3 h e) -> (3, B, h, S, e)
-        qkv = ops.reshape(qkv, (-1, length, 3, self.num_heads, self.head_dim))
+        qkv = run.reshape(qkv, (-1, length, 3, self.num_heads, self.head_dim))
         query, key, value = ops.unstack(
             ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0
         )
@@ -274,8 +287,8 @@ class TransformerBlock(layers.Layer):
             scores = scores + mask
         return ops.matmul(ops.softmax(scores, axis=-1), value)
 
-    def _finish(self, x, heads, drops=(_keep, _keep), run=_call):
-        heads = ops.reshape(
+    def _finish(self, x, heads, drops=(_keep, _keep), run=PLAIN_CALLS):
+        heads = run.reshape(
             ops.transpose(heads, (0, 2, 1, 3)),
             (-1, x.shape[1], self.num_heads * self.head_dim),
         )

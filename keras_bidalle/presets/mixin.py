@@ -18,12 +18,13 @@ class PresetMixin:
         save_preset(self, preset_dir, card=card, half_precision=half_precision)
 
     @classmethod
-    def from_preset(cls, preset):
+    def from_preset(cls, preset, dtype=None):
         """Loads a model of this class, as `keras_bidalle.load` does.
 
         Args:
             preset: str or `pathlib.Path`: a known name, a folder, or a hub
                 handle.
+            dtype: as of `load`.
 
         Returns:
             The model with its weights.
@@ -31,7 +32,7 @@ class PresetMixin:
         Raises:
             ValueError: if the preset holds a model of another class.
         """
-        model = load(preset)
+        model = load(preset, dtype)
         if not isinstance(model, cls):
             raise ValueError(
                 f"Preset '{preset}' holds a `{type(model).__name__}`, which "

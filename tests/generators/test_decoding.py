@@ -9,10 +9,12 @@ from keras_bidalle.generators import (
     BidirectionalTransformer,
     PatchBidirectionalTransformer,
     RQTransformer,
+    decode_loop,
     decoding,
     kv_cache,
     row_uniforms,
 )
+from keras_bidalle.generators.layer_calls import layer_calls
 
 TEXT, GRID, CODES, WORDS = 6, (4, 4), 7, 11
 CASES = [(BidirectionalTransformer, (kind,), {}) for kind in ATTENTION_KINDS]
@@ -66,13 +68,15 @@ CASES += [
 ]
 
 
-def make_generator(cls, attention=("full",), code_shape=GRID, **kwargs):
+def make_generator(
+    cls, attention=("full",), code_shape=GRID, width=16, **kwargs
+):
     generator = cls(
         text_vocabulary_size=WORDS,
         text_length=TEXT,
         num_codes=CODES,
         code_shape=code_shape,
-        width=16,
+        width=width,
         depth=len(attention),
         num_heads=2,
         attention=attention,
@@ -105,10 +109,18 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(kv_cache, "_LEAST_POSITIONS", 8)
 
 
-@pytest.mark.parametrize("cls,attention,options", CASES)
-def test_cached_logits_equal_the_full_forward_pass(cls, attention, options):
+# Numbers of rows and channels for which products are laid out anew.
+WIDE = [(BidirectionalTransformer, ("full",), {"width": 64}, n) for n in (1, 4)]
+
+
+@pytest.mark.parametrize(
+    "cls,attention,options,count", [(*case, 2) for case in CASES] + WIDE
+)
+def test_cached_logits_equal_the_full_forward_pass(
+    cls, attention, options, count
+):
     generator = make_generator(cls, attention, **options)
-    text, codes = make_rows(2, generator.code_shape)
+    text, codes = make_rows(count, generator.code_shape)
     stacks = generator.to_positions(codes)
 
     def ends(prompt):
@@ -119,24 +131,25 @@ def test_cached_logits_equal_the_full_forward_pass(cls, attention, options):
             {
                 "text": text,
                 "codes": codes,
-                "text_to_image": np.full(2, direction),
+                "text_to_image": np.full(count, direction),
             }
         )
 
     def cached(first, rest, direction, offset):
         places = (
-            decoding._picture_places(generator, text, False)
+            decode_loop.picture_places(generator, text, False)
             if direction
-            else decoding._caption_places(generator)
+            else decode_loop.caption_places(generator)
         )
-        x, caches = decoding._prefill(generator, first, places)
-        outputs = [x[:, -1:]]
+        x, caches = decode_loop.prefill(generator, first, places)
+        run = layer_calls(generator.decoded_blocks, count)
+        outputs = [x]
         for i in range(rest.shape[1]):
             index = ops.convert_to_tensor(offset + i, "int32")
             room = [e for e in ends(first.shape[1]) if e > offset + i]
-            caches = decoding._extend(caches, room[0], places.windows)
-            x, caches = decoding._decode(
-                generator, rest[:, i : i + 1], caches, places, index
+            caches = decode_loop.extend(caches, room[0], places.windows)
+            x, caches = decode_loop.decode(
+                generator, rest[:, i : i + 1], caches, places, index, run
             )
             outputs.append(x)
         return generator.final_norm(ops.concatenate(outputs, axis=1))

@@ -210,3 +210,18 @@ def test_a_model_of_another_package_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is not one of keras_bidalle"):
         save_preset(model, tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_generator_may_compute_in_another_dtype():
+    captions = ["the number is red 3 .", "blue 5 on the upper left ."]
+    model = load("bidalle-mnist", dtype="bfloat16")
+    assert model.generator.compute_dtype == "bfloat16"
+    assert model.generator.blocks[0].to_qkv.variable_dtype == "bfloat16"
+    # Codes are those of the tokenizer that the generator was trained on.
+    assert model.image_tokenizer.compute_dtype == "float32"
+    images = model.text_to_image(captions, temperature=0.0)
+    exact = load("bidalle-mnist")
+    (first, second) = exact.image_to_text(images)
+    assert "red 3" in first and "blue 5" in second
+    with pytest.raises(ValueError, match="bfloat17"):
+        load("bidalle-mnist", dtype="bfloat17")
