@@ -6,6 +6,7 @@ from keras import layers, ops
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
+from keras_bidalle.generators.layer_calls import PLAIN_CALLS
 from keras_bidalle.lookup import lookup
 
 
@@ -170,7 +171,7 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
                 known = known + self._context(place, stacks[..., place])
         return ops.stack(logits, axis=-2)
 
-    def sample_codes(self, hidden, draw, run):
+    def sample_codes(self, hidden, draw, run=PLAIN_CALLS):
         known = self._head_start(hidden)
         codes = []
         for place in range(self.codes_per_position):

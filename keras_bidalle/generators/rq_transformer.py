@@ -7,6 +7,7 @@ from keras import layers, ops
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
+from keras_bidalle.generators.layer_calls import PLAIN_CALLS
 from keras_bidalle.generators.row_masks import masked_score
 from keras_bidalle.generators.stochastic_codes import (
     codebooks_of,
@@ -330,7 +331,7 @@ class RQTransformer(BidirectionalTransformer):
     def decoded_blocks(self):
         return [*self.blocks, *self.head_blocks]
 
-    def sample_codes(self, hidden, draw, run):
+    def sample_codes(self, hidden, draw, run=PLAIN_CALLS):
         depth = self.codes_per_position
         places = self._cast(self.depth_embedding)
         kernel = self._cast(self.image_head)

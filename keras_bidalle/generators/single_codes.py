@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_bidalle.generators.layer_calls import PLAIN_CALLS
 from keras_bidalle.lookup import lookup
 
 
@@ -86,7 +87,7 @@ class SingleCodes:
         """What runs at every step of a decode loop."""
         return self.blocks
 
-    def sample_codes(self, hidden, draw, run):
+    def sample_codes(self, hidden, draw, run=PLAIN_CALLS):
         """Draws the codes of one position.
 
         Args:
