@@ -11,7 +11,7 @@ import pathlib
 import shutil
 import tempfile
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
 
 
 @contextlib.contextmanager

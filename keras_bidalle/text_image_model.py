@@ -5,8 +5,8 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle import validation
-from keras_bidalle.best_of import best, checked_candidates
 from keras_bidalle.presets.mixin import PresetMixin
+from keras_bidalle.sampling.best_of import best, checked_candidates
 from keras_bidalle.serving.mixin import ServingMixin
 
 _PARTS = ("image_tokenizer", "caption_tokenizer", "generator")

@@ -114,8 +114,8 @@ def pictures(rows):
 
 def overhead(options):
     """Times a step of each of three optimizers in turn."""
-    from keras_bidalle import replicas
-    from keras_bidalle.synchronized import synchronized
+    from keras_bidalle.backend import replicas
+    from keras_bidalle.backend.synchronized import synchronized
 
     # Compiled alike: it is the optimizers that are compared.
     models = {

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_bidalle.compiled import compiled
+from keras_bidalle.backend.compiled import compiled
 
 
 def numbers(text):

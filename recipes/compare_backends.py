@@ -13,6 +13,8 @@ import os
 import subprocess
 import sys
 
+from keras_bidalle.tasks import mnist64
+
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -21,7 +23,7 @@ def train(steps):
     import keras
     import numpy as np
 
-    from keras_bidalle import captions, data, generators, image_tokenizers
+    from keras_bidalle import generators, image_tokenizers
     from keras_bidalle.quantizers import OrthogonalVectorQuantizer
 
     rng = np.random.default_rng(0)
@@ -29,8 +31,10 @@ def train(steps):
     pictures = (rng.random((200, 7, 7)) > 0.6).astype("uint8") * 255
     pictures = pictures.repeat(4, axis=1).repeat(4, axis=2)
     labels = np.arange(200, dtype="int32") % 10
-    items = data.Items("mnist", "strokes", pictures, labels, pictures, labels)
-    task = data.MNIST64(items, "train")
+    items = mnist64.Items(
+        "mnist", "strokes", pictures, labels, pictures, labels
+    )
+    task = mnist64.MNIST64(items, "train")
     tokenizer = image_tokenizers.PatchVQGAN(
         OrthogonalVectorQuantizer(32, 16), channels=16, hidden_channels=16
     )
@@ -41,8 +45,8 @@ def train(steps):
         images = task.sample(8, seed=step).images
         losses["tokenizer"].append(loss_of(tokenizer, images))
 
-    caption_tokenizer = captions.grammar_tokenizer(task.grammar)
-    table = captions.CaptionTable(task.grammar, caption_tokenizer)
+    caption_tokenizer = mnist64.grammar_tokenizer(task.grammar)
+    table = mnist64.CaptionTable(task.grammar, caption_tokenizer)
     generator = generators.PatchBidirectionalTransformer(
         text_vocabulary_size=caption_tokenizer.vocabulary_size,
         text_length=caption_tokenizer.max_length,

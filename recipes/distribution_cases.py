@@ -16,9 +16,9 @@ from keras_bidalle import (
     image_tokenizers,
     losses,
     quantizers,
-    replicas,
     training,
 )
+from keras_bidalle.backend import replicas
 from keras_bidalle.quantizers import gumbel_quantizer
 
 STEPS = 5

@@ -28,7 +28,8 @@ PLACES = ("localhost", "127.0.0.1", "LOCALHOST")
 
 def train(folder, steps, pause):
     """What each worker runs."""
-    from keras_bidalle import data, replicas, training
+    from keras_bidalle import data, training
+    from keras_bidalle.backend import replicas
 
     training.distribute("horovod")
     told = open(folder / f"worker-{os.getpid()}", "a", buffering=1)

@@ -36,8 +36,8 @@ import wiring  # isort: split
 import numpy as np
 
 from keras_bidalle import TextImageModel, load, training
-from keras_bidalle.best_of import best
 from keras_bidalle.files import atomic_path
+from keras_bidalle.sampling.best_of import best
 
 
 def parse(arguments):

@@ -29,13 +29,12 @@ from mnist64_settings import parse
 
 from keras_bidalle import (
     TextImageModel,
-    captions,
     data,
     load,
-    metrics,
     training,
 )
 from keras_bidalle.files import atomic_path
+from keras_bidalle.tasks import mnist64
 from keras_bidalle.validation import as_uint8_images
 
 
@@ -61,7 +60,7 @@ class Program:
         for size in (s.tokenizer_batch_size, s.generator_batch_size):
             wiring.per_process(size)
         keras.utils.set_random_seed(settings.seed)
-        self.items = data.load_items(
+        self.items = mnist64.load_items(
             {"fashion": "fashion_mnist"}.get(
                 settings.dataset, settings.dataset
             ),
@@ -72,12 +71,12 @@ class Program:
             f"{self.items.source}; run: {self.folder.path}"
         )
         self.tasks = {
-            split: data.MNIST64(self.items, split)
+            split: mnist64.MNIST64(self.items, split)
             for split in ("train", "unseen_instances", "unseen_combinations")
         }
         self.grammar = self.tasks["train"].grammar
-        self.caption_tokenizer = captions.grammar_tokenizer(self.grammar)
-        self.table = captions.CaptionTable(self.grammar, self.caption_tokenizer)
+        self.caption_tokenizer = mnist64.grammar_tokenizer(self.grammar)
+        self.table = mnist64.CaptionTable(self.grammar, self.caption_tokenizer)
         self.shown = self.tasks["unseen_instances"].sample(
             16, seed=(settings.seed, 99)
         )
@@ -110,13 +109,13 @@ class Program:
         path = self.folder / "classifier.keras"
         if path.name in self.there:
             return keras.saving.load_model(path)
-        classifier = metrics.train_item_classifier(
+        classifier = mnist64.train_item_classifier(
             self.items,
             seed=1,
             steps=self.settings.classifier_steps,
             callbacks=[training.RunProgress("classifier", batch_size=128)],
         )
-        accuracy = metrics.item_classifier_accuracy(classifier, self.items)
+        accuracy = mnist64.item_classifier_accuracy(classifier, self.items)
         print("classifier on test items:", shown(accuracy))
         self.folder.update_metrics(classifier=accuracy)
         with atomic_path(path) as temporary:
@@ -199,7 +198,7 @@ class Program:
 
     def figures(self, tokenizer, classifier):
         """What is measured of a tokenizer, and the shape of its codes."""
-        report = metrics.tokenizer_report(
+        report = mnist64.tokenizer_report(
             tokenizer,
             self.tasks["unseen_instances"],
             classifier,
@@ -349,7 +348,7 @@ class Program:
             def told(direction, done, split=split):
                 print(f"{direction}, {split}: {done}/{count}", flush=True)
 
-            report = metrics.both_directions_report(
+            report = mnist64.both_directions_report(
                 model,
                 self.tasks[split],
                 classifier,

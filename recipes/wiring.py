@@ -21,7 +21,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 from PIL import Image
 
-from keras_bidalle import data, image_tokenizers, replicas, training
+from keras_bidalle import data, image_tokenizers, training
+from keras_bidalle.backend import replicas
 
 
 def add_distribution(parser):

@@ -9,10 +9,10 @@ import pytest
 
 import keras_bidalle
 from keras_bidalle import TextImageModel
-from keras_bidalle.captions import caption_grammar, grammar_tokenizer
 from keras_bidalle.generators import PatchBidirectionalTransformer
 from keras_bidalle.image_tokenizers import PatchVQGAN
 from keras_bidalle.quantizers import VectorQuantizer
+from keras_bidalle.tasks.mnist64 import caption_grammar, grammar_tokenizer
 
 CAPTIONS = ["red 3 on the upper left .", "the number is green 7 ."]
 

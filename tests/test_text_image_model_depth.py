@@ -8,9 +8,9 @@ from small_tokenizers import patch_vqgan
 
 import keras_bidalle
 from keras_bidalle import TextImageModel
-from keras_bidalle.captions import caption_grammar, grammar_tokenizer
 from keras_bidalle.generators import RQTransformer
 from keras_bidalle.quantizers import ResidualQuantizer, VectorQuantizer
+from keras_bidalle.tasks.mnist64 import caption_grammar, grammar_tokenizer
 
 CAPTIONS = ["red 3 on the upper left .", "the number is green 7 ."]
 

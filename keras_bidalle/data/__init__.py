@@ -8,16 +8,9 @@ from keras_bidalle.data.crops import (
     RandomCrop,
     RandomResizedCrop,
 )
-from keras_bidalle.data.digits import Items, load_items
 from keras_bidalle.data.fake_pictures import FakePictures
 from keras_bidalle.data.image_folder import ImageFolder
 from keras_bidalle.data.image_text_folder import ImageTextFolder
-from keras_bidalle.data.mnist64 import (
-    MNIST64,
-    MNIST64Batch,
-    held_out_combinations,
-    item_crops,
-)
 from keras_bidalle.data.own_rows import own_rows
 from keras_bidalle.data.picture_batches import PictureBatches, PictureReader
 from keras_bidalle.data.picture_source import PictureSource, Record
@@ -37,9 +30,6 @@ __all__ = [
     "FakePictures",
     "ImageFolder",
     "ImageTextFolder",
-    "Items",
-    "MNIST64",
-    "MNIST64Batch",
     "PictureBatches",
     "PictureError",
     "PictureReader",
@@ -52,9 +42,6 @@ __all__ = [
     "as_dataset",
     "cached_codes",
     "fingerprint",
-    "held_out_combinations",
-    "item_crops",
-    "load_items",
     "open_picture",
     "own_rows",
     "picture_files",

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
 
 
 def own_rows(make_batch, shard=None):
@@ -17,7 +17,7 @@ def own_rows(make_batch, shard=None):
         make_batch: function from batch number to arrays, or a structure of
             them, all with the global batch's rows.
         shard: pair of ints (k, n), the k-th of n processes; by default what
-            `keras_bidalle.replicas` knows.
+            `keras_bidalle.backend.replicas` knows.
 
     Returns:
         Function from batch number to the k-th of n parts of the rows.

@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
 from keras_bidalle.data.picture_source import MIXED_BLOCKS
 from keras_bidalle.data.pictures import PictureError, open_picture
 
@@ -83,7 +83,7 @@ class PictureBatches:
         seed: non-negative int.
         shard: pair of ints (k, n): of every n records this replica sees the
             k-th, so that n replicas share each epoch without overlap. By
-            default what `keras_bidalle.replicas` knows.
+            default what `keras_bidalle.backend.replicas` knows.
         workers: int, threads that open pictures.
 
     Example:

@@ -1,9 +1,5 @@
 """Autoregressive models of captions and codes, and sampling from them."""
 
-from keras_bidalle.generators.attention_masks import (
-    ATTENTION_KINDS,
-    attention_mask,
-)
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
@@ -12,9 +8,13 @@ from keras_bidalle.generators.patch_bidirectional_transformer import (
     PatchBidirectionalTransformer,
 )
 from keras_bidalle.generators.rq_transformer import RQTransformer
-from keras_bidalle.generators.sampling import guide, row_uniforms, sample_tokens
-from keras_bidalle.generators.token_convolution import TokenConvolution
-from keras_bidalle.generators.transformer_block import TransformerBlock
+from keras_bidalle.sampling.sampler import guide, row_uniforms, sample_tokens
+from keras_bidalle.transformer.attention_masks import (
+    ATTENTION_KINDS,
+    attention_mask,
+)
+from keras_bidalle.transformer.token_convolution import TokenConvolution
+from keras_bidalle.transformer.transformer_block import TransformerBlock
 
 __all__ = [
     "ATTENTION_KINDS",

@@ -6,19 +6,19 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_bidalle.backend.noise import NoiseSeedGenerator
 from keras_bidalle.generators.generation import Generation
-from keras_bidalle.generators.image_positions import IMAGE_POSITIONS
-from keras_bidalle.generators.rotary import RowRotation
 from keras_bidalle.generators.row_embedding import RowEmbedding
-from keras_bidalle.generators.row_masks import RowMasks
 from keras_bidalle.generators.scoring import Scoring
 from keras_bidalle.generators.single_codes import SingleCodes
 from keras_bidalle.generators.streaming import Streaming
-from keras_bidalle.generators.token_convolution import TokenConvolution
 from keras_bidalle.generators.training import GeneratorTraining
-from keras_bidalle.generators.transformer_block import TransformerBlock
-from keras_bidalle.noise import NoiseSeedGenerator
 from keras_bidalle.presets.mixin import PresetMixin
+from keras_bidalle.transformer.image_positions import IMAGE_POSITIONS
+from keras_bidalle.transformer.rotary import RowRotation
+from keras_bidalle.transformer.row_masks import RowMasks
+from keras_bidalle.transformer.token_convolution import TokenConvolution
+from keras_bidalle.transformer.transformer_block import TransformerBlock
 from keras_bidalle.validation import check_positive
 
 

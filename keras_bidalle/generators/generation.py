@@ -11,15 +11,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_bidalle.compiled import calls_at_once, compiled, row_batches
-from keras_bidalle.generators import decoding
-from keras_bidalle.generators.requests import (
+from keras_bidalle.backend.compiled import calls_at_once, compiled, row_batches
+from keras_bidalle.sampling import decoding
+from keras_bidalle.sampling.requests import (
     checked_prime,
     checked_seeds,
     checked_settings,
     checked_text,
 )
-from keras_bidalle.generators.sampling import row_uniforms
+from keras_bidalle.sampling.sampler import row_uniforms
 
 
 def _in_threads(draw, total, batch_size):

@@ -3,11 +3,11 @@
 import keras
 from keras import layers, ops
 
+from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
-from keras_bidalle.generators.layer_calls import PLAIN_CALLS
-from keras_bidalle.lookup import lookup
+from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_bidalle.generators.segments import GEN, REF
-from keras_bidalle.lookup import lookup
+from keras_bidalle.backend.lookup import lookup
+from keras_bidalle.transformer.segments import GEN, REF
 
 
 class RowEmbedding:

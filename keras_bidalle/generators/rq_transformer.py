@@ -4,18 +4,18 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_bidalle.backend.lookup import lookup
+from keras_bidalle.backend.noise import NoiseSeedGenerator
 from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
-from keras_bidalle.generators.layer_calls import PLAIN_CALLS
-from keras_bidalle.generators.row_masks import masked_score
 from keras_bidalle.generators.stochastic_codes import (
     codebooks_of,
     draw_stacks,
     stack_losses,
 )
-from keras_bidalle.lookup import lookup
-from keras_bidalle.noise import NoiseSeedGenerator
+from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
+from keras_bidalle.transformer.row_masks import masked_score
 
 _EMBEDDINGS = ("learned", "codebook")
 

@@ -5,9 +5,9 @@ import functools
 import numpy as np
 from keras import ops
 
-from keras_bidalle.compiled import compiled, row_batches
-from keras_bidalle.generators.requests import checked_text
+from keras_bidalle.backend.compiled import compiled, row_batches
 from keras_bidalle.generators.training import cross_entropy
+from keras_bidalle.sampling.requests import checked_text
 
 
 class Scoring:

@@ -2,8 +2,8 @@
 
 from keras import ops
 
-from keras_bidalle.generators.layer_calls import PLAIN_CALLS
-from keras_bidalle.lookup import lookup
+from keras_bidalle.backend.lookup import lookup
+from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
 
 
 class SingleCodes:

@@ -9,15 +9,15 @@ import functools
 import keras
 from keras import ops
 
-from keras_bidalle.compiled import compiled
-from keras_bidalle.generators import decoding
-from keras_bidalle.generators.requests import (
+from keras_bidalle.backend.compiled import compiled
+from keras_bidalle.sampling import decoding
+from keras_bidalle.sampling.requests import (
     checked_prime,
     checked_seeds,
     checked_settings,
     checked_text,
 )
-from keras_bidalle.generators.sampling import row_uniforms
+from keras_bidalle.sampling.sampler import row_uniforms
 
 
 class Streaming:

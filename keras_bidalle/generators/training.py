@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_bidalle import replicas
-from keras_bidalle.synchronized import compile_arguments, synchronized
+from keras_bidalle.backend import replicas
+from keras_bidalle.backend.synchronized import compile_arguments, synchronized
 
 
 class GeneratorTraining:

@@ -10,7 +10,7 @@ import math
 import keras
 from keras import ops
 
-from keras_bidalle.noise import Dropout
+from keras_bidalle.backend.noise import Dropout
 
 PACKAGE = "keras_bidalle"
 PADDING_MODES = ("zero", "replication")

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle import validation
-from keras_bidalle.compiled import compiled, in_batches
+from keras_bidalle.backend.compiled import compiled, in_batches
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
 from keras_bidalle.image_tokenizers.exporting import Exporting
 from keras_bidalle.image_tokenizers.training import (

@@ -11,8 +11,8 @@ import keras
 from keras import ops
 from keras.saving import deserialize_keras_object, serialize_keras_object
 
-from keras_bidalle import replicas
-from keras_bidalle.synchronized import compile_arguments, synchronized
+from keras_bidalle.backend import replicas
+from keras_bidalle.backend.synchronized import compile_arguments, synchronized
 
 PIXEL_LOSSES = {
     "l1": lambda real, fake: ops.mean(ops.abs(real - fake)),

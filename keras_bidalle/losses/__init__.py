@@ -1,5 +1,6 @@
 """Losses that image tokenizers train with, beside the quantizers' own."""
 
+from keras_bidalle.backend.gradients import linearize, value_and_gradient
 from keras_bidalle.losses.adversarial import (
     AdversarialLoss,
     AdversarialTerms,
@@ -7,7 +8,6 @@ from keras_bidalle.losses.adversarial import (
 )
 from keras_bidalle.losses.discriminator import PatchDiscriminator
 from keras_bidalle.losses.game import HingeLoss, VanillaLoss
-from keras_bidalle.losses.gradients import linearize, value_and_gradient
 from keras_bidalle.losses.logit_laplace import (
     LogitLaplace,
     map_pixels,

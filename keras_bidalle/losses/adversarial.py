@@ -33,10 +33,10 @@ import collections
 import keras
 from keras import ops
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
+from keras_bidalle.backend.gradients import linearize, value_and_gradient
 from keras_bidalle.losses.discriminator import PatchDiscriminator
 from keras_bidalle.losses.game import HingeLoss, VanillaLoss
-from keras_bidalle.losses.gradients import linearize, value_and_gradient
 
 AdversarialTerms = collections.namedtuple(
     "AdversarialTerms",

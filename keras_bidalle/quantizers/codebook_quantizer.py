@@ -7,10 +7,10 @@ the codebook itself moves (by gradients, by averages) is the subclass's.
 import keras
 from keras import ops
 
-from keras_bidalle.lookup import lookup
+from keras_bidalle.backend.extremes import argmin
+from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.quantizers import checks, distances
 from keras_bidalle.quantizers.drawing import draw_vectors
-from keras_bidalle.quantizers.extremes import argmin
 from keras_bidalle.quantizers.quantizer import Quantizer, straight_through
 
 

@@ -12,7 +12,7 @@ def gumbel_noise(shape, seed):
     Args:
         shape: shape, of ints or tensors.
         seed: int or `keras.random.SeedGenerator`; in training a
-            `keras_bidalle.noise.NoiseSeedGenerator`, so that every replica
+            `backend.noise.NoiseSeedGenerator`, so that every replica
             has noise of its own.
 
     Returns:

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_bidalle.noise import NoiseSeedGenerator
+from keras_bidalle.backend.extremes import argmax
+from keras_bidalle.backend.noise import NoiseSeedGenerator
 from keras_bidalle.quantizers import checks
-from keras_bidalle.quantizers.extremes import argmax
 from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
 from keras_bidalle.quantizers.quantizer import Quantizer
 

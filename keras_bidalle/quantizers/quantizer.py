@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
+from keras_bidalle.backend.replica_losses import ReplicaLosses
 from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.codebook_metrics import CodebookUsage, Perplexity
-from keras_bidalle.quantizers.replica_losses import ReplicaLosses
 
 
 def straight_through(z, quantized):

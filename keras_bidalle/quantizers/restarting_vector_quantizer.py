@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
 from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.drawing import draw_vectors
 from keras_bidalle.quantizers.ema_vector_quantizer import EMAVectorQuantizer

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
 from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.codebook_quantizer import (
     CodebookQuantizer,

@@ -8,8 +8,8 @@ that row's inputs alone.
 import numpy as np
 import tensorflow as tf
 
-from keras_bidalle.generators import decoding
-from keras_bidalle.generators.xla import without_xla
+from keras_bidalle.backend.xla import without_xla
+from keras_bidalle.sampling import decoding
 from keras_bidalle.serving import pictures
 from keras_bidalle.serving.prompts import Prompts
 from keras_bidalle.serving.requests import (

@@ -11,7 +11,7 @@ import pathlib
 import signal
 import time
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
 from keras_bidalle.training.callback_states import (
     callback_states,
     restore_callbacks,

@@ -20,7 +20,7 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
 
 
 class SummaryWriter:

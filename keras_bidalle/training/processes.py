@@ -1,6 +1,6 @@
 """What the processes that train together agree on between two steps.
 
-`keras_bidalle.replicas` speaks inside a step; here whole processes do: on
+`backend.replicas` speaks inside a step; here whole processes do: on
 the step to go on from, and on whether to stop.
 """
 
@@ -9,7 +9,7 @@ import functools
 import keras
 import numpy as np
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
 
 
 def from_first_process(number):

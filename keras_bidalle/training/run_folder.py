@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
 from keras_bidalle.files import atomic_path
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
 
 
 def circumstances():

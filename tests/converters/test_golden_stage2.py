@@ -13,7 +13,8 @@ from keras import ops
 
 import keras_bidalle
 from keras_bidalle import converters
-from keras_bidalle.generators import decoding, joint_logits, row_uniforms
+from keras_bidalle.generators import joint_logits, row_uniforms
+from keras_bidalle.sampling import decoding
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 BIDALLE = ["bidalle/full_fixed", "bidalle/mixed_fixed"]

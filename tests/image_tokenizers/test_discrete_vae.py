@@ -8,10 +8,10 @@ from small_tokenizers import as_float, uint8_images
 
 import keras_bidalle
 from keras_bidalle import TextImageModel
-from keras_bidalle.captions import caption_grammar, grammar_tokenizer
 from keras_bidalle.generators import PatchBidirectionalTransformer
 from keras_bidalle.image_tokenizers import DiscreteVAE
 from keras_bidalle.losses import AdversarialLoss, PatchDiscriminator
+from keras_bidalle.tasks.mnist64 import caption_grammar, grammar_tokenizer
 
 
 def discrete_vae(**kwargs):

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from small_tokenizers import rqvae, uint8_images, vqgan
 
-from keras_bidalle.compiled import compiled
+from keras_bidalle.backend.compiled import compiled
 from keras_bidalle.image_tokenizers import RQVAE
 from keras_bidalle.quantizers import EMAVectorQuantizer
 

@@ -18,7 +18,7 @@ from mnist64_models import (
 )
 from mnist64_settings import parse
 
-from keras_bidalle import captions, data
+from keras_bidalle.tasks import mnist64
 
 RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
 SMALL = """--tokenizer-steps 4 --tokenizer-batch-size 4 --num-codes 16
@@ -59,10 +59,10 @@ def test_the_tokenizer_of_each_system_trains(name, code_shape):
 
 def test_stacks_of_codes_go_to_an_rq_transformer(digits):
     settings = settings_of("rq-vae-4")
-    items = data.load_items("mnist", digits)
-    grammar = data.MNIST64(items).grammar
+    items = mnist64.load_items("mnist", digits)
+    grammar = mnist64.MNIST64(items).grammar
     generator = build_generator(
-        settings, captions.grammar_tokenizer(grammar), build_tokenizer(settings)
+        settings, mnist64.grammar_tokenizer(grammar), build_tokenizer(settings)
     )
     assert type(generator).__name__ == "RQTransformer"
     assert tuple(generator.code_shape) == (8, 8, 4)

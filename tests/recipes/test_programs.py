@@ -22,6 +22,7 @@ from keras_bidalle import configurations, data
 from keras_bidalle.generators import RQTransformer
 from keras_bidalle.generators.stochastic_codes import codebooks_of
 from keras_bidalle.image_tokenizers import DiscreteVAE, PatchVQGAN
+from keras_bidalle.tasks import mnist64
 
 
 def write_pictures(folder, count=12):
@@ -30,8 +31,8 @@ def write_pictures(folder, count=12):
     strokes = (rng.random((100, 7, 7)) > 0.6).astype("uint8") * 255
     images = strokes.repeat(4, axis=1).repeat(4, axis=2)
     labels = (np.arange(100) % 10).astype("int32")
-    items = data.Items("mnist", "strokes", images, labels, images, labels)
-    batch = data.MNIST64(items).sample(count, seed=0)
+    items = mnist64.Items("mnist", "strokes", images, labels, images, labels)
+    batch = mnist64.MNIST64(items).sample(count, seed=0)
     folder.mkdir()
     for i in range(count):
         Image.fromarray(batch.images[i]).save(folder / f"{i}.png")

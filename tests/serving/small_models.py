@@ -3,11 +3,7 @@
 import keras
 
 from keras_bidalle import TextImageModel
-from keras_bidalle.captions import (
-    CaptionTokenizer,
-    caption_grammar,
-    grammar_tokenizer,
-)
+from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.generators import (
     BidirectionalTransformer,
     PatchBidirectionalTransformer,
@@ -15,6 +11,7 @@ from keras_bidalle.generators import (
 )
 from keras_bidalle.image_tokenizers import PatchVQGAN
 from keras_bidalle.quantizers import ResidualQuantizer, VectorQuantizer
+from keras_bidalle.tasks.mnist64 import caption_grammar, grammar_tokenizer
 
 CAPTIONS = ["red 3 on the upper left .", "the number is green 7 ."]
 

@@ -6,11 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_bidalle.captions import (
-    CaptionTokenizer,
-    caption_grammar,
-    grammar_tokenizer,
-)
+from keras_bidalle.captions import CaptionTokenizer
+from keras_bidalle.tasks.mnist64 import caption_grammar, grammar_tokenizer
 
 if keras.config.backend() != "tensorflow":
     pytest.skip("serving graphs are TensorFlow's own", allow_module_level=True)

@@ -15,7 +15,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_bidalle import data, replicas, training
+from keras_bidalle import data, training
+from keras_bidalle.backend import replicas
 
 RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
 BACKEND = keras.backend.backend()
@@ -120,7 +121,8 @@ def test_the_comparison_fails_where_keras_sums_gradients_too_late():
 import sys
 sys.path.insert(0, {str(RECIPES)!r})
 import distribution_cases
-from keras_bidalle import synchronized, training
+from keras_bidalle import training
+from keras_bidalle.backend import synchronized
 start, alone = distribution_cases.train("bidirectional/adam-clipped")
 alone = alone.get_weights()
 # As Keras itself does it.
@@ -142,7 +144,7 @@ def test_replicas_draw_different_noise_and_keep_the_same_state():
         TWO_DEVICES
         + """
 from keras_bidalle import quantizers, training
-from keras_bidalle.noise import Dropout
+from keras_bidalle.backend.noise import Dropout
 distribution = training.distribute("mirrored", devices=devices)
 with distribution.scope():
     dropout = Dropout(0.5, seed=3)

@@ -29,7 +29,7 @@ import json, sys
 import keras
 import numpy as np
 from keras_bidalle import training
-from keras_bidalle.noise import Dropout
+from keras_bidalle.backend.noise import Dropout
 from kill_test import build_model
 
 training.distribute("horovod")

@@ -1,6 +1,7 @@
 import pytest
 
-from keras_bidalle import files, replicas
+from keras_bidalle import files
+from keras_bidalle.backend import replicas
 from keras_bidalle.training import RunFolder, SummaryWriter
 
 

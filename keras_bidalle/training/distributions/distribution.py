@@ -4,7 +4,7 @@ import contextlib
 
 import keras
 
-from keras_bidalle import replicas
+from keras_bidalle.backend import replicas
 
 
 class Distribution:

@@ -1,0 +1,1 @@
+"""Logits to tokens, and the loops that fill rows with them."""

@@ -1,0 +1,87 @@
+"""From logits to tokens: the one sampler that all generation uses.
+
+Every setting is a tensor with one value a row, so that one compiled program
+serves all of them and a row's result never depends on its neighbours. The
+random numbers come from outside, one uniform number a token, drawn from a
+generator seeded for that row alone: the same seed gives the same token on
+every backend, in any batch.
+"""
+
+import numpy as np
+from keras import ops
+
+from keras_bidalle.sampling.filters import least_kept
+
+
+def row_uniforms(seeds, shape):
+    """Draws each row's uniform numbers from that row's own seed.
+
+    Args:
+        seeds: sequence of B seeds, each an int of at least 0 or a tuple of
+            such ints.
+        shape: tuple, the numbers that one row needs.
+
+    Returns:
+        float32 NumPy array (B, *shape) in [0, 1).
+    """
+    numbers = np.empty((len(seeds), *shape), "float32")
+    for row, seed in zip(numbers, seeds, strict=True):
+        bits = np.random.Philox(np.random.SeedSequence(seed))
+        np.random.Generator(bits).random(dtype="float32", out=row)
+    return numbers
+
+
+def guide(logits, scale):
+    """Classifier-free guidance of logits.
+
+    Args:
+        logits: float tensor (2 B, V): B rows with their condition, then the
+            same B rows with the null condition.
+        scale: float tensor (B,); 1 follows the condition as trained, more
+            follows it harder, 0 ignores it.
+
+    Returns:
+        float tensor (B, V).
+
+    Reference:
+        Ho and Salimans, arXiv 2207.12598, Eq. 6 on logits.
+    """
+    conditional, unconditional = ops.split(logits, 2, axis=0)
+    return unconditional + scale[:, None] * (conditional - unconditional)
+
+
+def sample_tokens(logits, uniforms, temperature, top_k=None, top_p=None):
+    """Draws one token a row by inverting the cumulative distribution.
+
+    Args:
+        logits: float tensor (B, V); illegal tokens are -inf or very
+            negative.
+        uniforms: float tensor (B,) in [0, 1).
+        temperature: float tensor (B,); 0 takes the likeliest token.
+        top_k: int tensor (B,), keeps the k likeliest tokens (and those that
+            tie with the last of them); 0 or less keeps all. `None` for no
+            such filter in the program at all.
+        top_p: float tensor (B,), keeps the likeliest tokens whose
+            probability together first reaches p, after `top_k`; 1 or more
+            keeps all. `None` for no such filter.
+
+    Returns:
+        int32 tensor (B,).
+    """
+    logits = ops.cast(logits, "float32")
+    greedy = ops.cast(ops.argmax(logits, axis=-1), "int32")
+    # Temperature 0 is a division by nothing: those rows take `greedy`.
+    safe = ops.where(temperature > 0, temperature, ops.ones_like(temperature))
+    probabilities = ops.softmax(logits / safe[:, None], axis=-1)
+
+    if top_k is not None or top_p is not None:
+        least = least_kept(probabilities, top_k, top_p)
+        probabilities = ops.where(probabilities >= least, probabilities, 0.0)
+
+    cumulative = ops.cumsum(probabilities, axis=-1)
+    total = cumulative[:, -1:]
+    # Just below the total, so that rounding never picks beyond the last
+    # token that has any probability.
+    goal = ops.minimum(uniforms[:, None], 1.0 - 1e-6) * total
+    drawn = ops.sum(ops.cast(cumulative <= goal, "int32"), axis=-1)
+    return ops.where(temperature > 0, drawn, greedy)

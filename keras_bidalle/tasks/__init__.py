@@ -1,0 +1,1 @@
+"""Tasks: each with its captions, pictures, splits, judge and report."""

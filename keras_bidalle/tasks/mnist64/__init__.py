@@ -1,0 +1,45 @@
+"""The MNIST64 task: coloured digits at five places, with captions."""
+
+from keras_bidalle.tasks.mnist64.caption_accuracy import caption_accuracy
+from keras_bidalle.tasks.mnist64.caption_table import (
+    CaptionTable,
+    grammar_tokenizer,
+)
+from keras_bidalle.tasks.mnist64.digits import Items, load_items
+from keras_bidalle.tasks.mnist64.grammar import CaptionGrammar, caption_grammar
+from keras_bidalle.tasks.mnist64.image_accuracy import image_accuracy
+from keras_bidalle.tasks.mnist64.item_classifier import (
+    ItemClassifier,
+    item_classifier_accuracy,
+    train_item_classifier,
+)
+from keras_bidalle.tasks.mnist64.pictures import (
+    MNIST64,
+    MNIST64Batch,
+    held_out_combinations,
+    item_crops,
+)
+from keras_bidalle.tasks.mnist64.report import (
+    both_directions_report,
+    tokenizer_report,
+)
+
+__all__ = [
+    "CaptionGrammar",
+    "CaptionTable",
+    "ItemClassifier",
+    "Items",
+    "MNIST64",
+    "MNIST64Batch",
+    "both_directions_report",
+    "caption_accuracy",
+    "caption_grammar",
+    "grammar_tokenizer",
+    "held_out_combinations",
+    "image_accuracy",
+    "item_classifier_accuracy",
+    "item_crops",
+    "load_items",
+    "tokenizer_report",
+    "train_item_classifier",
+]

@@ -1,0 +1,144 @@
+"""Captions of a whole batch as token ids, by table look-up.
+
+Training draws fresh captions for every batch; building strings and splitting
+them again would cost more than drawing the pictures. Every clause in every
+phrasing is tokenized once, and a batch gathers its rows from that table.
+"""
+
+import numpy as np
+
+from keras_bidalle.captions.caption_tokenizer import CaptionTokenizer
+from keras_bidalle.tasks.mnist64.grammar import COLOURS, MAX_CLAUSES
+
+
+class CaptionTable:
+    """Renders clauses and phrasings to the tokenizer's rows of ids.
+
+    For every batch, `table(clauses, phrases)` equals
+    `tokenizer.encode(grammar.captions(clauses, phrases))`.
+
+    Args:
+        grammar: `CaptionGrammar`.
+        tokenizer: `CaptionTokenizer` that knows the grammar's words.
+
+    Raises:
+        ValueError: when the tokenizer lacks a word of the grammar or its
+            `max_length` is less than `max_length(grammar, tokenizer)`.
+
+    Example:
+
+    ```python
+    tokenizer = grammar_tokenizer(grammar)
+    table = CaptionTable(grammar, tokenizer)
+    phrases = grammar.sample_phrases(clauses, rng)
+    ids = table(clauses, phrases)  # int32 (B, tokenizer.max_length)
+    ```
+    """
+
+    def __init__(self, grammar, tokenizer):
+        self.grammar = grammar
+        self.tokenizer = tokenizer
+        self._clauses = _clause_table(grammar, tokenizer)
+        self._comma, self._and, self._stop = (
+            tokenizer.tokens_of(word) for word in (",", "and", ".")
+        )
+        longest = _longest(self._clauses, self._comma, self._and, self._stop)
+        if tokenizer.max_length < longest:
+            raise ValueError(
+                "`tokenizer` must have a max_length of at least "
+                f"{longest} for this grammar. Received: "
+                f"max_length={tokenizer.max_length}"
+            )
+
+    def __call__(self, clauses, phrases):
+        """Renders a batch.
+
+        Args:
+            clauses: int array (B, 4, 3), unused clauses -1 and last.
+            phrases: int array (B, 4), from `grammar.sample_phrases`.
+
+        Returns:
+            int32 array (B, max_length).
+        """
+        clauses = np.asarray(clauses)
+        batch, slots = clauses.shape[:2]
+        present = clauses[..., 0] >= 0  # (B, 4)
+        last = present.sum(axis=1) - 1
+        slot = np.arange(slots)
+        joined = present & (slot == last[:, None]) & (slot > 0)
+        # One cell per possible token, -1 where there is none: for each slot
+        # ["and"] clause [","], then ["."] for all.
+        body = self._clauses[
+            clauses[..., 0], clauses[..., 1], clauses[..., 2], phrases
+        ]
+        body = np.where(present[..., None], body, -1)
+        cells = np.concatenate(
+            [
+                _where(joined, self._and),
+                body,
+                _where(slot < last[:, None], self._comma),
+            ],
+            axis=-1,
+        ).reshape(batch, -1)
+        start, end = (
+            np.full((batch, 1), i, "int32")
+            for i in (self.tokenizer.start_id, self.tokenizer.end_id)
+        )
+        stop = np.tile(np.asarray(self._stop, "int32"), (batch, 1))
+        cells = np.concatenate([start, cells, stop, end], axis=1)
+        # Both masks are read row by row, so the tokens keep their order.
+        used = cells >= 0
+        ids = np.full(
+            (batch, self.tokenizer.max_length), self.tokenizer.pad_id, "int32"
+        )
+        width = np.arange(ids.shape[1])
+        ids[width < used.sum(axis=1, keepdims=True)] = cells[used]
+        return ids
+
+
+def grammar_tokenizer(grammar):
+    """A tokenizer with one token a word, just long enough for a grammar.
+
+    Args:
+        grammar: `CaptionGrammar`.
+
+    Returns:
+        `CaptionTokenizer`; its `max_length` is that of the longest caption,
+        four clauses in their longest phrasing with [CLS] and [SEP].
+    """
+    draft = CaptionTokenizer.from_words(grammar.words, max_length=3)
+    length = max_length(grammar, draft)
+    return CaptionTokenizer.from_words(grammar.words, length)
+
+
+def max_length(grammar, tokenizer):
+    """Tokens of the grammar's longest caption, [CLS] and [SEP] included."""
+    separators = (tokenizer.tokens_of(word) for word in (",", "and", "."))
+    return _longest(_clause_table(grammar, tokenizer), *separators)
+
+
+def _longest(table, comma, joiner, stop):
+    separators = (MAX_CLAUSES - 1) * len(comma) + len(joiner) + len(stop)
+    return MAX_CLAUSES * table.shape[-1] + separators + 2
+
+
+def _clause_table(grammar, tokenizer):
+    """int32 (5, 4, 10, phrases, tokens): a clause's ids, -1 behind them."""
+    rows = {}
+    for location, phrases in enumerate(grammar.phrases):
+        for colour in range(len(COLOURS)):
+            for item in range(len(grammar.item_names)):
+                for phrase in range(len(phrases)):
+                    clause = location, colour, item
+                    text = grammar.clause(clause, phrase)
+                    rows[(*clause, phrase)] = tokenizer.tokens_of(text)
+    shape = np.max(list(rows), axis=0) + 1
+    table = np.full((*shape, max(map(len, rows.values()))), -1, "int32")
+    for index, ids in rows.items():
+        table[index][: len(ids)] = ids
+    return table
+
+
+def _where(mask, ids):
+    """`ids` (k,) where `mask` (...), else -1: int32 (..., k)."""
+    return np.where(mask[..., None], np.asarray(ids, "int32"), np.int32(-1))

@@ -1,0 +1,262 @@
+"""The MNIST64 task: coloured items on a 64x64 canvas, with captions.
+
+Pictures and captions are drawn on the fly, whole batches at a time. What is
+held out of training is decided here, in one place: the test items, and some
+combinations of item, colour and position.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from keras_bidalle.tasks.mnist64 import caption_grammar
+from keras_bidalle.tasks.mnist64.digits import ITEM_SIZE
+from keras_bidalle.tasks.mnist64.grammar import (
+    COLOURS,
+    LAYOUTS,
+    LOCATIONS,
+    MAX_CLAUSES,
+)
+
+CANVAS = 64
+CELL = 32
+# (row, column) of an item's upper left corner, by location. They differ by
+# multiples of 16 pixels: whole cells of any code grid down to 4x4.
+CORNERS = ((18, 18), (2, 2), (2, 34), (34, 2), (34, 34))
+MARGIN = 2
+RGB = np.asarray([[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]], "uint8")
+NUM_ITEMS = 10
+
+SPLITS = ("train", "unseen_instances", "unseen_combinations")
+
+# Fewer blank cells than digits: the tokenizer needs few codes for black.
+EMPTY_SHARE = 0.05
+
+
+def held_out_combinations():
+    """The combinations that training never shows: bool (5, 4, 10).
+
+    Twenty of the 200 (location, colour, item) triples. As 4 colours and 5
+    locations have no common factor, counting k from 0 to 19 meets each pair
+    (k mod 5, k mod 4) of them once; the item is k // 2. So every item is
+    held out twice, every colour five times, every location four times, and
+    every pair of the three at most once: all of them occur in training.
+    """
+    held_out = np.zeros((len(LOCATIONS), len(COLOURS), NUM_ITEMS), bool)
+    k = np.arange(20)
+    held_out[k % 5, k % 4, k // 2] = True
+    return held_out
+
+
+@dataclasses.dataclass(frozen=True)
+class MNIST64Batch:
+    """Pictures with what they show.
+
+    Attributes:
+        images: uint8 (B, 64, 64, 3).
+        clauses: int32 (B, 4, 3), `(location, colour, item)` in the order of
+            the caption; unused ones are -1 and last.
+        layouts: int32 (B,), 0 centre, 1 to 4 that many quadrants.
+        phrases: int32 (B, 4), the phrasing of each clause.
+        grammar: `CaptionGrammar`.
+    """
+
+    images: np.ndarray
+    clauses: np.ndarray
+    layouts: np.ndarray
+    phrases: np.ndarray
+    grammar: object
+
+    def __len__(self):
+        return len(self.images)
+
+    @functools.cached_property
+    def captions(self):
+        """list of B str, written on first use."""
+        return self.grammar.captions(self.clauses, self.phrases)
+
+
+class MNIST64:
+    """Draws pictures and captions of one split of the task.
+
+    | split | items | combinations |
+    |---|---|---|
+    | `"train"` | train part | those not held out |
+    | `"unseen_instances"` | test part | those not held out |
+    | `"unseen_combinations"` | test part | held-out ones only, all objects |
+
+    Layouts are uniform over centre and one to four quadrants; the quadrants,
+    their order in the caption, colours, labels and phrasings are uniform as
+    far as the split and the grammar allow. The same arguments always give
+    the same batch.
+
+    Args:
+        items: `Items`, from `load_items`.
+        split: one of the three names above.
+
+    Raises:
+        ValueError: on another split, or when the part lacks a label.
+
+    Example:
+
+    ```python
+    train = MNIST64(load_items("mnist"), "train")
+    batch = train.sample(64, seed=0)
+    batch.images.shape  # (64, 64, 64, 3)
+    batch.captions[0]  # "red 3 on the upper left ."
+    ```
+
+    Reference:
+        TE-VQGAN, https://arxiv.org/abs/2112.00384, section 4: canvas, places,
+        colours and layouts.
+    """
+
+    def __init__(self, items, split="train"):
+        if split not in SPLITS:
+            raise ValueError(
+                f"`split` must be one of {SPLITS}. Received: split={split!r}"
+            )
+        self.items = items
+        self.split = split
+        self.grammar = caption_grammar(items.name)
+        if split == "train":
+            images, labels = items.train_images, items.train_labels
+        else:
+            images, labels = items.test_images, items.test_labels
+        # Sorted by label: an item of a label is a start and an offset.
+        self._images = images[np.argsort(labels, kind="stable")]
+        self._counts = np.bincount(labels, minlength=NUM_ITEMS)
+        if len(self._counts) > NUM_ITEMS or not self._counts.all():
+            raise ValueError(
+                f"`items` must have labels 0 to 9, each at least once in the "
+                f"part of split {split!r}. Received counts: "
+                f"{self._counts.tolist()}"
+            )
+        self._starts = np.cumsum(self._counts) - self._counts
+        allowed = held_out_combinations()
+        if split != "unseen_combinations":
+            allowed = ~allowed
+        # pairs[location]: the allowed (colour, item), as many everywhere.
+        self._pairs = np.stack([np.argwhere(table) for table in allowed])
+
+    def sample(self, num, seed, layout=None):
+        """Draws pictures with their captions.
+
+        Args:
+            num: int, how many.
+            seed: non-negative int or sequence of them.
+            layout: optional int in [0, 5), for pictures of one layout.
+
+        Returns:
+            `MNIST64Batch`.
+
+        Raises:
+            ValueError: on a layout out of range.
+        """
+        rng = np.random.default_rng(seed)
+        if layout is None:
+            layouts = rng.integers(len(LAYOUTS), size=num, dtype="int32")
+        elif layout in range(len(LAYOUTS)):
+            layouts = np.full(num, layout, "int32")
+        else:
+            raise ValueError(
+                f"`layout` must be an integer in [0, {len(LAYOUTS)}). "
+                f"Received: layout={layout!r}"
+            )
+        # A random order of the quadrants, of which the first few are used.
+        order = rng.random((num, MAX_CLAUSES), dtype="float32").argsort(axis=1)
+        clauses = np.full((num, MAX_CLAUSES, 3), -1, "int32")
+        used = np.arange(MAX_CLAUSES) < np.maximum(layouts, 1)[:, None]
+        places = np.where(layouts[:, None] == 0, 0, order + 1)[used]
+        clauses[used, 0] = places
+        pairs = rng.integers(self._pairs.shape[1], size=len(places))
+        clauses[used, 1:] = self._pairs[places, pairs]
+        crops = self._draw(clauses[used, 2], rng)
+        images = np.zeros((num, CANVAS, CANVAS, 3), "uint8")
+        rows = np.nonzero(used)[0]
+        for location in range(len(CORNERS)):
+            here = places == location
+            colours = clauses[used, 1][here]
+            _paste(images, rows[here], location, crops[here], colours)
+        phrases = self.grammar.sample_phrases(clauses, rng)
+        return MNIST64Batch(images, clauses, layouts, phrases, self.grammar)
+
+    def _draw(self, labels, rng):
+        """A random item of each label: uint8 (n, 28, 28)."""
+        draws = rng.random(len(labels))
+        offsets = (draws * self._counts[labels]).astype("int64")
+        return self._images[self._starts[labels] + offsets]
+
+    def crops(self, num, seed):
+        """Draws single coloured items in 32x32 cells, some cells empty.
+
+        A quadrant of a picture looks exactly like this, so a tokenizer whose
+        every layer is local can be trained on them, four times faster. All
+        colours and items occur together: the combinations are held out by
+        position, and a crop has none.
+
+        Args:
+            num: int, how many.
+            seed: non-negative int or sequence of them.
+
+        Returns:
+            uint8 (num, 32, 32, 3); about one in twenty is black.
+        """
+        rng = np.random.default_rng(seed)
+        crops = self._draw(rng.integers(NUM_ITEMS, size=num), rng)
+        empty = rng.random(num) < EMPTY_SHARE
+        colours = rng.integers(len(COLOURS), size=num)
+        images = np.zeros((num, CELL, CELL, 3), "uint8")
+        inner = images[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+        masks = RGB[colours] * ~empty[:, None]
+        np.multiply(crops[..., None], masks[:, None, None], out=inner)
+        return images
+
+    def translated_groups(self, num_groups, seed):
+        """Draws groups of one item shown at each of the five locations.
+
+        Args:
+            num_groups: int, how many.
+            seed: non-negative int or sequence of them.
+
+        Returns:
+            uint8 (num_groups, 5, 64, 64, 3); the second axis is the
+            location: centre, upper left, upper right, lower left, lower
+            right.
+        """
+        rng = np.random.default_rng(seed)
+        crops = self._draw(rng.integers(NUM_ITEMS, size=num_groups), rng)
+        colours = rng.integers(len(COLOURS), size=num_groups)
+        shape = (num_groups, len(CORNERS), CANVAS, CANVAS, 3)
+        images = np.zeros(shape, "uint8")
+        for location in range(len(CORNERS)):
+            rows = np.arange(num_groups)
+            _paste(images[:, location], rows, location, crops, colours)
+        return images
+
+
+def item_crops(images, locations):
+    """Cuts the 28x28 place of an item out of each picture.
+
+    Args:
+        images: array (B, 64, 64, 3).
+        locations: int array (B,), values in [0, 5).
+
+    Returns:
+        array (B, 28, 28, 3) of the same dtype.
+    """
+    corners = np.asarray(CORNERS)[np.asarray(locations)]
+    inside = np.arange(ITEM_SIZE)
+    rows = corners[:, :1] + inside
+    columns = corners[:, 1:] + inside
+    batch = np.arange(len(images))[:, None, None]
+    return images[batch, rows[:, :, None], columns[:, None, :]]
+
+
+def _paste(images, rows, location, crops, colours):
+    """Draws `crops` in `colours` into the pictures `rows`, in place."""
+    top, left = CORNERS[location]
+    bottom, right = top + ITEM_SIZE, left + ITEM_SIZE
+    coloured = crops[..., None] * RGB[colours][:, None, None]
+    images[rows, top:bottom, left:right] = coloured

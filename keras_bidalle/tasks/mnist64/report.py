@@ -1,0 +1,109 @@
+"""All figures of the MNIST64 task, for a tokenizer and for both directions."""
+
+import functools
+
+import numpy as np
+from keras import ops
+
+from keras_bidalle.metrics.psnr import psnr
+from keras_bidalle.metrics.translation_equivariance import (
+    translation_equivariance,
+)
+from keras_bidalle.tasks.mnist64.caption_accuracy import caption_accuracy
+from keras_bidalle.tasks.mnist64.image_accuracy import image_accuracy
+from keras_bidalle.validation import as_uint8_images
+
+
+def tokenizer_report(tokenizer, task, classifier, count=1000, seed=0):
+    """Measures an image tokenizer on items it was not trained on.
+
+    Args:
+        tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
+        task: `MNIST64` of the split "unseen_instances".
+        classifier: `keras_bidalle.tasks.mnist64.ItemClassifier`.
+        count: int, pictures for PSNR and the classifier; a fifth as many
+            groups of translated pictures.
+        seed: int.
+
+    Returns:
+        dict: `psnr` in dB; `translation_equivariance`,
+        `foreground_translation_equivariance`, `codebook_usage` and
+        `perplexity` over the translated groups; and under `reading` what
+        share of clauses the classifier reads in the reconstructions.
+    """
+    batch = task.sample(count, seed=(seed, 0))
+    reconstructions = tokenizer.reconstruct(batch.images)
+    groups = task.translated_groups(count // 5, seed=(seed, 1))
+    codes = tokenizer.encode(groups.reshape(-1, *groups.shape[2:]))
+    report = {
+        "psnr": float(
+            ops.mean(psnr(batch.images, as_uint8_images(reconstructions)))
+        )
+    }
+    report |= translation_equivariance(
+        codes.reshape(*groups.shape[:2], *codes.shape[1:]),
+        tokenizer.num_codes,
+        groups,
+    )
+    reading = image_accuracy(
+        reconstructions, batch.clauses, batch.layouts, classifier
+    )
+    return report | {"reading": reading["overall"]}
+
+
+def both_directions_report(
+    model,
+    task,
+    classifier,
+    per_layout=100,
+    seed=0,
+    sampling=None,
+    batch_size=64,
+    progress=None,
+):
+    """Measures both directions on one split.
+
+    Args:
+        model: `keras_bidalle.TextImageModel`.
+        task: `keras_bidalle.tasks.mnist64.MNIST64` of an unseen split.
+        classifier: `keras_bidalle.tasks.mnist64.ItemClassifier`.
+        per_layout: int, pictures of each of the five layouts.
+        seed: int.
+        sampling: dict of arguments of `text_to_image`, or `None`.
+        batch_size: int, pictures sampled at once.
+        progress: function of a direction and the number of its samples done
+            so far, or `None`.
+
+    Returns:
+        dict with `image_to_text` and `text_to_image`, as
+        `caption_accuracy` and `image_accuracy` give them.
+    """
+    batches = [
+        task.sample(per_layout, seed=(seed, layout), layout=layout)
+        for layout in range(5)
+    ]
+    images, clauses, layouts = (
+        np.concatenate([getattr(batch, name) for batch in batches])
+        for name in ("images", "clauses", "layouts")
+    )
+    captions = [text for batch in batches for text in batch.captions]
+
+    def of(direction):
+        return progress and functools.partial(progress, direction)
+
+    written = model.image_to_text(
+        images, batch_size=batch_size, progress=of("image_to_text")
+    )
+    drawn = model.text_to_image(
+        captions,
+        seed=np.arange(len(captions)) + 1000 * seed,
+        batch_size=batch_size,
+        progress=of("text_to_image"),
+        **(sampling or {}),
+    )
+    return {
+        "image_to_text": caption_accuracy(
+            written, clauses, layouts, task.grammar
+        ),
+        "text_to_image": image_accuracy(drawn, clauses, layouts, classifier),
+    }

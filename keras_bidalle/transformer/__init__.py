@@ -1,0 +1,1 @@
+"""What any generator is made of: blocks, masks, positions, caches."""

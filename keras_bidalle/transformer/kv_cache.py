@@ -1,0 +1,204 @@
+"""Keys and values of the positions so far, and attention over them.
+
+A cache is a tuple of blocks, each a pair of tensors (B heads, n, head_dim):
+keys and values of n positions one after the other. The last block is being
+filled. So a loop that decodes reads hardly more than what is filled, its
+shapes are static, and blocks that are full are never copied. Heads are
+merged with rows, and a position lies together, because then XLA writes it in
+place, as a few whole lines of memory, and reads all as it lies.
+
+Here and in `layer_calls` backends differ in how they decode.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_bidalle.backend.xla import has_xla
+
+# Blocks of a cache, each with a loop of its own: at most so many, for each
+# has to be compiled, and of so many positions or more.
+_MOST_BLOCKS = 4
+_LEAST_POSITIONS = 64
+
+
+def known_index(index):
+    """The index of a position, as an int where the backend can tell."""
+    return int(index) if _is_eager() else index
+
+
+def _is_eager():
+    return keras.config.backend() == "torch"
+
+
+def block_ends(prompt, length):
+    """Where the blocks of a cache end.
+
+    Args:
+        prompt: int, positions of the prompt, all in the first block.
+        length: int, positions in the end.
+
+    Returns:
+        tuple of int, ascending, the last one `length`.
+    """
+    if not has_xla():
+        # Blocks would be read in part as well, or copied.
+        return (length,)
+    new = length - prompt
+    count = min(max(new // _LEAST_POSITIONS, 1), _MOST_BLOCKS)
+    return tuple(prompt + new * (i + 1) // count for i in range(count))
+
+
+def make_cache(keys, values, length):
+    """The cache of a prompt, one block.
+
+    Args:
+        keys, values: tensors (B, heads, n, head_dim), n <= length.
+        length: int, where the block ends.
+    """
+    n, channels = keys.shape[2:]
+
+    def block(x):
+        x = ops.reshape(x, (-1, n, channels))
+        return ops.pad(x, [[0, 0], [0, length - n], [0, 0]])
+
+    return ((block(keys), block(values)),)
+
+
+def make_window(keys, values, first, window):
+    """The cache of a prompt where of all but its start only the last counts.
+
+    Args:
+        keys, values: tensors (B, heads, n, head_dim), n >= first.
+        first: int, T, positions that all others see.
+        window: int, w, how many positions after those are kept: position
+            T + p at T + p mod w.
+
+    Returns:
+        cache of T + w positions, one block, with nothing more to extend.
+    """
+    n = keys.shape[2]
+    last = np.arange(max(first, n - window), n)
+    slots = np.full(window, n)
+    slots[(last - first) % window] = last
+    source = np.concatenate([np.arange(first), slots])
+
+    def arranged(x):
+        # Slots without a position yet hold zeros.
+        x = ops.pad(x, [[0, 0], [0, 0], [0, 1], [0, 0]])
+        return ops.take(x, source, axis=2)
+
+    return make_cache(arranged(keys), arranged(values), first + window)
+
+
+def window_slot(index, first, window):
+    """Where a position of `make_window` lies; int, or scalar tensor."""
+    return first + (index - first) % window
+
+
+def cache_length(cache):
+    """int, the positions that a cache has room for."""
+    return sum(values.shape[1] for _, values in cache)
+
+
+def extend_cache(cache, length):
+    """Returns `cache` with room for `length` positions, in one more block."""
+    keys, _ = cache[0]
+    new = length - cache_length(cache)
+    shape = (ops.shape(keys)[0], new, keys.shape[2])
+    block = tuple(ops.zeros(shape, keys.dtype) for _ in range(2))
+    return (*cache, block)
+
+
+def write_cache(cache, key, value, index):
+    """Returns `cache` with a position in its last block.
+
+    Args:
+        cache: tuple of pairs of tensors (see the module).
+        key, value: tensors (B, heads, 1, head_dim).
+        index: int or int scalar tensor, where it is put.
+    """
+    *full, (keys, values) = cache
+    channels = keys.shape[2]
+    if _is_eager():
+        # `ops.slice_update` copies the whole cache there; in a loop that
+        # records no gradient, writing in place is the same and free.
+        keys[:, index] = key.reshape(-1, channels)
+        values[:, index] = value.reshape(-1, channels)
+        return cache
+    key = ops.cast(ops.reshape(key, (-1, 1, channels)), keys.dtype)
+    value = ops.cast(ops.reshape(value, (-1, 1, channels)), values.dtype)
+    index = index - cache_length(full)
+    return *full, (_write(keys, key, index), _write(values, value, index))
+
+
+def _write(block, new, index):
+    if has_xla():
+        return ops.slice_update(block, [0, index, 0], new)
+    import tensorflow as tf
+
+    whole = 0b101  # of rows and channels all
+    # In place where nobody else holds the cache, as in the loop.
+    return tf.raw_ops.TensorStridedSliceUpdate(
+        input=block,
+        begin=[0, index, 0],
+        end=[0, index + 1, 0],
+        strides=[1, 1, 1],
+        value=new,
+        begin_mask=whole,
+        end_mask=whole,
+    )
+
+
+def attend(query, cache, index, mask=None):
+    """Attention of one position over those up to it.
+
+    Args:
+        query: tensor (B, heads, 1, head_dim), scaled.
+        cache: tuple of pairs of tensors (see the module), this position
+            included.
+        index: int or int scalar tensor, the position; beyond the cache's
+            end where that is a window.
+        mask: additive tensor (1 or B, 1, S), S at least the cache's length,
+            or `None` for none where `index` is an int.
+
+    Returns:
+        tensor (B, heads, 1, head_dim).
+    """
+    if isinstance(index, int):
+        # Of one block only what is filled, which is a view where it is
+        # known, and no copy where a block is as small as a stack of codes.
+        ((keys, values),) = cache
+        cache = ((keys[:, : index + 1], values[:, : index + 1]),)
+    if _is_eager():
+        return _attend_eagerly(query, *cache[0], mask)
+    heads, channels = query.shape[1], query.shape[3]
+    length = cache_length(cache)
+    query = ops.reshape(query, (-1, channels))
+    scores = [ops.einsum("re,rne->rn", query, keys) for keys, _ in cache]
+    scores = scores[0] if len(cache) == 1 else ops.concatenate(scores, axis=1)
+    if mask is not None:
+        scores = ops.reshape(scores, (-1, heads, length))
+        scores = scores + mask[..., :length]
+    shares = ops.reshape(ops.softmax(scores, axis=-1), (-1, length))
+    total, at = 0.0, 0
+    for _, values in cache:
+        n = values.shape[1]
+        part = shares[:, at : at + n]
+        total = total + ops.einsum("rn,rne->re", part, values)
+        at += n
+    return ops.reshape(total, (-1, heads, 1, channels))
+
+
+def _attend_eagerly(query, keys, values, mask):
+    # In torch's own words: those of Keras take longer than the work does.
+    import torch
+
+    batch, heads, _, channels = query.shape
+    length = keys.shape[1]
+    query = query.reshape(-1, 1, channels)
+    scores = torch.bmm(query, keys.transpose(1, 2))
+    if mask is not None:
+        scores = scores.view(batch, heads, length) + mask[..., :length]
+    shares = torch.softmax(scores, dim=-1).view(-1, 1, length)
+    return torch.bmm(shares, values).view(batch, heads, 1, channels)

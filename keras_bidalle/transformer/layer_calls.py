@@ -1,0 +1,212 @@
+"""How layers are called where rows are decoded one position at a time.
+
+The same few rows meet the same weights at every step, so what is fastest is
+not what is for whole pictures. A loop asks `layer_calls` once, before its
+first step, and calls its layers through what that gives.
+"""
+
+import keras
+from keras import layers, ops
+
+from keras_bidalle.backend.xla import has_xla
+
+# Rows of which XLA's products on CPUs take longer than sums of products of
+# columns side by side: they lay the weights out anew at every call.
+_FEW_ROWS = range(4, 17)
+_COLUMNS = 64
+
+
+def layer_calls(blocks, rows):
+    """The way to call layers that is fastest for decoding.
+
+    Args:
+        blocks: list of `TransformerBlock`, whose products take the time.
+        rows: int, rows of the batch, or `None` where it is unknown.
+
+    Returns:
+        `LayerCalls`, for this graph alone: it may hold tensors.
+    """
+    if keras.config.backend() == "torch":
+        return EagerCalls()
+    kind = _products_on_cpu(blocks[0].compute_dtype, rows)
+    if kind is None:
+        return PLAIN_CALLS
+    return kind([layer for block in blocks for layer in block.projections])
+
+
+def decoding_dtype(compute_dtype):
+    """The dtype of the stream and the caches of decoded positions.
+
+    Where processors multiply numbers of 16 bits and hardly do anything else
+    with them, it is float32.
+    """
+    if _products_on_cpu(compute_dtype, None) is NarrowProducts:
+        return "float32"
+    return compute_dtype
+
+
+def _products_on_cpu(compute_dtype, rows):
+    """The kind of products that is fastest on a CPU, or `None`."""
+    backend = keras.config.backend()
+    if backend == "jax":
+        import jax
+
+        if jax.default_backend() == "cpu":
+            if compute_dtype == "bfloat16":
+                return NarrowProducts
+            if compute_dtype == "float32" and rows in _FEW_ROWS:
+                return ColumnProducts
+    elif backend == "tensorflow" and has_xla():
+        import tensorflow as tf
+
+        on_cpu = not tf.config.list_physical_devices("GPU")
+        if on_cpu and compute_dtype == "float32" and rows == 1:
+            return LoneProducts
+    return None
+
+
+class LayerCalls:
+    """Calls layers as they are."""
+
+    def __call__(self, layer, x):
+        """Returns what `layer` gives for `x`, tensor (B, 1, channels)."""
+        return layer(x)
+
+    def reshape(self, x, shape):
+        """`ops.reshape`, which on torch takes longer than what it does."""
+        return ops.reshape(x, shape)
+
+
+PLAIN_CALLS = LayerCalls()
+
+
+class EagerCalls(LayerCalls):
+    """In torch's own words: those of Keras take longer than the work does.
+
+    For layers that keep no state, in a loop that records no gradient.
+    """
+
+    def __init__(self):
+        self._functions = {}
+
+    def __call__(self, layer, x):
+        function = self._functions.get(id(layer))
+        if function is None:
+            function = self._functions[id(layer)] = _eager_function(layer)
+        return function(x)
+
+    def reshape(self, x, shape):
+        return x.reshape(shape)
+
+
+def _eager_function(layer):
+    if layer.compute_dtype != layer.variable_dtype:
+        return layer
+    from torch.nn import functional
+
+    if _is_plain_dense(layer):
+        kernel, bias = _value(layer.kernel).T, _value(layer.bias)
+        return lambda x: functional.linear(x, kernel, bias)
+    if type(layer) is layers.LayerNormalization:
+        gamma, beta = _value(layer.gamma), _value(layer.beta)
+        shape, epsilon = gamma.shape, layer.epsilon
+        return lambda x: functional.layer_norm(x, shape, gamma, beta, epsilon)
+    return layer.call
+
+
+class _LaidOutProducts(LayerCalls):
+    """Products with weights that are laid out once, before a loop.
+
+    Args:
+        products: list of `Dense`.
+    """
+
+    def __init__(self, products):
+        self._weights = {
+            id(layer): self._laid_out(_value(layer.kernel), _value(layer.bias))
+            for layer in products
+            if _is_plain_dense(layer) and self._fits(layer)
+        }
+
+    def __call__(self, layer, x):
+        weights = self._weights.get(id(layer))
+        if weights is None:
+            return layer(x)
+        y = self._product(ops.reshape(x, (-1, x.shape[-1])), *weights)
+        return ops.reshape(y, (-1, *x.shape[1:-1], layer.units))
+
+    def _fits(self, layer):
+        return True
+
+
+class ColumnProducts(_LaidOutProducts):
+    """Columns side by side, in blocks that stay in registers, on JAX."""
+
+    def _fits(self, layer):
+        return layer.units % _COLUMNS == 0
+
+    def _laid_out(self, kernel, bias):
+        # (K, N) -> (N / 64, K, 64)
+        kernel = ops.reshape(kernel, (kernel.shape[0], -1, _COLUMNS))
+        return ops.transpose(kernel, (1, 0, 2)), bias
+
+    def _product(self, x, kernel, bias):
+        import jax
+
+        # Steps that share a kernel (depths of a stack) would have it
+        # repeated for every row, once for all of them.
+        kernel = jax.lax.optimization_barrier(kernel)
+        y = ops.sum(x[:, None, :, None] * kernel[None], axis=2)
+        return _add_bias(ops.reshape(y, (len(x), -1)), bias)
+
+
+class NarrowProducts(_LaidOutProducts):
+    """Factors of bfloat16 and sums of float32, on JAX."""
+
+    def _laid_out(self, kernel, bias):
+        return ops.transpose(ops.cast(kernel, "bfloat16")), bias
+
+    def _product(self, x, kernel, bias):
+        import jax
+
+        y = jax.lax.dot_general(
+            x.astype("bfloat16"),
+            kernel,
+            (((1,), (1,)), ((), ())),
+            preferred_element_type="float32",
+        )
+        return _add_bias(y, bias)
+
+
+class LoneProducts(_LaidOutProducts):
+    """Products that are not made one with what follows.
+
+    TensorFlow's XLA joins the product of one row with a sum that it is part
+    of, a bias or the stream, and computes both on one core of a CPU, but
+    leaves it alone, on all cores, where something is taken away from it.
+    """
+
+    def _laid_out(self, kernel, bias):
+        # Zeros that no compiler knows to be zeros, as weights may not be
+        # finite.
+        minus = kernel[0] * 0.0 if bias is None else -bias
+        return kernel, minus
+
+    def _product(self, x, kernel, minus):
+        return ops.matmul(x, kernel) - minus
+
+
+def _value(weight):
+    return None if weight is None else ops.convert_to_tensor(weight)
+
+
+def _add_bias(y, bias):
+    return y if bias is None else y + ops.cast(bias, y.dtype)
+
+
+def _is_plain_dense(layer):
+    return (
+        type(layer) is layers.Dense
+        and layer.activation is keras.activations.linear
+        and layer.quantization_mode is None
+    )

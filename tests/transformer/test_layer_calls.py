@@ -1,0 +1,140 @@
+"""Layers give while decoding what they give when they are called."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_bidalle.backend.compiled import compiled
+from keras_bidalle.generators import BidirectionalTransformer
+from keras_bidalle.transformer import layer_calls
+from keras_bidalle.transformer.transformer_block import TransformerBlock
+
+BACKEND = keras.config.backend()
+KINDS = {
+    "jax": (layer_calls.ColumnProducts, layer_calls.NarrowProducts),
+    "tensorflow": (layer_calls.LoneProducts,),
+    "torch": (layer_calls.EagerCalls,),
+}[BACKEND]
+
+
+def make_block(use_bias=True, **kwargs):
+    block = TransformerBlock(128, 2, use_bias=use_bias, **kwargs)
+    block.build((None, None, 128))
+    for weight in block.weights:
+        weight.assign(weight + 0.1 * keras.random.normal(weight.shape, seed=3))
+    return block
+
+
+def calls_of(kind, block):
+    if issubclass(kind, layer_calls.EagerCalls):
+        return kind()
+    return kind(block.projections)
+
+
+def layers_of(block):
+    return [block.attention_norm, *block.projections]
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("use_bias", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_layers_give_is_the_same(kind, use_bias, rows):
+    # 100 hidden channels are no whole number of blocks of columns.
+    block = make_block(use_bias, feed_forward_width=100)
+    rng = np.random.default_rng(0)
+    for layer in layers_of(block):
+        channels = 100 if layer is block.contract else 128
+        x = rng.normal(size=(rows, 1, channels)).astype("float32")
+
+        def called(x, layer=layer):
+            return calls_of(kind, block)(layer, x)
+
+        found = compiled(called, [block], xla=True)(ops.convert_to_tensor(x))
+        wanted = ops.convert_to_numpy(layer(x))
+        # bfloat16 has 8 bits, and sums of 128 products with it far more.
+        narrow = kind is layer_calls.NarrowProducts
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(found),
+            wanted,
+            rtol=0,
+            atol=(0.02 if narrow else 1e-5) * np.abs(wanted).max(),
+        )
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="products of JAX")
+def test_factors_are_narrow_and_sums_are_not():
+    block = make_block(dtype="bfloat16")
+    x = np.random.default_rng(0).normal(size=(3, 1, 128)).astype("float32")
+    run = layer_calls.NarrowProducts(block.projections)
+    found = run(block.expand, ops.convert_to_tensor(x))
+    assert found.dtype == "float32"
+
+    def rounded(value):
+        value = ops.convert_to_numpy(ops.cast(value, "bfloat16"))
+        return value.astype("float64")
+
+    wanted = rounded(x) @ rounded(block.expand.kernel)
+    wanted += rounded(block.expand.bias)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "dtype,rows,wanted",
+    {
+        "jax": [
+            ("float32", 1, "LayerCalls"),
+            ("float32", 8, "ColumnProducts"),
+            ("float32", 32, "LayerCalls"),
+            ("float32", None, "LayerCalls"),
+            ("bfloat16", 1, "NarrowProducts"),
+            ("float16", 8, "LayerCalls"),
+        ],
+        "tensorflow": [
+            ("float32", 1, "LoneProducts"),
+            ("float32", 8, "LayerCalls"),
+            ("bfloat16", 1, "LayerCalls"),
+        ],
+        "torch": [("float32", 1, "EagerCalls"), ("bfloat16", 8, "EagerCalls")],
+    }[BACKEND],
+)
+def test_the_way_fits_the_backend_and_the_rows(dtype, rows, wanted):
+    devices = keras.distribution.list_devices() if BACKEND != "torch" else []
+    if not all("cpu" in device for device in devices):
+        pytest.skip("ways of a CPU")
+    found = layer_calls.layer_calls([make_block(dtype=dtype)], rows)
+    assert type(found).__name__ == wanted
+
+
+def test_codes_of_a_bfloat16_model_are_nearly_the_likeliest():
+    arguments = {
+        "text_vocabulary_size": 11,
+        "text_length": 6,
+        "num_codes": 7,
+        "code_shape": (4, 4),
+        "width": 64,
+        "depth": 2,
+        "num_heads": 2,
+        "query_key_norm": True,
+        "token_kernel_size": 3,
+        "rotary": True,
+    }
+    narrow = BidirectionalTransformer(**arguments, dtype="bfloat16")
+    exact = BidirectionalTransformer(**arguments)
+    for weight, twin in zip(narrow.weights, exact.weights, strict=True):
+        if "seed" not in weight.path:
+            noise = keras.random.normal(weight.shape, seed=5, dtype="float32")
+            weight.assign(ops.cast(weight, "float32") + 0.3 * noise)
+            twin.assign(ops.cast(weight, "float32"))
+    text = np.random.default_rng(0).integers(3, 11, (5, 6))
+    codes = narrow.generate_codes(text, temperature=0.0)
+    logits = exact(
+        {"text": text, "codes": codes, "text_to_image": np.ones(5, bool)}
+    )["image_logits"]
+    logits = ops.convert_to_numpy(logits)[:, :, 0]
+    taken = np.take_along_axis(logits, codes.reshape(5, 16, 1), axis=-1)
+    missed = logits.max(axis=-1) - taken[..., 0]
+    # Of logits that lie far apart.
+    assert logits.std(axis=-1).mean() > 0.7
+    assert missed.max() < 0.3
+    assert missed.mean() < 0.02
