@@ -9,12 +9,29 @@ import numpy as np
 from keras import ops
 
 
-def check_positive(**sizes):
+def check_positive(**values):
     """Raises a `ValueError` unless all arguments are positive integers."""
-    for name, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(
                 f"`{name}` must be a positive integer. "
+                f"Received: {name}={value!r}"
+            )
+
+
+def check_positive_or_none(**values):
+    """Raises a `ValueError` unless all are positive integers or `None`."""
+    for name, value in values.items():
+        if value is not None:
+            check_positive(**{name: value})
+
+
+def check_at_least(minimum=0.0, **values):
+    """Raises a `ValueError` unless all are numbers of at least `minimum`."""
+    for name, value in values.items():
+        if not isinstance(value, int | float) or not value >= minimum:
+            raise ValueError(
+                f"`{name}` must be a number of at least {minimum:g}. "
                 f"Received: {name}={value!r}"
             )
 

@@ -9,7 +9,7 @@ from keras_bidalle.image_tokenizers.blocks import (
     shape_of_images,
 )
 from keras_bidalle.losses.logit_laplace import LogitLaplace, map_pixels
-from keras_bidalle.quantizers.checks import check_positive_integer
+from keras_bidalle.validation import check_positive
 
 
 def convolution(filters, kernel_size, dtype):
@@ -104,9 +104,11 @@ class _Half(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive_integer("n_hid", n_hid)
-        check_positive_integer("n_blk_per_group", n_blk_per_group)
-        check_positive_integer("group_count", group_count)
+        check_positive(
+            n_hid=n_hid,
+            n_blk_per_group=n_blk_per_group,
+            group_count=group_count,
+        )
         self.n_hid = n_hid
         self.n_blk_per_group = n_blk_per_group
         self.group_count = group_count

@@ -9,9 +9,10 @@ from keras import ops
 
 from keras_bidalle.backend.extremes import argmin
 from keras_bidalle.backend.lookup import lookup
-from keras_bidalle.quantizers import checks, distances
+from keras_bidalle.quantizers import distances
 from keras_bidalle.quantizers.drawing import draw_vectors
 from keras_bidalle.quantizers.quantizer import Quantizer, straight_through
+from keras_bidalle.validation import check_at_least
 
 
 def mean_square(x):
@@ -52,8 +53,8 @@ class CodebookQuantizer(Quantizer):
         **kwargs,
     ):
         super().__init__(num_codes, code_dim, **kwargs)
-        checks.check_at_least("beta", beta)
-        checks.check_at_least("kmeans_steps", kmeans_steps)
+        check_at_least(beta=beta)
+        check_at_least(kmeans_steps=kmeans_steps)
         self.beta = beta
         self.distance = distances.get(distance)
         self.kmeans_steps = int(kmeans_steps)

@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from keras_bidalle.backend import replicas
-from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.codebook_quantizer import CodebookQuantizer
 from keras_bidalle.quantizers.quantizer import count_codes
+from keras_bidalle.validation import check_at_least
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -91,13 +91,13 @@ class EMAVectorQuantizer(CodebookQuantizer):
             seed=seed,
             **kwargs,
         )
-        checks.check_at_least("decay", decay)
+        check_at_least(decay=decay)
         if decay >= 1:
             raise ValueError(
                 f"`decay` must lie in [0, 1). Received: decay={decay}"
             )
-        checks.check_at_least("epsilon", epsilon)
-        checks.check_at_least("revival_threshold", revival_threshold)
+        check_at_least(epsilon=epsilon)
+        check_at_least(revival_threshold=revival_threshold)
         self.decay = decay
         self.epsilon = epsilon
         self.codebook_initializer = keras.initializers.get(codebook_initializer)

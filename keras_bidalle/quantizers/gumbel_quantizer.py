@@ -5,9 +5,9 @@ from keras import ops
 
 from keras_bidalle.backend.extremes import argmax
 from keras_bidalle.backend.noise import NoiseSeedGenerator
-from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
 from keras_bidalle.quantizers.quantizer import Quantizer
+from keras_bidalle.validation import check_at_least, check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -84,10 +84,10 @@ class GumbelQuantizer(Quantizer):
     ):
         super().__init__(num_codes, code_dim, **kwargs)
         if input_dim is not None:
-            checks.check_positive_integer("input_dim", input_dim)
+            check_positive(input_dim=input_dim)
             self.input_dim = input_dim
-        checks.check_at_least("temperature", temperature, 1e-6)
-        checks.check_at_least("kl_weight", kl_weight)
+        check_at_least(1e-6, temperature=temperature)
+        check_at_least(kl_weight=kl_weight)
         self.hard = hard
         self.seed = seed
         self.seed_generator = NoiseSeedGenerator(seed)

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.distances import unit_rows
+from keras_bidalle.validation import check_at_least, check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -50,11 +50,9 @@ class OrthogonalRegularizer(keras.regularizers.Regularizer):
         num_sampled_codes=None,
         seed=None,
     ):
-        checks.check_at_least("coefficient", coefficient)
+        check_at_least(coefficient=coefficient)
         if num_sampled_codes is not None:
-            checks.check_positive_integer(
-                "num_sampled_codes", num_sampled_codes
-            )
+            check_positive(num_sampled_codes=num_sampled_codes)
         self.coefficient = coefficient
         self.normalize = normalize
         self.num_sampled_codes = num_sampled_codes

@@ -5,8 +5,8 @@ from keras import ops
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.replica_losses import ReplicaLosses
-from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.codebook_metrics import CodebookUsage, Perplexity
+from keras_bidalle.validation import check_positive
 
 
 def straight_through(z, quantized):
@@ -75,10 +75,10 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
     def __init__(self, num_codes, code_dim, depth=None, **kwargs):
         # The inputs come in as they are: float32 latents stay float32.
         super().__init__(autocast=False, **kwargs)
-        checks.check_positive_integer("num_codes", num_codes)
-        checks.check_positive_integer("code_dim", code_dim)
+        check_positive(num_codes=num_codes)
+        check_positive(code_dim=code_dim)
         if depth is not None:
-            checks.check_positive_integer("depth", depth)
+            check_positive(depth=depth)
         self.num_codes = num_codes
         self.code_dim = code_dim
         self.depth = depth

@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.codebook_quantizer import (
     CodebookQuantizer,
     mean_square,
@@ -14,6 +13,7 @@ from keras_bidalle.quantizers.quantizer import (
     count_codes,
     straight_through,
 )
+from keras_bidalle.validation import check_at_least, check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -65,7 +65,7 @@ class ResidualQuantizer(Quantizer):
         given = quantizer if isinstance(quantizer, list | tuple) else None
         if depth is None and given is not None:
             depth = len(given)
-        checks.check_positive_integer("depth", depth)
+        check_positive(depth=depth)
         quantizers = list(given or [quantizer])
         for part in quantizers:
             if not isinstance(part, CodebookQuantizer):
@@ -87,7 +87,7 @@ class ResidualQuantizer(Quantizer):
             )
         first = quantizers[0]
         super().__init__(first.num_codes, first.code_dim, depth, **kwargs)
-        checks.check_at_least("beta", beta)
+        check_at_least(beta=beta)
         self.shared = shared
         self.beta = beta
         self._given_as_list = given is not None

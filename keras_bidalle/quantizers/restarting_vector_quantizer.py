@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from keras_bidalle.backend import replicas
-from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.drawing import draw_vectors
 from keras_bidalle.quantizers.ema_vector_quantizer import EMAVectorQuantizer
+from keras_bidalle.validation import check_at_least
 
 # Of the noise that tells copies of one latent apart, times sqrt(code_dim).
 _NOISE = 0.01
@@ -79,7 +79,7 @@ class RestartingVectorQuantizer(EMAVectorQuantizer):
             seed=seed,
             **kwargs,
         )
-        checks.check_at_least("restart_below", restart_below)
+        check_at_least(restart_below=restart_below)
         self.restart_below = restart_below
 
     def learn(self, z, codes, step, first=True):

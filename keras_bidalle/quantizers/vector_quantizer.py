@@ -4,12 +4,12 @@ import keras
 from keras import ops
 
 from keras_bidalle.backend import replicas
-from keras_bidalle.quantizers import checks
 from keras_bidalle.quantizers.codebook_quantizer import (
     CodebookQuantizer,
     mean_square,
 )
 from keras_bidalle.quantizers.quantizer import count_codes
+from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -83,7 +83,7 @@ class VectorQuantizer(CodebookQuantizer):
         **kwargs,
     ):
         if revival_steps is not None:
-            checks.check_positive_integer("revival_steps", revival_steps)
+            check_positive(revival_steps=revival_steps)
         super().__init__(
             num_codes,
             code_dim,
