@@ -14,7 +14,7 @@ set -euo pipefail
 
 version=0.28.1
 # The source is changed before it is built, and the version says by whom: the
-# extra `horovod` of setup.py asks for this one.
+# extra `horovod` of pyproject.toml asks for this one.
 label=built.by.recipes.install.horovod.sh
 checksum=92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0
 
