@@ -18,6 +18,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_bidalle.backend.current import backend_name
+
 
 def compiled(function, layers, xla=False, **static):
     """Returns `function` compiled for inference.
@@ -50,7 +52,7 @@ def compiled(function, layers, xla=False, **static):
     ```
     """
     function = functools.partial(function, **static)
-    backend = keras.config.backend()
+    backend = backend_name()
     if backend == "jax":
         return _compiled_by_jax(function, layers)
     if backend == "tensorflow":
@@ -122,7 +124,7 @@ def calls_at_once(rows):
     Args:
         rows: int, the rows of all these calls together.
     """
-    if keras.config.backend() != "jax":
+    if backend_name() != "jax":
         return 1
     import jax
 

@@ -5,8 +5,9 @@ and JAX `ops.argmin` and `ops.argmax` tell those two apart by their bits, which
 costs time and is what neither ONNX nor LiteRT has operations for.
 """
 
-import keras
 from keras import ops
+
+from keras_bidalle.backend.current import backend_name
 
 
 def argmin(x):
@@ -20,7 +21,7 @@ def argmax(x):
 
 
 def _extreme(name, x):
-    backend = keras.config.backend()
+    backend = backend_name()
     if backend == "tensorflow":
         import tensorflow as tf
 

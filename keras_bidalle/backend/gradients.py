@@ -6,8 +6,9 @@ computed inside `compute_loss`, which the trainers run under a gradient
 tape, inside a JAX transformation or with autograd on.
 """
 
-import keras
 from keras import ops
+
+from keras_bidalle.backend.current import backend_name
 
 
 def value_and_gradient(function, x):
@@ -34,11 +35,11 @@ def value_and_gradient(function, x):
     ```
     """
     try:
-        differentiate = _BACKENDS[keras.backend.backend()]
+        differentiate = _BACKENDS[backend_name()]
     except KeyError:
         raise NotImplementedError(
             "Gradients need the TensorFlow, JAX or torch backend. Received: "
-            f"backend={keras.backend.backend()}"
+            f"backend={backend_name()}"
         ) from None
     value, gradient = differentiate(
         function, ops.stop_gradient(ops.convert_to_tensor(x))

@@ -1,7 +1,8 @@
 """Rows of a table, with the same training on every backend."""
 
-import keras
 from keras import ops
+
+from keras_bidalle.backend.current import is_tensorflow
 
 
 def lookup(table, ids):
@@ -14,7 +15,7 @@ def lookup(table, ids):
     Returns:
         tensor (..., d).
     """
-    if keras.config.backend() == "tensorflow":
+    if is_tensorflow():
         # The gradient of a bare gather is sparse there, and Keras' adaptive
         # optimizers treat rows that occur twice, or not at all, otherwise
         # than in a dense one. A product makes it dense.

@@ -9,7 +9,7 @@ compiler puts the collectives in.
 
 import sys
 
-import keras
+from keras_bidalle.backend.current import backend_name, is_tensorflow
 
 
 class _OneReplica:
@@ -104,7 +104,7 @@ _FINDERS = {"tensorflow": _tensorflow_replica}
 
 
 def _here():
-    find = _FINDERS.get(keras.backend.backend())
+    find = _FINDERS.get(backend_name())
     return (find and find()) or _OneReplica()
 
 
@@ -206,7 +206,7 @@ def planned():
     Returns:
         int.
     """
-    if keras.backend.backend() != "tensorflow":
+    if not is_tensorflow():
         return 1
     hvd = horovod()
     if hvd is not None:
@@ -262,7 +262,7 @@ def data_shard():
         Tuple of ints (k, n): of every n records the k-th; (0, 1), all of
         them, on one process.
     """
-    find = _PROCESSES.get(keras.backend.backend())
+    find = _PROCESSES.get(backend_name())
     return find() if find else (0, 1)
 
 

@@ -12,6 +12,7 @@ import keras
 from keras import ops
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.backend.current import is_tensorflow
 
 
 def synchronized(optimizer):
@@ -69,7 +70,7 @@ def compile_arguments(arguments):
     if (
         replicas.planned() > 1
         and arguments.get("jit_compile", "auto") == "auto"
-        and keras.backend.backend() == "tensorflow"
+        and is_tensorflow()
     ):
         return {**arguments, "jit_compile": False}
     return arguments

@@ -7,7 +7,7 @@ for what a stock TensorFlow Serving has to run.
 import contextlib
 import contextvars
 
-import keras
+from keras_bidalle.backend.current import is_eager
 
 _WITHOUT_XLA = contextvars.ContextVar("without_xla", default=False)
 
@@ -28,4 +28,4 @@ def without_xla():
 
 def has_xla():
     """Whether sampling is compiled by XLA."""
-    return keras.config.backend() != "torch" and not _WITHOUT_XLA.get()
+    return not is_eager() and not _WITHOUT_XLA.get()

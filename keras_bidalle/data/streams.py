@@ -6,6 +6,8 @@ So a resumed run that starts at batch i sees what the killed one would have.
 
 import keras
 
+from keras_bidalle.backend.current import is_tensorflow
+
 
 class BatchStream(keras.utils.PyDataset):
     """An endless `PyDataset` over a function from batch number to batch.
@@ -61,7 +63,7 @@ def as_dataset(make_batch, start=0, num_batches=None):
         ahead of the training step, elsewhere a `BatchStream`: the same
         batches in the same order.
     """
-    if keras.backend.backend() != "tensorflow":
+    if not is_tensorflow():
         return BatchStream(make_batch, start, num_batches)
 
     import tensorflow as tf

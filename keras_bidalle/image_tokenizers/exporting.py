@@ -9,6 +9,8 @@ import importlib.util
 
 import keras
 
+from keras_bidalle.backend.current import backend_name
+
 # What Keras 3.15 needs besides a backend, by format and backend: the module
 # that it imports and the package that has it.
 _PACKAGES = {
@@ -61,7 +63,7 @@ class Exporting:
             ImportError: if a package that Keras needs for it is missing; the
                 message names it.
         """
-        backend = keras.config.backend()
+        backend = backend_name()
         if backend not in _BACKENDS.get(format, (backend,)):
             raise ValueError(
                 f"`format={format!r}` needs one of the backends "

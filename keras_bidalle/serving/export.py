@@ -14,10 +14,10 @@ import subprocess
 import sys
 import tempfile
 
-import keras
 import numpy as np
 from PIL import Image
 
+from keras_bidalle.backend.current import is_tensorflow
 from keras_bidalle.files import atomic_folder
 
 _MODULE = "keras_bidalle.serving.export"
@@ -44,7 +44,7 @@ def export_serving(model, path, prompt=None):
     folder = version_folder(path)
     if hasattr(model, "caption_tokenizer"):
         prompt = checked_prompt(model.caption_tokenizer, prompt)
-    if keras.config.backend() == "tensorflow" and not _is_distributed(model):
+    if is_tensorflow() and not _is_distributed(model):
         _export(model, folder, prompt)
     else:
         _export_by_tensorflow(model, folder, prompt)

@@ -12,6 +12,8 @@ import signal
 import time
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.backend.processes import any_process, from_first_process
+from keras_bidalle.backend.random_state import random_state, set_random_state
 from keras_bidalle.training.callback_states import (
     callback_states,
     restore_callbacks,
@@ -21,8 +23,6 @@ from keras_bidalle.training.checkpoint_files import (
     read_checkpoint,
     write_checkpoint,
 )
-from keras_bidalle.training.processes import any_process, from_first_process
-from keras_bidalle.training.random_state import random_state, set_random_state
 from keras_bidalle.training.run_state import (
     all_hand_in,
     as_array,

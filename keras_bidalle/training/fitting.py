@@ -9,6 +9,8 @@ import contextlib
 
 import keras
 
+from keras_bidalle.backend.current import is_tensorflow
+
 
 def resumable_fit(
     model,
@@ -139,7 +141,7 @@ def _make_metrics(model, batches, step):
     which makes them in the first step.
     """
     metrics = model._compile_metrics
-    if keras.backend.backend() != "tensorflow" or metrics is None:
+    if not is_tensorflow() or metrics is None:
         return
     import tensorflow as tf
 

@@ -5,12 +5,13 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.backend.current import backend_name
 
 
 def circumstances():
     """dict of what a run depends on besides its checkpoint."""
     return {
-        "backend": keras.backend.backend(),
+        "backend": backend_name(),
         "replicas": _replicas(),
     }
 

@@ -10,10 +10,10 @@ place, as a few whole lines of memory, and reads all as it lies.
 Here and in `layer_calls` backends differ in how they decode.
 """
 
-import keras
 import numpy as np
 from keras import ops
 
+from keras_bidalle.backend.current import is_eager
 from keras_bidalle.backend.xla import has_xla
 
 # Blocks of a cache, each with a loop of its own: at most so many, for each
@@ -24,11 +24,7 @@ _LEAST_POSITIONS = 64
 
 def known_index(index):
     """The index of a position, as an int where the backend can tell."""
-    return int(index) if _is_eager() else index
-
-
-def _is_eager():
-    return keras.config.backend() == "torch"
+    return int(index) if is_eager() else index
 
 
 def block_ends(prompt, length):
@@ -120,7 +116,7 @@ def write_cache(cache, key, value, index):
     """
     *full, (keys, values) = cache
     channels = keys.shape[2]
-    if _is_eager():
+    if is_eager():
         # `ops.slice_update` copies the whole cache there; in a loop that
         # records no gradient, writing in place is the same and free.
         keys[:, index] = key.reshape(-1, channels)
@@ -170,7 +166,7 @@ def attend(query, cache, index, mask=None):
         # known, and no copy where a block is as small as a stack of codes.
         ((keys, values),) = cache
         cache = ((keys[:, : index + 1], values[:, : index + 1]),)
-    if _is_eager():
+    if is_eager():
         return _attend_eagerly(query, *cache[0], mask)
     heads, channels = query.shape[1], query.shape[3]
     length = cache_length(cache)

@@ -8,6 +8,7 @@ first step, and calls its layers through what that gives.
 import keras
 from keras import layers, ops
 
+from keras_bidalle.backend.current import backend_name, is_eager, on_cpu
 from keras_bidalle.backend.xla import has_xla
 
 # Rows of which XLA's products on CPUs take longer than sums of products of
@@ -26,7 +27,7 @@ def layer_calls(blocks, rows):
     Returns:
         `LayerCalls`, for this graph alone: it may hold tensors.
     """
-    if keras.config.backend() == "torch":
+    if is_eager():
         return EagerCalls()
     kind = _products_on_cpu(blocks[0].compute_dtype, rows)
     if kind is None:
@@ -47,21 +48,15 @@ def decoding_dtype(compute_dtype):
 
 def _products_on_cpu(compute_dtype, rows):
     """The kind of products that is fastest on a CPU, or `None`."""
-    backend = keras.config.backend()
-    if backend == "jax":
-        import jax
-
-        if jax.default_backend() == "cpu":
-            if compute_dtype == "bfloat16":
-                return NarrowProducts
-            if compute_dtype == "float32" and rows in _FEW_ROWS:
-                return ColumnProducts
-    elif backend == "tensorflow" and has_xla():
-        import tensorflow as tf
-
-        on_cpu = not tf.config.list_physical_devices("GPU")
-        if on_cpu and compute_dtype == "float32" and rows == 1:
-            return LoneProducts
+    if not (has_xla() and on_cpu()):
+        return None
+    if backend_name() == "jax":
+        if compute_dtype == "bfloat16":
+            return NarrowProducts
+        if compute_dtype == "float32" and rows in _FEW_ROWS:
+            return ColumnProducts
+    elif compute_dtype == "float32" and rows == 1:
+        return LoneProducts
     return None
 
 

@@ -2,9 +2,8 @@
 
 import contextlib
 
-import keras
-
 from keras_bidalle.backend import replicas
+from keras_bidalle.backend.current import backend_name
 
 
 class Distribution:
@@ -21,7 +20,7 @@ class Distribution:
     backends = ("tensorflow", "jax", "torch")
 
     def __init__(self):
-        backend = keras.backend.backend()
+        backend = backend_name()
         if backend not in self.backends:
             raise ValueError(
                 f'`distribution="{self.name}"` needs the backend '

@@ -6,10 +6,10 @@ the step to go on from, and on whether to stop.
 
 import functools
 
-import keras
 import numpy as np
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.backend.current import backend_name
 
 
 def from_first_process(number):
@@ -41,7 +41,7 @@ def any_process(flag):
 def _sum_over_processes(number):
     if replicas.data_shard()[1] == 1:
         return number
-    return int(_SUMS[keras.backend.backend()](number))
+    return int(_SUMS[backend_name()](number))
 
 
 def _tensorflow_sum(number):

@@ -13,7 +13,7 @@ import kill_test
 import pytest
 from compare_distributions import free_ports, joining
 
-from keras_bidalle.training.processes import any_process, from_first_process
+from keras_bidalle.backend.processes import any_process, from_first_process
 
 RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "kill_test.py"
 WAYS = {"tensorflow": "multiworker", "jax": "data_parallel"}

@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras.src.backend.common import global_state
 
+from keras_bidalle.backend.current import backend_name
+
 
 def random_state():
     """The process's random state.
@@ -29,7 +31,7 @@ def random_state():
         if seed is None
         else keras.ops.convert_to_numpy(seed.state).tolist(),
     }
-    if keras.backend.backend() == "torch":
+    if backend_name() == "torch":
         import torch
 
         state["torch"] = torch.get_rng_state().tolist()
@@ -54,7 +56,7 @@ def set_random_state(state):
     random.setstate((version, tuple(words), gauss))
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, np.array(keys, "uint32"), *rest))
-    if keras.backend.backend() != "torch":
+    if backend_name() != "torch":
         return
     import torch
 

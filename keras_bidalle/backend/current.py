@@ -1,0 +1,33 @@
+"""Which backend runs, and where: the one module that asks.
+
+All other rooms ask here, and few have to: what differs between backends is
+done by functions of this room.
+"""
+
+import keras
+
+
+def backend_name() -> str:
+    """The backend of Keras: "tensorflow", "jax", "torch" or another."""
+    return keras.config.backend()
+
+
+def is_tensorflow() -> bool:
+    """Whether TensorFlow runs."""
+    return backend_name() == "tensorflow"
+
+
+def is_eager() -> bool:
+    """Whether operations run one by one (torch), and nothing is compiled."""
+    return backend_name() == "torch"
+
+
+def on_cpu() -> bool:
+    """Whether JAX or TensorFlow compute on a CPU, for want of anything else."""
+    if backend_name() == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    import tensorflow as tf
+
+    return not tf.config.list_physical_devices("GPU")
