@@ -1,5 +1,7 @@
 """The task: captions in and pictures out, pictures in and captions out."""
 
+from typing import Unpack
+
 import keras
 import numpy as np
 from keras import ops
@@ -7,6 +9,12 @@ from keras import ops
 from keras_bidalle import validation
 from keras_bidalle.presets.mixin import PresetMixin
 from keras_bidalle.sampling.best_of import best, checked_candidates
+from keras_bidalle.sampling.settings import (
+    IMAGE_TO_TEXT,
+    TEXT_TO_IMAGE,
+    SamplingSettings,
+    takes_settings,
+)
 from keras_bidalle.serving.mixin import ServingMixin
 
 _PARTS = ("image_tokenizer", "caption_tokenizer", "generator")
@@ -53,20 +61,19 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         self.generator = generator
         self.built = True
 
+    @takes_settings(TEXT_TO_IMAGE)
     def text_to_image(
         self,
         captions,
         seed=0,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        guidance_scale=None,
+        *,
         num_samples=1,
         prime=None,
         batch_size=64,
         progress=None,
         best_of=None,
         scorer=None,
+        **settings: Unpack[SamplingSettings],
     ):
         """Draws pictures of captions.
 
@@ -79,13 +86,6 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
             captions: str or list of B str.
             seed: int, for every row alike, or B ints. The same caption with
                 the same seed gives the same picture.
-            temperature: float; 0 takes the likeliest code each time.
-            top_k: int, keeps the k likeliest codes, or `None`.
-            top_p: float in (0, 1], keeps the likeliest codes that together
-                reach this probability, or `None`.
-            guidance_scale: float, how hard to follow the caption, for
-                generators trained with `condition_dropout`; `None` is as
-                trained, at half the cost.
             num_samples: int, pictures a caption.
             prime: pictures' top part, (B, h, W, C) uint8 or float in
                 [-1, 1], h a multiple of the height of one position of the
@@ -101,6 +101,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
                 uint8 (n, H, W, C), to n numbers, the higher the better; by
                 default `score_captions`, how likely the model itself finds
                 the caption of the picture.
+            {settings}
 
         Returns:
             uint8 NumPy array (B, H, W, C), or (B, num_samples, H, W, C) when
@@ -126,14 +127,11 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         codes = self.generator.generate_codes(
             text,
             seed=seed,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            guidance_scale=guidance_scale,
             num_samples=candidates,
             prime=stacks,
             batch_size=batch_size,
             progress=progress,
+            **settings,
         )
         pictures = self.image_tokenizer.decode(codes, batch_size=batch_size)
         pictures = validation.as_uint8_images(pictures)
@@ -145,21 +143,21 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
             ]
         return _split_samples(pictures, num_samples)
 
+    @takes_settings(TEXT_TO_IMAGE)
     def stream_text_to_image(
         self,
         captions,
         seed=0,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        guidance_scale=None,
+        *,
         prime=None,
+        **settings: Unpack[SamplingSettings],
     ):
         """Draws pictures of captions and yields them while they grow.
 
         Args:
-            captions, seed, temperature, top_k, top_p, guidance_scale, prime:
-                as in `text_to_image`. All captions are drawn at once.
+            captions, seed, prime: as in `text_to_image`. All captions are
+                drawn at once.
+            {settings}
 
         Yields:
             uint8 NumPy array (B, H, W, C) after each row of the generator's
@@ -180,11 +178,8 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         stream = self.generator.stream_codes(
             self.caption_tokenizer.encode(captions),
             seed=seed,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            guidance_scale=guidance_scale,
             prime=self._encode_prime(prime, len(captions)),
+            **settings,
         )
         return map(self._decode_partly, stream)
 
@@ -219,27 +214,24 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
             batch_size=batch_size,
         )
 
+    @takes_settings(IMAGE_TO_TEXT)
     def image_to_text(
         self,
         images,
         seed=0,
-        temperature=0.0,
-        top_k=None,
-        top_p=None,
-        guidance_scale=None,
+        *,
         num_samples=1,
         batch_size=64,
         progress=None,
+        **settings: Unpack[SamplingSettings],
     ):
         """Writes captions of pictures.
 
         Args:
             images: array (B, H, W, C), uint8 in [0, 255] or float in
                 [-1, 1].
-            temperature: float; 0, the default, takes the likeliest word
-                each time.
-            seed, top_k, top_p, guidance_scale, num_samples, batch_size,
-            progress: as in `text_to_image`.
+            seed, num_samples, batch_size, progress: as in `text_to_image`.
+            {settings}
 
         Returns:
             list of B str, or of B lists of `num_samples` str when
@@ -261,14 +253,11 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         tokens = self.generator.generate_text(
             codes,
             seed=seed,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            guidance_scale=guidance_scale,
             num_samples=num_samples,
             legal=self.legal_tokens(),
             batch_size=batch_size,
             progress=progress,
+            **settings,
         )
         texts = self.caption_tokenizer.decode(tokens)
         if num_samples == 1:

@@ -6,6 +6,7 @@ compiled; here is what surrounds them, for both directions.
 
 import concurrent.futures
 import functools
+from typing import Unpack
 
 import keras
 import numpy as np
@@ -16,10 +17,16 @@ from keras_bidalle.sampling import decoding
 from keras_bidalle.sampling.requests import (
     checked_prime,
     checked_seeds,
-    checked_settings,
     checked_text,
 )
 from keras_bidalle.sampling.sampler import row_uniforms
+from keras_bidalle.sampling.settings import (
+    IMAGE_TO_TEXT,
+    TEXT_TO_IMAGE,
+    SamplingSettings,
+    checked_settings,
+    takes_settings,
+)
 
 
 def _in_threads(draw, total, batch_size):
@@ -49,18 +56,17 @@ def _in_threads(draw, total, batch_size):
 class Generation:
     """`generate_codes` and `generate_text`, mixed into a generator."""
 
+    @takes_settings(TEXT_TO_IMAGE)
     def generate_codes(
         self,
         text,
         seed=0,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        guidance_scale=None,
+        *,
         num_samples=1,
         prime=None,
         batch_size=64,
         progress=None,
+        **settings: Unpack[SamplingSettings],
     ):
         """Draws the codes of pictures, given captions or classes.
 
@@ -71,18 +77,13 @@ class Generation:
         Args:
             text: int array (B, T), rows of caption tokens.
             seed: int, for every row alike, or B ints.
-            temperature: float; 0 takes the likeliest code each time.
-            top_k: int, keeps the k likeliest codes, or `None`.
-            top_p: float in (0, 1], keeps the likeliest codes that together
-                reach this probability, or `None`.
-            guidance_scale: float, how hard to follow the condition, for
-                generators with `condition_dropout`, or `None`.
             num_samples: int, pictures a row of `text`.
             prime: int array (B, n, codes_per_position), the first n < P
                 positions of each picture, as `to_positions` gives them.
             batch_size: int, how many are drawn at once.
             progress: function of the number of samples done so far, such as
                 `keras.utils.Progbar(B * num_samples).update`, or `None`.
+            {settings}
 
         Returns:
             int32 NumPy array (B * num_samples, *code_shape), the samples of
@@ -95,14 +96,9 @@ class Generation:
         text = checked_text(text, self)
         prime = checked_prime(prime, len(text), self)
         stacks = self._sample(
-            "codes",
+            TEXT_TO_IMAGE,
             [text, prime],
-            {
-                "temperature": temperature,
-                "top_k": top_k,
-                "top_p": top_p,
-                "guidance_scale": guidance_scale,
-            },
+            settings,
             seed,
             num_samples,
             batch_size,
@@ -111,28 +107,27 @@ class Generation:
         )
         return ops.convert_to_numpy(self.from_positions(stacks))
 
+    @takes_settings(IMAGE_TO_TEXT)
     def generate_text(
         self,
         codes,
         seed=0,
-        temperature=0.0,
-        top_k=None,
-        top_p=None,
-        guidance_scale=None,
+        *,
         num_samples=1,
         legal=None,
         batch_size=64,
         progress=None,
+        **settings: Unpack[SamplingSettings],
     ):
         """Draws captions, given the codes of pictures.
 
         Args:
             codes: int array (B, *code_shape).
-            seed, temperature, top_k, top_p, guidance_scale, num_samples,
-            batch_size, progress: as of `generate_codes`, with one value or B.
+            seed, num_samples, batch_size, progress: as of `generate_codes`.
             legal: float array (text_classes,), 0 for tokens that may be
                 written and very negative for others; by default all but the
                 pads of the positions may be.
+            {settings}
 
         Returns:
             int32 NumPy array (B * num_samples, T).
@@ -152,14 +147,9 @@ class Generation:
             self.to_positions(ops.convert_to_tensor(codes))
         )
         return self._sample(
-            "text",
+            IMAGE_TO_TEXT,
             [stacks],
-            {
-                "temperature": temperature,
-                "top_k": top_k,
-                "top_p": top_p,
-                "guidance_scale": guidance_scale,
-            },
+            settings,
             seed,
             num_samples,
             batch_size,
@@ -185,7 +175,7 @@ class Generation:
 
     def _sample(
         self,
-        kind,
+        direction,
         conditions,
         settings,
         seed,
@@ -202,8 +192,7 @@ class Generation:
                 f"Received: num_samples={num_samples!r}"
             )
         count = len(conditions[0])
-        stack = self.codes_per_position if kind == "codes" else 1
-        settings = checked_settings(settings, count, stack, self)
+        settings = checked_settings(settings, direction, count, self)
         seeds = checked_seeds(seed, count)
         seeds = [(s, j) for s in seeds for j in range(num_samples)]
         conditions = [np.repeat(c, num_samples, axis=0) for c in conditions]
@@ -211,7 +200,7 @@ class Generation:
             name: np.repeat(value, num_samples, axis=0)
             for name, value in settings.items()
         }
-        function = self._samplers[kind]
+        function = self._samplers[direction]
 
         def draw(rows):
             arguments = (
@@ -251,6 +240,6 @@ class Generation:
             )
 
         return {
-            "codes": compiled(codes, [self], xla=True),
-            "text": compiled(text, [self], xla=True),
+            TEXT_TO_IMAGE: compiled(codes, [self], xla=True),
+            IMAGE_TO_TEXT: compiled(text, [self], xla=True),
         }

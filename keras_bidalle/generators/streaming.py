@@ -5,6 +5,7 @@ positions, so that the codes are the same.
 """
 
 import functools
+from typing import Unpack
 
 import keras
 from keras import ops
@@ -14,30 +15,35 @@ from keras_bidalle.sampling import decoding
 from keras_bidalle.sampling.requests import (
     checked_prime,
     checked_seeds,
-    checked_settings,
     checked_text,
 )
 from keras_bidalle.sampling.sampler import row_uniforms
+from keras_bidalle.sampling.settings import (
+    TEXT_TO_IMAGE,
+    SamplingSettings,
+    checked_settings,
+    takes_settings,
+)
 
 
 class Streaming:
     """`stream_codes`, mixed into a generator."""
 
+    @takes_settings(TEXT_TO_IMAGE)
     def stream_codes(
         self,
         text,
         seed=0,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        guidance_scale=None,
+        *,
         prime=None,
+        **settings: Unpack[SamplingSettings],
     ):
         """Draws the codes of pictures and yields them row by row.
 
         Args:
-            text, seed, temperature, top_k, top_p, guidance_scale, prime: as
-                of `generate_codes`. All rows of `text` are drawn at once.
+            text, seed, prime: as of `generate_codes`. All rows of `text` are
+                drawn at once.
+            {settings}
 
         Yields:
             Tuple of an int32 NumPy array (B, *code_shape), 0 where nothing
@@ -49,18 +55,13 @@ class Streaming:
         """
         text = checked_text(text, self)
         prime = checked_prime(prime, len(text), self)
-        settings = {
-            "temperature": temperature,
-            "top_k": top_k,
-            "top_p": top_p,
-            "guidance_scale": guidance_scale,
-        }
-        stack = self.codes_per_position
-        settings = checked_settings(settings, len(text), stack, self)
+        arrays = checked_settings(settings, TEXT_TO_IMAGE, len(text), self)
         seeds = [(s, 0) for s in checked_seeds(seed, len(text))]
-        uniforms = row_uniforms(seeds, (self.num_positions, stack))
+        uniforms = row_uniforms(
+            seeds, (self.num_positions, self.codes_per_position)
+        )
         inputs = keras.tree.map_structure(
-            ops.convert_to_tensor, (text, prime, uniforms, settings)
+            ops.convert_to_tensor, (text, prime, uniforms, arrays)
         )
         return self._stream(*inputs)
 

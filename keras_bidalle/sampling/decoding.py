@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_bidalle.sampling import decode_loop
-from keras_bidalle.sampling.sampler import guide, sample_tokens
+from keras_bidalle.sampling.sampler import draw_tokens
 from keras_bidalle.transformer import kv_cache
 from keras_bidalle.transformer.layer_calls import layer_calls
 from keras_bidalle.transformer.segments import GEN, REF
@@ -43,8 +43,7 @@ def generate_codes(generator, text, uniforms, prime, settings):
         prime: int32 tensor (B, n, c), the first n positions of each
             picture, n < P; n may be 0.
         settings: dict of tensors (B,), or (B, c) with a value for each code
-            of a stack: `temperature`, and any of `top_k`, `top_p`,
-            `guidance_scale`.
+            of a stack, as `settings.checked_settings` gives them.
 
     Returns:
         int32 tensor (B, P, c), `prime` first.
@@ -128,7 +127,7 @@ def continue_codes(generator, text, uniforms, settings, progress, stop):
         numbers = ops.take(uniforms, position, axis=1)
 
         def draw(logits, place):
-            return _draw(logits, numbers[:, place], _at(settings, place))
+            return draw_tokens(logits, numbers[:, place], _at(settings, place))
 
         hidden = run(generator.final_norm, x)[:, 0]
         return generator.sample_codes(hidden, draw, run)
@@ -199,7 +198,7 @@ def generate_text(generator, stacks, uniforms, legal, settings):
         index, x, text, ended = state
         hidden = run(generator.final_norm, x)[:, 0]
         logits = generator.text_logits(hidden) + legal
-        token = _draw(logits, ops.take(uniforms, index, axis=1), settings)
+        token = draw_tokens(logits, ops.take(uniforms, index, axis=1), settings)
         token = ops.where(ended, pad, token)
         ended = ops.logical_or(ended, token == generator.end_id)
         text = _put(text[..., None], token[:, None], index)[..., 0]
@@ -248,18 +247,6 @@ def _at(settings, place):
         name: value[:, place] if len(value.shape) == 2 else value
         for name, value in settings.items()
     }
-
-
-def _draw(logits, uniforms, settings):
-    if "guidance_scale" in settings:
-        logits = guide(logits, settings["guidance_scale"])
-    return sample_tokens(
-        logits,
-        uniforms,
-        settings["temperature"],
-        settings.get("top_k"),
-        settings.get("top_p"),
-    )
 
 
 def _put(sequence, item, position):

@@ -1,4 +1,4 @@
-"""What callers ask of a generator, checked and as arrays."""
+"""What callers ask of a generator beside settings, checked, as arrays."""
 
 import numpy as np
 
@@ -51,53 +51,3 @@ def checked_seeds(seed, count):
             f"Received: seed={seed!r}"
         )
     return np.broadcast_to(seeds, (count,)).tolist()
-
-
-_RANGES = {
-    "temperature": ("float32", "at least 0", lambda v: v >= 0),
-    "top_k": ("int32", "at least 1", lambda v: v >= 1),
-    "top_p": ("float32", "in (0, 1]", lambda v: (v > 0) & (v <= 1)),
-    "guidance_scale": ("float32", "at least 0", lambda v: v >= 0),
-}
-
-
-def checked_settings(settings, count, stack, generator):
-    """Settings that are given, as arrays (B,) or (B, stack)."""
-    checked = {}
-    for name, value in settings.items():
-        if value is None:
-            continue
-        dtype, meaning, within = _RANGES[name]
-        array = np.asarray(value)
-        kinds = "iu" if dtype == "int32" else "iuf"
-        shapes = [(), (count,)]
-        if stack > 1:
-            # Not (stack,): what it means would hang on the batch's size.
-            shapes += [(1, stack), (count, stack)]
-        if (
-            array.dtype.kind not in kinds
-            or array.shape not in shapes
-            or not np.all(within(array))
-        ):
-            each = (
-                f", or an array ({count} or 1, {stack}) with one for each "
-                "code of a position"
-                if stack > 1
-                else ""
-            )
-            raise ValueError(
-                f"`{name}` must be {meaning}, one value or {count}{each}. "
-                f"Received: {name}={value!r}"
-            )
-        shape = (count, *array.shape[1:])
-        checked[name] = np.broadcast_to(array, shape).astype(dtype)
-    if "top_k" in checked or "top_p" in checked:
-        # One program for whatever filters are given: these keep everything.
-        checked.setdefault("top_k", np.zeros((count,), "int32"))
-        checked.setdefault("top_p", np.ones((count,), "float32"))
-    if "guidance_scale" in checked and not generator.condition_dropout:
-        raise ValueError(
-            "`guidance_scale` needs a generator trained with "
-            "`condition_dropout` above 0, which this one was not."
-        )
-    return checked

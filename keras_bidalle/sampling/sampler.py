@@ -50,6 +50,24 @@ def guide(logits, scale):
     return unconditional + scale[:, None] * (conditional - unconditional)
 
 
+def draw_tokens(logits, uniforms, settings):
+    """Draws one token a row, under guidance where it is set.
+
+    Args:
+        logits: float tensor (B, V), or (2 B, V) under guidance (see `guide`).
+        uniforms: float tensor (B,) in [0, 1).
+        settings: dict from name to tensor (B,), of the table of settings.
+
+    Returns:
+        int32 tensor (B,).
+    """
+    filters = dict(settings)
+    scale = filters.pop("guidance_scale", None)
+    if scale is not None:
+        logits = guide(logits, scale)
+    return sample_tokens(logits, uniforms, **filters)
+
+
 def sample_tokens(logits, uniforms, temperature, top_k=None, top_p=None):
     """Draws one token a row by inverting the cumulative distribution.
 

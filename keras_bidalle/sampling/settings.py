@@ -1,0 +1,317 @@
+"""The table of sampling settings, which everything that takes them follows.
+
+A setting is one field of `SamplingSettings`: its type, and a `Setting` that
+says the rest. Calls of models take `**settings` and check them here; help
+texts, command lines, the demo page and the signatures, card and checks of
+serving are made from the table. A new setting is a field here and its use in
+`sampler`.
+
+Every setting is one value, or one a row, or, where a position has several
+codes, an array (rows or 1, codes) with a value for each code of a position.
+"""
+
+import dataclasses
+import inspect
+import textwrap
+import typing
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypedDict, TypeVar
+
+import numpy as np
+
+TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text_to_image", "image_to_text"
+
+Floats = float | Sequence[float] | np.ndarray | None
+Integers = int | Sequence[int] | np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What is known of one setting.
+
+    Args:
+        meaning: str, what it does, in one sentence.
+        dtype: str, "float32" or "int32".
+        low: number, the least value, or what all values are above where
+            `excludes_low`.
+        high: number, the greatest value, or `None` for no limit.
+        excludes_low: bool.
+        defaults: dict from direction to number; without one, `None` is the
+            default and stands for leaving the step out.
+        neutral: number, of a filter: what keeps every token, for rows that
+            set no filter in a program that has them, and for servers, where
+            no input can be left out. `None` for what is no filter.
+        needs: str, the attribute of a generator that must be above 0, or
+            `None`.
+        examples: tuple of three numbers, the first to begin with, the
+            greatest the most that one usually tries.
+        name: str, filled in from the table.
+    """
+
+    meaning: str
+    dtype: str
+    low: float
+    high: float | None = None
+    excludes_low: bool = False
+    defaults: dict[str, float] = dataclasses.field(default_factory=dict)
+    neutral: float | None = None
+    needs: str | None = None
+    examples: tuple[float, ...] = ()
+    name: str = ""
+
+    @property
+    def kind(self) -> type:
+        """The Python type of one value: `int` or `float`."""
+        return int if self.dtype == "int32" else float
+
+    @property
+    def range(self) -> str:
+        """The values that are allowed, in words."""
+        if self.high is not None:
+            bracket = "(" if self.excludes_low else "["
+            return f"in {bracket}{self.low:g}, {self.high:g}]"
+        bound = f"{'above' if self.excludes_low else 'at least'} {self.low:g}"
+        return bound if self.kind is int else f"finite and {bound}"
+
+    def within(self, values):
+        """Which values are in range.
+
+        Args:
+            values: NumPy array or tensor of a dtype like the setting's.
+
+        Returns:
+            bool array or tensor of the same shape. NaN and infinity are not.
+        """
+        limits = np.iinfo if self.kind is int else np.finfo
+        high = limits(self.dtype).max if self.high is None else self.high
+        inside = values > self.low if self.excludes_low else values >= self.low
+        return inside & (values <= self.kind(high))
+
+    def default_text(self) -> str:
+        """The default where every input is given, in words, or ""."""
+        if self.defaults:
+            return (
+                f"Default: {self.defaults[TEXT_TO_IMAGE]:g} for pictures, "
+                f"{self.defaults[IMAGE_TO_TEXT]:g} for captions"
+            )
+        if self.neutral is not None:
+            return f"Default: {self.neutral:g}, which keeps all"
+        return ""
+
+    def checked(self, value, count: int, stack: int = 1) -> np.ndarray:
+        """A value that a caller gave, as an array.
+
+        Args:
+            value: number, or array of `count`, or (`count` or 1, `stack`).
+            count: int, the number of rows.
+            stack: int, the number of codes of a position.
+
+        Returns:
+            NumPy array (count,) or (count, stack).
+
+        Raises:
+            ValueError: on another shape or dtype, or out of the range.
+        """
+        array = np.asarray(value)
+        shapes: list[tuple[int, ...]] = [(), (count,)]
+        if stack > 1:
+            # Not (stack,): what it means would hang on the batch's size.
+            shapes += [(1, stack), (count, stack)]
+        if (
+            array.dtype.kind not in ("iu" if self.kind is int else "iuf")
+            or array.shape not in shapes
+            or not np.all(self.within(array))
+        ):
+            each = (
+                f", or an array ({count} or 1, {stack}) with one for each "
+                "code of a position"
+                if stack > 1
+                else ""
+            )
+            raise ValueError(
+                f"`{self.name}` must be {self.range}, one value or "
+                f"{count}{each}. Received: {self.name}={value!r}"
+            )
+        shape = (count, *array.shape[1:])
+        return np.broadcast_to(array, shape).astype(self.dtype)
+
+
+class SamplingSettings(TypedDict, total=False):
+    """The settings that calls take by name, all optional."""
+
+    temperature: Annotated[
+        Floats,
+        Setting(
+            "divides the logits: below 1 likely tokens come more often, and "
+            "0 takes the likeliest each time",
+            dtype="float32",
+            low=0,
+            defaults={TEXT_TO_IMAGE: 1.0, IMAGE_TO_TEXT: 0.0},
+            examples=(1.0, 0.0, 2.0),
+        ),
+    ]
+    top_k: Annotated[
+        Integers,
+        Setting(
+            "keeps the k likeliest tokens",
+            dtype="int32",
+            low=1,
+            neutral=0,
+            examples=(0, 3, 1000),
+        ),
+    ]
+    top_p: Annotated[
+        Floats,
+        Setting(
+            "keeps the likeliest tokens that together reach this share of "
+            "the probability that `top_k` keeps",
+            dtype="float32",
+            low=0,
+            high=1,
+            excludes_low=True,
+            neutral=1.0,
+            examples=(1.0, 0.9, 0.5),
+        ),
+    ]
+    guidance_scale: Annotated[
+        Floats,
+        Setting(
+            "how hard to follow the condition: 1 as trained, 2 harder, at "
+            "twice the work",
+            dtype="float32",
+            low=0,
+            needs="condition_dropout",
+            examples=(2.0, 0.5, 5.0),
+        ),
+    ]
+
+
+# A server takes the seed as one more input of each row.
+SEED = Setting(
+    "the same row with the same seed gives the same answer",
+    dtype="int32",
+    low=0,
+    defaults={TEXT_TO_IMAGE: 0, IMAGE_TO_TEXT: 0},
+    examples=(0, 7, 14),
+    name="seed",
+)
+_HINTS = typing.get_type_hints(SamplingSettings, include_extras=True)
+SETTINGS: dict[str, Setting] = {
+    name: dataclasses.replace(hint.__metadata__[0], name=name)
+    for name, hint in _HINTS.items()
+}
+
+
+def checked_settings(settings, direction, count, generator):
+    """Settings that a caller gave, with defaults, as arrays.
+
+    Args:
+        settings: dict from name to value; `None` stands for the default.
+        direction: str, `TEXT_TO_IMAGE` or `IMAGE_TO_TEXT`.
+        count: int, the number of rows.
+        generator: the generator that is to sample.
+
+    Returns:
+        dict from name to NumPy array (count,) or (count, codes of a
+        position): what is given, and all filters if any filter is.
+
+    Raises:
+        TypeError: on a name that is not in the table.
+        ValueError: if one is out of its range, or the generator was not
+            trained for it.
+    """
+    unknown = [name for name in settings if name not in SETTINGS]
+    if unknown:
+        raise TypeError(
+            f"Unknown arguments: {', '.join(unknown)}. The sampling settings "
+            f"are {', '.join(SETTINGS)}."
+        )
+    stack = 1
+    if direction == TEXT_TO_IMAGE:
+        stack = generator.codes_per_position
+    checked = {}
+    for name, setting in SETTINGS.items():
+        value = settings.get(name)
+        if value is None:
+            value = setting.defaults.get(direction)
+        if value is None:
+            continue
+        checked[name] = setting.checked(value, count, stack)
+        if setting.needs and not getattr(generator, setting.needs):
+            raise ValueError(
+                f"`{name}` needs a generator trained with `{setting.needs}` "
+                "above 0, which this one was not."
+            )
+    filters = {
+        name: np.full((count,), setting.neutral, setting.dtype)
+        for name, setting in SETTINGS.items()
+        if setting.neutral is not None
+    }
+    if filters.keys() & checked.keys():
+        # One program for whatever filters are given.
+        return {**filters, **checked}
+    return checked
+
+
+def without_neutral(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of single values, less the filters that keep everything."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if value is not None and value != SETTINGS[name].neutral
+    }
+
+
+Function = TypeVar("Function", bound=Callable)
+
+
+def takes_settings(direction: str) -> Callable[[Function], Function]:
+    """Decorates a function of `**settings`.
+
+    `help` and `inspect.signature` then show the settings one by one, with the
+    defaults of the direction. In the docstring they stand in the place of a
+    line `{settings}`.
+    """
+
+    def decorate(function: Function) -> Function:
+        signature = inspect.signature(function)
+        parameters = [
+            parameter
+            for parameter in signature.parameters.values()
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        for name, setting in SETTINGS.items():
+            parameters.append(
+                inspect.Parameter(
+                    name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=setting.defaults.get(direction),
+                    annotation=typing.get_args(_HINTS[name])[0],
+                )
+            )
+        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        lines = []
+        for line in (function.__doc__ or "").splitlines():
+            if line.strip() == "{settings}":
+                lines += _described(direction, line[: line.index("{")])
+            else:
+                lines.append(line)
+        function.__doc__ = "\n".join(lines)
+        return function
+
+    return decorate
+
+
+def _described(direction, indent):
+    """Lines of a docstring, one entry for each setting."""
+    for name, setting in SETTINGS.items():
+        text = f"{name}: {setting.kind.__name__}, {setting.range}; "
+        text += f"{setting.meaning}. Default: {setting.defaults.get(direction)}"
+        if setting.needs:
+            text += f". Needs a generator trained with `{setting.needs}`"
+        yield from textwrap.wrap(
+            f"{text}.",
+            80,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}    ",
+        )
