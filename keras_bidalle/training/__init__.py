@@ -24,6 +24,7 @@ from keras_bidalle.training.events import SummaryWriter
 from keras_bidalle.training.fitting import resumable_fit
 from keras_bidalle.training.gumbel_schedules import (
     CosineRamp,
+    cooling,
     gumbel_schedules,
 )
 from keras_bidalle.training.horovod_state import (
@@ -33,6 +34,7 @@ from keras_bidalle.training.horovod_state import (
     broadcast_state,
 )
 from keras_bidalle.training.muon import Muon
+from keras_bidalle.training.optimizers import build_optimizer, learning_rate
 from keras_bidalle.training.pictures import (
     comparison_grid,
     picture_grid,
@@ -71,12 +73,15 @@ __all__ = [
     "WarmupCosine",
     "averaged_weights",
     "broadcast_state",
+    "build_optimizer",
     "comparison_grid",
+    "cooling",
     "distribute",
     "elastic_fit",
     "epoch_shuffled",
     "generator_layouts",
     "gumbel_schedules",
+    "learning_rate",
     "picture_grid",
     "resumable_fit",
     "save_captioned",

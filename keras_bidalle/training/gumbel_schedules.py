@@ -113,8 +113,7 @@ def gumbel_schedules(
         raise ValueError(
             f"`beta` must be two numbers of at least 0. Received: beta={beta}"
         )
-    values = tokenizer.encoder.factor**2 * tokenizer.image_shape[-1]
-    weight = (value / values for value in beta)
+    weight = (value / _values_of_a_code(tokenizer) for value in beta)
     return [
         VariableSchedule(
             quantizer.temperature,
@@ -125,3 +124,30 @@ def gumbel_schedules(
             quantizer.kl_weight, CosineRamp(*weight, beta_steps), every_steps
         ),
     ]
+
+
+def cooling(tokenizer, temperature_steps, beta_steps, kl_weight=None):
+    """`gumbel_schedules` of the tokenizers that need them.
+
+    Args:
+        tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
+        temperature_steps: int or `None`, training steps until it is cold.
+        beta_steps: int or `None`, until the divergence has its whole weight.
+        kl_weight: float or `None`, what `quantizer.kl_weight` ends at; the
+            published weight by default.
+
+    Returns:
+        List of callbacks, empty for other quantizers and for `None` steps.
+    """
+    steps = temperature_steps, beta_steps
+    quantizer = tokenizer.quantizer
+    if None in steps or not isinstance(quantizer, GumbelQuantizer):
+        return []
+    arguments = dict(temperature_steps=steps[0], beta_steps=steps[1])
+    if kl_weight is not None:
+        arguments["beta"] = (0.0, kl_weight * _values_of_a_code(tokenizer))
+    return gumbel_schedules(tokenizer, **arguments)
+
+
+def _values_of_a_code(tokenizer):
+    return tokenizer.encoder.factor**2 * tokenizer.image_shape[-1]

@@ -4,7 +4,7 @@ import pytest
 
 from keras_bidalle.image_tokenizers import VQGAN, DiscreteVAE
 from keras_bidalle.quantizers import VectorQuantizer
-from keras_bidalle.training import CosineRamp, gumbel_schedules
+from keras_bidalle.training import CosineRamp, cooling, gumbel_schedules
 
 
 def tokenizer():
@@ -15,6 +15,17 @@ def tokenizer():
         n_blk_per_group=1,
         group_count=3,
         n_init=4,
+    )
+
+
+def vqgan():
+    return VQGAN(
+        VectorQuantizer(4, 4),
+        image_shape=(8, 8, 3),
+        channels=4,
+        channel_multipliers=(1, 2),
+        z_channels=4,
+        attention_resolutions=(),
     )
 
 
@@ -66,6 +77,17 @@ def test_fit_follows_them():
     assert float(model.quantizer.kl_weight) == pytest.approx(0.05, rel=1e-4)
 
 
+def test_only_gumbel_quantizers_cool():
+    model = tokenizer()
+    _, weight = cooling(model, 30, 10, kl_weight=0.1)
+    assert weight.schedule(10) == pytest.approx(0.1)
+    assert weight.schedule.steps == 10
+    _, weight = cooling(model, 30, 10)
+    assert weight.schedule(10) == pytest.approx(6.6 / 48)
+    assert cooling(model, None, 10) == []
+    assert cooling(vqgan(), 30, 10) == []
+
+
 def test_wrong_arguments_are_refused():
     model = tokenizer()
     with pytest.raises(ValueError, match="`temperature` must be two"):
@@ -74,13 +96,5 @@ def test_wrong_arguments_are_refused():
         gumbel_schedules(model, beta=(-1.0, 1.0))
     with pytest.raises(ValueError, match="`steps` must be a positive"):
         gumbel_schedules(model, beta_steps=0)
-    other = VQGAN(
-        VectorQuantizer(4, 4),
-        image_shape=(8, 8, 3),
-        channels=4,
-        channel_multipliers=(1, 2),
-        z_channels=4,
-        attention_resolutions=(),
-    )
     with pytest.raises(ValueError, match="GumbelQuantizer.*VectorQuantizer"):
-        gumbel_schedules(other)
+        gumbel_schedules(vqgan())
