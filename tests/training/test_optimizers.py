@@ -54,7 +54,7 @@ def test_settings_reach_the_optimizer():
 def test_what_no_optimizer_knows_is_refused():
     with pytest.raises(ValueError, match="`optimizer`.*'adagrad'"):
         build_optimizer("adagrad", 0.1)
-    with pytest.raises(ValueError, match="'sgd'.*beta_1"):
+    with pytest.raises(ValueError, match="beta_1"):
         build_optimizer("sgd", 0.1, beta_1=0.5)
     with pytest.raises(ValueError, match="`weight_decay`.*-1"):
         build_optimizer("adam", 0.1, weight_decay=-1)
