@@ -32,7 +32,7 @@ _SIZE = {"num_codes": 12, "code_dim": 8, "seed": 1}
 def _ema():
     # Half of the mean count is much: codes are revived in every run.
     return quantizers.EMAVectorQuantizer(
-        **_SIZE, kmeans_steps=2, revival_threshold=0.5
+        **_SIZE, kmeans_steps=2, revival_share=0.5
     )
 
 
@@ -45,7 +45,7 @@ def _orthogonal():
 QUANTIZERS = {
     "ema": _ema,
     "orthogonal": _orthogonal,
-    "residual": lambda: quantizers.ResidualQuantizer(_ema(), depth=2),
+    "residual": lambda: quantizers.ResidualQuantizer(_ema(), code_depth=2),
     "gumbel": lambda: quantizers.GumbelQuantizer(**_SIZE),
 }
 

@@ -36,7 +36,7 @@ def build_model():
     keras.utils.set_random_seed(5)
     # Codes are revived in every run, by draws.
     quantizer = quantizers.EMAVectorQuantizer(
-        num_codes=12, code_dim=8, kmeans_steps=2, revival_threshold=0.5, seed=1
+        num_codes=12, code_dim=8, kmeans_steps=2, revival_share=0.5, seed=1
     )
     model = image_tokenizers.PatchVQGAN(
         quantizer,

@@ -75,7 +75,7 @@ TOKENIZERS = {
     "AugVAE-SL": lambda: augvae().to_single_level(0),
     "AugVAE-ML": augvae,
     "RQ-VAE": lambda: convolutional(
-        RQVAE, ResidualQuantizer(VectorQuantizer(K, DIM), depth=2)
+        RQVAE, ResidualQuantizer(VectorQuantizer(K, DIM), code_depth=2)
     ),
 }
 GENERATORS = {

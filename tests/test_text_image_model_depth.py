@@ -20,7 +20,7 @@ def model():
     keras.utils.set_random_seed(1)
     captions = grammar_tokenizer(caption_grammar("mnist"))
     images = patch_vqgan(
-        quantizer=ResidualQuantizer(VectorQuantizer(12, 8), depth=3)
+        quantizer=ResidualQuantizer(VectorQuantizer(12, 8), code_depth=3)
     )
     assert images.code_shape == (4, 4, 3)
     generator = RQTransformer(

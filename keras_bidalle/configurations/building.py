@@ -27,6 +27,8 @@ def build(cls, arguments):
     Raises:
         ValueError: if the constructor does not take the arguments.
     """
+    if hasattr(cls, "current_arguments"):
+        arguments = cls.current_arguments(arguments)
     made = {name: _built(value) for name, value in arguments.items()}
     try:
         return cls(**made)

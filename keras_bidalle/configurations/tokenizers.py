@@ -35,7 +35,7 @@ def _rq_vae(num_codes, attention_resolution):
         {
             "quantizer": (
                 ResidualQuantizer,
-                {"quantizer": codebook, "depth": 4, "shared": True},
+                {"quantizer": codebook, "code_depth": 4, "shared": True},
             ),
             "image_shape": (256, 256, 3),
             "channels": 128,
@@ -56,7 +56,7 @@ _AUGVAE = {
             "num_codes": 8192,
             "code_dim": 256,
             "kmeans_steps": 0,
-            "revival_threshold": 0,
+            "revival_share": 0,
         },
     ),
     "image_shape": (256, 256, 3),
@@ -91,7 +91,12 @@ TOKENIZERS = {
         {
             "quantizer": (
                 VectorQuantizer,
-                {"num_codes": 16384, "code_dim": 256, "legacy_beta": True},
+                {
+                    "num_codes": 16384,
+                    "code_dim": 256,
+                    "commitment_weight": 1.0,
+                    "codebook_weight": 0.25,
+                },
             ),
             "image_shape": (256, 256, 3),
             "channels": 128,

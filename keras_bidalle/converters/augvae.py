@@ -55,11 +55,11 @@ def convert_augvae(state_dict, config):
     quantizer = EMAVectorQuantizer(
         num_codes=required(config, "num_tokens"),
         code_dim=required(config, "codebook_dim"),
-        beta=config.get("quant_beta", _DEFAULT_BETA),
+        commitment_weight=config.get("quant_beta", _DEFAULT_BETA),
         decay=config.get("quant_ema_decay", _DEFAULT_DECAY),
         epsilon=config.get("quant_ema_eps", _DEFAULT_EPSILON),
         kmeans_steps=0,
-        revival_threshold=0.0,
+        revival_share=0.0,
     )
     arguments = _arguments(config, reader)
     if config.get("finetune"):

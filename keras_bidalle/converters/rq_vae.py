@@ -118,13 +118,15 @@ def _quantizer(options, depth):
         if options.get("restart_unused_codes", True):
             return RestartingVectorQuantizer(**arguments)
         return EMAVectorQuantizer(
-            **arguments, kmeans_steps=0, revival_threshold=0.0
+            **arguments, kmeans_steps=0, revival_share=0.0
         )
 
-    beta = options.get("latent_loss_weight", _DEFAULT_BETA)
-    if options.get("shared_codebook", False):
-        return ResidualQuantizer(codebook(decays[0]), depth=depth, beta=beta)
-    return ResidualQuantizer([codebook(decay) for decay in decays], beta=beta)
+    shared = options.get("shared_codebook", False)
+    return ResidualQuantizer(
+        codebook(decays[0]) if shared else [codebook(d) for d in decays],
+        code_depth=depth,
+        commitment_weight=options.get("latent_loss_weight", _DEFAULT_BETA),
+    )
 
 
 def _each_depth(value, depth):

@@ -59,7 +59,7 @@ def convert_te_vqgan(state_dict, config):
     quantizer = OrthogonalVectorQuantizer(
         num_codes=required(config, "n_embed"),
         code_dim=required(config, "embed_dim"),
-        beta=config.get("beta", _DEFAULT_BETA),
+        commitment_weight=config.get("beta", _DEFAULT_BETA),
         orthogonality=config.get("ortho_reg_coef", 0.0),
         unit_length=config.get("force_emb_len_1", False),
         distance=_one_of(
@@ -108,11 +108,12 @@ def convert_vqgan(state_dict, config):
             hard=True,
         )
         return _convert(state_dict, config, quantizer, "Gumbel VQGAN")
-    quantizer = VectorQuantizer(
-        **sizes,
-        beta=config.get("beta", _DEFAULT_BETA),
-        legacy_beta=config.get("legacy", config.get("kind") != "vq"),
-    )
+    beta = config.get("beta", _DEFAULT_BETA)
+    weights = {"commitment_weight": beta, "codebook_weight": 1.0}
+    if config.get("legacy", config.get("kind") != "vq"):
+        # The first programs had beta on the other term.
+        weights = {"commitment_weight": 1.0, "codebook_weight": beta}
+    quantizer = VectorQuantizer(**sizes, **weights)
     return _convert(state_dict, config, quantizer, "VQGAN")
 
 

@@ -76,7 +76,7 @@ class AugVAE(_AugVAE):
         quantizer: a `VectorQuantizer`, `OrthogonalVectorQuantizer` or
             `EMAVectorQuantizer`, published as
             `EMAVectorQuantizer(8192, 256, kmeans_steps=0,
-            revival_threshold=0)`.
+            revival_share=0)`.
         image_shape: tuple (H, W, C).
         num_levels: int.
         channels: int, what the multipliers multiply.

@@ -106,7 +106,7 @@ class ImageTokenizer(
     def code_shape(self):
         factor = self.encoder.factor
         grid = tuple(side // factor for side in self.image_shape[:2])
-        depth = self.quantizer.depth
+        depth = self.quantizer.code_depth
         return grid if depth is None else (*grid, depth)
 
     @property
@@ -183,7 +183,7 @@ class ImageTokenizer(
             TypeError: on a dtype that is not an integer.
         """
         image_shape, code_shape = self._shapes_of_codes(np.shape(codes))
-        depth = self.quantizer.depth
+        depth = self.quantizer.code_depth
         if depth is not None and np.ndim(codes) == len(code_shape) + 1:
             part = min(max(np.shape(codes)[-1], 1), depth)
             code_shape = (*code_shape[:-1], part)
@@ -218,11 +218,13 @@ class ImageTokenizer(
         Raises:
             ValueError: when there are not `depth` codes a position.
         """
-        if depth is not None and not 1 <= depth <= (self.quantizer.depth or 0):
+        if depth is not None and not 1 <= depth <= (
+            self.quantizer.code_depth or 0
+        ):
             raise ValueError(
                 "`depth` must lie in [1, depth of a residual quantizer]. "
                 f"Received: depth={depth} with a quantizer of "
-                f"depth={self.quantizer.depth}"
+                f"code_depth={self.quantizer.code_depth}"
             )
         codes = self.encode(images, batch_size=batch_size)
         if depth is not None:

@@ -37,18 +37,11 @@ class RQVAE(VQGAN):
 
     ```python
     tokenizer = RQVAE(
-        ResidualQuantizer(RestartingVectorQuantizer(16384, 256), depth=4)
+        ResidualQuantizer(RestartingVectorQuantizer(16384, 256), code_depth=4)
     )
     codes = tokenizer.encode(images)                   # (B, 8, 8, 4)
     coarse = tokenizer.decode(codes[..., :2])          # of the first two
     coarse = tokenizer.reconstruct(images, depth=2)    # the same
-    # What a generator is trained on: drawn codes, and their soft targets,
-    # made of the residuals part by part.
-    latents = tokenizer.to_latents(images)
-    codes, residuals = tokenizer.quantizer.stochastic_codes(
-        latents, temperature=0.5, seed=0
-    )
-    targets = tokenizer.quantizer.soft_targets(residuals[:4], 0.5)
     ```
 
     Reference:

@@ -13,6 +13,7 @@ from keras.saving import deserialize_keras_object, serialize_keras_object
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.synchronized import compile_arguments, synchronized
+from keras_bidalle.metrics.psnr import psnr
 
 PIXEL_LOSSES = {
     "l1": lambda real, fake: ops.mean(ops.abs(real - fake)),
@@ -153,7 +154,8 @@ class TokenizerTraining:
             raise ValueError("Call `compile` before `fit` or `evaluate`.")
         real, fake = as_float_images(x), ops.cast(y_pred, "float32")
         quantizer_loss = sum(self.losses, ops.zeros((), "float32"))
-        values = {"quantizer_loss": quantizer_loss, "psnr": _psnr(real, fake)}
+        decibels = psnr(real, ops.clip(fake, -1.0, 1.0))
+        values = {"quantizer_loss": quantizer_loss, "psnr": ops.mean(decibels)}
 
         if self.adversarial is None:
             total = self._reconstruction_loss(real, fake)
@@ -238,10 +240,3 @@ def _pixel_loss(reconstruction_loss):
         weight * PIXEL_LOSSES[name](real, fake)
         for name, weight in weights.items()
     )
-
-
-def _psnr(real, fake):
-    """Mean over pictures of the PSNR in dB, for a range of [-1, 1]."""
-    error = ops.square(real - ops.clip(fake, -1.0, 1.0))
-    error = ops.maximum(ops.mean(error, axis=(1, 2, 3)), 1e-10)
-    return ops.mean(10.0 * ops.log10(4.0 / error))

@@ -36,7 +36,9 @@ def psnr(images, reconstructions):
             f"or both floating in [-1, 1]. Received: {dtypes[0]} and "
             f"{dtypes[1]}"
         )
-    if tuple(images.shape[1:]) != tuple(reconstructions.shape[1:]):
+    sides = zip(images.shape[1:], reconstructions.shape[1:], strict=False)
+    known = all(None in pair or pair[0] == pair[1] for pair in sides)
+    if len(images.shape) != len(reconstructions.shape) or not known:
         raise ValueError(
             "`images` and `reconstructions` must have the same shape. "
             f"Received: {tuple(images.shape)} and "

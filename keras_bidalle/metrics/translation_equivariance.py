@@ -9,6 +9,8 @@ import itertools
 import numpy as np
 from keras import ops
 
+from keras_bidalle.quantizers import codebook_metrics
+
 
 def translation_equivariance(codes, num_codes, images=None):
     """Compares the codes of the same content at five places.
@@ -95,10 +97,10 @@ def codebook_statistics(codes, num_codes):
             f"max={codes.max() if codes.size else None}"
         )
     counts = np.bincount(codes, minlength=num_codes)
-    shares = counts[counts > 0] / codes.size
+    shares = ops.convert_to_tensor((counts / codes.size).astype("float32"))
     return {
-        "codebook_usage": float((counts > 0).mean()),
-        "perplexity": float(np.exp(-(shares * np.log(shares)).sum())),
+        "codebook_usage": float(codebook_metrics.usage(shares)),
+        "perplexity": float(codebook_metrics.perplexity(shares)),
     }
 
 

@@ -7,7 +7,12 @@ from keras_bidalle.quantizers.distances import (
     L2Distance,
 )
 from keras_bidalle.quantizers.ema_vector_quantizer import EMAVectorQuantizer
+from keras_bidalle.quantizers.gradient_estimators import (
+    GradientEstimator,
+    StraightThrough,
+)
 from keras_bidalle.quantizers.gumbel_quantizer import GumbelQuantizer
+from keras_bidalle.quantizers.hard_quantizer import HardQuantizer
 from keras_bidalle.quantizers.multi_level_quantizer import (
     LastLevelQuantizer,
     MultiLevelQuantizer,
@@ -30,7 +35,9 @@ __all__ = [
     "CosineDistance",
     "Distance",
     "EMAVectorQuantizer",
+    "GradientEstimator",
     "GumbelQuantizer",
+    "HardQuantizer",
     "L2Distance",
     "LastLevelQuantizer",
     "MultiLevelQuantizer",
@@ -39,5 +46,6 @@ __all__ = [
     "Quantizer",
     "ResidualQuantizer",
     "RestartingVectorQuantizer",
+    "StraightThrough",
     "VectorQuantizer",
 ]

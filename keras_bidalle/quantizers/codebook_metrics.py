@@ -7,6 +7,25 @@ from keras import ops
 from keras.src.backend import in_stateless_scope
 
 
+def usage(shares):
+    """Share of the codes that occur, a scalar in [0, 1].
+
+    Args:
+        shares: float32 tensor (..., K), rows adding to 1.
+    """
+    return ops.mean(ops.cast(shares > 0, "float32"))
+
+
+def perplexity(shares):
+    """exp(entropy), a scalar from 1 (collapse) to K, the mean over rows.
+
+    Args:
+        shares: float32 tensor (..., K), rows adding to 1.
+    """
+    entropy = -ops.sum(shares * ops.log(shares + 1e-10), axis=-1)
+    return ops.mean(ops.exp(entropy))
+
+
 class CodebookMetric(keras.metrics.Metric):
     """Base of the figures over how often each code was chosen.
 
@@ -49,16 +68,11 @@ class CodebookUsage(CodebookMetric):
     """Share of the codes chosen at least once in the epoch, in [0, 1]."""
 
     def result(self):
-        return ops.mean(ops.cast(self.shares() > 0, "float32"))
+        return usage(self.shares())
 
 
 class Perplexity(CodebookMetric):
-    """exp(entropy) of the codes of the epoch: 1 (collapse) to `num_codes`.
-
-    With one codebook for each residual depth, the mean over depths.
-    """
+    """`perplexity` of the codes of the epoch, the mean over codebooks."""
 
     def result(self):
-        shares = self.shares()
-        entropy = -ops.sum(shares * ops.log(shares + 1e-10), axis=-1)
-        return ops.mean(ops.exp(entropy))
+        return perplexity(self.shares())

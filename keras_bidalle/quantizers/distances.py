@@ -1,7 +1,11 @@
 """What "nearest code" means: the distances a codebook can search by."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_bidalle import named
 
 
 def unit_rows(x):
@@ -10,7 +14,7 @@ def unit_rows(x):
     return x * ops.rsqrt(ops.maximum(square, 1e-24))
 
 
-class Distance:
+class Distance(named.Named):
     """A distance from latents to codes, smaller is nearer, never negative.
 
     Call arguments:
@@ -23,13 +27,6 @@ class Distance:
 
     def __call__(self, z, codebook):
         raise NotImplementedError
-
-    def get_config(self):
-        return {}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -57,25 +54,6 @@ class CosineDistance(Distance):
 _DISTANCES = {"l2": L2Distance, "cosine": CosineDistance}
 
 
-def get(identifier):
-    """Gives a distance by name, config or object.
-
-    Args:
-        identifier: `"l2"`, `"cosine"`, a serialized `Distance`, or one.
-
-    Returns:
-        A `Distance`.
-
-    Raises:
-        ValueError: if it is none of these.
-    """
-    if isinstance(identifier, dict):
-        identifier = keras.saving.deserialize_keras_object(identifier)
-    if isinstance(identifier, str) and identifier in _DISTANCES:
-        return _DISTANCES[identifier]()
-    if isinstance(identifier, Distance):
-        return identifier
-    raise ValueError(
-        f"`distance` must be one of {sorted(_DISTANCES)} or a Distance. "
-        f"Received: distance={identifier!r}"
-    )
+def get(identifier: Any) -> Distance:
+    """Gives a distance: `"l2"`, `"cosine"`, a serialized one, or one."""
+    return named.get("distance", identifier, Distance, _DISTANCES)

@@ -1,13 +1,16 @@
 """Quantization by a relaxed choice among codes: the Gumbel softmax."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_bidalle.backend.extremes import argmax
 from keras_bidalle.backend.noise import NoiseSeedGenerator
+from keras_bidalle.quantizers.gradient_estimators import StraightThrough
 from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
 from keras_bidalle.quantizers.quantizer import Quantizer
-from keras_bidalle.validation import check_at_least, check_positive
+from keras_bidalle.validation import check_at_least, check_positive_or_none
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -73,19 +76,18 @@ class GumbelQuantizer(Quantizer):
 
     def __init__(
         self,
-        num_codes,
-        code_dim,
-        input_dim=None,
-        temperature=1.0,
-        kl_weight=5e-4,
-        hard=False,
-        seed=None,
-        **kwargs,
-    ):
+        num_codes: int,
+        code_dim: int,
+        input_dim: int | None = None,
+        temperature: float = 1.0,
+        kl_weight: float = 5e-4,
+        hard: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(num_codes, code_dim, **kwargs)
-        if input_dim is not None:
-            check_positive(input_dim=input_dim)
-            self.input_dim = input_dim
+        check_positive_or_none(input_dim=input_dim)
+        self.input_dim = code_dim if input_dim is None else input_dim
         check_at_least(1e-6, temperature=temperature)
         check_at_least(kl_weight=kl_weight)
         self.hard = hard
@@ -145,8 +147,7 @@ class GumbelQuantizer(Quantizer):
         weights = ops.softmax(noisy, axis=-1)
         if self.hard:
             chosen = ops.one_hot(argmax(noisy), self.num_codes)
-            chosen = ops.cast(chosen, "float32")
-            weights = chosen + (weights - ops.stop_gradient(weights))
+            weights = StraightThrough()(weights, ops.cast(chosen, "float32"))
         return ops.matmul(weights, self.codebook), codes
 
     def divergence(self, logits):
@@ -165,18 +166,6 @@ class GumbelQuantizer(Quantizer):
     def decode(self, codes):
         self.ensure_built()
         return self.lookup(self.as_codes(codes))
-
-    def soft_codes(self, z, temperature=1.0):
-        """Gives the odds of each code, `softmax(logits / temperature)`.
-
-        Args:
-            z: float tensor (B, ..., input_dim).
-            temperature: float, above 0.
-
-        Returns:
-            float32 tensor (B, ..., K), last dimension adding to 1.
-        """
-        return ops.softmax(self.logits(z) / temperature, axis=-1)
 
     def get_config(self):
         config = super().get_config()

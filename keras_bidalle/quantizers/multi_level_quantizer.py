@@ -1,23 +1,25 @@
 """One codebook for latents of several resolutions."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
-from keras_bidalle.quantizers.codebook_quantizer import CodebookQuantizer
-from keras_bidalle.quantizers.quantizer import Quantizer, straight_through
+from keras_bidalle.quantizers.quantizer import Quantizer
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class MultiLevelQuantizer(Quantizer):
     """Quantizes the maps of several levels with one codebook.
 
-    Each level has a loss of its own, a mean over its places, and their sum
-    is added. A codebook that is an average moves once for each level, and
-    starts from, and is revived with, the latents of all levels together.
+    Each level has a loss of its own, a mean over its places. A codebook that
+    is an average moves once for each level, and starts from, and is revived
+    with, the latents of all levels together.
 
     Args:
-        quantizer: a `VectorQuantizer`, `OrthogonalVectorQuantizer` or
-            `EMAVectorQuantizer`, with the codebook that all levels use.
+        quantizer: a `Quantizer` with one code a position (any of this
+            library but `ResidualQuantizer`), which all levels use.
         grids: sequence of (rows, columns), one for each level, fine to
             coarse: how a sequence of codes is made of the levels.
 
@@ -27,23 +29,34 @@ class MultiLevelQuantizer(Quantizer):
         training: bool or `None`.
 
     Returns:
-        Tuple of tensors like `z`, straight-through.
+        Tuple of tensors (B, h, w, C), as `quantizer` gives them.
 
     Raises:
-        ValueError: if `quantizer` has no codebook, or `grids` are no sizes.
+        ValueError: if `quantizer` has several codes a position, or `grids`
+            are no sizes.
 
     Reference:
         Kim et al., "L-Verse: Bidirectional Generation Between Image and
         Text", 2022, section 3.1 (arXiv:2111.11133).
     """
 
-    def __init__(self, quantizer, grids, **kwargs):
-        if not isinstance(quantizer, CodebookQuantizer):
+    def __init__(
+        self,
+        quantizer: Quantizer,
+        grids: Sequence[Sequence[int]],
+        **kwargs: Any,
+    ) -> None:
+        if (
+            not isinstance(quantizer, Quantizer)
+            or isinstance(quantizer, MultiLevelQuantizer)
+            or quantizer.code_depth is not None
+        ):
             raise ValueError(
-                "`quantizer` must be a VectorQuantizer or "
-                f"EMAVectorQuantizer. Received: {quantizer!r}"
+                "`quantizer` must be a Quantizer of one map of latents, with "
+                f"one code a position. Received: {quantizer!r}"
             )
         super().__init__(quantizer.num_codes, quantizer.code_dim, **kwargs)
+        self.input_dim = quantizer.input_dim
         grids = tuple(tuple(int(side) for side in grid) for grid in grids)
         if not grids or any(len(grid) != 2 or min(grid) < 1 for grid in grids):
             raise ValueError(
@@ -61,12 +74,7 @@ class MultiLevelQuantizer(Quantizer):
 
     def build(self, input_shape):
         for shape in input_shape:
-            if shape[-1] != self.input_dim:
-                raise ValueError(
-                    f"{self.__class__.__name__} expects latents of "
-                    f"code_dim={self.input_dim} channels at each level. "
-                    f"Received: input_shape={input_shape}"
-                )
+            self.check_latents_shape(shape)
         super().build(input_shape[0])
         if not self.quantizer.built:
             self.quantizer.build(input_shape[0])
@@ -83,32 +91,9 @@ class MultiLevelQuantizer(Quantizer):
         return tuple(ops.cast(level, self.compute_dtype) for level in quantized)
 
     def apply_codebook(self, z, training=None):
-        part = self.quantizer
-        learning = training and self.trainable
-        vectors = [ops.reshape(level, (-1, self.code_dim)) for level in z]
-        if learning:
-            part.start(vectors)
-        loss, outputs, all_codes, seen = 0.0, [], [], []
-        for level, flat in zip(z, vectors, strict=True):
-            codes, distance = part.nearest(flat)
-            quantized = part.lookup(codes)
-            loss += part.quantization_loss(flat, quantized)
-            seen.append((ops.stop_gradient(flat), codes, distance))
-            if learning:
-                is_last = len(seen) == len(z)
-                part.learn(
-                    *seen[-1][:2],
-                    step=seen if is_last else None,
-                    first=len(seen) == 1,
-                )
-            quantized = straight_through(flat, quantized)
-            outputs.append(ops.reshape(quantized, ops.shape(level)))
-            all_codes.append(codes)
-        self.add_loss(loss)
-        regularization = part.regularization_loss()
-        if regularization is not None:
-            self.add_loss(regularization)
-        return outputs, ops.concatenate(all_codes)
+        levels, codes = self.quantizer.apply_to_levels(z, training=training)
+        codes = [ops.reshape(level, (-1,)) for level in codes]
+        return levels, ops.concatenate(codes)
 
     def encode(self, z):
         """Gives the codes of all levels as one sequence.
@@ -199,11 +184,8 @@ class MultiLevelQuantizer(Quantizer):
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        quantizer = keras.saving.deserialize_keras_object(
-            config.pop("quantizer")
-        )
-        return cls(quantizer, **config)
+        quantizer = keras.saving.deserialize_keras_object(config["quantizer"])
+        return super().from_config({**config, "quantizer": quantizer})
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -223,7 +205,7 @@ class LastLevelQuantizer(MultiLevelQuantizer):
         training: bool or `None`.
 
     Returns:
-        Tensor like the last of `z`, straight-through.
+        Tensor (B, h, w, C) of the last level.
     """
 
     def call(self, z, training=None):

@@ -1,4 +1,4 @@
-"""The regulariser that makes a codebook translation-equivariant."""
+"""The regularizer that makes a codebook translation-equivariant."""
 
 import keras
 from keras import ops
@@ -24,7 +24,7 @@ class OrthogonalRegularizer(keras.regularizers.Regularizer):
         num_sampled_codes: int or `None`. If given, each step looks at that
             many codes drawn at random, for codebooks too large for all
             pairs; K above is then this number. The random state must be
-            tracked by the layer that uses the regulariser, as the
+            tracked by the layer that uses the regularizer, as the
             quantizers of this library do.
         seed: int or `None`, for the draw.
 

@@ -1,5 +1,7 @@
 """The translation-equivariant quantizer: learned codes kept orthogonal."""
 
+from typing import Any
+
 import keras
 
 from keras_bidalle.quantizers.orthogonal_regularizer import (
@@ -18,13 +20,12 @@ class OrthogonalVectorQuantizer(VectorQuantizer):
 
     Args:
         num_codes: int, the size K of the codebook.
-        code_dim: int, the length C of a code.
-        orthogonality: float, lambda of the regulariser; 0 gives the plain
+        code_dim: int, the length C of a code vector.
+        orthogonality: float, lambda of the regularizer; 0 gives the plain
             `VectorQuantizer`.
-        unit_length: bool. If `True`, the regulariser takes the codes as they
-            are and so also pulls their lengths to 1.
-        num_sampled_codes: int or `None`, how many codes the regulariser looks
-            at in a step, for large codebooks; `None` for all.
+        unit_length: bool. If `True`, the regularizer takes the code vectors
+            as they are and so also pulls their lengths to 1.
+        num_sampled_codes: int or `None`, as in `OrthogonalRegularizer`.
         **kwargs: the other arguments of `VectorQuantizer`.
 
     Example:
@@ -42,13 +43,13 @@ class OrthogonalVectorQuantizer(VectorQuantizer):
 
     def __init__(
         self,
-        num_codes,
-        code_dim,
-        orthogonality=10.0,
-        unit_length=False,
-        num_sampled_codes=None,
-        **kwargs,
-    ):
+        num_codes: int,
+        code_dim: int,
+        orthogonality: float = 10.0,
+        unit_length: bool = False,
+        num_sampled_codes: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if "codebook_regularizer" in kwargs:
             raise ValueError(
                 "`codebook_regularizer` is what OrthogonalVectorQuantizer "

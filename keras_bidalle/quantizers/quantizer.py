@@ -1,25 +1,16 @@
 """The contract of all quantizers: latents in, codes and code vectors out."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import keras
 from keras import ops
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.replica_losses import ReplicaLosses
 from keras_bidalle.quantizers.codebook_metrics import CodebookUsage, Perplexity
-from keras_bidalle.validation import check_positive
-
-
-def straight_through(z, quantized):
-    """Quantized values forward, the gradient of `z` backward.
-
-    Args:
-        z: float tensor, the latents.
-        quantized: float tensor like `z`.
-
-    Returns:
-        Tensor like `z`, exactly equal to `quantized`.
-    """
-    return ops.stop_gradient(quantized) + (z - ops.stop_gradient(z))
+from keras_bidalle.renaming import renamed
+from keras_bidalle.validation import check_positive, check_positive_or_none
 
 
 def count_codes(codes, num_codes):
@@ -58,8 +49,8 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
     Args:
         num_codes: int, the size K of the codebook.
         code_dim: int, the length C of a code vector.
-        depth: int or `None`. Number of codes for each position, or `None`
-            where there is one and the codes have no depth axis.
+        code_depth: int or `None`. Number of codes for each position, or
+            `None` where there is one and the codes have no axis for it.
 
     Call arguments:
         z: float tensor (B, ..., C), the latents.
@@ -69,23 +60,45 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         Tensor (B, ..., C) in the compute dtype.
     """
 
+    # Names that arguments had in saved configurations.
+    old_names: ClassVar[Mapping[str, str]] = {}
     # Which argument says how many channels the latents have.
     _input_dim_name = "code_dim"
 
-    def __init__(self, num_codes, code_dim, depth=None, **kwargs):
+    def __init__(
+        self,
+        num_codes: int,
+        code_dim: int,
+        code_depth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         # The inputs come in as they are: float32 latents stay float32.
         super().__init__(autocast=False, **kwargs)
-        check_positive(num_codes=num_codes)
-        check_positive(code_dim=code_dim)
-        if depth is not None:
-            check_positive(depth=depth)
+        check_positive(num_codes=num_codes, code_dim=code_dim)
+        check_positive_or_none(code_depth=code_depth)
         self.num_codes = num_codes
         self.code_dim = code_dim
-        self.depth = depth
+        self.code_depth = code_depth
         self.input_dim = code_dim
         # Not so inside another quantizer, which shows its own.
         self.keeps_metrics = True
         self._codebook_metrics = []
+
+    @classmethod
+    def current_arguments(cls, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments under their names of today.
+
+        Args:
+            config: dict, of this or of an earlier version's `get_config`.
+
+        Returns:
+            dict.
+        """
+        return renamed(config, cls.old_names)
+
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config(cls.current_arguments(config))
 
     @property
     def counts_shape(self):
@@ -93,12 +106,7 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         return (self.num_codes,)
 
     def build(self, input_shape):
-        if input_shape[-1] != self.input_dim:
-            raise ValueError(
-                f"{self.__class__.__name__} expects latents whose last "
-                f"dimension is {self._input_dim_name}={self.input_dim}. "
-                f"Received: input_shape={tuple(input_shape)}"
-            )
+        self.check_latents_shape(input_shape)
         self.epoch_counts = self.add_state(
             "epoch_counts", self.counts_shape, "zeros"
         )
@@ -106,6 +114,15 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
             CodebookUsage(self.epoch_counts, name="codebook_usage"),
             Perplexity(self.epoch_counts, name="perplexity"),
         ]
+
+    def check_latents_shape(self, input_shape):
+        """Raises a `ValueError` on latents of other channels."""
+        if input_shape[-1] != self.input_dim:
+            raise ValueError(
+                f"{self.__class__.__name__} expects latents whose last "
+                f"dimension is {self._input_dim_name}={self.input_dim}. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
 
     def add_state(self, name, shape, initializer):
         """Adds a float32 weight that `call` moves and no optimizer does."""
@@ -146,6 +163,21 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         """
         raise NotImplementedError
 
+    def apply_to_levels(self, levels, training=None):
+        """Does `apply_codebook` for latents of several levels together.
+
+        Args:
+            levels: list of float32 tensors (B, ..., C).
+            training: bool or `None`.
+
+        Returns:
+            Tuple of the list of their float32 tensors (B, ..., C) and the
+            list of their int32 codes.
+        """
+        results = [self.apply_codebook(z, training=training) for z in levels]
+        quantized, codes = zip(*results, strict=True)
+        return list(quantized), list(codes)
+
     def encode(self, z):
         """Gives the codes of latents.
 
@@ -153,7 +185,7 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
             z: float tensor (B, ..., C).
 
         Returns:
-            int32 tensor (B, ...), or (B, ..., depth).
+            int32 tensor (B, ...), or (B, ..., code_depth).
 
         Raises:
             ValueError: if the last dimension of `z` is not the codebook's.
@@ -164,7 +196,7 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         """Gives the code vectors of codes.
 
         Args:
-            codes: integer tensor (B, ...), or (B, ..., depth), values in
+            codes: integer tensor (B, ...), or (B, ..., code_depth), values in
                 [0, `num_codes`).
 
         Returns:

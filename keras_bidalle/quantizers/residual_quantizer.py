@@ -1,39 +1,39 @@
 """Residual quantization: several codes a position, each refining the sum."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
-from keras_bidalle.quantizers.codebook_quantizer import (
-    CodebookQuantizer,
-    mean_square,
-)
-from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
-from keras_bidalle.quantizers.quantizer import (
-    Quantizer,
-    count_codes,
-    straight_through,
-)
+from keras_bidalle.quantizers import gradient_estimators
+from keras_bidalle.quantizers.hard_quantizer import HardQuantizer, mean_square
+from keras_bidalle.quantizers.quantizer import Quantizer, count_codes
 from keras_bidalle.validation import check_at_least, check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class ResidualQuantizer(Quantizer):
-    """Replaces each latent by a sum of `depth` codes.
+    """Replaces each latent by a sum of `code_depth` code vectors.
 
     Each depth quantizes what the depths before it left over. The commitment
-    loss looks at the partial sums, `beta * mean_d mean((z - sg[e_1 + ... +
-    e_d])^2)`; learned codebooks are pulled to the residuals they quantize.
-    With one shared codebook that is an average, it moves once for each depth.
+    loss looks at the partial sums, `commitment_weight * mean_d mean((z -
+    sg[e_1 + ... + e_d])^2)`; learned codebooks are pulled to the residuals
+    they quantize. With one shared codebook that is an average, it moves once
+    for each depth.
 
     Args:
-        quantizer: a `VectorQuantizer`, `OrthogonalVectorQuantizer` or
-            `EMAVectorQuantizer`, or a list of them, one for each depth and
-            of the same size. Their own `beta` plays no part.
-        depth: int, the number of codes D for each position; may be left out
-            with a list.
+        quantizer: a `HardQuantizer` (any of this library but
+            `GumbelQuantizer`), or a list of them, one for each depth and of
+            the same size. Their own `commitment_weight` and `gradient` play
+            no part.
+        code_depth: int, the number of codes D for each position; may be left
+            out with a list.
         shared: bool. With a single `quantizer`: whether all depths use its
             codebook, or each has a copy of its own.
-        beta: float, the weight of the commitment loss.
+        commitment_weight: float, the weight of the commitment loss.
+        gradient: `"straight_through"` or a `GradientEstimator`, how
+            gradients pass from the sum to the latents.
 
     Call arguments:
         z: float tensor (B, ..., C).
@@ -43,13 +43,13 @@ class ResidualQuantizer(Quantizer):
         Tensor (B, ..., C), straight-through.
 
     Raises:
-        ValueError: if the quantizers do not fit each other or `depth`.
+        ValueError: if the quantizers do not fit each other or `code_depth`.
 
     Example:
 
     ```python
     quantizer = keras_bidalle.quantizers.ResidualQuantizer(
-        keras_bidalle.quantizers.EMAVectorQuantizer(512, 16), depth=4
+        keras_bidalle.quantizers.EMAVectorQuantizer(512, 16), code_depth=4
     )
     codes = quantizer.encode(keras.random.normal((2, 8, 8, 16)))
     codes.shape  # (2, 8, 8, 4)
@@ -61,38 +61,36 @@ class ResidualQuantizer(Quantizer):
         Quantization](https://arxiv.org/abs/2203.01941), Sec. 3.1.
     """
 
-    def __init__(self, quantizer, depth=None, shared=True, beta=0.25, **kwargs):
-        given = quantizer if isinstance(quantizer, list | tuple) else None
-        if depth is None and given is not None:
-            depth = len(given)
-        check_positive(depth=depth)
-        quantizers = list(given or [quantizer])
-        for part in quantizers:
-            if not isinstance(part, CodebookQuantizer):
-                raise ValueError(
-                    "`quantizer` must be a VectorQuantizer or "
-                    "EMAVectorQuantizer, or a list of them. "
-                    f"Received: {part!r}"
-                )
-        sizes = {(part.num_codes, part.code_dim) for part in quantizers}
-        if len(sizes) > 1:
-            raise ValueError(
-                "`quantizer` must hold quantizers of the same (num_codes, "
-                f"code_dim). Received: {sorted(sizes)}"
-            )
-        if given is not None and len(given) != depth:
-            raise ValueError(
-                f"`quantizer` must hold `depth`={depth} quantizers. "
-                f"Received: {len(given)}"
-            )
+    old_names = {"beta": "commitment_weight", "depth": "code_depth"}
+
+    def __init__(
+        self,
+        quantizer: HardQuantizer | Sequence[HardQuantizer],
+        code_depth: int | None = None,
+        shared: bool = True,
+        commitment_weight: float = 0.25,
+        gradient: Any = "straight_through",
+        **kwargs: Any,
+    ) -> None:
+        is_list = isinstance(quantizer, list | tuple)
+        quantizers = list(quantizer) if is_list else [quantizer]
+        if code_depth is None and is_list:
+            code_depth = len(quantizers)
+        check_positive(code_depth=code_depth)
+        _check_parts(quantizers, code_depth if is_list else 1)
         first = quantizers[0]
-        super().__init__(first.num_codes, first.code_dim, depth, **kwargs)
-        check_at_least(beta=beta)
+        super().__init__(
+            first.num_codes, first.code_dim, code_depth=code_depth, **kwargs
+        )
+        check_at_least(commitment_weight=commitment_weight)
         self.shared = shared
-        self.beta = beta
-        self._given_as_list = given is not None
-        if given is None and not shared:
-            quantizers += [_copy(first, number) for number in range(1, depth)]
+        self.commitment_weight = commitment_weight
+        self.gradient = gradient_estimators.get(gradient)
+        self._given_as_list = is_list
+        if not is_list and not shared:
+            quantizers += [
+                _copy(first, number) for number in range(1, code_depth)
+            ]
         # One for each depth, or the one that serves them all.
         self.quantizers = quantizers
         for part in self.quantizers:
@@ -102,13 +100,13 @@ class ResidualQuantizer(Quantizer):
     def counts_shape(self):
         if self.has_one_codebook:
             return (self.num_codes,)
-        return (self.depth, self.num_codes)
+        return (self.code_depth, self.num_codes)
 
     @property
-    def has_one_codebook(self):
+    def has_one_codebook(self) -> bool:
         return len(self.quantizers) == 1
 
-    def quantizer_at(self, depth):
+    def quantizer_at(self, depth: int) -> HardQuantizer:
         """The quantizer of a depth, counted from 0."""
         return self.quantizers[0 if self.has_one_codebook else depth]
 
@@ -120,194 +118,70 @@ class ResidualQuantizer(Quantizer):
 
     def apply_codebook(self, z, training=None):
         flat = ops.reshape(z, (-1, self.code_dim))
-        learning = training and self.trainable
         residual, total = flat, ops.zeros_like(flat)
-        commitment, codebook_loss = 0.0, 0.0
-        all_codes, seen = [], []
-        for depth in range(self.depth):
+        commitment, codebook_loss, all_codes = 0.0, 0.0, []
+        for depth in range(self.code_depth):
             part = self.quantizer_at(depth)
-            is_first = depth == 0 or not self.has_one_codebook
-            is_last = depth == self.depth - 1 or not self.has_one_codebook
-            if learning and is_first:
-                part.start([residual])
-                seen = []
-            codes, distance = part.nearest(residual)
-            quantized = part.lookup(codes)
-            total = total + quantized
+            if depth == 0 or not self.has_one_codebook:
+                step = part.new_step([residual], training)
+            vectors, codes = step.quantize(residual)
+            total = total + vectors
             commitment += mean_square(flat - ops.stop_gradient(total))
-            loss = part.codebook_loss(residual, quantized)
-            codebook_loss += 0.0 if loss is None else loss
-            if learning:
-                vectors = ops.stop_gradient(residual)
-                seen.append((vectors, codes, distance))
-                part.learn(
-                    vectors,
-                    codes,
-                    step=seen if is_last else None,
-                    first=is_first,
-                )
-            residual = residual - ops.stop_gradient(quantized)
+            codebook_loss += part.codebook_loss(residual, vectors)
+            residual = residual - ops.stop_gradient(vectors)
             all_codes.append(codes)
-        self.add_loss((self.beta * commitment + codebook_loss) / self.depth)
+            if depth == self.code_depth - 1 or not self.has_one_codebook:
+                step.end()
+        loss = self.commitment_weight * commitment + codebook_loss
+        self.add_loss(loss / self.code_depth)
         for part in self.quantizers:
             regularization = part.regularization_loss()
             if regularization is not None:
                 self.add_loss(regularization)
         shape = ops.shape(z)
-        quantized = ops.reshape(straight_through(flat, total), shape)
+        quantized = ops.reshape(self.gradient(flat, total), shape)
         codes = ops.stack(all_codes, axis=-1)
-        return quantized, ops.reshape(codes, (*shape[:-1], self.depth))
+        return quantized, ops.reshape(codes, (*shape[:-1], self.code_depth))
 
     def count(self, codes):
         if self.has_one_codebook:
             return count_codes(codes, self.num_codes)
         counts = [
             count_codes(codes[..., depth], self.num_codes)
-            for depth in range(self.depth)
+            for depth in range(self.code_depth)
         ]
         return ops.stack(counts)
 
     def encode(self, z):
-        codes, _ = self._chain(
-            z, lambda depth, r: self.quantizer_at(depth).encode(r)
-        )
-        return codes
-
-    def stochastic_codes(self, z, temperature=1.0, seed=None):
-        """Draws codes instead of taking the nearest ones.
-
-        The code of each depth is drawn with the odds
-        `softmax(-distance(r_d, e) / temperature)`, and what the drawn code
-        leaves over goes on to the next depth. Training a generator on codes
-        that are drawn anew each time, with `soft_targets` along the same
-        residuals, closes the gap between what it is trained on and what it
-        samples.
-
-        Args:
-            z: float tensor (B, ..., C).
-            temperature: float, above 0; the nearer to 0, the nearer the
-                drawn codes.
-            seed: int (the same codes at each call, on one backend;
-                TensorFlow draws others with XLA than without), a
-                `keras.random.SeedGenerator` (others at each call), or `None`
-                for the generators of the codebooks.
-
-        Returns:
-            Tuple of int32 codes (B, ..., depth) and float32 residuals
-            (B, ..., depth, C): what each depth drew its code for. The
-            residuals are small; `soft_targets` makes the odds of as many of
-            them at a time as there is memory for.
-
-        Reference:
-            [Autoregressive Image Generation using Residual
-            Quantization](https://arxiv.org/abs/2203.01941), Sec. 3.2.3.
-        """
-        _check_temperature(temperature)
-
-        def draw(depth, residual):
-            part = self.quantizer_at(depth)
-            rows = ops.reshape(residual, (-1, self.code_dim))
-            scores = -part.distance(rows, part.codebook) / temperature
-            noise = gumbel_noise(ops.shape(scores), self._seed_at(depth, seed))
-            drawn = ops.cast(ops.argmax(scores + noise, axis=-1), "int32")
-            return ops.reshape(drawn, ops.shape(residual)[:-1])
-
-        return self._chain(z, draw)
-
-    def _seed_at(self, depth, seed):
-        if seed is None:
-            return self.quantizer_at(depth).seed_generator
-        if isinstance(seed, int):
-            # No two depths of any two seeds draw alike.
-            return (seed * self.depth + depth) % 2**31
-        return seed
-
-    def residuals(self, z, codes):
-        """What was left of the latents before each depth.
-
-        Args:
-            z: float tensor (B, ..., C).
-            codes: integer tensor (B, ..., depth).
-
-        Returns:
-            float32 tensor (B, ..., depth, C), the first of them `z`.
-        """
-        codes = self.as_codes(codes)
-        _, residuals = self._chain(z, lambda depth, _: codes[..., depth])
-        return residuals
-
-    def soft_targets(self, residuals, temperature=1.0):
-        """Gives the odds of each code for residuals.
-
-        `softmax(-distance(r_d, e) / temperature)`. They are K times as many
-        numbers as there are codes: give a part of the residuals at a time,
-        any positions.
-
-        Args:
-            residuals: float tensor (..., depth, C), of `stochastic_codes` or
-                `residuals`.
-            temperature: float, above 0.
-
-        Returns:
-            float32 tensor (..., depth, K), last dimension adding to 1.
-        """
-        _check_temperature(temperature)
-        residuals = self.as_latents(residuals)
-        if self.has_one_codebook:
-            return self.quantizers[0].soft_codes(residuals, temperature)
-        odds = [
-            part.soft_codes(residuals[..., depth, :], temperature)
-            for depth, part in enumerate(self.quantizers)
-        ]
-        return ops.stack(odds, axis=-2)
-
-    def soft_codes(self, z, temperature=1.0):
-        """Gives the odds of each code, at each depth of the nearest codes.
-
-        `softmax(-distance(r_d, e) / temperature)`, with r_d what the nearest
-        codes of the depths before left over.
-
-        Args:
-            z: float tensor (B, ..., C).
-            temperature: float, above 0.
-
-        Returns:
-            float32 tensor (B, ..., depth, K), last dimension adding to 1.
-        """
-        residuals = self.residuals(z, self.encode(z))
-        return self.soft_targets(residuals, temperature)
-
-    def _chain(self, z, choose):
-        """Codes and residuals of a chain, given how a depth chooses."""
         self.ensure_built()
-        residual = self.as_latents(z)
-        codes, residuals = [], []
-        for depth in range(self.depth):
-            residuals.append(residual)
-            codes.append(ops.cast(choose(depth, residual), "int32"))
-            vectors = self.quantizer_at(depth).lookup(codes[-1])
-            residual = residual - ops.stop_gradient(vectors)
-        return ops.stack(codes, axis=-1), ops.stack(residuals, axis=-2)
+        residual, codes = self.as_latents(z), []
+        for depth in range(self.code_depth):
+            part = self.quantizer_at(depth)
+            codes.append(part.encode(residual))
+            residual = residual - ops.stop_gradient(part.lookup(codes[-1]))
+        return ops.stack(codes, axis=-1)
 
     def lookup(self, codes):
         """Gives the code vectors of each depth, not summed.
 
         Args:
-            codes: integer tensor (B, ..., d), of the first d <= depth depths.
+            codes: integer tensor (B, ..., d), of the first d <= `code_depth`
+                depths.
 
         Returns:
             float32 tensor (B, ..., d, C). Its `ops.cumsum` over axis -2 are
             the partial sums.
 
         Raises:
-            ValueError: if there are more than `depth` codes a position.
+            ValueError: if there are more than `code_depth` codes a position.
         """
         self.ensure_built()
         codes = self.as_codes(codes)
-        if not 1 <= codes.shape[-1] <= self.depth:
+        if not 1 <= codes.shape[-1] <= self.code_depth:
             raise ValueError(
-                f"`codes` must have from 1 to `depth`={self.depth} codes in "
-                f"the last dimension. Received: shape={tuple(codes.shape)}"
+                f"`codes` must have from 1 to `code_depth`={self.code_depth} "
+                "codes in the last dimension. "
+                f"Received: shape={tuple(codes.shape)}"
             )
         vectors = [
             self.quantizer_at(depth).lookup(codes[..., depth])
@@ -318,46 +192,49 @@ class ResidualQuantizer(Quantizer):
     def decode(self, codes):
         return ops.sum(self.lookup(codes), axis=-2)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["num_codes"], config["code_dim"]
-        parts = [
-            keras.saving.serialize_keras_object(part)
-            for part in self.quantizers
-        ]
+        parts = self.quantizers if self._given_as_list else self.quantizers[0]
         config.update(
-            quantizer=parts if self._given_as_list else parts[0],
-            depth=self.depth,
+            quantizer=keras.saving.serialize_keras_object(parts),
+            code_depth=self.code_depth,
             shared=self.shared,
-            beta=self.beta,
+            commitment_weight=self.commitment_weight,
+            gradient=keras.saving.serialize_keras_object(self.gradient),
         )
         return config
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        quantizer = config.pop("quantizer")
-        if isinstance(quantizer, list | tuple):
-            quantizer = [
-                keras.saving.deserialize_keras_object(part)
-                for part in quantizer
-            ]
-        else:
-            quantizer = keras.saving.deserialize_keras_object(quantizer)
-        return cls(quantizer, **config)
+        quantizer = keras.saving.deserialize_keras_object(config["quantizer"])
+        return super().from_config({**config, "quantizer": quantizer})
 
 
-def _check_temperature(temperature):
-    if isinstance(temperature, int | float) and not temperature > 0:
+def _check_parts(quantizers, expected):
+    for part in quantizers:
+        if not isinstance(part, HardQuantizer):
+            raise ValueError(
+                "`quantizer` must be a HardQuantizer or a list of them: each "
+                "depth chooses one code, and gradients pass the sum. "
+                f"Received: {part!r}"
+            )
+    if len(quantizers) != expected:
         raise ValueError(
-            "`temperature` must be above 0. "
-            f"Received: temperature={temperature}"
+            f"`quantizer` must hold `code_depth`={expected} quantizers. "
+            f"Received: {len(quantizers)}"
+        )
+    sizes = {(part.num_codes, part.code_dim) for part in quantizers}
+    if len(sizes) > 1:
+        raise ValueError(
+            "`quantizer` must hold quantizers of the same (num_codes, "
+            f"code_dim). Received: {sorted(sizes)}"
         )
 
 
 def _copy(quantizer, number):
     config = quantizer.get_config()
     config["name"] = f"{quantizer.name}_{number}"
-    if config["seed"] is not None:
+    if config.get("seed") is not None:
         config["seed"] += number
     return type(quantizer).from_config(config)

@@ -1,11 +1,13 @@
 """A codebook of running means whose unused codes start again, as in RQ-VAE."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.quantizers.averaged_codebook import AveragedCodebook
 from keras_bidalle.quantizers.drawing import draw_vectors
-from keras_bidalle.quantizers.ema_vector_quantizer import EMAVectorQuantizer
 from keras_bidalle.validation import check_at_least
 
 # Of the noise that tells copies of one latent apart, times sqrt(code_dim).
@@ -13,15 +15,15 @@ _NOISE = 0.01
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class RestartingVectorQuantizer(EMAVectorQuantizer):
-    """An `EMAVectorQuantizer` with the restarts that RQ-VAE was published with.
+class RestartingVectorQuantizer(AveragedCodebook):
+    """Running means with the restarts that RQ-VAE was published with.
 
-    After each update, a code whose running count is below `restart_below` is
+    After each update, a code whose running count is below `revival_count` is
     replaced by a random latent of the batch, and its count set to 1. No two
     codes get the same latent: a batch with fewer latents than there are
     codes is repeated, with a little noise. A codebook that several residual
-    depths share is updated, and restarted, once for each depth, from what
-    that depth quantizes.
+    depths share is updated, and its codes revived, once for each depth, from
+    what that depth quantizes.
 
     A new codebook has counts of zero, so its first batch is its start.
 
@@ -31,14 +33,9 @@ class RestartingVectorQuantizer(EMAVectorQuantizer):
 
     Args:
         num_codes: int, the size K of the codebook.
-        code_dim: int, the length C of a code.
-        decay: float in [0, 1).
-        epsilon: float, of the Laplace smoothing.
-        beta: float, the weight of the commitment loss.
-        distance: `"l2"`, `"cosine"` or a `Distance`.
-        codebook_initializer: Keras initializer, by default standard normal.
-        restart_below: float, a running count.
-        seed: int or `None`, for the draws.
+        code_dim: int, the length C of a code vector.
+        revival_count: float, a running count.
+        **kwargs: as in `EMAVectorQuantizer`, `kmeans_steps` being 0.
 
     Call arguments:
         z: float tensor (B, ..., C).
@@ -53,41 +50,32 @@ class RestartingVectorQuantizer(EMAVectorQuantizer):
         https://github.com/kakaobrain/rq-vae-transformer.
     """
 
+    old_names = {
+        **AveragedCodebook.old_names,
+        "restart_below": "revival_count",
+    }
+
     def __init__(
         self,
-        num_codes,
-        code_dim,
-        decay=0.99,
-        epsilon=1e-5,
-        beta=0.25,
-        distance="l2",
-        codebook_initializer=None,
-        restart_below=1.0,
-        seed=None,
-        **kwargs,
-    ):
-        super().__init__(
-            num_codes,
-            code_dim,
-            decay=decay,
-            epsilon=epsilon,
-            beta=beta,
-            distance=distance,
-            codebook_initializer=codebook_initializer,
-            kmeans_steps=0,
-            revival_threshold=0.0,
-            seed=seed,
-            **kwargs,
-        )
-        check_at_least(restart_below=restart_below)
-        self.restart_below = restart_below
+        num_codes: int,
+        code_dim: int,
+        revival_count: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_codes, code_dim, **kwargs)
+        check_at_least(revival_count=revival_count)
+        self.revival_count = revival_count
 
-    def learn(self, z, codes, step, first=True):
-        sizes, sums = self.averaged(z, codes, self.decay, 1.0 - self.decay)
-        unused = sizes < self.restart_below
-        sums = ops.where(unused[:, None], self._draw(z), sums)
+    def learn(self, uses):
+        sizes, sums = self.averaged(uses)
+        unused = sizes < self.revival_count
+        sums = ops.where(unused[:, None], self._draw(uses[-1].z), sums)
         sizes = ops.where(unused, 1.0, sizes)
         self.write_statistics(self.means(sizes, sums), sizes, sums)
+
+    def end_step(self, uses):
+        self.learn(uses)
+        self.count_start_step()
 
     def _draw(self, z):
         ones = ops.ones_like(z[:, 0])
@@ -104,6 +92,5 @@ class RestartingVectorQuantizer(EMAVectorQuantizer):
 
     def get_config(self):
         config = super().get_config()
-        del config["kmeans_steps"], config["revival_threshold"]
-        config["restart_below"] = self.restart_below
+        config.update(revival_count=self.revival_count)
         return config

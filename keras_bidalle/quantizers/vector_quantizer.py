@@ -1,47 +1,44 @@
 """Vector quantization with a codebook trained by gradients."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
-from keras_bidalle.backend import replicas
-from keras_bidalle.quantizers.codebook_quantizer import (
-    CodebookQuantizer,
-    mean_square,
-)
+from keras_bidalle.quantizers.codebook_quantizer import CodebookQuantizer
+from keras_bidalle.quantizers.hard_quantizer import mean_square
 from keras_bidalle.quantizers.quantizer import count_codes
-from keras_bidalle.validation import check_positive
+from keras_bidalle.validation import check_at_least, check_positive_or_none
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class VectorQuantizer(CodebookQuantizer):
     """Replaces each latent by the nearest of K learned codes.
 
-    The loss is `mean((sg[e] - z)^2) * beta + mean((e - sg[z])^2)`, with e the
-    nearest code and sg the stopped gradient: the first term keeps the
-    encoder near its codes, the second moves the codes.
+    The loss is `commitment_weight * mean((z - sg[e])^2) + codebook_weight *
+    mean((e - sg[z])^2)`, with e the nearest code vector and sg the stopped
+    gradient: the first term keeps the encoder near its codes, the second
+    moves the codes. The first published VQGAN weights were trained with 1
+    and 0.25, not with 0.25 and 1.
 
     With the defaults this is the published quantizer, of which small runs
     often use a few codes only. `kmeans_steps=10, revival_steps=100` starts
     the codebook from data and moves codes that nobody chose to where they
-    are missed. Both work inside the compiled step: then a code is the sum of
-    the trained `embedding` and an `anchor` that no optimizer touches.
+    are missed. Both work inside the compiled step: then a code vector is the
+    sum of the trained `embedding` and an `anchor` that no optimizer touches.
 
     Args:
         num_codes: int, the size K of the codebook.
-        code_dim: int, the length C of a code.
-        beta: float, the weight of the commitment loss.
-        distance: `"l2"`, `"cosine"` or a `Distance`.
+        code_dim: int, the length C of a code vector.
+        codebook_weight: float, the weight of the codebook's loss.
         codebook_regularizer: Keras regularizer of the codebook (K, C), such
             as `OrthogonalRegularizer`, or `None`.
-        codebook_initializer: Keras initializer, by default uniform in
-            [-1/K, 1/K].
-        legacy_beta: bool. If `True`, `beta` weighs the codebook's term
-            instead, as the first published VQGAN weights were trained.
-        kmeans_steps: int, training steps of the start from data; 0 for none.
         revival_steps: int or `None`. A code that was not chosen for so many
             training steps is moved to a latent of the batch; `None` for
             never.
-        seed: int or `None`, for the draws of these two.
+        **kwargs: as in `CodebookQuantizer`: `commitment_weight=0.25`,
+            `distance="l2"`, `codebook_initializer` (by default uniform in
+            [-1/K, 1/K]), `kmeans_steps=0`, `seed`, `gradient`.
 
     Call arguments:
         z: float tensor (B, ..., C).
@@ -49,10 +46,6 @@ class VectorQuantizer(CodebookQuantizer):
 
     Returns:
         Tensor (B, ..., C), straight-through.
-
-    Raises:
-        ValueError: if an argument is out of its range, or the latents do not
-            have `code_dim` channels.
 
     Example:
 
@@ -70,47 +63,35 @@ class VectorQuantizer(CodebookQuantizer):
 
     def __init__(
         self,
-        num_codes,
-        code_dim,
-        beta=0.25,
-        distance="l2",
-        codebook_regularizer=None,
-        codebook_initializer=None,
-        legacy_beta=False,
-        kmeans_steps=0,
-        revival_steps=None,
-        seed=None,
-        **kwargs,
-    ):
-        if revival_steps is not None:
-            check_positive(revival_steps=revival_steps)
-        super().__init__(
-            num_codes,
-            code_dim,
-            beta=beta,
-            distance=distance,
-            kmeans_steps=kmeans_steps,
-            seed=seed,
-            **kwargs,
-        )
+        num_codes: int,
+        code_dim: int,
+        codebook_weight: float = 1.0,
+        codebook_regularizer: Any = None,
+        revival_steps: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_codes, code_dim, **kwargs)
+        check_at_least(codebook_weight=codebook_weight)
+        check_positive_or_none(revival_steps=revival_steps)
+        self.codebook_weight = codebook_weight
         self.codebook_regularizer = keras.regularizers.get(codebook_regularizer)
-        self.codebook_initializer = keras.initializers.get(codebook_initializer)
-        self.legacy_beta = legacy_beta
         self.revival_steps = revival_steps
         # A regularizer is no layer: its random state is tracked here.
         self._regularizer_seed = getattr(
             self.codebook_regularizer, "seed_generator", None
         )
 
+    def default_initializer(self):
+        bound = 1.0 / self.num_codes
+        return keras.initializers.RandomUniform(-bound, bound, self.seed)
+
     def build(self, input_shape):
         super().build(input_shape)
         shape = (self.num_codes, self.code_dim)
-        bound = 1.0 / self.num_codes
         self.embedding = self.add_weight(
             name="embedding",
             shape=shape,
-            initializer=self.codebook_initializer
-            or keras.initializers.RandomUniform(-bound, bound, self.seed),
+            initializer=self.codebook_initializer or self.default_initializer(),
             dtype="float32",
             autocast=False,
         )
@@ -126,45 +107,36 @@ class VectorQuantizer(CodebookQuantizer):
 
     @property
     def codebook(self):
-        codes = ops.convert_to_tensor(self.embedding)
-        return codes if self.anchor is None else codes + self.anchor
+        vectors = ops.convert_to_tensor(self.embedding)
+        return vectors if self.anchor is None else vectors + self.anchor
 
-    def write_codes(self, codes):
+    def write_codebook(self, vectors):
         if self.anchor is None:
-            self.embedding.assign(codes)
+            self.embedding.assign(vectors)
         else:
-            self.anchor.assign(ops.stop_gradient(codes - self.embedding))
-
-    def quantization_loss(self, z, quantized):
-        commitment = mean_square(z - ops.stop_gradient(quantized))
-        codebook = self.codebook_loss(z, quantized)
-        if self.legacy_beta:
-            return commitment + self.beta * codebook
-        return self.beta * commitment + codebook
+            self.anchor.assign(ops.stop_gradient(vectors - self.embedding))
 
     def codebook_loss(self, z, quantized):
-        return mean_square(quantized - ops.stop_gradient(z))
+        loss = mean_square(quantized - ops.stop_gradient(z))
+        return self.codebook_weight * loss
 
     def regularization_loss(self):
         if self.codebook_regularizer is None:
             return None
         return self.codebook_regularizer(self.codebook)
 
-    def learn(self, z, codes, step, first=True):
-        # The codebook stands still within a step, whatever the depths.
-        if self.anchor is None or step is None:
+    # The codebook stands still within a step, however often it is used.
+    def end_step(self, uses):
+        if self.anchor is None:
             return
-        z, codes, _ = (
-            ops.concatenate(column) for column in zip(*step, strict=True)
-        )
+        z = ops.concatenate([use.z for use in uses])
+        codes = ops.concatenate([use.codes for use in uses])
         counts = count_codes(codes, self.num_codes)
         used = ops.greater(counts, 0.0)
         moved = self.codebook
         dead = ops.zeros_like(used)
         if self.kmeans_steps:
-            sums = replicas.all_reduce_sum(
-                ops.segment_sum(z, codes, num_segments=self.num_codes)
-            )
+            sums = self.sum_latents(z, codes)
             means = sums / ops.maximum(counts, 1.0)[:, None]
             starting = self.is_starting()
             moved = ops.where((starting & used)[:, None], means, moved)
@@ -173,19 +145,26 @@ class VectorQuantizer(CodebookQuantizer):
             idle = ops.where(used, 0.0, self.idle_steps + 1.0)
             dead = dead | (idle >= float(self.revival_steps))
             self.idle_steps.assign(ops.where(dead, 0.0, idle))
-        self.write_codes(ops.where(dead[:, None], self.draw_codes(step), moved))
+        revived = self.draw_revived(uses)
+        self.write_codebook(ops.where(dead[:, None], revived, moved))
         self.count_start_step()
 
     def get_config(self):
         config = super().get_config()
         config.update(
+            codebook_weight=self.codebook_weight,
             codebook_regularizer=keras.regularizers.serialize(
                 self.codebook_regularizer
             ),
-            codebook_initializer=keras.initializers.serialize(
-                self.codebook_initializer
-            ),
-            legacy_beta=self.legacy_beta,
             revival_steps=self.revival_steps,
         )
         return config
+
+    @classmethod
+    def current_arguments(cls, config):
+        config = dict(config)
+        # Once, one weight was for either of the two terms.
+        if config.pop("legacy_beta", False):
+            config["codebook_weight"] = config.pop("beta", 0.25)
+            config["commitment_weight"] = 1.0
+        return super().current_arguments(config)

@@ -8,6 +8,11 @@ from keras import ops
 
 import keras_bidalle
 from keras_bidalle import converters
+from keras_bidalle.generators.stochastic_codes import (
+    codebooks_of,
+    draw_stacks,
+    log_odds,
+)
 from keras_bidalle.image_tokenizers import RQVAE
 from keras_bidalle.quantizers import (
     EMAVectorQuantizer,
@@ -51,17 +56,37 @@ def test_latent_codes_and_reconstruction(case):
     assert_close(decoded, np.clip(io["reconstruction"], -1, 1))
 
 
-def test_quantized_loss_and_soft_codes(case):
+def test_quantized_and_loss(case):
     model, io = case
     quantizer = model.quantizer
     assert_close(quantizer(io["latent"]), io["quantized"])
     (loss,) = quantizer.losses
-    assert_close(loss / quantizer.beta, io["commitment_loss"])
+    assert_close(loss / quantizer.commitment_weight, io["commitment_loss"])
     assert_close(quantizer.decode(io["codes"]), io["quantized"])
-    assert_close(
-        quantizer.soft_codes(io["latent"], temperature=0.5),
-        io["soft_codes_t05"],
+
+
+def test_odds_that_a_generator_learns_from(case):
+    model, io = case
+    codebooks = codebooks_of(model)
+    depth = model.quantizer.code_depth
+    residual = io["latent"].reshape(-1, io["latent"].shape[-1])
+    stacks = draw_stacks(
+        ops.convert_to_tensor(residual),
+        ops.convert_to_tensor(codebooks),
+        depth,
     )
+    stacks = ops.convert_to_numpy(stacks)
+    np.testing.assert_array_equal(
+        stacks.reshape(io["codes"].shape), io["codes"]
+    )
+    expected = io["soft_codes_t05"].reshape(*stacks.shape, -1)
+    for place in range(depth):
+        book = codebooks[place if len(codebooks) > 1 else 0]
+        scores = log_odds(
+            ops.convert_to_tensor(residual), ops.convert_to_tensor(book), 0.5
+        )
+        assert_close(ops.softmax(scores, axis=-1), expected[:, place])
+        residual = residual - book[stacks[:, place]]
 
 
 def test_a_preset_gives_the_same_codes(case, tmp_path):
@@ -103,7 +128,7 @@ def test_the_whole_configuration_will_do(published):
     model = converters.convert_rq_vae(arrays, {"arch": config, "dataset": {}})
     (codebook,) = model.quantizer.quantizers
     assert type(codebook) is EMAVectorQuantizer
-    assert codebook.kmeans_steps == codebook.revival_threshold == 0
+    assert codebook.kmeans_steps == codebook.revival_share == 0
 
 
 def test_each_depth_may_have_its_own_decay(shared_dir):

@@ -159,7 +159,9 @@ def test_depths_may_have_codebooks_of_several_sizes():
 
 def test_a_tokenizer_is_a_quantizer_a_preset_or_arrays(tmp_path):
     reuse = {"input_emb_vqvae": True, "head_emb_vqvae": True}
-    quantizer = ResidualQuantizer(VectorQuantizer(6, 4), depth=2, shared=False)
+    quantizer = ResidualQuantizer(
+        VectorQuantizer(6, 4), code_depth=2, shared=False
+    )
     tokenizer = patch_vqgan(quantizer=quantizer)
     for part, book in zip(quantizer.quantizers, BOOKS, strict=True):
         part.assign_codebook(book)

@@ -84,7 +84,7 @@ def test_options_of_te_vqgan_reach_the_quantizer():
     quantizer = convert_te_vqgan(state_dict(config), config).quantizer
     assert isinstance(quantizer, OrthogonalVectorQuantizer)
     assert quantizer.get_config()["orthogonality"] == 3.0
-    assert quantizer.unit_length and quantizer.beta == 0.5
+    assert quantizer.unit_length and quantizer.commitment_weight == 0.5
     assert "Cosine" in type(quantizer.distance).__name__
 
 
@@ -117,7 +117,8 @@ def test_vqgan_weighs_the_codebook_by_beta_unless_told_otherwise(
     config = vqgan_config(**options)
     quantizer = convert_vqgan(state_dict(config), config).quantizer
     assert type(quantizer) is VectorQuantizer
-    assert quantizer.legacy_beta is legacy
+    weights = quantizer.commitment_weight, quantizer.codebook_weight
+    assert weights == ((1.0, 0.25) if legacy else (0.25, 1.0))
 
 
 @pytest.mark.parametrize(

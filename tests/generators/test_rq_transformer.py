@@ -176,7 +176,9 @@ def test_evaluating_latents_is_evaluating_their_nearest_codes():
         )
     )
     rows = latent_rows()
-    quantizer = ResidualQuantizer(VectorQuantizer(CODES, CHANNELS), depth=3)
+    quantizer = ResidualQuantizer(
+        VectorQuantizer(CODES, CHANNELS), code_depth=3
+    )
     quantizer.ensure_built()
     quantizer.quantizers[0].assign_codebook(codebooks()[0])
     codes = ops.convert_to_numpy(quantizer.encode(rows["latents"]))
@@ -291,7 +293,7 @@ def test_a_preset_holds_the_codebooks(tmp_path, shared):
 
 def test_codebooks_come_from_a_quantizer_of_one_or_many():
     quantizer = ResidualQuantizer(
-        VectorQuantizer(CODES, CHANNELS), depth=3, shared=False
+        VectorQuantizer(CODES, CHANNELS), code_depth=3, shared=False
     )
     generator = make_generator(code_dim=CHANNELS, shared_codebook=False)
     generator.use_codebooks(quantizer)

@@ -4,9 +4,11 @@ import pytest
 from keras import ops
 
 from keras_bidalle.generators.stochastic_codes import (
+    codebooks_of,
     draw_stacks,
     stack_losses,
 )
+from keras_bidalle.quantizers import ResidualQuantizer, VectorQuantizer
 
 CODES, CHANNELS, DEPTH, WIDTH = 5, 3, 2, 4
 
@@ -86,8 +88,9 @@ def test_soft_targets_become_the_nearest_codes_as_the_temperature_falls():
     )
 
 
-def test_codes_are_drawn_with_their_odds_from_what_the_drawn_ones_left():
-    given = tensors(1, seed=3)
+@pytest.mark.parametrize("books", [1, DEPTH])
+def test_codes_are_drawn_with_their_odds_from_what_the_drawn_ones_left(books):
+    given = tensors(1, seed=3, books=books)
     count = 20000
     latent = given["latents"][0]
     drawn = ops.convert_to_numpy(
@@ -99,14 +102,41 @@ def test_codes_are_drawn_with_their_odds_from_what_the_drawn_ones_left():
             keras.random.SeedGenerator(1),
         )
     )
-    book = given["codebooks"][0]
+    first, second = given["codebooks"][0], given["codebooks"][-1]
 
-    def odds(residual):
+    def odds(residual, book):
         return np.exp(log_softmax(-((residual - book) ** 2).sum(-1) / 2.0))
 
     joint = np.stack(
-        [p * odds(latent - e) for p, e in zip(odds(latent), book, strict=True)]
+        [
+            p * odds(latent - e, second)
+            for p, e in zip(odds(latent, first), first, strict=True)
+        ]
     )
     found = np.zeros((CODES, CODES))
     np.add.at(found, (drawn[:, 0], drawn[:, 1]), 1.0 / count)
     np.testing.assert_allclose(found, joint, atol=0.015)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_nearest_stacks_are_the_quantizer_s_codes(shared):
+    quantizer = ResidualQuantizer(
+        VectorQuantizer(CODES, CHANNELS, codebook_initializer="normal"),
+        code_depth=DEPTH,
+        shared=shared,
+    )
+    latents = ops.convert_to_tensor(tensors(20)["latents"])
+    codebooks = ops.convert_to_tensor(codebooks_of(quantizer))
+    expected = ops.convert_to_numpy(quantizer.encode(latents))
+
+    def draw(temperature, seed=None):
+        stacks = draw_stacks(latents, codebooks, DEPTH, temperature, seed)
+        return ops.convert_to_numpy(stacks)
+
+    np.testing.assert_array_equal(draw(None), expected)
+    generator = keras.random.SeedGenerator(0)
+    np.testing.assert_array_equal(draw(1e-6, generator), expected)
+    first = draw(2.0, keras.random.SeedGenerator(1))
+    again = draw(2.0, keras.random.SeedGenerator(1))
+    np.testing.assert_array_equal(first, again)
+    assert np.any(draw(2.0, generator) != draw(2.0, generator))

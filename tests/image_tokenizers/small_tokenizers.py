@@ -39,7 +39,7 @@ def vqgan(**kwargs):
 
 
 def residual_patch_vqgan():
-    quantizer = ResidualQuantizer(VectorQuantizer(12, 8), depth=2)
+    quantizer = ResidualQuantizer(VectorQuantizer(12, 8), code_depth=2)
     return patch_vqgan(quantizer=quantizer)
 
 

@@ -71,7 +71,7 @@ def test_codes_are_one_sequence_from_fine_to_coarse():
 def test_the_loss_is_the_sum_of_each_levels_commitment():
     model = augvae(
         quantizer=EMAVectorQuantizer(
-            16, 4, kmeans_steps=0, revival_threshold=0.0, seed=0
+            16, 4, kmeans_steps=0, revival_share=0.0, seed=0
         )
     )
     latents = model.to_latents(ops.convert_to_tensor(as_float(shapes(2))))

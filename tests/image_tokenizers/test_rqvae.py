@@ -6,7 +6,6 @@ import pytest
 from keras import ops
 from small_tokenizers import rqvae, uint8_images, vqgan
 
-from keras_bidalle.backend.compiled import compiled
 from keras_bidalle.image_tokenizers import RQVAE
 from keras_bidalle.quantizers import EMAVectorQuantizer
 
@@ -69,29 +68,6 @@ def test_codebooks_stay_in_float32_under_mixed_precision():
     assert np.isfinite(logs["loss"]).all()
     (codebook,) = model.quantizer.quantizers
     assert codebook.embedding.dtype == "float32"
-
-
-def test_stochastic_codes_in_a_compiled_program():
-    model = rqvae(shared=False)
-    images = ops.convert_to_tensor(uint8_images(2).astype("float32") / 255)
-
-    def draw(images):
-        latents = model.to_latents(images, training=False)
-        codes, residuals = model.quantizer.stochastic_codes(
-            latents, temperature=0.5, seed=7
-        )
-        return codes, model.quantizer.soft_targets(residuals[:, :2], 0.5)
-
-    program = compiled(draw, [model], xla=True)
-    codes, targets = program(images)
-    codes = ops.convert_to_numpy(codes)
-    assert codes.shape == (2, *model.code_shape)
-    assert targets.shape == (2, 2, 8, 3, 12)
-    np.testing.assert_allclose(
-        ops.convert_to_numpy(ops.sum(targets, -1)), 1.0, atol=1e-5
-    )
-    again, _ = program(images)
-    np.testing.assert_array_equal(ops.convert_to_numpy(again), codes)
 
 
 def test_the_quantizer_must_be_a_residual_one():

@@ -20,7 +20,7 @@ def random(*shape, seed=0):
 def test_codes_are_smoothed_running_means():
     z, codebook = random(64, 5), random(6, 5, seed=1)
     quantizer = EMAVectorQuantizer(
-        6, 5, decay=0.8, epsilon=0.01, kmeans_steps=0, revival_threshold=0.0
+        6, 5, decay=0.8, epsilon=0.01, kmeans_steps=0, revival_share=0.0
     )
     quantizer.assign_codebook(codebook)
     sizes, sums = np.ones(6), codebook.copy()
@@ -51,7 +51,7 @@ def test_nothing_but_training_moves_the_codebook():
 
 
 def test_first_steps_do_not_blow_up_unused_codes():
-    quantizer = EMAVectorQuantizer(64, 5, kmeans_steps=0, revival_threshold=0)
+    quantizer = EMAVectorQuantizer(64, 5, kmeans_steps=0, revival_share=0)
     for step in range(5):
         quantizer(0.1 * random(8, 5, seed=step), training=True)
     assert np.abs(to_numpy(quantizer.codebook)).max() < 6.0
@@ -64,7 +64,7 @@ def test_mixed_precision_does_not_stop_the_averages():
         1,
         decay=0.999,
         kmeans_steps=0,
-        revival_threshold=0,
+        revival_share=0,
         dtype="mixed_bfloat16",
     )
     quantizer.assign_codebook([[1.0], [-1.0]])
@@ -97,7 +97,7 @@ def test_dead_codes_are_revived_with_new_statistics():
     codebook = random(8, 3)
     codebook[5] = -50.0  # nobody's
     quantizer = EMAVectorQuantizer(
-        8, 3, kmeans_steps=0, revival_threshold=0.05, seed=0
+        8, 3, kmeans_steps=0, revival_share=0.05, seed=0
     )
     quantizer.assign_codebook(codebook)
     sizes = np.full(8, 8.0, "float32")

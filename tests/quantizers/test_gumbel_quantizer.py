@@ -45,7 +45,7 @@ def test_a_low_temperature_draws_codes_with_the_odds_of_the_logits():
     quantizer = GumbelQuantizer(4, 3, seed=0)
     quantizer.temperature.assign(1e-3)
     z = np.repeat(random(1, 3), 4000, axis=0)
-    odds = to_numpy(quantizer.soft_codes(z))[0]
+    odds = to_numpy(ops.softmax(quantizer.logits(z)))[0]
     drawn = to_numpy(quantizer(z, training=True))
     gaps = drawn[:, None] - to_numpy(quantizer.codebook)
     counts = np.bincount((gaps**2).sum(-1).argmin(1), minlength=4)

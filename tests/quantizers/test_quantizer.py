@@ -28,9 +28,11 @@ KINDS = {
     "orthogonal": lambda: OrthogonalVectorQuantizer(16, 8),
     "unit": lambda: OrthogonalVectorQuantizer(16, 8, unit_length=True),
     "ema": lambda: EMAVectorQuantizer(16, 8),
-    "residual": lambda: ResidualQuantizer(EMAVectorQuantizer(16, 8), depth=3),
+    "residual": lambda: ResidualQuantizer(
+        EMAVectorQuantizer(16, 8), code_depth=3
+    ),
     "separate": lambda: ResidualQuantizer(
-        VectorQuantizer(16, 8, seed=3), depth=2, shared=False
+        VectorQuantizer(16, 8, seed=3), code_depth=2, shared=False
     ),
     "listed": lambda: ResidualQuantizer(
         [VectorQuantizer(16, 8), EMAVectorQuantizer(16, 8)]
@@ -54,7 +56,7 @@ def test_codes_decode_to_what_the_call_gives(kind):
     quantizer = KINDS[kind]()
     codes = quantizer.encode(latents())
     assert keras.backend.standardize_dtype(codes.dtype) == "int32"
-    depth = () if quantizer.depth is None else (quantizer.depth,)
+    depth = () if quantizer.code_depth is None else (quantizer.code_depth,)
     assert tuple(codes.shape) == (2, 4, 4, *depth)
     vectors = quantizer.decode(codes)
     assert keras.backend.standardize_dtype(vectors.dtype) == "float32"
@@ -190,7 +192,10 @@ def test_frozen_quantizer_does_not_move():
     [
         (lambda: VectorQuantizer(0, 8), "`num_codes` must be a positive"),
         (lambda: VectorQuantizer(16, 2.5), "`code_dim` must be a positive"),
-        (lambda: VectorQuantizer(16, 8, beta=-1), "`beta` must be a number"),
+        (
+            lambda: VectorQuantizer(16, 8, commitment_weight=-1),
+            "`commitment_weight` must be a number",
+        ),
         (lambda: VectorQuantizer(16, 8, distance="l1"), "`distance` must be"),
         (
             lambda: VectorQuantizer(16, 8, revival_steps=0),
@@ -206,12 +211,12 @@ def test_frozen_quantizer_does_not_move():
             "`temperature` must be a number",
         ),
         (
-            lambda: ResidualQuantizer(GumbelQuantizer(16, 8), depth=2),
-            "`quantizer` must be a VectorQuantizer",
+            lambda: ResidualQuantizer(GumbelQuantizer(16, 8), code_depth=2),
+            "`quantizer` must be a HardQuantizer",
         ),
         (
-            lambda: ResidualQuantizer(VectorQuantizer(16, 8), depth=0),
-            "`depth` must be a positive",
+            lambda: ResidualQuantizer(VectorQuantizer(16, 8), code_depth=0),
+            "`code_depth` must be a positive",
         ),
         (
             lambda: ResidualQuantizer(

@@ -55,7 +55,7 @@ def test_unused_codes_become_latents_of_the_batch_with_a_count_of_one():
 
 
 def test_without_restarts_it_is_a_running_mean():
-    quantizer, codebook, sizes = started(restart_below=0.0)
+    quantizer, codebook, sizes = started(revival_count=0.0)
     quantizer(random(64, 5), training=True)
     np.testing.assert_allclose(
         to_numpy(quantizer.cluster_size)[[1, 4]], 0.8 * 1.2, rtol=1e-5
@@ -80,7 +80,7 @@ def test_a_shared_codebook_restarts_at_each_depth():
     # Enough for the first depth's update, too little for the second's.
     sizes[[1, 4]] = 1.015
     part.cluster_size.assign(sizes)
-    quantizer = ResidualQuantizer(part, depth=2)
+    quantizer = ResidualQuantizer(part, code_depth=2)
     z = random(64, 5)
     codes = np.argmin(((z[:, None] - codebook) ** 2).sum(-1), axis=1)
     left_over = z - codebook[codes]
@@ -92,7 +92,7 @@ def test_a_shared_codebook_restarts_at_each_depth():
 
 def test_fit_keeps_the_codebook_alive(autoencoder, clusters):
     quantizer = ResidualQuantizer(
-        RestartingVectorQuantizer(32, 8, seed=0), depth=2, shared=False
+        RestartingVectorQuantizer(32, 8, seed=0), code_depth=2, shared=False
     )
     model = autoencoder(quantizer)
     history = model.fit(

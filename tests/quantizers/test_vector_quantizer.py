@@ -36,10 +36,12 @@ def test_the_nearest_code_is_chosen(distance, nearest):
     )
 
 
-@pytest.mark.parametrize("legacy, weight", [(False, 1.0), (True, 0.3)])
-def test_loss_and_its_gradients(gradients, legacy, weight):
+@pytest.mark.parametrize("commitment, weight", [(0.3, 1.0), (1.0, 0.3)])
+def test_loss_and_its_gradients(gradients, commitment, weight):
     z, codebook = random(64, 5), random(12, 5, seed=1)
-    quantizer = VectorQuantizer(12, 5, beta=0.3, legacy_beta=legacy)
+    quantizer = VectorQuantizer(
+        12, 5, commitment_weight=commitment, codebook_weight=weight
+    )
     quantizer.assign_codebook(codebook)
     codes = nearest_l2(z, codebook)
     difference = z - codebook[codes]
@@ -48,7 +50,6 @@ def test_loss_and_its_gradients(gradients, legacy, weight):
         1.3 * np.mean(difference**2), rel=1e-5
     )
     grad_z, (grad_codebook,) = gradients(quantizer, z)
-    commitment = 1.0 if legacy else 0.3
     np.testing.assert_allclose(
         grad_z, commitment * 2 * difference / z.size, rtol=1e-4, atol=1e-7
     )

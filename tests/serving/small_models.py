@@ -21,7 +21,7 @@ def small_model(kind):
     keras.utils.set_random_seed(1)
     quantizer = VectorQuantizer(12, 8)
     if kind == "stacks":
-        quantizer = ResidualQuantizer(quantizer, depth=2)
+        quantizer = ResidualQuantizer(quantizer, code_depth=2)
     images = PatchVQGAN(
         quantizer,
         image_shape=(16, 16, 3),

@@ -1,0 +1,46 @@
+"""Small objects that an argument may give by name: a distance, a loss."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+
+class Named:
+    """Base of small objects without weights that arguments give by name."""
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Named":
+        return cls(**config)
+
+
+def get(
+    argument: str, identifier: Any, base: type, kinds: Mapping[str, type]
+) -> Any:
+    """Gives an object by name, by its serialized form, or as it is.
+
+    Args:
+        argument: str, the argument's name in error messages.
+        identifier: a name in `kinds`, a serialized object, or an object.
+        base: class that objects must have.
+        kinds: dict from names to classes.
+
+    Returns:
+        An object of the class `base`.
+
+    Raises:
+        ValueError: if it is none of these.
+    """
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, str) and identifier in kinds:
+        return kinds[identifier]()
+    if isinstance(identifier, base):
+        return identifier
+    raise ValueError(
+        f"`{argument}` must be one of {sorted(kinds)} or a {base.__name__}. "
+        f"Received: {argument}={identifier!r}"
+    )
