@@ -1,4 +1,4 @@
-"""What the tests share: seeds and the place of the golden cases."""
+"""What the tests share: seeds and the golden cases."""
 
 import os
 import pathlib
@@ -29,9 +29,23 @@ def seeded():
 
 @pytest.fixture(scope="session")
 def shared_dir():
-    """The folder with golden cases and real data, where one is at hand."""
+    """The folder with full golden cases and real data, if it is there."""
     default = pathlib.Path(__file__).resolve().parents[2] / "shared"
     folder = pathlib.Path(os.environ.get("KERAS_BIDALLE_SHARED", default))
     if not (folder / "reference").is_dir():
         pytest.skip(f"no golden cases: {folder} (KERAS_BIDALLE_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def golden_dir():
+    """The small golden cases, which are part of the project."""
+    return pathlib.Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session", params=["small", "full"])
+def reference_dir(request):
+    """The small golden cases, then the full ones if they are there."""
+    if request.param == "small":
+        return request.getfixturevalue("golden_dir")
+    return request.getfixturevalue("shared_dir") / "reference"

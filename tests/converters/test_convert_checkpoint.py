@@ -23,8 +23,8 @@ def recipe():
 
 
 @pytest.fixture
-def reference(shared_dir):
-    return shared_dir / "reference"
+def reference(golden_dir):
+    return golden_dir
 
 
 def test_checkpoint_and_configuration_may_be_named(

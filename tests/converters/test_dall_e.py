@@ -19,8 +19,8 @@ def to_numpy(x):
 
 
 @pytest.fixture(scope="module")
-def folder(shared_dir):
-    return shared_dir / "reference/dall_e/dvae"
+def folder(reference_dir):
+    return reference_dir / "dall_e/dvae"
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from keras import ops
 
-import keras_bidalle
 from keras_bidalle import converters
 from keras_bidalle.image_tokenizers import AugVAE, SingleLevelAugVAE
 
@@ -20,8 +19,8 @@ def read(folder):
 
 
 @pytest.fixture(scope="module", params=FILES)
-def case(request, shared_dir):
-    folder = shared_dir / "reference" / "augvae" / request.param
+def case(request, reference_dir):
+    folder = reference_dir / "augvae" / request.param
     with np.load(folder / "io.npz") as file:
         io = {
             name: np.moveaxis(file[name], 1, -1)
@@ -75,19 +74,8 @@ def test_loss_and_perplexity(case):
         assert_close(logs["perplexity"], io["perplexity"])
 
 
-def test_a_preset_gives_the_same_codes(case, tmp_path):
-    model, io = case
-    images = np.clip(io["image"], -1, 1)
-    model.save_to_preset(tmp_path)
-    loaded = keras_bidalle.load(tmp_path)
-    assert type(loaded) is type(model)
-    codes = model.encode(images)
-    np.testing.assert_array_equal(loaded.encode(images), codes)
-    assert_close(loaded.decode(codes), model.decode(codes))
-
-
-def test_what_the_checkpoints_become(shared_dir):
-    folder = shared_dir / "reference" / "augvae"
+def test_what_the_checkpoints_become(golden_dir):
+    folder = golden_dir / "augvae"
     multi = converters.convert_augvae(*read(folder / "ml"))
     assert type(multi) is AugVAE
     assert multi.level_shapes == ((8, 8), (4, 4), (2, 2))
@@ -108,8 +96,8 @@ def test_what_the_checkpoints_become(shared_dir):
         ({"z_channels": 16}, "shape"),
     ],
 )
-def test_what_does_not_fit_is_refused(shared_dir, changes, match):
-    arrays, config = read(shared_dir / "reference" / "augvae" / "ml")
+def test_what_does_not_fit_is_refused(golden_dir, changes, match):
+    arrays, config = read(golden_dir / "augvae" / "ml")
     with pytest.raises(ValueError, match=match):
         converters.convert_augvae(arrays, config | changes)
 
@@ -117,8 +105,8 @@ def test_what_does_not_fit_is_refused(shared_dir, changes, match):
 @pytest.mark.parametrize(
     "name", ["quantizers.2.embedding.weight", "pre_quants.1.weight"]
 )
-def test_what_levels_share_must_be_the_same(shared_dir, name):
-    arrays, config = read(shared_dir / "reference" / "augvae" / "ml")
+def test_what_levels_share_must_be_the_same(golden_dir, name):
+    arrays, config = read(golden_dir / "augvae" / "ml")
     arrays[name] = arrays[name] + 1.0
     with pytest.raises(ValueError, match="same weight"):
         converters.convert_augvae(arrays, config)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from keras import ops
 
-import keras_bidalle
 from keras_bidalle import converters
 from keras_bidalle.generators.stochastic_codes import (
     codebooks_of,
@@ -23,8 +22,8 @@ CASES = ["shared", "per_depth"]
 
 
 @pytest.fixture(scope="module", params=CASES)
-def case(request, shared_dir):
-    folder = shared_dir / "reference" / "rq_vae" / request.param
+def case(request, reference_dir):
+    folder = reference_dir / "rq_vae" / request.param
     with np.load(folder / "io.npz") as file:
         io = {
             name: np.moveaxis(file[name], 1, -1)
@@ -89,14 +88,11 @@ def test_odds_that_a_generator_learns_from(case):
         residual = residual - book[stacks[:, place]]
 
 
-def test_a_preset_gives_the_same_codes(case, tmp_path):
+def test_fewer_codes_of_a_stack_are_a_coarser_image(case):
     model, io = case
     images = np.clip(io["image"], -1, 1)
-    model.save_to_preset(tmp_path)
-    loaded = keras_bidalle.load(tmp_path)
-    np.testing.assert_array_equal(loaded.encode(images), model.encode(images))
     assert_close(
-        loaded.reconstruct(images, depth=2),
+        model.reconstruct(images, depth=2),
         model.decode(model.encode(images)[..., :2]),
     )
 
@@ -118,8 +114,8 @@ def read(folder):
 
 
 @pytest.fixture
-def published(shared_dir):
-    return read(shared_dir / "reference" / "rq_vae" / "shared")
+def published(golden_dir):
+    return read(golden_dir / "rq_vae" / "shared")
 
 
 def test_the_whole_configuration_will_do(published):
@@ -131,8 +127,8 @@ def test_the_whole_configuration_will_do(published):
     assert codebook.kmeans_steps == codebook.revival_share == 0
 
 
-def test_each_depth_may_have_its_own_decay(shared_dir):
-    arrays, config = read(shared_dir / "reference" / "rq_vae" / "per_depth")
+def test_each_depth_may_have_its_own_decay(golden_dir):
+    arrays, config = read(golden_dir / "rq_vae" / "per_depth")
     config["hparams"]["decay"] = [0.9, 0.99, 0.999]
     model = converters.convert_rq_vae(arrays, config)
     parts = model.quantizer.quantizers

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from keras import ops
 
-import keras_bidalle
 from keras_bidalle import converters
 from keras_bidalle.generators import joint_logits, row_uniforms
 from keras_bidalle.sampling import decoding
@@ -44,8 +43,8 @@ def _numpy(tensor):
 
 
 @pytest.fixture(scope="module")
-def cases(shared_dir):
-    return functools.cache(lambda name: Case(shared_dir / "reference" / name))
+def cases(golden_dir):
+    return functools.cache(lambda name: Case(golden_dir / name))
 
 
 @pytest.mark.parametrize("direction", ["t2i", "i2t"])
@@ -117,26 +116,13 @@ def test_cached_captions_follow_the_full_forward_pass(cases, name):
     np.testing.assert_array_equal(words.argmax(axis=-1), _numpy(text)[:, 1:])
 
 
-@pytest.mark.parametrize("name", ["bidalle/mixed_fixed", CASES[-1]])
-def test_a_converted_generator_is_a_preset(cases, name, tmp_path):
-    case = cases(name)
-    case.model.save_to_preset(tmp_path / "preset")
-    loaded = keras_bidalle.load(tmp_path / "preset")
-    assert loaded.get_config() == case.model.get_config()
-    rows = case.rows(True)
-    np.testing.assert_array_equal(
-        _numpy(joint_logits(loaded, rows)),
-        _numpy(joint_logits(case.model, rows)),
-    )
-
-
 @pytest.mark.parametrize(
     "name,file_name",
     [("bidalle/full_fixed", "dalle.pt"), (CASES[-1], "stage2.ckpt")],
 )
-def test_bad_checkpoints_are_told(shared_dir, name, file_name, tmp_path):
+def test_bad_checkpoints_are_told(golden_dir, name, file_name, tmp_path):
     folder = tmp_path / "case"
-    shutil.copytree(shared_dir / "reference" / name, folder)
+    shutil.copytree(golden_dir / name, folder)
     checkpoint = folder / file_name
     content = checkpoint.read_bytes()
     checkpoint.chmod(0o644)
@@ -146,7 +132,7 @@ def test_bad_checkpoints_are_told(shared_dir, name, file_name, tmp_path):
 
     other = "bidalle/mixed_learnable" if name == CASES[-1] else CASES[-1]
     checkpoint.write_bytes(content)
-    config = shared_dir / "reference" / other / "config.json"
+    config = golden_dir / other / "config.json"
     with pytest.raises(ValueError, match="key"):
         converters.convert(checkpoint, config)
 
@@ -163,17 +149,17 @@ def test_bad_checkpoints_are_told(shared_dir, name, file_name, tmp_path):
     ],
 )
 def test_bidalle_configurations_that_do_not_fit_are_told(
-    shared_dir, options, message
+    golden_dir, options, message
 ):
-    folder = shared_dir / "reference/bidalle/full_fixed"
+    folder = golden_dir / "bidalle/full_fixed"
     config = converters.read_config(folder / "config.json")
     state_dict = converters.read_state_dict(folder / "dalle.pt")
     with pytest.raises(ValueError, match=message):
         converters.convert_bidalle(state_dict, {**config, **options})
 
 
-def test_mindalle_configurations_may_be_nested(shared_dir):
-    folder = shared_dir / "reference/mindalle/transformer"
+def test_mindalle_configurations_may_be_nested(golden_dir):
+    folder = golden_dir / "mindalle/transformer"
     config = converters.read_config(folder / "config.json")
     sizes = {k: v for k, v in config.items() if k.startswith("vocab_size")}
     options = {k: v for k, v in config.items() if k not in sizes}

@@ -61,8 +61,8 @@ def _numpy(tensor):
 
 
 @pytest.fixture(scope="module")
-def cases(shared_dir):
-    return functools.cache(lambda name: Case(shared_dir / "reference" / name))
+def cases(reference_dir):
+    return functools.cache(lambda name: Case(reference_dir / name))
 
 
 @pytest.fixture(params=CASES)

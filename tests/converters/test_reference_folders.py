@@ -71,8 +71,8 @@ def recipe():
 
 
 @pytest.fixture(scope="module")
-def reference(shared_dir):
-    return shared_dir / "reference"
+def reference(golden_dir):
+    return golden_dir
 
 
 def tokenizer_option(reference, name):

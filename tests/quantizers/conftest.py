@@ -8,22 +8,19 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_bidalle import converters
+
 
 @pytest.fixture
-def golden(shared_dir):
+def golden(golden_dir):
     """Gives the arrays, the weights and the config of a golden case."""
-    torch = pytest.importorskip("torch")
 
     def read(case):
-        folder = shared_dir / "reference" / case
+        folder = golden_dir / case
         (checkpoint,) = [*folder.glob("*.ckpt"), *folder.glob("*.pt")]
-        weights = torch.load(checkpoint, weights_only=True, map_location="cpu")
         return SimpleNamespace(
             arrays=dict(np.load(folder / "io.npz")),
-            weights={
-                name: value.numpy()
-                for name, value in weights["state_dict"].items()
-            },
+            weights=converters.read_state_dict(checkpoint),
             config=json.loads((folder / "config.json").read_text()),
         )
 
