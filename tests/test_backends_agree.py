@@ -8,7 +8,9 @@ import sys
 import keras
 import pytest
 
-RECIPE = pathlib.Path(__file__).parents[1] / "recipes" / "compare_backends.py"
+RECIPE = (
+    pathlib.Path(__file__).parents[1] / "recipes/checks/compare_backends.py"
+)
 
 
 @pytest.mark.skipif(
@@ -19,7 +21,7 @@ def test_twenty_steps_from_the_same_weights_give_the_same_losses():
     # The recipe ends with an error beyond 1e-3, relative, at any step.
     result = subprocess.run(
         [sys.executable, str(RECIPE), "--steps", "20"],
-        env={**os.environ, "PYTHONPATH": str(RECIPE.parents[1])},
+        env={**os.environ, "PYTHONPATH": str(RECIPE.parents[2])},
         stdout=subprocess.PIPE,
         text=True,
     )

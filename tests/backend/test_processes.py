@@ -1,21 +1,17 @@
 """Several processes of one run stop and go on as one."""
 
 import json
-import os
-import pathlib
 import signal
-import subprocess
 import sys
 import time
 
 import keras
 import kill_test
 import pytest
-from compare_distributions import free_ports, joining
 
 from keras_bidalle.backend.processes import any_process, from_first_process
+from keras_bidalle.training.distributions.launching import start_processes
 
-RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "kill_test.py"
 WAYS = {"tensorflow": "multiworker", "jax": "data_parallel"}
 BACKEND = keras.backend.backend()
 
@@ -26,18 +22,9 @@ def test_one_process_agrees_with_itself():
 
 
 def start(folder, way, log):
-    ports = free_ports(2)
-    return [
-        subprocess.Popen(
-            [
-                *(sys.executable, RECIPE, "--train", folder),
-                *("--steps", "50", "--pause", "0.02", "--distribution", way),
-            ],
-            env={**os.environ, **joining(way, k, ports)},
-            stderr=log,
-        )
-        for k in range(2)
-    ]
+    command = [sys.executable, kill_test.__file__, "--train", folder]
+    command += ["--steps", "50", "--pause", "0.02", "--distribution", way]
+    return start_processes(command, way, processes=2, stderr=log)
 
 
 @pytest.mark.skipif(

@@ -2,7 +2,8 @@
 
 Each test that needs several devices or processes starts them as programs of
 their own: devices are split before a backend starts. All cases, in all ways,
-are run by `recipes/compare_distributions.py`; here is a small core of them.
+are run by `recipes/checks/compare_distributions.py`; here is a small core of
+them.
 """
 
 import importlib.util
@@ -18,7 +19,8 @@ import pytest
 from keras_bidalle import data, training
 from keras_bidalle.backend import replicas
 
-RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
+REPOSITORY = pathlib.Path(__file__).parents[2]
+CHECKS = REPOSITORY / "recipes" / "checks"
 BACKEND = keras.backend.backend()
 
 only_tensorflow = pytest.mark.skipif(
@@ -44,7 +46,7 @@ def each(strategy, function):
 
 def run(*command):
     """Ends well, or the test fails with what the program said."""
-    environment = {**os.environ, "PYTHONPATH": str(RECIPES.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     result = subprocess.run(
         [sys.executable, *command],
         env=environment,
@@ -56,7 +58,7 @@ def run(*command):
 
 
 def compare(ways, *cases):
-    program = str(RECIPES / "compare_distributions.py")
+    program = str(CHECKS / "compare_distributions.py")
     return run(program, "--ways", *ways.split(), "--cases", *cases)
 
 
@@ -119,7 +121,7 @@ def test_the_comparison_fails_where_keras_sums_gradients_too_late():
         TWO_DEVICES
         + f"""
 import sys
-sys.path.insert(0, {str(RECIPES)!r})
+sys.path.insert(0, {str(CHECKS)!r})
 import distribution_cases
 from keras_bidalle import training
 from keras_bidalle.backend import synchronized

@@ -7,7 +7,6 @@ import importlib.util
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 import elastic_test
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 
 from keras_bidalle.training import ScaledLearningRate
+from keras_bidalle.training.distributions.launching import start_processes
 
 needs_horovod = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow"
@@ -30,7 +30,7 @@ import keras
 import numpy as np
 from keras_bidalle import training
 from keras_bidalle.backend.noise import Dropout
-from kill_test import build_model
+from small_training import build_model
 
 training.distribute("horovod")
 import horovod.tensorflow as hvd
@@ -61,16 +61,14 @@ def test_processes_share_state_and_metrics_and_not_their_noise(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(WORK)
     repository = pathlib.Path(__file__).parents[2]
-    path = os.pathsep.join([str(repository), str(repository / "recipes")])
-    subprocess.run(
-        [
-            pathlib.Path(sys.executable).with_name("horovodrun"),
-            *("-np", "2", "--gloo", sys.executable),
-            *(program, tmp_path / "result"),
-        ],
-        env={**os.environ, "PYTHONPATH": path},
-        check=True,
+    checks = repository / "recipes" / "checks"
+    (running,) = start_processes(
+        [sys.executable, program, tmp_path / "result"],
+        "horovod",
+        processes=2,
+        environment={"PYTHONPATH": f"{repository}{os.pathsep}{checks}"},
     )
+    assert running.wait() == 0
     results = [
         json.loads((tmp_path / f"result{rank}").read_text()) for rank in (0, 1)
     ]

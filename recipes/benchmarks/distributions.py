@@ -7,9 +7,9 @@ with a stock optimizer, with one that the library has looked at
 one process held to one core, and of two processes on a core each that share
 the same global batch.
 
-    python recipes/benchmark_distributions.py
-    KERAS_BACKEND=jax python recipes/benchmark_distributions.py
-    python recipes/benchmark_distributions.py --ways horovod --cores 2 3
+    python recipes/benchmarks/distributions.py
+    KERAS_BACKEND=jax python recipes/benchmarks/distributions.py
+    python recipes/benchmarks/distributions.py --ways horovod --cores 2 3
 
 Nothing else may run on those cores.
 """
@@ -18,12 +18,12 @@ import argparse
 import importlib.util
 import json
 import os
-import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+
+from keras_bidalle.training.distributions.launching import start_processes
 
 # name: (backend, distribution, processes).
 WAYS = {
@@ -76,7 +76,7 @@ def parse():
     parser.add_argument(
         "--rounds", type=int, default=20, help="of timestamps, or of turns"
     )
-    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.backend = backend
     return options
@@ -165,42 +165,24 @@ def throughput(options):
 
 def speed(distribution, processes, options):
     """Pictures a second of processes that share a batch."""
-    from compare_distributions import free_ports, joining
-
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "seconds")
         command = [
             *(sys.executable, os.path.abspath(__file__)),
+            *("--work", distribution, file),
             *("--cores", *map(str, options.cores)),
             *("--batch-size", str(options.batch_size)),
             *("--steps", str(options.steps), "--rounds", str(options.rounds)),
         ]
-        environment = {**os.environ, "KERAS_BACKEND": options.backend}
-        environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        # All the machine's cores, of which each worker takes its own.
-        free = lambda: os.sched_setaffinity(0, options.cores)  # noqa: E731
-        if distribution == "horovod":
-            program = pathlib.Path(sys.executable).with_name("horovodrun")
-            launcher = [program, "-np", str(processes), "--gloo"]
-            running = [
-                subprocess.Popen(
-                    [*launcher, *command, "--work", distribution, "-1", file],
-                    env=environment,
-                    stdout=sys.stderr,
-                    preexec_fn=free,
-                )
-            ]
-        else:
-            ports = free_ports(processes)
-            running = [
-                subprocess.Popen(
-                    [*command, "--work", distribution, str(k), file],
-                    env={**environment, **joining(distribution, k, ports)},
-                    stdout=sys.stderr,
-                    preexec_fn=free,
-                )
-                for k in range(processes)
-            ]
+        running = start_processes(
+            command,
+            distribution,
+            processes,
+            {"KERAS_BACKEND": options.backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdout=sys.stderr,
+            # All the machine's cores, of which each worker takes its own.
+            preexec_fn=lambda: os.sched_setaffinity(0, options.cores),
+        )
         failed = [process.wait() for process in running]
         if any(failed):
             sys.exit(f"Error: {distribution} ended with {failed}")
@@ -212,8 +194,8 @@ def speed(distribution, processes, options):
 
 def work(options):
     """Trains as one of the processes; the first one writes its times."""
-    name, k, file = options.work
-    k = int(os.environ["HOROVOD_RANK"]) if name == "horovod" else int(k)
+    name, file = options.work
+    k = int(os.environ.get("HOROVOD_RANK") or os.environ["LOCAL_RANK"])
     os.sched_setaffinity(0, {options.cores[k]})
     import keras
 

@@ -5,16 +5,14 @@ on each backend, on the CPU, and prints JSON: the memory of the process
 after the first step, which compiles, and at the peak of the second one, in
 MB, and their difference, which is what a step takes. Runs on Linux.
 
-    python recipes/benchmark_memory.py
-    python recipes/benchmark_memory.py --backends jax --width 512
+    python recipes/benchmarks/memory.py
+    python recipes/benchmarks/memory.py --backends jax --width 512
 """
 
 import argparse
 import gc
 import json
 import os
-import pathlib
-import re
 import subprocess
 import sys
 
@@ -44,6 +42,7 @@ def build(options, gradient_checkpointing):
 
 def measure(options, gradient_checkpointing):
     """Trains in this process. Returns a dict of figures."""
+    import measuring
     import numpy as np
 
     model = build(options, gradient_checkpointing)
@@ -57,11 +56,11 @@ def measure(options, gradient_checkpointing):
     }
     model.train_on_batch(batch)
     gc.collect()
-    before = memory("VmRSS")
+    before = measuring.resident_memory() / 1e6
     # Forgets the peak, which is the compiler's.
-    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    measuring.reset_peak_memory()
     loss = model.train_on_batch(batch)
-    after = memory("VmHWM")
+    after = measuring.peak_memory() / 1e6
     return {
         "before": round(before),
         "peak": round(after),
@@ -69,12 +68,6 @@ def measure(options, gradient_checkpointing):
         "parameters": model.count_params(),
         "loss": float(np.ravel(loss)[0]),
     }
-
-
-def memory(name):
-    """A figure of this process that Linux keeps, in MB."""
-    text = pathlib.Path("/proc/self/status").read_text()
-    return int(re.search(rf"{name}:\s+(\d+) kB", text)[1]) / 1e3
 
 
 def main():

@@ -4,10 +4,10 @@ Prints JSON, one line for each configuration, direction and batch size, each
 measured in a process of its own on the backend of KERAS_BACKEND, with random
 weights:
 
-    KERAS_BACKEND=jax python recipes/benchmark_sampling.py gpt-8x512 \
+    KERAS_BACKEND=jax python recipes/benchmarks/sampling.py gpt-8x512 \
         --against keras_hub,transformers
-    KERAS_BACKEND=jax python recipes/benchmark_sampling.py bidalle rq
-    KERAS_BACKEND=jax python recipes/benchmark_sampling.py rq-1.4b vq-1.4b \
+    KERAS_BACKEND=jax python recipes/benchmarks/sampling.py bidalle rq
+    KERAS_BACKEND=jax python recipes/benchmarks/sampling.py rq-1.4b vq-1.4b \
         --dtype bfloat16                                       # on a GPU
 
 Times are medians of `--rounds` calls after the one that compiles, in ms a
@@ -35,8 +35,8 @@ import os
 import subprocess
 import sys
 
-import benchmarking
 import keras
+import measuring
 import numpy as np
 import other_libraries
 
@@ -121,15 +121,15 @@ def parse(arguments):
     )
     add = parser.add_argument
     add("configurations", nargs="*", default=["gpt-8x512", "bidalle", "rq"])
-    add("--batch-sizes", type=benchmarking.numbers, help="such as 1,16,64")
+    add("--batch-sizes", type=measuring.numbers, help="such as 1,16,64")
     add(
         "--directions",
-        type=benchmarking.names("picture", "caption"),
+        type=measuring.names("picture", "caption"),
         default=["picture", "caption"],
     )
     add(
         "--against",
-        type=benchmarking.names(*other_libraries.PROGRAMS),
+        type=measuring.names(*other_libraries.PROGRAMS),
         default=[],
     )
     add("--rounds", type=int, default=3, help="calls to take medians of")
@@ -162,17 +162,17 @@ def run_apart(options, name, direction, batch):
 
 def measure(options, name, direction, batch):
     """Times one case; yields a dict of figures for each library."""
-    speed, bandwidth = benchmarking.machine_speed(options.dtype)
+    speed, bandwidth = measuring.machine_speed(options.dtype)
     # What is loaded and kept for any model is loaded by then.
     sampler(build("tiny", options.dtype), direction, 1, {"top_k": 8})(0)
-    before = benchmarking.resident_memory()
+    before = measuring.resident_memory()
     settings = CONFIGURATIONS[name][1]
     generator = build(name, options.dtype)
     ours = sampler(generator, direction, batch, settings)
-    compile_seconds = benchmarking.seconds(ours, 0)
-    benchmarking.reset_peak_memory()
+    compile_seconds = measuring.seconds(ours, 0)
+    measuring.reset_peak_memory()
     ours(1)
-    peak = benchmarking.peak_memory()
+    peak = measuring.peak_memory()
 
     systems, skipped = {"keras_bidalle": ours}, {}
     for library in options.against:
@@ -186,8 +186,8 @@ def measure(options, name, direction, batch):
             continue
         program = other_libraries.PROGRAMS[library]
         systems[library] = program(generator, batch, settings)
-        benchmarking.seconds(systems[library], 0)
-    times = benchmarking.in_turn(systems, options.rounds)
+        measuring.seconds(systems[library], 0)
+    times = measuring.in_turn(systems, options.rounds)
 
     case = {
         "configuration": name,

@@ -3,8 +3,8 @@ r"""How fast the two stages train, encode and decode.
 Prints JSON, one line for each measurement, on the backend of KERAS_BACKEND,
 with random weights and data:
 
-    KERAS_BACKEND=jax python recipes/benchmark_training.py
-    KERAS_BACKEND=tensorflow python recipes/benchmark_training.py generator
+    KERAS_BACKEND=jax python recipes/benchmarks/training.py
+    KERAS_BACKEND=tensorflow python recipes/benchmarks/training.py generator
 
 `tokenizer` is the published TE-VQGAN for MNIST64 without its adversarial and
 perceptual losses: ms a picture of a training step, of encoding and of
@@ -18,8 +18,8 @@ import argparse
 import itertools
 import json
 
-import benchmarking
 import keras
+import measuring
 import numpy as np
 from keras import ops
 
@@ -55,7 +55,7 @@ def parse(arguments):
     add(
         "stages",
         nargs="?",
-        type=benchmarking.names("tokenizer", "generator"),
+        type=measuring.names("tokenizer", "generator"),
         default=["tokenizer", "generator"],
     )
     add("--batch-size", type=int, default=16)
@@ -143,9 +143,9 @@ def read(tensor):
 
 def timed(function, rounds):
     """Median of the seconds of a call, and the seconds of the first."""
-    first = benchmarking.seconds(function)
+    first = measuring.seconds(function)
     times = [
-        benchmarking.seconds(function)
+        measuring.seconds(function)
         for _ in itertools.repeat(None, max(rounds, 1))
     ]
     return float(np.median(times)), first

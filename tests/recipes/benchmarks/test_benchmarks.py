@@ -4,18 +4,18 @@ import functools
 import importlib.util
 import json
 
-import benchmark_sampling
-import benchmark_training
-import benchmarking
+import measuring
 import numpy as np
 import pytest
+import sampling
+import training
 
 
 @pytest.fixture(autouse=True)
 def small_products(monkeypatch):
     """Measures the machine in no time."""
-    speed = functools.partial(benchmarking.machine_speed, size=64, megabytes=1)
-    monkeypatch.setattr(benchmarking, "machine_speed", speed)
+    speed = functools.partial(measuring.machine_speed, size=64, megabytes=1)
+    monkeypatch.setattr(measuring, "machine_speed", speed)
 
 
 def lines(capsys):
@@ -23,7 +23,7 @@ def lines(capsys):
 
 
 def test_sampling_is_timed_in_both_directions(capsys):
-    benchmark_sampling.main(["tiny", "--here", "--rounds", "1"])
+    sampling.main(["tiny", "--here", "--rounds", "1"])
     picture, caption = lines(capsys)
     for line, tokens in ((picture, 16), (caption, 4)):
         assert line["configuration"] == "tiny" and line["batch"] == 2
@@ -49,7 +49,7 @@ def test_other_libraries_are_timed_or_said_to_be_missing(capsys, monkeypatch):
     )
     arguments = "tiny --here --rounds 1 --directions picture".split()
     against = ["--against", "keras_hub,transformers"]
-    benchmark_sampling.main([*arguments, *against])
+    sampling.main([*arguments, *against])
     ours, hub, missing = lines(capsys)
     assert hub["system"] == "keras_hub"
     assert hub["times_ours"] == pytest.approx(
@@ -60,21 +60,21 @@ def test_other_libraries_are_timed_or_said_to_be_missing(capsys, monkeypatch):
 
 
 def test_the_limit_is_what_its_formula_says():
-    generator = benchmark_sampling.build("tiny", "float32")
+    generator = sampling.build("tiny", "float32")
     block = sum(np.prod(w.shape) for w in generator.blocks[0].weights)
     body, head = 2 * block, 32 * 64
     caches = 2 * 2 * 3 * 21 * 32 * 4
-    assert benchmark_sampling.cache_bytes(generator, 3) == caches
+    assert sampling.cache_bytes(generator, 3) == caches
     step = max(4 * (body + head) / 1e9, 2 * 3 * (body + head) / 1e10)
     expected = 2 * body * 3 * 5 / 1e10
     expected += 16 * (step + caches * 13 / 21 / 1e9)
-    assert benchmark_sampling.least_seconds(
+    assert sampling.least_seconds(
         generator, "picture", 3, 1e10, 1e9
     ) == pytest.approx(expected)
 
 
 def test_training_is_timed_in_both_stages(capsys):
-    benchmark_training.main(["--tiny", "--rounds", "1", "--batch-size", "2"])
+    training.main(["--tiny", "--rounds", "1", "--batch-size", "2"])
     found = {(line["stage"], line["task"]): line for line in lines(capsys)}
     assert list(found) == [
         ("tokenizer", "train"),

@@ -4,7 +4,7 @@ Every backend starts from the same weights and sees the same pictures for 20
 steps. Prints the losses as JSON and exits with an error when two backends
 differ by more than the tolerance.
 
-    python recipes/compare_backends.py
+    python recipes/checks/compare_backends.py
 """
 
 import argparse

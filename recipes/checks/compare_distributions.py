@@ -8,24 +8,22 @@ and, where it is installed, Horovod. Prints a table of the largest difference
 of any weight, codebook, statistic or optimizer state, and of the replicas
 from each other, and exits with an error where one is above the tolerance.
 
-    python recipes/compare_distributions.py
-    python recipes/compare_distributions.py --ways mirrored horovod \
+    python recipes/checks/compare_distributions.py
+    python recipes/checks/compare_distributions.py --ways mirrored horovod \
         --cases 'ema/*' 'rq/*' --json distributions.json
 """
 
 import argparse
-import contextlib
 import fnmatch
 import importlib.util
 import json
 import os
 import pathlib
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import time
+
+from keras_bidalle.training.distributions.launching import start_processes
 
 TOLERANCE = 1e-5
 # Of what must fail, one optimizer is enough.
@@ -118,9 +116,7 @@ def launch(way, cases, folder):
     backend, distribution, processes, devices = WAYS[way]
     command = [sys.executable, os.path.abspath(__file__), "--work"]
     command += [way, ",".join(cases), folder]
-    environment = {**os.environ, "KERAS_BACKEND": backend}
-    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    environment.pop("TF_CONFIG", None)
+    environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     if backend == "jax":
         # Compiled in half of the time; computed is the same.
         environment["XLA_FLAGS"] = (
@@ -128,53 +124,13 @@ def launch(way, cases, folder):
             "--xla_backend_optimization_level=0 "
             "--xla_llvm_disable_expensive_passes=true"
         )
-        environment.setdefault("JAX_PLATFORMS", "cpu")
+        environment["JAX_PLATFORMS"] = "cpu"
     began = time.monotonic()
-    if distribution == "horovod":
-        # Starts both itself.
-        program = os.path.join(os.path.dirname(sys.executable), "horovodrun")
-        program = program if os.path.exists(program) else "horovodrun"
-        if shutil.which(program) is None:
-            raise SystemExit("Error: horovodrun is not installed")
-        hosts = [program, "-np", str(processes), "--gloo"]
-        running = [subprocess.Popen([*hosts, *command], env=environment)]
-    else:
-        running = [
-            subprocess.Popen(
-                command,
-                env={**environment, **joining(distribution, k, ports)},
-            )
-            for ports in [free_ports(processes)]
-            for k in range(processes)
-        ]
+    running = start_processes(command, distribution, processes, environment)
     failed = [process.wait() for process in running]
     print(f"{way}: {time.monotonic() - began:.0f} s", flush=True)
     if any(failed):
         raise SystemExit(f"Error: {way} ended with {failed}")
-
-
-def joining(distribution, k, ports):
-    """What tells process k of its fellows: dict of environment variables."""
-    if len(ports) == 1:
-        return {}
-    hosts = [f"127.0.0.1:{port}" for port in ports]
-    if distribution == "multiworker":
-        task = {"type": "worker", "index": k}
-        config = {"cluster": {"worker": hosts}, "task": task}
-        return {"TF_CONFIG": json.dumps(config)}
-    return {
-        "KERAS_DISTRIBUTION_JOB_ADDRESSES": hosts[0],
-        "KERAS_DISTRIBUTION_NUM_PROCESSES": str(len(ports)),
-        "KERAS_DISTRIBUTION_PROCESS_ID": str(k),
-    }
-
-
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def work(options):

@@ -3,8 +3,8 @@
 Counts weights by building the model without them, and does the arithmetic
 that `docs/scaling.md` explains. Nothing is trained.
 
-    python recipes/scaling_plan.py
-    python recipes/scaling_plan.py --names dalle-12b --devices 64 \
+    python recipes/checks/scaling_plan.py
+    python recipes/checks/scaling_plan.py --names dalle-12b --devices 64 \
         --device-tflops 989 --rows 4
 """
 

@@ -5,62 +5,22 @@ moments, resumed each time, at last ended by SIGTERM and resumed to its end.
 Both must end with the same weights, to the last bit. Prints JSON, and fails
 where they differ.
 
-    python recipes/kill_test.py                 # one process, 20 kills
-    python recipes/kill_test.py --processes 2   # under horovodrun
+    python recipes/checks/kill_test.py                 # one process, 20 kills
+    python recipes/checks/kill_test.py --processes 2   # under horovodrun
 """
 
-import argparse
-import functools
 import hashlib
-import json
 import os
-import pathlib
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
-ROWS = 8
-STEPS_PER_EPOCH = 25
+import small_training
+from small_training import STEPS_PER_EPOCH
 
-
-def build_model():
-    """A tokenizer whose training needs all that a checkpoint must hold."""
-    import keras
-
-    from keras_bidalle import image_tokenizers, quantizers
-
-    keras.utils.set_random_seed(5)
-    # Codes are revived in every run, by draws.
-    quantizer = quantizers.EMAVectorQuantizer(
-        num_codes=12, code_dim=8, kmeans_steps=2, revival_share=0.5, seed=1
-    )
-    model = image_tokenizers.PatchVQGAN(
-        quantizer,
-        image_shape=(16, 16, 3),
-        channels=8,
-        hidden_channels=8,
-        num_blocks=1,
-    )
-    optimizer = keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(0.01, 1000),
-        epsilon=1e-4,
-        global_clipnorm=0.1,
-        gradient_accumulation_steps=2,
-        use_ema=True,
-    )
-    model.compile(optimizer)
-    return model
-
-
-def make_batch(step):
-    import numpy as np
-
-    rng = np.random.default_rng((3, step))
-    return rng.uniform(-1, 1, (ROWS, 16, 16, 3)).astype("float32")
+from keras_bidalle.training.distributions.launching import start_processes
 
 
 def train(folder, steps, distribution="none", pause=0.0):
@@ -74,7 +34,7 @@ def train(folder, steps, distribution="none", pause=0.0):
     """
     import keras
 
-    from keras_bidalle import data, training
+    from keras_bidalle import training
 
     distribution = training.distribute(distribution)
     rank = distribution.shard[0]
@@ -90,10 +50,10 @@ def train(folder, steps, distribution="none", pause=0.0):
             time.sleep(pause)
 
     with distribution.scope():
-        model = build_model()
+        model = small_training.build_model()
         training.resumable_fit(
             model,
-            lambda step: data.as_dataset(data.own_rows(make_batch), step),
+            small_training.batches,
             training.ResumableCheckpoint(
                 folder / "checkpoints", every_steps=3, keep=3
             ),
@@ -104,12 +64,13 @@ def train(folder, steps, distribution="none", pause=0.0):
     digest = hashlib.sha256()
     for variable in [*model.variables, *model.optimizer.variables]:
         digest.update(keras.ops.convert_to_numpy(variable).tobytes())
-    result = {
-        "digest": digest.hexdigest(),
-        "steps": int(model.optimizer.iterations),
-    }
-    (folder / f"result-{rank}.json").write_text(json.dumps(result))
     os.close(told)
+    small_training.write_result(
+        folder,
+        rank,
+        digest=digest.hexdigest(),
+        steps=int(model.optimizer.iterations),
+    )
 
 
 class Run:
@@ -124,25 +85,21 @@ class Run:
 
     def __init__(self, folder, steps, processes=1, pause=0.02):
         self.folder, self.processes = folder, processes
+        self.way = "horovod" if processes > 1 else "none"
         self.command = [
             *(sys.executable, os.path.abspath(__file__)),
-            *("--train", str(folder), "--steps", str(steps)),
-            *("--pause", str(pause)),
+            *("--train", folder, "--steps", str(steps)),
+            *("--pause", str(pause), "--distribution", self.way),
         ]
-        if processes > 1:
-            # From the same environment, also where that is not activated.
-            horovodrun = pathlib.Path(sys.executable).with_name("horovodrun")
-            self.command = [
-                *(str(horovodrun), "-np", str(processes), "--gloo"),
-                *(*self.command, "--distribution", "horovod"),
-            ]
 
     def start(self):
         for path in self.folder.glob("pid-*"):
             path.unlink()
         # A kill takes the launcher's processes along.
-        self.process = subprocess.Popen(
+        (self.process,) = start_processes(
             self.command,
+            self.way,
+            self.processes,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,
@@ -175,13 +132,11 @@ class Run:
         """
         resumed_from = self.saved()
         self.start()
-        while self.step() < step or len(self.pids()) < self.processes:
-            if self.process.poll() is not None:
-                raise RuntimeError(
-                    "The run ended by itself: "
-                    + self.process.stderr.read().decode()[-2000:]
-                )
-            time.sleep(0.001)
+        small_training.wait_for(
+            lambda: self.step() >= step and len(self.pids()) >= self.processes,
+            self.process,
+            lambda: self.process.stderr.read().decode(),
+        )
         time.sleep(delay)
         # A machine that fails, or all of them.
         pids = self.pids()
@@ -190,7 +145,7 @@ class Run:
         for pid in pids:
             os.kill(pid, number)
         self.process.communicate()
-        self.end()
+        small_training.end_group(self.process)
         return {
             "signal": signal.Signals(number).name,
             "resumed_from": resumed_from,
@@ -205,17 +160,7 @@ class Run:
         _, errors = self.process.communicate()
         if self.process.returncode:
             raise RuntimeError(errors.decode()[-2000:])
-        return [
-            json.loads(path.read_text())
-            for path in sorted(self.folder.glob("result-*.json"))
-        ]
-
-    def end(self):
-        """Ends what a launcher may have left."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        return small_training.read_results(self.folder)
 
 
 def compare(folder, kills, steps, processes=1, seed=0):
@@ -250,45 +195,30 @@ def compare(folder, kills, steps, processes=1, seed=0):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    options = small_training.parse(
+        __doc__,
+        kills=20,
+        steps=300,
+        processes=1,
+        seed=0,
+        # Of the workers.
+        distribution="none",
+        pause=0.0,
     )
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    # What the processes under test are started with.
-    hidden = functools.partial(parser.add_argument, help=argparse.SUPPRESS)
-    hidden("--train", type=pathlib.Path)
-    parser.add_argument(
-        "--distribution", default="none", help=argparse.SUPPRESS
-    )
-    parser.add_argument(
-        "--pause", type=float, default=0.0, help=argparse.SUPPRESS
-    )
-    options = parser.parse_args()
-    if options.steps % STEPS_PER_EPOCH or options.steps < STEPS_PER_EPOCH:
-        parser.error(f"--steps must be a multiple of {STEPS_PER_EPOCH}")
     if not 0 <= options.kills < options.steps - 5:
-        parser.error("--kills must be fewer than the steps")
+        sys.exit("Error: --kills must be fewer than the steps")
     if options.train is not None:
         train(options.train, options.steps, options.distribution, options.pause)
         return
-    folder = pathlib.Path(tempfile.mkdtemp())
-    try:
-        report = compare(
+    small_training.report(
+        lambda folder: compare(
             folder,
             options.kills,
             options.steps,
             options.processes,
             options.seed,
-        )
-    finally:
-        shutil.rmtree(folder)
-    print(json.dumps(report, indent=2))
-    sys.exit(
-        0 if report["equal"] and report["steps_lost_by_sigterm"] == 0 else 1
+        ),
+        lambda found: found["equal"] and found["steps_lost_by_sigterm"] == 0,
     )
 
 
