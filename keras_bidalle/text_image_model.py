@@ -8,7 +8,8 @@ from keras import ops
 
 from keras_bidalle import validation
 from keras_bidalle.presets.mixin import PresetMixin
-from keras_bidalle.sampling.best_of import best, checked_candidates
+from keras_bidalle.sampling.best_of import Candidates
+from keras_bidalle.sampling.requests import encoded_prime
 from keras_bidalle.sampling.settings import (
     IMAGE_TO_TEXT,
     TEXT_TO_IMAGE,
@@ -121,26 +122,24 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         ```
         """
         captions = [captions] if isinstance(captions, str) else list(captions)
-        candidates = checked_candidates(best_of, num_samples, scorer)
+        candidates = Candidates(
+            num_samples, best_of, scorer, self.score_captions
+        )
         text = self.caption_tokenizer.encode(captions)
-        stacks = self._encode_prime(prime, len(captions))
         codes = self.generator.generate_codes(
             text,
             seed=seed,
-            num_samples=candidates,
-            prime=stacks,
+            num_samples=candidates.count,
+            prime=encoded_prime(
+                prime, len(captions), self.image_tokenizer, self.generator
+            ),
             batch_size=batch_size,
             progress=progress,
             **settings,
         )
         pictures = self.image_tokenizer.decode(codes, batch_size=batch_size)
         pictures = validation.as_uint8_images(pictures)
-        if best_of is not None:
-            scorer = scorer or self.score_captions
-            named = [text for text in captions for _ in range(best_of)]
-            pictures = pictures[
-                best(scorer, named, pictures, best_of, num_samples)
-            ]
+        pictures = pictures[candidates.kept(captions, pictures)]
         return _split_samples(pictures, num_samples)
 
     @takes_settings(TEXT_TO_IMAGE)
@@ -178,7 +177,9 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         stream = self.generator.stream_codes(
             self.caption_tokenizer.encode(captions),
             seed=seed,
-            prime=self._encode_prime(prime, len(captions)),
+            prime=encoded_prime(
+                prime, len(captions), self.image_tokenizer, self.generator
+            ),
             **settings,
         )
         return map(self._decode_partly, stream)
@@ -223,6 +224,8 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         num_samples=1,
         batch_size=64,
         progress=None,
+        best_of=None,
+        scorer=None,
         **settings: Unpack[SamplingSettings],
     ):
         """Writes captions of pictures.
@@ -230,7 +233,9 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         Args:
             images: array (B, H, W, C), uint8 in [0, 255] or float in
                 [-1, 1].
-            seed, num_samples, batch_size, progress: as in `text_to_image`.
+            seed, num_samples, batch_size, progress, best_of, scorer: as in
+                `text_to_image`. Several captions need a temperature above 0
+                to differ.
             {settings}
 
         Returns:
@@ -242,6 +247,9 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
                 out of its range.
             TypeError: on pictures of a wrong dtype.
         """
+        candidates = Candidates(
+            num_samples, best_of, scorer, self._score_written
+        )
         codes = self.image_tokenizer.encode(images, batch_size=batch_size)
         # Some tokenizers take pictures of any size; a generator does not.
         if codes.shape[1:] != tuple(self.image_tokenizer.code_shape):
@@ -253,13 +261,18 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         tokens = self.generator.generate_text(
             codes,
             seed=seed,
-            num_samples=num_samples,
+            num_samples=candidates.count,
             legal=self.legal_tokens(),
             batch_size=batch_size,
             progress=progress,
             **settings,
         )
         texts = self.caption_tokenizer.decode(tokens)
+        if best_of is not None:
+            pictures = np.asarray(ops.convert_to_numpy(images))
+            if pictures.dtype != np.uint8:
+                pictures = validation.as_uint8_images(pictures)
+            texts = [texts[i] for i in candidates.kept(texts, pictures)]
         if num_samples == 1:
             return texts
         return [
@@ -267,34 +280,21 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
             for i in range(0, len(texts), num_samples)
         ]
 
-    def _encode_prime(self, prime, count):
-        """Codes of the top part: int32 (B, n, c), n = 0 without one."""
-        generator = self.generator
-        if prime is None:
-            return np.zeros((count, 0, generator.codes_per_position), "int32")
-        prime = np.asarray(prime)
-        height, width, channels = self.image_tokenizer.image_shape
-        rows, columns = generator.grid
-        step = height // rows
-        given = prime.shape[1] if prime.ndim == 4 else 0
-        if (
-            prime.shape != (count, given, width, channels)
-            or given % step
-            or not 0 < given < height
-        ):
-            raise ValueError(
-                "`prime` must have shape "
-                f"({count}, h, {width}, {channels}) with h a multiple of "
-                f"{step} below {height}. Received: shape={prime.shape}"
+    def _score_written(self, captions, images):
+        """`score_captions` of captions that may never have ended: -inf."""
+        scores = np.full(len(captions), -np.inf)
+        ended = []
+        for i, caption in enumerate(captions):
+            try:
+                self.caption_tokenizer.encode([caption])
+            except ValueError:
+                continue  # It is empty, or too long for an end to fit.
+            ended.append(i)
+        if ended:
+            scores[ended] = self.score_captions(
+                [captions[i] for i in ended], images[ended]
             )
-        # The tokenizer takes whole pictures; the part below the cut repeats
-        # the last row, as its padding does at a border.
-        whole = np.concatenate(
-            [prime, np.repeat(prime[:, -1:], height - given, axis=1)], axis=1
-        )
-        codes = self.image_tokenizer.encode(whole)
-        stacks = ops.convert_to_numpy(generator.to_positions(codes))
-        return stacks[:, : given // step * columns]
+        return scores
 
     def legal_tokens(self):
         """What captions may be written with.

@@ -11,10 +11,11 @@ checkpoint is executed, and torch is not needed. The output folder appears
 whole or not at all.
 """
 
-import argparse
 import os
 import pathlib
 import sys
+
+import command_line
 
 # TensorFlow has nothing to say that matters here.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -46,10 +47,7 @@ logits = generator(rows)["image_logits"]"""
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.make_parser(__doc__)
     parser.add_argument(
         "checkpoint",
         type=pathlib.Path,
@@ -82,42 +80,29 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
-def main(arguments=None):
-    """Runs the program.
-
-    Args:
-        arguments: list of str, those of the command line by default.
-
-    Returns:
-        int, the exit status: 0, or 1 after an error was told.
-    """
-    options = parse(arguments)
+def run(options):
     if options.output.exists() and not options.overwrite:
-        return _fail(f"`{options.output}` exists; --overwrite replaces it.")
+        raise ValueError(f"`{options.output}` exists; --overwrite replaces it.")
 
     # After parsing, so that --help is there at once.
     from keras_bidalle import converters
 
-    try:
-        model = converters.convert(
-            options.checkpoint, options.config, options.tokenizer
-        )
-        card = CARD.format(
-            name=options.output.name,
-            kind=type(model).__name__,
-            parameters=model.count_params(),
-            checkpoint=options.checkpoint.name,
-            example=_example(model, options.output.name),
-        )
-        model.save_to_preset(options.output, card=card)
-    except (OSError, TypeError, ValueError) as error:
-        return _fail(error)
+    model = converters.convert(
+        options.checkpoint, options.config, options.tokenizer
+    )
+    card = CARD.format(
+        name=options.output.name,
+        kind=type(model).__name__,
+        parameters=model.count_params(),
+        checkpoint=options.checkpoint.name,
+        example=_example(model, options.output.name),
+    )
+    model.save_to_preset(options.output, card=card)
     print(
         f"{options.output}: {type(model).__name__}, "
         f"{model.count_params():,} parameters, {model.num_codes} codes, "
         f"{model.code_shape} a picture"
     )
-    return 0
 
 
 def _example(model, name):
@@ -130,10 +115,7 @@ def _example(model, name):
     return TOKENIZER_EXAMPLE.format(name=name, codes=codes)
 
 
-def _fail(message):
-    print(f"Error: {' '.join(str(message).split())}", file=sys.stderr)
-    return 1
-
+main = command_line.program(run, parse, (OSError, TypeError, ValueError))
 
 if __name__ == "__main__":
     sys.exit(main())

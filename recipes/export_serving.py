@@ -13,7 +13,6 @@ the exit status is 1 if the check fails. The folder's README.md documents its
 signatures.
 """
 
-import argparse
 import os
 import pathlib
 import subprocess
@@ -28,10 +27,7 @@ from keras_bidalle import load
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = wiring.make_parser(__doc__)
     add = parser.add_argument
     add("model", help="a preset, or the folder of a run")
     add("output", type=pathlib.Path, help="folder to write")
@@ -41,29 +37,17 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
-def main(arguments=None):
-    """Runs the program.
-
-    Args:
-        arguments: list of str, those of the command line by default.
-
-    Returns:
-        int, the exit status: 0, or 1 if anything was told as an error.
-    """
-    options = parse(arguments)
-    try:
-        model = load(preset_of(options.model, options.tokenizer))
-        if options.tokenizer:
-            model = wiring.image_tokenizer_of(model)
-        if not hasattr(model, "export_serving"):
-            raise ValueError(
-                "The preset must hold an image tokenizer or a TextImageModel. "
-                f"Received: a {type(model).__name__}"
-            )
-        given = {} if options.prompt is None else {"prompt": options.prompt}
-        folder = model.export_serving(options.output, **given)
-    except (OSError, ValueError, RuntimeError) as error:
-        return wiring.fail(error)
+def run(options):
+    model = load(preset_of(options.model, options.tokenizer))
+    if options.tokenizer:
+        model = wiring.image_tokenizer_of(model)
+    if not hasattr(model, "export_serving"):
+        raise ValueError(
+            "The preset must hold an image tokenizer or a TextImageModel. "
+            f"Received: a {type(model).__name__}"
+        )
+    given = {} if options.prompt is None else {"prompt": options.prompt}
+    folder = model.export_serving(options.output, **given)
     print(f"exported to {folder}", flush=True)
     if options.no_check:
         return 0
@@ -85,6 +69,8 @@ def preset_of(name, tokenizer=False):
                 return folder / part
     return name
 
+
+main = wiring.program(run, parse, (OSError, ValueError, RuntimeError))
 
 if __name__ == "__main__":
     sys.exit(main())

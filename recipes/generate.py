@@ -19,11 +19,13 @@ same number, uint8 (n, H, W, 3); it gives n numbers, the higher the better:
     def score(captions, images):
         return images.mean(axis=(1, 2, 3))
 
+Captions are the likeliest words by default, and drawn at temperature 1 where
+there are to be several.
+
 A caption that has words outside the vocabulary, or a picture that cannot be
 read, is told in one line, and the rest goes on; the exit status is then 1.
 """
 
-import argparse
 import importlib
 import itertools
 import json
@@ -35,16 +37,12 @@ import wiring  # isort: split
 
 import numpy as np
 
-from keras_bidalle import TextImageModel, load, training
+from keras_bidalle import training
 from keras_bidalle.files import atomic_path
-from keras_bidalle.sampling.best_of import best
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = wiring.make_parser(__doc__)
     add = parser.add_argument
     add(
         "model",
@@ -62,77 +60,41 @@ def parse(arguments):
     )
     add("--samples", type=int, default=1, help="results each (default: 1)")
     add("--seed", type=int, default=0, help="of the first (default: 0)")
-    add(
-        "--temperature",
-        type=float,
-        help="0: the likeliest (default: 1 for pictures; for captions 0, or "
-        "1 where there are to be several)",
-    )
-    add("--top-k", type=int, help="keeps the k likeliest codes or words")
-    add("--top-p", type=float, help="keeps the likeliest up to this share")
-    add(
-        "--guidance-scale",
-        type=float,
-        help="how hard to follow the condition, of models trained for it",
-    )
+    wiring.add_sampling(parser)
     add("--best-of", type=int, metavar="N", help="candidates each")
     add("--scorer", metavar="MODULE:FUNCTION", help="chooses among them")
     add("--batch-size", type=int, default=64, help="at once (default: 64)")
     options = parser.parse_args(arguments)
     if not (options.captions or options.captions_file or options.pictures):
         parser.error("give --captions, --captions-file or --pictures")
-    if options.best_of is None and options.scorer is not None:
-        parser.error("--scorer needs --best-of")
-    for name in ("samples", "best_of", "batch_size"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            flag = name.replace("_", "-")
-            parser.error(f"--{flag} must be at least 1, not {value}")
-    if options.best_of is not None and options.best_of < options.samples:
-        parser.error(
-            f"--best-of {options.best_of} is fewer than "
-            f"--samples {options.samples}"
-        )
     return options
 
 
-def main(arguments=None):
-    """Runs the program.
-
-    Args:
-        arguments: list of str, those of the command line by default.
-
-    Returns:
-        int, the exit status: 0, or 1 if anything was told as an error.
-    """
-    options = parse(arguments)
-    try:
-        return run(options)
-    except (OSError, ValueError) as error:
-        return wiring.fail(error)
-
-
 def run(options):
-    scorer = scorer_of(options.scorer) if options.scorer else None
+    wiring.check_counts(
+        samples=options.samples,
+        best_of=options.best_of,
+        batch_size=options.batch_size,
+    )
+    common = {
+        "num_samples": options.samples,
+        "batch_size": options.batch_size,
+        "best_of": options.best_of,
+        "scorer": scorer_of(options.scorer) if options.scorer else None,
+        **wiring.sampling_of(options),
+    }
     captions = list(options.captions)
     if options.captions_file:
         lines = pathlib.Path(options.captions_file).read_text("utf-8-sig")
         captions += [line for line in lines.splitlines() if line.strip()]
-    model = load(options.model)
-    if not isinstance(model, TextImageModel):
-        raise ValueError(
-            f"{options.model!r} must be a TextImageModel. "
-            f"Received: a {type(model).__name__}"
-        )
-    if options.best_of is not None and scorer is None:
-        scorer = model.score_captions
-    failed = draw(model, captions, scorer, options) if captions else 0
+    model = wiring.text_image_model(options.model)
+    failed = draw(model, captions, common, options) if captions else 0
     if options.pictures:
-        failed += read(model, scorer, options)
+        failed += read(model, common, options)
     return 1 if failed else 0
 
 
-def draw(model, captions, scorer, options):
+def draw(model, captions, common, options):
     """Draws pictures of captions; returns how many captions were refused."""
     drawn, seeds = [], []
     for number, caption in enumerate(captions):
@@ -147,15 +109,7 @@ def draw(model, captions, scorer, options):
     if not drawn:
         return len(captions)
     texts = [caption for _, caption in drawn]
-    pictures = model.text_to_image(
-        texts,
-        seed=seeds,
-        num_samples=options.samples,
-        batch_size=options.batch_size,
-        best_of=options.best_of,
-        scorer=scorer,
-        **sampling(options, 1.0),
-    )
+    pictures = model.text_to_image(texts, seed=seeds, **common)
     pictures = pictures.reshape(len(texts), -1, *pictures.shape[-3:])
     for (number, _), row in zip(drawn, pictures, strict=True):
         for sample, picture in enumerate(row):
@@ -170,11 +124,12 @@ def draw(model, captions, scorer, options):
     return len(captions) - len(drawn)
 
 
-def read(model, scorer, options):
+def read(model, common, options):
     """Writes captions of pictures; returns how many could not be read."""
     files, failed = wiring.picture_inputs(options.pictures)
     shape = model.image_tokenizer.image_shape
-    count = options.best_of or options.samples
+    if (options.best_of or options.samples) > 1:
+        common = {"temperature": 1.0, **common}
     written = {}
     rows = enumerate(wiring.open_pictures(files, shape))
     while batch := list(itertools.islice(rows, options.batch_size)):
@@ -189,16 +144,10 @@ def read(model, scorer, options):
         texts = model.image_to_text(
             np.stack([pixels for _, _, pixels in good]),
             seed=[options.seed + i for i, _, _ in good],
-            num_samples=count,
-            batch_size=options.batch_size,
-            **sampling(options, 0.0 if count == 1 else 1.0),
+            **common,
         )
-        for (_, name, pixels), found in zip(good, texts, strict=True):
+        for (_, name, _), found in zip(good, texts, strict=True):
             found = [found] if isinstance(found, str) else found
-            if scorer is not None:
-                same = np.repeat(pixels[None], count, axis=0)
-                chosen = best(scorer, found, same, count, options.samples)
-                found = [found[i] for i in chosen]
             for text in found:
                 print(f"{files[name]}\t{text}")
             written[str(files[name])] = found
@@ -206,16 +155,6 @@ def read(model, scorer, options):
         with atomic_path(options.output / "captions.json") as temporary:
             temporary.write_text(json.dumps(written, indent=2) + "\n")
     return failed
-
-
-def sampling(options, temperature):
-    given = options.temperature
-    return {
-        "temperature": temperature if given is None else given,
-        "top_k": options.top_k,
-        "top_p": options.top_p,
-        "guidance_scale": options.guidance_scale,
-    }
 
 
 def scorer_of(name):
@@ -237,6 +176,8 @@ def scorer_of(name):
         raise ValueError(f"--scorer {name!r} is not a function.")
     return found
 
+
+main = wiring.program(run, parse)
 
 if __name__ == "__main__":
     sys.exit(main())

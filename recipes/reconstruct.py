@@ -9,7 +9,6 @@ side by side in `grid.png`. A picture that cannot be read is told in one
 line, and the rest goes on; the exit status is then 1.
 """
 
-import argparse
 import itertools
 import pathlib
 import sys
@@ -25,10 +24,7 @@ GRID, GRID_PICTURES = "grid", 64
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = wiring.make_parser(__doc__)
     parser.add_argument(
         "preset",
         help="the tokenizer: a name or folder that `keras_bidalle.load` "
@@ -57,29 +53,9 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
-def main(arguments=None):
-    """Runs the program.
-
-    Args:
-        arguments: list of str, those of the command line by default.
-
-    Returns:
-        int, the exit status: 0, or 1 if anything was told as an error.
-    """
-    options = parse(arguments)
-    try:
-        tokenizer = wiring.image_tokenizer_of(load(options.preset))
-        if options.batch_size < 1:
-            raise ValueError(
-                "--batch-size must be at least 1. "
-                f"Received: {options.batch_size}"
-            )
-        return run(tokenizer, options)
-    except (OSError, ValueError) as error:
-        return wiring.fail(error)
-
-
-def run(tokenizer, options):
+def run(options):
+    wiring.check_counts(batch_size=options.batch_size)
+    tokenizer = wiring.image_tokenizer_of(load(options.preset))
     files, failed = wiring.picture_inputs(options.pictures, reserved=(GRID,))
     opened = wiring.open_pictures(files, tokenizer.image_shape)
     shown, written = [], 0
@@ -112,6 +88,8 @@ def run(tokenizer, options):
         )
     return 1 if failed else 0
 
+
+main = wiring.program(run, parse)
 
 if __name__ == "__main__":
     sys.exit(main())

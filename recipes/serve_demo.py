@@ -9,7 +9,6 @@ scaled as in training. The same inputs with the same seed give the same
 answer.
 """
 
-import argparse
 import sys
 
 import wiring  # isort: split
@@ -17,17 +16,20 @@ import wiring  # isort: split
 from export_serving import preset_of
 from PIL import Image
 
-from keras_bidalle import TextImageModel, data, load
+from keras_bidalle import data
+from keras_bidalle.sampling.settings import (
+    IMAGE_TO_TEXT,
+    SETTINGS,
+    TEXT_TO_IMAGE,
+    without_neutral,
+)
 
 # Pictures are shown enlarged, pixel by pixel, to about this side.
 SHOWN = 256
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = wiring.make_parser(__doc__)
     add = parser.add_argument
     add(
         "model",
@@ -41,23 +43,12 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
-def main(arguments=None):
-    """Runs the program; returns its exit status."""
-    options = parse(arguments)
-    try:
-        model = load(preset_of(options.model))
-        if not isinstance(model, TextImageModel):
-            raise ValueError(
-                f"{options.model!r} must be a TextImageModel. "
-                f"Received: a {type(model).__name__}"
-            )
-        page = make_page(model, options.example or examples_for(model))
-    except (ImportError, OSError, ValueError) as error:
-        return wiring.fail(error)
+def run(options):
+    model = wiring.text_image_model(preset_of(options.model))
+    page = make_page(model, options.example or examples_for(model))
     page.queue().launch(
         server_name=options.host, server_port=options.port, show_error=True
     )
-    return 0
 
 
 def examples_for(model):
@@ -76,15 +67,15 @@ def examples_for(model):
     return known
 
 
-def draw(model, caption, seed, temperature, guidance, samples, progress):
+def draw(model, caption, seed, samples, settings, progress):
     """Draws pictures of a caption, one after the other.
 
     Args:
         model: `TextImageModel`.
         caption: str.
         seed: int.
-        temperature, guidance: float.
         samples: int, number of pictures.
+        settings: dict from name to number, sampling settings.
         progress: function of the number of pictures done and of all.
 
     Returns:
@@ -95,11 +86,10 @@ def draw(model, caption, seed, temperature, guidance, samples, progress):
     pictures = model.text_to_image(
         caption,
         seed=int(seed),
-        temperature=temperature,
-        guidance_scale=guidance if model.generator.condition_dropout else None,
         num_samples=samples,
         batch_size=1,
         progress=lambda done: progress(done, samples),
+        **without_neutral(settings),
     )
     height, width = pictures.shape[-3:-1]
     factor = max(1, SHOWN // max(height, width))
@@ -111,14 +101,14 @@ def draw(model, caption, seed, temperature, guidance, samples, progress):
     ]
 
 
-def read(model, picture, seed, temperature, progress):
+def read(model, picture, seed, settings, progress):
     """Writes the caption of a picture.
 
     Args:
         model: `TextImageModel`.
         picture: what `data.open_picture` opens, such as a path, or `None`.
         seed: int.
-        temperature: float.
+        settings: dict from name to number, sampling settings.
         progress: function of the number of pictures done and of all.
 
     Returns:
@@ -135,9 +125,34 @@ def read(model, picture, seed, temperature, progress):
     return model.image_to_text(
         pixels[None],
         seed=int(seed),
-        temperature=temperature,
         progress=lambda done: progress(done, 1),
+        **without_neutral(settings),
     )[0]
+
+
+def offered_settings(model):
+    """The settings that a model can follow: dict from name to `Setting`."""
+    return {
+        name: setting
+        for name, setting in SETTINGS.items()
+        if setting.needs is None or getattr(model.generator, setting.needs)
+    }
+
+
+def slider(setting, direction):
+    """What `gradio.Slider` takes for a setting: dict."""
+    step = 1 if setting.kind is int else 0.05
+    low = setting.low + step if setting.excludes_low else setting.low
+    if setting.neutral is not None:
+        low = min(low, setting.neutral)
+    return {
+        "minimum": low,
+        "maximum": max(setting.examples),
+        "value": setting.defaults.get(direction, setting.examples[0]),
+        "step": step,
+        "label": setting.name.replace("_", " ").capitalize(),
+        "info": setting.meaning,
+    }
 
 
 def make_page(model, examples):
@@ -167,12 +182,25 @@ def make_page(model, examples):
     # Gradio fills in what has this default.
     bar = gr.Progress()
 
-    def on_draw(caption, seed, temperature, guidance, samples, progress=bar):
-        inputs = (caption, seed, temperature, guidance, samples)
-        return told(draw, "drawing", progress, *inputs)
+    # The settings of the model, one control each.
+    offered = offered_settings(model)
 
-    def on_read(picture, seed, temperature, progress=bar):
-        return told(read, "reading", progress, picture, seed, temperature)
+    def on_draw(caption, seed, samples, progress=bar, *values):
+        settings = dict(zip(offered, values, strict=True))
+        return told(draw, "drawing", progress, caption, seed, samples, settings)
+
+    def on_read(picture, seed, progress=bar, *values):
+        settings = dict(zip(offered, values, strict=True))
+        return told(read, "reading", progress, picture, seed, settings)
+
+    def seed():
+        return gr.Number(0, label="Seed", precision=0, minimum=0)
+
+    def controls(direction):
+        return [
+            gr.Slider(**slider(setting, direction))
+            for setting in offered.values()
+        ]
 
     with gr.Blocks(title="keras_bidalle") as page:
         gr.Markdown("# Captions to pictures and back")
@@ -182,17 +210,9 @@ def make_page(model, examples):
             )
             with gr.Row():
                 settings = [
-                    gr.Number(0, label="Seed", precision=0, minimum=0),
-                    gr.Slider(0.0, 2.0, 1.0, step=0.05, label="Temperature"),
-                    gr.Slider(
-                        0.0,
-                        5.0,
-                        2.0,
-                        step=0.1,
-                        label="Guidance",
-                        visible=model.generator.condition_dropout > 0,
-                    ),
+                    seed(),
                     gr.Slider(1, 8, 4, step=1, label="Pictures"),
+                    *controls(TEXT_TO_IMAGE),
                 ]
             button = gr.Button("Draw", variant="primary", elem_id="draw")
             gallery = gr.Gallery(label="Pictures", columns=4, elem_id="drawn")
@@ -206,15 +226,14 @@ def make_page(model, examples):
                 label="Picture", type="filepath", elem_id="upload"
             )
             with gr.Row():
-                settings = [
-                    gr.Number(0, label="Seed", precision=0, minimum=0),
-                    gr.Slider(0.0, 2.0, 0.0, step=0.05, label="Temperature"),
-                ]
+                settings = [seed(), *controls(IMAGE_TO_TEXT)]
             button = gr.Button("Read", variant="primary", elem_id="read")
             text = gr.Textbox(label="Caption", elem_id="caption")
             button.click(on_read, [picture, *settings], text, api_name="read")
     return page
 
+
+main = wiring.program(run, parse)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,7 +8,6 @@ import importlib.util
 import os
 import pathlib
 import shutil
-import sys
 import tempfile
 import warnings
 
@@ -19,10 +18,18 @@ if "KERAS_BACKEND" not in os.environ and importlib.util.find_spec("torch"):
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
+from command_line import fail, make_parser, program  # noqa: F401
 from PIL import Image
 
-from keras_bidalle import data, image_tokenizers, training
+from keras_bidalle import (
+    TextImageModel,
+    data,
+    image_tokenizers,
+    load,
+    training,
+)
 from keras_bidalle.backend import replicas
+from keras_bidalle.sampling.settings import SETTINGS
 
 
 def add_distribution(parser):
@@ -34,6 +41,22 @@ def add_distribution(parser):
         help="over which devices the rows of a batch are shared; the batch "
         "size is that of all of them together (default: none)",
     )
+
+
+def add_sampling(parser):
+    """Adds an option for each sampling setting, which `sampling_of` reads."""
+    for name, setting in SETTINGS.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=setting.kind,
+            help=f"{setting.range}; {setting.meaning}",
+        )
+
+
+def sampling_of(options):
+    """The sampling settings that were given: dict from name to value."""
+    given = {name: getattr(options, name) for name in SETTINGS}
+    return {k: value for k, value in given.items() if value is not None}
 
 
 @contextlib.contextmanager
@@ -174,20 +197,16 @@ def jit(wanted):
     return wanted
 
 
-def fail(message):
-    """Tells an error in one line.
+def check_counts(**options):
+    """Raises unless options that were given are at least 1.
 
-    Args:
-        message: str or an exception.
-
-    Returns:
-        int, 1, the exit status.
+    Raises:
+        ValueError: names the option.
     """
-    if isinstance(message, OSError) and message.filename is not None:
-        # Without the number and the quotes that Python has around it.
-        message = f"{message.filename}: {message.strerror}"
-    print(f"Error: {' '.join(str(message).split())}", file=sys.stderr)
-    return 1
+    for name, value in options.items():
+        if value is not None and value < 1:
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} must be at least 1. Received: {value}")
 
 
 def picture_inputs(paths, reserved=()):
@@ -249,3 +268,14 @@ def image_tokenizer_of(model):
             f"Received: a {type(model).__name__}"
         )
     return found
+
+
+def text_image_model(name):
+    """Opens a preset that must hold a whole model."""
+    model = load(name)
+    if not isinstance(model, TextImageModel):
+        raise ValueError(
+            f"{str(name)!r} must be a TextImageModel. "
+            f"Received: a {type(model).__name__}"
+        )
+    return model

@@ -133,6 +133,7 @@ def test_a_prime_of_a_wrong_height_is_refused(model, rows):
     "settings,name",
     [
         ({"temperature": -1.0}, "temperature"),
+        ({"temperature": float("inf")}, "temperature"),
         ({"top_k": 0}, "top_k"),
         ({"top_k": 1.5}, "top_k"),
         ({"top_p": 0.0}, "top_p"),
@@ -147,6 +148,11 @@ def test_a_prime_of_a_wrong_height_is_refused(model, rows):
 def test_settings_out_of_range_are_refused_by_name(model, settings, name):
     with pytest.raises(ValueError, match=f"`{name}` must be"):
         model.text_to_image(CAPTIONS, **settings)
+
+
+def test_an_unknown_setting_is_refused(model):
+    with pytest.raises(TypeError, match="topk.*temperature, top_k"):
+        model.text_to_image(CAPTIONS, topk=3)
 
 
 @pytest.mark.parametrize(
@@ -270,6 +276,34 @@ def test_the_best_of_several_pictures_are_kept(model):
         model.text_to_image(CAPTIONS, best_of=1, num_samples=2)
     with pytest.raises(ValueError, match="needs `best_of`"):
         model.text_to_image(CAPTIONS, scorer=len)
+
+
+def test_the_best_of_several_captions_are_kept(model):
+    images = model.text_to_image(CAPTIONS, seed=0)
+    common = {"seed": 5, "temperature": 1.0}
+    written = model.image_to_text(images, num_samples=4, **common)
+    scored = []
+
+    def shortest(captions, pictures):
+        scored.append((captions, pictures))
+        return [-len(text) for text in captions]
+
+    kept = model.image_to_text(
+        images, num_samples=2, best_of=4, scorer=shortest, **common
+    )
+    assert kept == [sorted(row, key=len)[:2] for row in written]
+    ((captions, pictures),) = scored
+    assert captions == [text for row in written for text in row]
+    np.testing.assert_array_equal(pictures, np.repeat(images, 4, axis=0))
+    # By default the model itself is asked, of captions that end.
+    best = model.image_to_text(images, best_of=4, **common)
+    for image, row, text in zip(images, written, best, strict=True):
+        ended = [text for text in row if len(text.split()) <= 29]
+        if not ended:
+            assert text == row[0]
+            continue
+        scores = model.score_captions(ended, np.stack([image] * len(ended)))
+        assert text == ended[scores.argmax()]
 
 
 def test_a_score_is_the_log_likelihood_of_the_caption(model):

@@ -10,6 +10,7 @@ import keras_bidalle
 from keras_bidalle import TextImageModel
 from keras_bidalle.generators import RQTransformer
 from keras_bidalle.quantizers import ResidualQuantizer, VectorQuantizer
+from keras_bidalle.sampling.requests import encoded_prime
 from keras_bidalle.tasks.mnist64 import caption_grammar, grammar_tokenizer
 
 CAPTIONS = ["red 3 on the upper left .", "the number is green 7 ."]
@@ -76,7 +77,7 @@ def test_settings_may_differ_from_depth_to_depth_and_row_to_row(model):
 def test_a_prime_is_the_top_of_the_picture(model):
     generator = model.generator
     whole = model.text_to_image(CAPTIONS, seed=0)
-    stacks = model._encode_prime(whole[:, :8], 2)
+    stacks = encoded_prime(whole[:, :8], 2, model.image_tokenizer, generator)
     assert stacks.shape == (2, 8, 3)
     primed = model.text_to_image(CAPTIONS, seed=9, prime=whole[:, :8])
     assert primed.shape == whole.shape

@@ -1,6 +1,7 @@
 """What callers ask of a generator beside settings, checked, as arrays."""
 
 import numpy as np
+from keras import ops
 
 
 def checked_text(text, generator):
@@ -36,6 +37,46 @@ def checked_prime(prime, count, generator):
             f"{generator.num_positions}. Received: shape={prime.shape}"
         )
     return prime
+
+
+def encoded_prime(prime, count, image_tokenizer, generator):
+    """The codes of pictures' top parts, as `generate_codes` takes them.
+
+    Args:
+        prime: array (count, h, W, C), pictures' top part, or `None`.
+        count: int, the number of rows.
+        image_tokenizer, generator: those of the model.
+
+    Returns:
+        int32 NumPy array (count, n, codes of a position), or `None`.
+
+    Raises:
+        ValueError: on another shape, or a height that ends within a position.
+    """
+    if prime is None:
+        return None
+    prime = np.asarray(prime)
+    height, width, channels = image_tokenizer.image_shape
+    rows, columns = generator.grid
+    step = height // rows
+    given = prime.shape[1] if prime.ndim == 4 else 0
+    if (
+        prime.shape != (count, given, width, channels)
+        or given % step
+        or not 0 < given < height
+    ):
+        raise ValueError(
+            f"`prime` must have shape ({count}, h, {width}, {channels}) with "
+            f"h a multiple of {step} below {height}. "
+            f"Received: shape={prime.shape}"
+        )
+    # The tokenizer takes whole pictures; the part below the cut repeats the
+    # last row, as its padding does at a border.
+    whole = np.concatenate(
+        [prime, np.repeat(prime[:, -1:], height - given, axis=1)], axis=1
+    )
+    stacks = generator.to_positions(image_tokenizer.encode(whole))
+    return ops.convert_to_numpy(stacks)[:, : given // step * columns]
 
 
 def checked_seeds(seed, count):

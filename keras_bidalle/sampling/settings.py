@@ -90,13 +90,27 @@ class Setting:
     def default_text(self) -> str:
         """The default where every input is given, in words, or ""."""
         if self.defaults:
-            return (
-                f"Default: {self.defaults[TEXT_TO_IMAGE]:g} for pictures, "
-                f"{self.defaults[IMAGE_TO_TEXT]:g} for captions"
+            values = [self.defaults[d] for d in (TEXT_TO_IMAGE, IMAGE_TO_TEXT)]
+            if values[0] == values[1]:
+                return f"Default: {values[0]:g}"
+            return "Default: {:g} for pictures, {:g} for captions".format(
+                *values
             )
         if self.neutral is not None:
             return f"Default: {self.neutral:g}, which keeps all"
         return ""
+
+    def wrong(self) -> list[float]:
+        """Values that are refused, for checks of servers."""
+        least = (
+            self.low if self.neutral is None else min(self.low, self.neutral)
+        )
+        found = [least - 1]
+        if self.excludes_low:
+            found.append(self.low)
+        if self.high is not None:
+            found.append(self.high + 1)
+        return found
 
     def checked(self, value, count: int, stack: int = 1) -> np.ndarray:
         """A value that a caller gave, as an array.

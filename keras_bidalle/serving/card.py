@@ -3,6 +3,7 @@
 import json
 
 from keras_bidalle.serving import pictures, prompts
+from keras_bidalle.serving.requests import INPUT_SETTINGS
 from keras_bidalle.version import __version__
 
 _INPUTS = {
@@ -12,15 +13,12 @@ _INPUTS = {
     f"{pictures.MAX_BYTES // 2**20} MiB and {pictures.MAX_PIXELS:,} pixels; "
     "the shorter side is scaled to fit {size}, the middle cut out",
     "codes": "codes in [0, {codes})",
-    "seed": "at least 0; the same row with the same seed gives the same "
-    "answer. Default: 0",
-    "temperature": "at least 0; 0 takes the likeliest each time. Default: 1 "
-    "for pictures, 0 for captions",
-    "top_k": "keeps the k likeliest; 0, the default, keeps all",
-    "top_p": "in (0, 1], keeps the likeliest that together reach this "
-    "probability. Default: 1, which keeps all",
-    "guidance_scale": "at least 0, how hard to follow the condition: 1 as "
-    "trained, 2 harder. This signature does twice the work",
+    **{
+        name: ". ".join(
+            filter(None, (f"{s.range}; {s.meaning}", s.default_text()))
+        )
+        for name, s in INPUT_SETTINGS.items()
+    },
 }
 _OUTPUTS = {
     "image_bytes": "PNG files of {size} pixels",
@@ -102,7 +100,9 @@ def _line(way, key, spec, texts, values):
 def _example(prompt):
     request = {"image_bytes": {"b64": "..."}}
     if prompt is not None:
-        request = {"prompt": prompt, "seed": 0}
-        request |= {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+        request = {"prompt": prompt}
+        for name, setting in INPUT_SETTINGS.items():
+            if setting.needs is None:
+                request[name] = setting.examples[0]
     # Within a shell's single quotes.
     return json.dumps({"instances": [request]}).replace("'", "'\\''")

@@ -18,6 +18,7 @@ without this package: `python check.py <folder>`.
 
 import argparse
 import ctypes
+import json
 import os
 import pathlib
 import subprocess
@@ -26,6 +27,8 @@ import sys
 # It imports nothing of this package, which imports Keras.
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
+# Of each setting: values that rows take, and wrong ones.
+EXAMPLES = "assets.extra/settings.json"
 _FORBIDDEN = ("Xla", "PyFunc", "EagerPyFunc", "Horovod", "Collective")
 # Exported from the library in C++: `tensorflow::DisableXlaCompilation()`.
 _DISABLE_XLA = "_ZN10tensorflow21DisableXlaCompilationEv"
@@ -98,17 +101,19 @@ def check(folder):
     signatures = tf.saved_model.load(str(folder)).signatures
     yield f"loads without Keras; signatures: {', '.join(signatures)}"
 
-    requests = read_warmup(folder)
+    requests, settings = read_warmup(folder), read_examples(folder)
+    if not settings:
+        yield f"settings are left as they are: there is no {EXAMPLES}"
     for name in signatures:
         if name not in requests and name != "serving_default":
             raise CheckError(f"signature {name} has no warm-up request")
     for name, request in requests.items():
         _answers(tf, signatures[name], request)
         yield f"{name}: answers its warm-up request"
-        rows = _different_rows(tf, signatures, request)
+        rows = _different_rows(tf, signatures, request, settings)
         _check_rows(tf, name, signatures[name], rows)
         yield f"{name}: rows do not depend on their batch"
-        wrong = _check_wrong(tf, name, signatures[name], request)
+        wrong = _check_wrong(tf, name, signatures[name], request, settings)
         yield f"{name}: wrong requests are errors ({', '.join(wrong)})"
 
 
@@ -180,6 +185,15 @@ def read_warmup(folder):
     return requests
 
 
+def read_examples(folder):
+    """Values of settings: dict from name to a dict of two lists.
+
+    Empty where the folder has none, because an older version wrote it.
+    """
+    path = pathlib.Path(folder) / EXAMPLES
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
 def _fields(message):
     """A message's fields of bytes: dict from number to list of bytes."""
     fields, at = {}, 0
@@ -205,7 +219,7 @@ def _fields(message):
     return fields
 
 
-def _different_rows(tf, signatures, request, count=3):
+def _different_rows(tf, signatures, request, settings, count=3):
     """Rows as unlike each other as inputs allow: list of requests of one."""
     import numpy as np
 
@@ -214,22 +228,16 @@ def _different_rows(tf, signatures, request, count=3):
         tf.io.encode_png(rng.integers(0, 256, (32 + i, 40, 3)).astype("uint8"))
         for i in range(count)
     ]
-    settings = {
-        "image_bytes": np.array([[f.numpy()] for f in files], object),
-        "seed": np.arange(count, dtype="int32")[:, None] * 7,
-        "temperature": np.array([[0.0], [1.0], [0.7]], "float32"),
-        "top_k": np.array([[0], [3], [0]], "int32"),
-        "top_p": np.array([[1.0], [1.0], [0.9]], "float32"),
-        "guidance_scale": np.array([[1.0], [3.0], [0.5]], "float32"),
-    }
+    values = {name: each["rows"] for name, each in settings.items()}
+    values["image_bytes"] = [file.numpy() for file in files]
     if "codes" in request:
-        found = signatures["encode_image"](
-            image_bytes=tf.constant([f.numpy() for f in files])
-        )
-        settings["codes"] = found["codes"].numpy()[:, None]
+        found = signatures["encode_image"](image_bytes=tf.stack(files))
+        values["codes"] = found["codes"].numpy()
     return [
         {
-            name: settings[name][i] if name in settings else value[:1]
+            name: np.array(values[name][i : i + 1], value.dtype)
+            if name in values
+            else value[:1]
             for name, value in request.items()
         }
         for i in range(count)
@@ -275,20 +283,17 @@ def _answers(tf, function, request):
     return outputs
 
 
-def _check_wrong(tf, name, function, request):
+def _check_wrong(tf, name, function, request, settings):
     """Sends wrong requests; returns the names of what was wrong in them."""
     wrong = {
         "image_bytes": [b"no picture", b""],
         "prompt": ["", "\u2603 " * 10000],
         "codes": [-1],
-        "seed": [-1],
-        "temperature": [-1.0, float("nan")],
-        "top_k": [-1],
-        "top_p": [0.0, 1.5],
-        "guidance_scale": [-1.0],
+        **{key: each["wrong"] for key, each in settings.items()},
     }
     for key, value in request.items():
-        for bad in wrong[key]:
+        not_numbers = [float("nan")] if value.dtype.kind == "f" else []
+        for bad in (*wrong.get(key, ()), *not_numbers):
             filled = value.copy()
             filled.fill(bad.encode() if isinstance(bad, str) else bad)
             _refused(

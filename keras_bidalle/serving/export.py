@@ -109,7 +109,7 @@ def _export(model, folder, prompt):
         example_inputs,
         inputs_of,
     )
-    from keras_bidalle.serving.warmup import write_warmup
+    from keras_bidalle.serving.warmup import write_examples, write_warmup
 
     kind = TokenizerSignatures if prompt is None else ModelSignatures
     made = kind(model)
@@ -130,6 +130,7 @@ def _export(model, folder, prompt):
             },
         )
         write_warmup(temporary, list(requests.items()), name)
+        write_examples(temporary)
         described = {
             name: (inputs_of(function), function.structured_outputs)
             for name, function in signatures.items()

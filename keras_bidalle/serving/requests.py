@@ -2,6 +2,10 @@
 
 import tensorflow as tf
 
+from keras_bidalle.sampling.settings import SEED, SETTINGS
+
+INPUT_SETTINGS = {"seed": SEED, **SETTINGS}
+
 
 def require(condition, message, *received):
     """An operation that fails with a message unless a condition holds.
@@ -36,35 +40,22 @@ def require_rows(inputs):
     ]
 
 
-def require_settings(seed, temperature, top_k, top_p, guidance_scale=None):
-    """Operations that fail unless a request's settings are in range."""
-    checks = [
-        require(tf.reduce_all(seed >= 0), "`seed` must be at least 0.", seed),
-        require(
-            # NaN fails too.
-            tf.reduce_all(temperature >= 0)
-            & tf.reduce_all(tf.math.is_finite(temperature)),
-            "`temperature` must be finite and at least 0.",
-            temperature,
-        ),
-        require(
-            tf.reduce_all(top_k >= 0),
-            "`top_k` must be at least 1, or 0 to keep everything.",
-            top_k,
-        ),
-        require(
-            tf.reduce_all((top_p > 0) & (top_p <= 1)),
-            "`top_p` must be in (0, 1].",
-            top_p,
-        ),
-    ]
-    if guidance_scale is not None:
+def require_settings(inputs):
+    """Operations that fail unless a request's settings are in range.
+
+    Args:
+        inputs: dict from name to tensor (B,): the seed and settings.
+    """
+    checks = []
+    for name, values in inputs.items():
+        setting = INPUT_SETTINGS[name]
+        allowed, expected = setting.within(values), setting.range
+        if setting.neutral is not None:
+            allowed |= values == setting.neutral
+            expected += f"; {setting.neutral:g} keeps everything"
         checks.append(
             require(
-                tf.reduce_all(guidance_scale >= 0)
-                & tf.reduce_all(tf.math.is_finite(guidance_scale)),
-                "`guidance_scale` must be finite and at least 0.",
-                guidance_scale,
+                tf.reduce_all(allowed), f"`{name}` must be {expected}.", values
             )
         )
     return checks

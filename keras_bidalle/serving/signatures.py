@@ -13,6 +13,7 @@ from keras_bidalle.sampling import decoding
 from keras_bidalle.serving import pictures
 from keras_bidalle.serving.prompts import Prompts
 from keras_bidalle.serving.requests import (
+    INPUT_SETTINGS,
     require,
     require_rows,
     require_settings,
@@ -21,13 +22,6 @@ from keras_bidalle.serving.uniforms import row_uniforms
 
 # The inputs of signatures: shapes and dtypes.
 _ROWS = (None,)
-_SETTINGS = {
-    "seed": (_ROWS, tf.int32),
-    "temperature": (_ROWS, tf.float32),
-    "top_k": (_ROWS, tf.int32),
-    "top_p": (_ROWS, tf.float32),
-}
-_GUIDANCE = {"guidance_scale": (_ROWS, tf.float32)}
 _PROMPT = {"prompt": (_ROWS, tf.string)}
 _PICTURE = {"image_bytes": (_ROWS, tf.string)}
 
@@ -116,12 +110,13 @@ class ModelSignatures(TokenizerSignatures):
             ("text_to_image", self.text_to_image, _PROMPT),
             ("image_to_text", self.image_to_text, _PICTURE),
         ):
-            inputs = {**condition, **_SETTINGS}
+            inputs = {**condition, **_inputs(self._generator, guided=False)}
             signatures[name] = _function(function, inputs)
-            if self._generator.condition_dropout:
-                # A signature of its own: guidance doubles the work.
+            # A signature of its own: guidance doubles the work.
+            more = _inputs(self._generator, guided=True)
+            if more:
                 signatures[f"{name}_guided"] = _function(
-                    function, {**inputs, **_GUIDANCE}
+                    function, {**inputs, **more}
                 )
         return signatures
 
@@ -155,15 +150,27 @@ class ModelSignatures(TokenizerSignatures):
     def _checked(self, name, condition, settings):
         """The inputs of a request, once they are known to be right."""
         checks = require_rows({name: condition, **settings})
-        checks += require_settings(**settings)
+        checks += require_settings(settings)
         with tf.control_dependencies(checks):
             condition = tf.identity(condition)
             settings = {k: tf.identity(v) for k, v in settings.items()}
-        seed = settings.pop("seed")
-        # Beyond 1 no token is dropped, not even by rounding.
-        top_p = settings["top_p"]
-        settings["top_p"] = tf.where(top_p >= 1.0, 2.0, top_p)
-        return condition, seed, settings
+        return condition, settings.pop("seed"), settings
+
+
+def _inputs(generator, guided):
+    """The settings that are inputs: dict from name to shape and dtype.
+
+    Args:
+        generator: the generator that samples.
+        guided: bool, whether only those that need something of a generator,
+            which this one has, or only those that need nothing.
+    """
+    return {
+        name: (_ROWS, tf.as_dtype(setting.dtype))
+        for name, setting in INPUT_SETTINGS.items()
+        if (setting.needs is not None) == guided
+        and (not guided or getattr(generator, setting.needs))
+    }
 
 
 def _values(model):
@@ -202,11 +209,7 @@ def example_inputs(signatures, picture, prompt, rows=1):
     values = {
         "image_bytes": picture,
         "prompt": prompt.encode() if prompt else b"",
-        "seed": 0,
-        "temperature": 1.0,
-        "top_k": 0,
-        "top_p": 1.0,
-        "guidance_scale": 2.0,
+        **{name: s.examples[0] for name, s in INPUT_SETTINGS.items()},
     }
     requests = {}
     for name, function in signatures.items():

@@ -11,11 +11,14 @@ Reference:
     the encoding: protobuf.dev/programming-guides/encoding.
 """
 
+import json
 import pathlib
 
 import tensorflow as tf
 
-FILE = "assets.extra/tf_serving_warmup_requests"
+from keras_bidalle.serving.check import EXAMPLES
+from keras_bidalle.serving.check import WARMUP as FILE
+from keras_bidalle.serving.requests import INPUT_SETTINGS
 
 # Field numbers of the messages.
 _PREDICTION_LOG_PREDICT_LOG = 6
@@ -39,6 +42,16 @@ def write_warmup(folder, requests, model_name):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, inputs in requests:
             writer.write(prediction_log(model_name, signature, inputs))
+
+
+def write_examples(folder):
+    """Writes what `check` sends as each setting: JSON, beside the warm-up."""
+    examples = {
+        name: {"rows": setting.examples, "wrong": setting.wrong()}
+        for name, setting in INPUT_SETTINGS.items()
+    }
+    path = pathlib.Path(folder) / EXAMPLES
+    path.write_text(json.dumps(examples, indent=2) + "\n", encoding="utf-8")
 
 
 def prediction_log(model_name, signature, inputs):

@@ -8,6 +8,13 @@ import pytest
 from PIL import Image
 from small_models import CAPTIONS, small_model
 
+from keras_bidalle.sampling.settings import (
+    IMAGE_TO_TEXT,
+    SETTINGS,
+    TEXT_TO_IMAGE,
+    checked_settings,
+)
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -36,7 +43,9 @@ def test_the_page_draws_and_reads(model, tmp_path):
     def progress(done, of):
         told.append((done, of))
 
-    drawn = serve_demo.draw(model, CAPTIONS[0], 3, 1.0, 2.0, 2, progress)
+    # Filters that keep everything are left out, as sliders begin with them.
+    settings = {"temperature": 1.0, "top_k": 0, "guidance_scale": 2.0}
+    drawn = serve_demo.draw(model, CAPTIONS[0], 3, 2, settings, progress)
     assert told == [(0, 2), (1, 2), (2, 2)]
     expected = model.text_to_image(
         CAPTIONS[0], seed=3, guidance_scale=2.0, num_samples=2
@@ -46,11 +55,26 @@ def test_the_page_draws_and_reads(model, tmp_path):
     assert np.abs(shown.astype(int) - expected[0]).max() <= 1
 
     Image.fromarray(expected[0, 0]).resize((40, 50)).save(tmp_path / "a.png")
-    text = serve_demo.read(model, tmp_path / "a.png", 0, 0.0, progress)
+    text = serve_demo.read(model, tmp_path / "a.png", 0, {}, progress)
     assert isinstance(text, str)
     with pytest.raises(ValueError, match="Upload a picture"):
-        serve_demo.read(model, None, 0, 0.0, progress)
+        serve_demo.read(model, None, 0, {}, progress)
     assert serve_demo.examples_for(model)[:2] == CAPTIONS
+
+
+def test_the_page_offers_every_setting_that_the_model_follows(model):
+    import serve_demo
+
+    offered = serve_demo.offered_settings(model)
+    assert offered == SETTINGS
+    for direction in (TEXT_TO_IMAGE, IMAGE_TO_TEXT):
+        for setting in offered.values():
+            slider = serve_demo.slider(setting, direction)
+            ends = [slider["minimum"], slider["value"], slider["maximum"]]
+            assert ends == sorted(ends)
+            for value in ends:
+                given = serve_demo.without_neutral({setting.name: value})
+                checked_settings(given, direction, 1, model.generator)
 
 
 def test_without_gradio_the_page_says_what_to_install(

@@ -1,0 +1,51 @@
+"""What all programs share of their command lines; imports no Keras."""
+
+import argparse
+import sys
+
+
+def make_parser(description):
+    """A parser that shows a program's docstring as it is written."""
+    return argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def program(run, parse, errors=(ImportError, OSError, ValueError)):
+    """The `main` of a program.
+
+    Args:
+        run: function of the options to the exit status; `None` stands for 0.
+        parse: function of a list of str, or `None`, to the options.
+        errors: tuple of exceptions that are printed in one line.
+
+    Returns:
+        Function of a list of str, the arguments of the command line by
+        default, to the exit status: 1 after an error, else that of `run`.
+    """
+
+    def main(arguments=None):
+        options = parse(arguments)
+        try:
+            return run(options) or 0
+        except errors as error:
+            return fail(error)
+
+    return main
+
+
+def fail(message):
+    """Prints an error in one line.
+
+    Args:
+        message: str or an exception.
+
+    Returns:
+        int, 1, the exit status.
+    """
+    if isinstance(message, OSError) and message.filename is not None:
+        # Without the number and the quotes that Python has around it.
+        message = f"{message.filename}: {message.strerror}"
+    print(f"Error: {' '.join(str(message).split())}", file=sys.stderr)
+    return 1
