@@ -17,7 +17,7 @@ class CaptionedCodes:
 
     Args:
         folder: `keras_bidalle.training.RunFolder`.
-        reader: `keras_bidalle.data.PictureReader`.
+        reader: `keras_bidalle.data.ImageReader`.
         image_tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
         vocabulary_size: int, at most so many caption tokens.
         text_length: int, tokens a caption. Longer captions are left out, and
@@ -70,7 +70,7 @@ class CaptionedCodes:
         def make_images(first, last):
             rows = _in_threads(reader.read, indices[first:last])
             if any(row is None for row in rows):
-                raise data.PictureError(
+                raise data.ImageError(
                     "A picture cannot be read any more. " + reader.report()
                 )
             return np.stack([pixels for pixels, _ in rows])
@@ -128,7 +128,7 @@ def _readable(reader):
     rows = _in_threads(captions_of, range(len(reader.source)))
     rows = [row for row in rows if row is not None and row[1]]
     if not rows:
-        raise data.PictureError(
+        raise data.ImageError(
             f"No picture with a caption of {reader.source.description} can "
             f"be read. {reader.report()}"
         )

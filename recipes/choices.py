@@ -305,18 +305,18 @@ def source(options, captions):
         captions: bool, whether captions are needed.
 
     Returns:
-        `keras_bidalle.data.PictureSource`.
+        `keras_bidalle.data.ImageSource`.
 
     Raises:
         ValueError, FileNotFoundError: when there is no such data set, or it
             has no captions.
     """
     if options.fake_data:
-        return data.FakePictures(256, size=64, seed=options.seed)
+        return data.FakeImages(256, size=64, seed=options.seed)
     if options.pairs:
         return data.ImageTextFolder(options.pairs, captions=options.captions)
     if options.tar:
-        return data.TarPictures(options.tar, captions=captions)
+        return data.TarImages(options.tar, captions=captions)
     if captions and not options.tfds:
         raise ValueError(
             "A generator needs captions: give --pairs, --tar, --tfds or "
@@ -329,7 +329,7 @@ def source(options, captions):
             "A generator needs captions: --tfds-captions names the feature "
             f"of {options.tfds} that has them."
         )
-    return data.TFDSPictures(
+    return data.TFDSImages(
         options.tfds,
         split=options.tfds_split,
         captions=options.tfds_captions if captions else None,
@@ -341,39 +341,28 @@ def reader(pictures, settings, image_shape):
     """A reader that cuts as the settings say.
 
     Args:
-        pictures: `keras_bidalle.data.PictureSource`.
+        pictures: `keras_bidalle.data.ImageSource`.
         settings: dict.
         image_shape: tuple (H, W, C).
     """
-    crops = ("CentreCrop", "RandomCrop", "RandomResizedCrop", "DALLECrop")
-    if settings["crop"] not in crops:
-        raise ValueError(
-            f"`crop` must be one of {', '.join(crops)}. "
-            f"Received: crop={settings['crop']!r}"
-        )
-    crop = getattr(data, settings["crop"])
-    try:
-        cut = crop(tuple(image_shape[:2]), **settings["crop_arguments"])
-    except TypeError as error:
-        raise ValueError(
-            f"`crop_arguments` must be those of {settings['crop']}. "
-            f"Received: {settings['crop_arguments']} ({error})"
-        ) from error
-    return data.PictureReader(pictures, cut)
+    cut = data.crop_named(
+        settings["crop"], tuple(image_shape[:2]), settings["crop_arguments"]
+    )
+    return data.ImageReader(pictures, cut)
 
 
 def first_pictures(reader, count):
     """The first pictures that can be read, cut as for evaluation.
 
     Args:
-        reader: `keras_bidalle.data.PictureReader`.
+        reader: `keras_bidalle.data.ImageReader`.
         count: int, at most so many.
 
     Returns:
         uint8 (n, H, W, 3).
 
     Raises:
-        keras_bidalle.data.PictureError: when none can be read.
+        keras_bidalle.data.ImageError: when none can be read.
     """
     found = []
     for index in range(len(reader.source)):
@@ -383,7 +372,7 @@ def first_pictures(reader, count):
         if len(found) == count:
             break
     if not found:
-        raise data.PictureError(
+        raise data.ImageError(
             f"No picture of {reader.source.description} can be read. "
             f"{reader.report()}"
         )

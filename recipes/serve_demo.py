@@ -106,7 +106,7 @@ def read(model, picture, seed, settings, progress):
 
     Args:
         model: `TextImageModel`.
-        picture: what `data.open_picture` opens, such as a path, or `None`.
+        picture: what `data.open_image` opens, such as a path, or `None`.
         seed: int.
         settings: dict from name to number, sampling settings.
         progress: function of the number of pictures done and of all.
@@ -120,8 +120,8 @@ def read(model, picture, seed, settings, progress):
     if picture is None:
         raise ValueError("Upload a picture first.")
     progress(0, 1)
-    crop = data.CentreCrop(tuple(model.image_tokenizer.image_shape[:2]))
-    pixels = crop(data.open_picture(picture))
+    crop = data.CenterCrop(tuple(model.image_tokenizer.image_shape[:2]))
+    pixels = crop(data.open_image(picture))
     return model.image_to_text(
         pixels[None],
         seed=int(seed),

@@ -86,7 +86,7 @@ def run(options):
     with wiring.policy(precision):
         tokenizer = build()
     reader = choices.reader(source, settings, tokenizer.image_shape)
-    batches = data.PictureBatches(
+    batches = data.ImageBatches(
         reader, wiring.per_process(settings["batch_size"]), seed=options.seed
     )
     records = len(reader.source)

@@ -224,7 +224,7 @@ def picture_inputs(paths, reserved=()):
     found, failed = {}, 0
     for path in map(pathlib.Path, paths):
         try:
-            files = data.picture_files(path) if path.is_dir() else [path]
+            files = data.image_files(path) if path.is_dir() else [path]
         except OSError as error:
             failed += fail(error)
             continue
@@ -250,11 +250,11 @@ def open_pictures(files, image_shape):
         Tuple of a name and a uint8 array (H, W, C), or of a name and `None`
         where the picture could not be read, which is told.
     """
-    crop = data.CentreCrop(tuple(image_shape[:2]))
+    crop = data.CenterCrop(tuple(image_shape[:2]))
     for name, file in files.items():
         try:
-            yield name, crop(data.open_picture(file))
-        except (OSError, data.PictureError) as error:
+            yield name, crop(data.open_image(file))
+        except (OSError, data.ImageError) as error:
             fail(error)
             yield name, None
 

@@ -33,7 +33,7 @@ _SHARED = {
     # A class of `keras_bidalle.data`, and its arguments but the size. A
     # generator's pictures are made into codes once, cut as for evaluation,
     # so that of a crop only its scaling counts there.
-    "crop": "CentreCrop",
+    "crop": "CenterCrop",
     "crop_arguments": {},
 }
 _TOKENIZER = {

@@ -1,49 +1,70 @@
-"""Data: readers of pictures and captions, MNIST64, and streams for `fit`."""
+"""Data: readers of images and captions, and streams for `fit`."""
 
 from keras_bidalle.data.caption_files import read_captions
 from keras_bidalle.data.code_cache import cached_codes, fingerprint
 from keras_bidalle.data.crops import (
-    CentreCrop,
+    CenterCrop,
     DALLECrop,
     RandomCrop,
     RandomResizedCrop,
+    crop_named,
 )
-from keras_bidalle.data.fake_pictures import FakePictures
+from keras_bidalle.data.fake_images import FakeImages
+from keras_bidalle.data.image_batches import ImageBatches, ImageReader
 from keras_bidalle.data.image_folder import ImageFolder
+from keras_bidalle.data.image_opening import (
+    ImageError,
+    image_files,
+    open_image,
+)
+from keras_bidalle.data.image_source import ImageSource, Record
 from keras_bidalle.data.image_text_folder import ImageTextFolder
 from keras_bidalle.data.own_rows import own_rows
-from keras_bidalle.data.picture_batches import PictureBatches, PictureReader
-from keras_bidalle.data.picture_source import PictureSource, Record
-from keras_bidalle.data.pictures import (
-    PictureError,
-    open_picture,
-    picture_files,
-)
 from keras_bidalle.data.streams import BatchStream, as_dataset
-from keras_bidalle.data.tar_pictures import TarPictures
-from keras_bidalle.data.tfds_pictures import TFDSPictures
+from keras_bidalle.data.tar_images import TarImages
+from keras_bidalle.data.tfds_images import TFDSImages
 
 __all__ = [
     "BatchStream",
-    "CentreCrop",
+    "CenterCrop",
     "DALLECrop",
-    "FakePictures",
+    "FakeImages",
     "ImageFolder",
     "ImageTextFolder",
-    "PictureBatches",
-    "PictureError",
-    "PictureReader",
-    "PictureSource",
+    "ImageBatches",
+    "ImageError",
+    "ImageReader",
+    "ImageSource",
     "RandomCrop",
     "RandomResizedCrop",
     "Record",
-    "TFDSPictures",
-    "TarPictures",
+    "TFDSImages",
+    "TarImages",
     "as_dataset",
     "cached_codes",
+    "crop_named",
     "fingerprint",
-    "open_picture",
+    "open_image",
     "own_rows",
-    "picture_files",
+    "image_files",
     "read_captions",
 ]
+
+
+def __getattr__(name: str) -> type:
+    # Names of before, while programs still have them.
+    renamed = {
+        "CentreCrop": "CenterCrop",
+        "FakePictures": "FakeImages",
+        "PictureBatches": "ImageBatches",
+        "PictureError": "ImageError",
+        "PictureReader": "ImageReader",
+        "PictureSource": "ImageSource",
+        "TFDSPictures": "TFDSImages",
+        "TarPictures": "TarImages",
+        "open_picture": "open_image",
+        "picture_files": "image_files",
+    }
+    if name in renamed:
+        return globals()[renamed[name]]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ CAPTION_NAMES = ("caption", "captions", "text", "texts")
 
 
 def read_captions(path):
-    """Reads which captions each picture has.
+    """Reads which captions each image has.
 
     Understood are
 
@@ -20,7 +20,7 @@ def read_captions(path):
     - JSON as COCO has it, `{"images": [{"id": .., "file_name": ..}],
       "annotations": [{"image_id": .., "caption": ..}]}`;
     - CSV or TSV with a header, a column for the file and one for the
-      caption; a picture with several captions has several lines.
+      caption; an image with several captions has several lines.
 
     The file's key or column is one of `FILE_NAMES`, the caption's one of
     `CAPTION_NAMES`.
@@ -67,7 +67,7 @@ def read_captions(path):
             and all(isinstance(text, str) for text in texts)
         ):
             raise ValueError(
-                f"{path} is no file of captions: a picture's name and its "
+                f"{path} is no file of captions: an image's name and its "
                 f"captions must be text. Received: {file!r}: {texts!r}"
             )
         lines = (" ".join(text.split()) for text in texts)

@@ -31,21 +31,21 @@ def fingerprint(tokenizer):
 def cached_codes(
     path, tokenizer, make_images, count, source, batch_size=256, progress=None
 ):
-    """Codes of `count` pictures, read from `path` where they are known.
+    """Codes of `count` images, read from `path` where they are known.
 
-    The file names the tokenizer and the pictures that it was made from: one
+    The file names the tokenizer and the images that it was made from: one
     that was made from others, or that is damaged, is made anew.
 
     Args:
         path: str or `pathlib.Path`, an `.npz` file.
         tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
         make_images: callable from a first and a last index (exclusive) to
-            the pictures between, uint8 (n, H, W, C).
-        count: int, how many pictures there are.
-        source: str, what the pictures are (data set, split, seed): whatever
+            the images between, uint8 (n, H, W, C).
+        count: int, how many images there are.
+        source: str, what the images are (data set, split, seed): whatever
             changes them must change it.
-        batch_size: int, pictures encoded at once.
-        progress: callable of the number of pictures done, or `None`.
+        batch_size: int, images encoded at once.
+        progress: callable of the number of images done, or `None`.
 
     Returns:
         integer NumPy array (count, *code_shape), of the smallest unsigned

@@ -1,23 +1,24 @@
-"""From pictures of any size to squares of one size, as the papers cut them.
+"""From images of any size to squares of one size, as the papers cut them.
 
-A crop is called with a picture and a generator of random numbers while
+A crop is called with an image and a generator of random numbers while
 training; without one it gives the view for evaluation: the shorter side
 scaled to fit, the middle cut out. Cutting and scaling are one step, so that
-a very long picture is never enlarged as a whole.
+a very long image is never enlarged as a whole.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 
-class CentreCrop:
-    """Scales a picture to cover the target and cuts out its middle.
+class CenterCrop:
+    """Scales an image to cover the target and cuts out its middle.
 
     Args:
         size: int, or (height, width) of the result.
-        flip: bool, mirrors every second picture in training. Not for
+        flip: bool, mirrors every second image in training. Not for
             captions that speak of left and right.
 
     Call arguments:
@@ -58,14 +59,14 @@ class CentreCrop:
         return pixels
 
     def training_box(self, image, rng):
-        """The part of a picture that training sees.
+        """The part of an image that training sees.
 
         Args:
             image: `PIL.Image.Image`.
             rng: `numpy.random.Generator`.
 
         Returns:
-            (left, top, right, bottom) in the picture's pixels, floats.
+            (left, top, right, bottom) in the image's pixels, floats.
         """
         return self._covering(image)
 
@@ -73,7 +74,7 @@ class CentreCrop:
         """The largest box of the target's shape: the middle, or anywhere."""
         scale = max(self.height / image.height, self.width / image.width)
         width, height = self.width / scale, self.height / scale
-        # In whole pixels of the scaled picture, as one that is scaled first
+        # In whole pixels of the scaled image, as one that is scaled first
         # and cut then: what needs no scaling is not blurred either.
         left, top = (
             _place(round(length * scale) - side, rng) / scale
@@ -93,7 +94,7 @@ class CentreCrop:
         return image.resize((self.width, self.height), self.resample, box=box)
 
 
-class RandomCrop(CentreCrop):
+class RandomCrop(CenterCrop):
     """Scales the shorter side to fit and cuts out a random place.
 
     With `flip`, what RQ-VAE trains ImageNet, LSUN and CC3M on; without, what
@@ -101,7 +102,7 @@ class RandomCrop(CentreCrop):
 
     Args:
         size: int, or (height, width) of the result.
-        flip: bool, mirrors every second picture in training.
+        flip: bool, mirrors every second image in training.
 
     Reference:
         Lee et al., arXiv 2203.01941, section 4; Esser et al., arXiv
@@ -112,7 +113,7 @@ class RandomCrop(CentreCrop):
         return self._covering(image, rng)
 
 
-class RandomResizedCrop(CentreCrop):
+class RandomResizedCrop(CenterCrop):
     """Cuts out a random share of the area at a random place.
 
     With the defaults what AugVAE is trained on, with `flip` what RQ-VAE
@@ -121,8 +122,8 @@ class RandomResizedCrop(CentreCrop):
     Args:
         size: int, or (height, width) of the result.
         scale: pair of floats in (0, 1], the least and the largest share of
-            the picture's area; of a long picture, what fits into it.
-        flip: bool, mirrors every second picture in training.
+            the image's area; of a long image, what fits into it.
+        flip: bool, mirrors every second image in training.
 
     Reference:
         Kim et al., arXiv 2111.11133 (AugVAE); Lee et al., arXiv 2203.01941
@@ -145,7 +146,7 @@ class RandomResizedCrop(CentreCrop):
         width = min(math.sqrt(area * shape), image.width)
         height = width / shape
         if height > image.height:
-            # A long picture: the largest box is all that fits.
+            # A long image: the largest box is all that fits.
             height = image.height
             width = height * shape
         across, down = rng.random(2)
@@ -154,7 +155,7 @@ class RandomResizedCrop(CentreCrop):
         return _inside((left, top, left + width, top + height), image)
 
 
-class DALLECrop(CentreCrop):
+class DALLECrop(CenterCrop):
     """A random square, scaled to a random size, and a random part of that.
 
     The defaults are those of DALL-E's discrete VAE, with `flip`. Its
@@ -164,11 +165,11 @@ class DALLECrop(CentreCrop):
     Args:
         size: int, side of the result.
         scale: pair of floats of at least 1, the least and the largest side
-            that the square is scaled to, in sides of the result. A picture
+            that the square is scaled to, in sides of the result. An image
             is enlarged only where it is smaller than the result.
         offset: pair of floats in [0, 1], where in the longer side the square
             may lie: 0 is the beginning, 1 the end.
-        flip: bool, mirrors every second picture in training.
+        flip: bool, mirrors every second image in training.
 
     Reference:
         Ramesh et al., arXiv 2102.12092, appendices A and B (listings).
@@ -215,12 +216,46 @@ class DALLECrop(CentreCrop):
         return _inside((left, top, left + part, top + part), image)
 
 
+CROPS = {
+    crop.__name__: crop
+    for crop in (CenterCrop, RandomCrop, RandomResizedCrop, DALLECrop)
+}
+
+
+def crop_named(
+    name: str, size: tuple[int, int], arguments: dict[str, Any]
+) -> CenterCrop:
+    """Makes a crop from what a configuration says.
+
+    Args:
+        name: str, a class of this module. `"CentreCrop"`, as older
+            configurations have it, is `CenterCrop`.
+        size: tuple (height, width) of the result.
+        arguments: dict, the crop's other arguments.
+
+    Raises:
+        ValueError: for another name or other arguments.
+    """
+    crop = CROPS.get("CenterCrop" if name == "CentreCrop" else name)
+    if crop is None:
+        raise ValueError(
+            f"`crop` must be one of {', '.join(CROPS)}. Received: crop={name!r}"
+        )
+    try:
+        return crop(size, **arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"`crop_arguments` must be those of {name}. "
+            f"Received: {arguments} ({error})"
+        ) from error
+
+
 def _place(spare, rng):
     return spare // 2 if rng is None else int(rng.integers(spare + 1))
 
 
 def _inside(box, image):
-    """The box without what rounding let stand out of the picture."""
+    """The box without what rounding let stand out of the image."""
     left, top, right, bottom = box
     return (
         max(0, left),

@@ -1,35 +1,35 @@
-"""Pictures in a folder, without captions."""
+"""Images in a folder, without captions."""
 
 import pathlib
 
-from keras_bidalle.data.picture_source import (
-    PictureSource,
+from keras_bidalle.data.image_opening import image_files
+from keras_bidalle.data.image_source import (
+    ImageSource,
     Record,
     files_digest,
 )
-from keras_bidalle.data.pictures import picture_files
 
 
-class ImageFolder(PictureSource):
-    """All pictures below a folder, in the order of their paths.
+class ImageFolder(ImageSource):
+    """All images below a folder, in the order of their paths.
 
     Args:
         folder: str or `pathlib.Path`.
 
     Raises:
-        FileNotFoundError: when there is no such folder, or no picture in it.
+        FileNotFoundError: when there is no such folder, or no image in it.
 
     Example:
 
     ```python
-    batches = PictureBatches(ImageFolder("photos"), RandomCrop(256), 32)
+    batches = ImageBatches(ImageFolder("photos"), RandomCrop(256), 32)
     tokenizer.fit(as_dataset(batches), steps_per_epoch=1000)
     ```
     """
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
-        self._files = picture_files(self.folder)
+        self._files = image_files(self.folder)
         self.description = (
             f"{len(self._files)} pictures in {self.folder.resolve()} "
             f"({files_digest(self._files)})"

@@ -1,22 +1,22 @@
-"""Pictures in a folder, with captions beside them or in one file."""
+"""Images in a folder, with captions beside them or in one file."""
 
 import pathlib
 
 from keras_bidalle.data.caption_files import read_caption_lines, read_captions
-from keras_bidalle.data.picture_source import (
-    PictureSource,
+from keras_bidalle.data.image_opening import ImageError, image_files
+from keras_bidalle.data.image_source import (
+    ImageSource,
     Record,
     files_digest,
 )
-from keras_bidalle.data.pictures import PictureError, picture_files
 
 
-class ImageTextFolder(PictureSource):
-    """The pictures below a folder that have captions.
+class ImageTextFolder(ImageSource):
+    """The images below a folder that have captions.
 
     Without `captions`, `cat.png` has its captions in `cat.txt` beside it,
     one a line; with a folder as `captions`, at the same place in that one.
-    With a file, that file says which pictures there are (see
+    With a file, that file says which images there are (see
     `read_captions`), by their path from the folder.
 
     Args:
@@ -26,12 +26,12 @@ class ImageTextFolder(PictureSource):
             `folder`.
 
     Attributes:
-        left_out: int, pictures without a `.txt`, or listed in the file
+        left_out: int, images without a `.txt`, or listed in the file
             without a caption.
 
     Raises:
         FileNotFoundError: when there is no such folder or file, or no
-            picture with captions.
+            image with captions.
         ValueError: when the file of captions is damaged.
 
     Example:
@@ -57,8 +57,7 @@ class ImageTextFolder(PictureSource):
             asked = f"a caption in {where}"
         if not self._files:
             raise FileNotFoundError(
-                f"The folder {str(self.folder)!r} holds no picture with "
-                f"{asked}."
+                f"The folder {str(self.folder)!r} holds no image with {asked}."
             )
         self.description = (
             f"{len(self._files)} pictures with captions in "
@@ -67,7 +66,7 @@ class ImageTextFolder(PictureSource):
         )
 
     def _find_text_files(self, where):
-        files = picture_files(self.folder)
+        files = image_files(self.folder)
         texts = [
             where / path.relative_to(self.folder).with_suffix(".txt")
             for path in files
@@ -103,7 +102,7 @@ class ImageTextFolder(PictureSource):
         try:
             captions = read_caption_lines(text.read_bytes())
         except UnicodeDecodeError as error:
-            raise PictureError(f"{path}: {text.name} is not UTF-8") from error
+            raise ImageError(f"{path}: {text.name} is not UTF-8") from error
         if not captions:
-            raise PictureError(f"{path}: {text.name} has no caption")
+            raise ImageError(f"{path}: {text.name} has no caption")
         return Record(path, captions)

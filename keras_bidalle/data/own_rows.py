@@ -10,7 +10,7 @@ def own_rows(make_batch, shard=None):
 
     So the batches of a run, and its weights, do not depend on how many
     processes share them. Each process makes the whole batch and keeps its
-    part: for batches that are cheap to make. `PictureBatches`, which opens
+    part: for batches that are cheap to make. `ImageBatches`, which opens
     files, takes its own share itself.
 
     Args:

@@ -1,6 +1,6 @@
 """Pictures of a request, opened and scaled as in training, in a graph.
 
-`data.open_picture` and `data.CentreCrop` do this with Pillow. Here are the
+`data.open_image` and `data.CenterCrop` do this with Pillow. Here are the
 same steps as TensorFlow operations, with the same rounding: what is
 transparent is laid on white, a picture that its camera marked as turned is
 turned back, the shorter side is scaled to fit and the middle cut out.
@@ -193,7 +193,7 @@ def _crop_and_scale(picture, height, width):
     scale = tf.maximum(vertical, horizontal)
 
     def span(length, side):
-        # In whole pixels of the scaled picture, as in `CentreCrop`.
+        # In whole pixels of the scaled picture, as in `CenterCrop`.
         spare = tf.round(_double(length) * scale) - side
         start = tf.math.floordiv(spare, 2.0) / scale
         end = tf.minimum(start + side / scale, _double(length))

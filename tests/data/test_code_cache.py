@@ -23,7 +23,7 @@ def calls():
     return []
 
 
-def compute(path, tokenizer, calls, source="pictures"):
+def compute(path, tokenizer, calls, source="images"):
     def make_images(first, last):
         calls.append((first, last))
         return PICTURES[first:last]
@@ -46,12 +46,12 @@ def test_a_stale_cache_is_never_used(tmp_path, calls):
     path = tmp_path / "codes.npz"
     tokenizer = make_tokenizer()
     compute(path, tokenizer, calls)
-    compute(path, tokenizer, calls, source="other pictures")
+    compute(path, tokenizer, calls, source="other images")
     assert len(calls) == 6
     trained = make_tokenizer()
     trained.set_weights([w + 0.1 for w in tokenizer.get_weights()])
     assert fingerprint(trained) != fingerprint(tokenizer)
-    codes = compute(path, trained, calls, source="other pictures")
+    codes = compute(path, trained, calls, source="other images")
     assert len(calls) == 9
     np.testing.assert_array_equal(codes, trained.encode(PICTURES))
 

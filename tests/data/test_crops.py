@@ -3,17 +3,18 @@ import pytest
 from PIL import Image
 
 from keras_bidalle.data import (
-    CentreCrop,
+    CenterCrop,
     DALLECrop,
     RandomCrop,
     RandomResizedCrop,
+    crop_named,
 )
 
-EVERY = [CentreCrop, RandomCrop, RandomResizedCrop, DALLECrop]
+EVERY = [CenterCrop, RandomCrop, RandomResizedCrop, DALLECrop]
 
 
 def ramp(width, height):
-    """A picture whose red is the column and whose green is the row."""
+    """An image whose red is the column and whose green is the row."""
     pixels = np.zeros((height, width, 3), "uint8")
     pixels[..., 0] = np.arange(width)
     pixels[..., 1] = np.arange(height)[:, None]
@@ -26,7 +27,7 @@ def rng(seed=0):
 
 @pytest.mark.parametrize("crop", EVERY)
 @pytest.mark.parametrize("size", [(1, 1), (10000, 10), (3, 700), (16, 16)])
-def test_any_picture_becomes_the_size(crop, size):
+def test_any_image_becomes_the_size(crop, size):
     image = Image.new("RGB", size, (200, 100, 50))
     for each in [None, *(rng(seed) for seed in range(5))]:
         pixels = crop(16, flip=True)(image, each)
@@ -58,7 +59,7 @@ def test_training_is_the_same_for_the_same_seed(crop):
 def test_scaling_down_is_antialiased():
     stripes = np.zeros((64, 64, 3), "uint8")
     stripes[:, ::2] = 255
-    pixels = CentreCrop(8)(Image.fromarray(stripes))
+    pixels = CenterCrop(8)(Image.fromarray(stripes))
     assert abs(pixels.astype(int) - 127.5).max() < 20
 
 
@@ -80,13 +81,13 @@ def test_random_crops_reach_both_ends():
     assert set(lefts) == {0, 1, 2}
 
 
-def test_half_of_the_pictures_are_mirrored_where_asked():
+def test_half_of_the_images_are_mirrored_where_asked():
     image = ramp(16, 16)
-    views = [CentreCrop(16, flip=True)(image, rng(s)) for s in range(200)]
+    views = [CenterCrop(16, flip=True)(image, rng(s)) for s in range(200)]
     mirrored = sum(int(view[0, 0, 0] == 15) for view in views)
     assert 70 < mirrored < 130
     for seed in range(20):
-        view = CentreCrop(16)(image, rng(seed))
+        view = CenterCrop(16)(image, rng(seed))
         assert view[0, 0, 0] == 0
 
 
@@ -132,7 +133,7 @@ def test_dalle_s_transformer_stays_near_the_middle():
 
 
 def test_a_result_need_not_be_square():
-    pixels = CentreCrop((8, 16))(ramp(16, 16))
+    pixels = CenterCrop((8, 16))(ramp(16, 16))
     assert pixels.shape == (8, 16, 3)
     np.testing.assert_array_equal(pixels[:, 0, 1], np.arange(4, 12))
 
@@ -140,7 +141,7 @@ def test_a_result_need_not_be_square():
 @pytest.mark.parametrize("size", [0, (4, 0), 2.5, "16", (4, 4, 3)])
 def test_a_wrong_size_is_refused(size):
     with pytest.raises(ValueError, match="`size` must be"):
-        CentreCrop(size)
+        CenterCrop(size)
 
 
 def test_wrong_shares_are_refused():
@@ -152,3 +153,17 @@ def test_wrong_shares_are_refused():
         DALLECrop(8, offset=(0.5, 0.2))
     with pytest.raises(ValueError, match="one side"):
         DALLECrop((8, 16))
+
+
+def test_a_crop_by_name_may_have_its_older_name():
+    crop = crop_named("CentreCrop", (6, 5), {"flip": True})
+    assert type(crop) is CenterCrop and crop.flip and crop.height == 6
+
+
+@pytest.mark.parametrize(
+    "name, arguments, match",
+    [("Crop", {}, "one of CenterCrop"), ("RandomCrop", {"x": 1}, "those of")],
+)
+def test_another_crop_is_refused(name, arguments, match):
+    with pytest.raises(ValueError, match=match):
+        crop_named(name, (4, 4), arguments)

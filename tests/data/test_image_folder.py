@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_bidalle.data import CentreCrop, ImageFolder, PictureReader
+from keras_bidalle.data import CenterCrop, ImageFolder, ImageReader
 
 
-def test_all_pictures_below_a_folder_in_the_order_of_their_paths(tmp_path):
+def test_all_images_below_a_folder_in_the_order_of_their_paths(tmp_path):
     for value, name in enumerate(("b.png", "a.png", "sub/c.png")):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -14,7 +14,7 @@ def test_all_pictures_below_a_folder_in_the_order_of_their_paths(tmp_path):
     assert len(source) == 3
     assert source.name(0) == str(tmp_path / "a.png")
     assert source.read(0).captions == []
-    reader = PictureReader(source, CentreCrop(4))
+    reader = ImageReader(source, CenterCrop(4))
     values = [reader.read(i)[0][0, 0, 0] for i in range(3)]
     np.testing.assert_array_equal(values, [1, 0, 2])
     assert reader.read(0)[1] == "" and reader.report() == ""
@@ -29,8 +29,8 @@ def test_the_description_changes_with_the_files(tmp_path):
     assert ImageFolder(tmp_path).description != before
 
 
-def test_a_folder_without_pictures_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no picture"):
+def test_a_folder_without_images_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no image"):
         ImageFolder(tmp_path)
     with pytest.raises(FileNotFoundError, match="no folder"):
         ImageFolder(tmp_path / "missing")

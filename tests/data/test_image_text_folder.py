@@ -4,16 +4,16 @@ import pytest
 from PIL import Image
 
 from keras_bidalle.data import (
-    CentreCrop,
+    CenterCrop,
+    ImageReader,
     ImageTextFolder,
-    PictureReader,
     read_captions,
 )
 
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     for name in ("cat", "dog", "sub/owl"):
         path = folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def captions_of(source):
     return {n: source.read(i).captions for i, n in enumerate(names)}
 
 
-def test_captions_lie_beside_the_pictures(folder):
+def test_captions_lie_beside_the_images(folder):
     (folder / "cat.txt").write_text("a cat\n\n  a   red cat \n")
     (folder / "sub/owl.txt").write_bytes("\ufeffan öwl".encode())
     source = ImageTextFolder(folder)
@@ -92,7 +92,7 @@ def test_captions_may_be_one_file(folder, name):
         assert captions_of(ImageTextFolder(folder, captions)) == expected
 
 
-def test_listed_pictures_without_a_caption_are_left_out(folder):
+def test_listed_images_without_a_caption_are_left_out(folder):
     (folder / "c.json").write_text('{"cat.png": " ", "dog.png": ["", "x"]}')
     source = ImageTextFolder(folder, "c.json")
     assert captions_of(source) == {"dog.png": ["x"]}
@@ -130,7 +130,7 @@ def test_a_damaged_file_of_captions_is_one_error(tmp_path, name, content):
 
 
 def test_what_is_not_there_is_an_error(folder):
-    with pytest.raises(FileNotFoundError, match="no picture with a .txt"):
+    with pytest.raises(FileNotFoundError, match="no image with a .txt"):
         ImageTextFolder(folder)
     with pytest.raises(FileNotFoundError, match="no folder"):
         ImageTextFolder(folder / "missing")
@@ -148,15 +148,15 @@ def test_what_cannot_be_read_is_skipped_and_told(folder):
     (folder / "cat.txt").write_text("\n")
     (folder / "dog.txt").write_bytes(b"a d\xf6g")
     (folder / "sub/owl.txt").write_text("an owl")
-    (folder / "sub/owl.png").write_bytes(b"no picture")
-    reader = PictureReader(ImageTextFolder(folder), CentreCrop(4))
+    (folder / "sub/owl.png").write_bytes(b"no image")
+    reader = ImageReader(ImageTextFolder(folder), CenterCrop(4))
     assert [reader.read(i) for i in range(3)] == [None] * 3
     assert reader.skipped == {
         str(folder / "cat.png"): "cat.txt has no caption",
         str(folder / "dog.png"): "dog.txt is not UTF-8",
-        str(folder / "sub/owl.png"): "not a picture of a known format",
+        str(folder / "sub/owl.png"): "not an image of a known format",
     }
     (folder / "c.json").write_text('{"fox.png": "a fox", "cat.png": "a cat"}')
-    reader = PictureReader(ImageTextFolder(folder, "c.json"), CentreCrop(4))
+    reader = ImageReader(ImageTextFolder(folder, "c.json"), CenterCrop(4))
     assert reader.read(0) is None and reader.read(1)[1] == "a cat"
     assert list(reader.skipped.values()) == ["there is no such file"]

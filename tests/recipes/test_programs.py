@@ -295,7 +295,7 @@ def test_pictures_are_read_and_unknown_words_told(
     assert not (tmp_path / "000-0.png").exists()
     texts = json.loads((tmp_path / "captions.json").read_text())
     expected = keras_bidalle.load(model).image_to_text(
-        np.stack([data.CentreCrop(32)(data.open_picture(folder / "7.png"))])
+        np.stack([data.CenterCrop(32)(data.open_image(folder / "7.png"))])
     )
     assert texts[str(folder / "7.png")] == expected
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from small_models import CAPTIONS, small_model
 
-from keras_bidalle.data import CentreCrop, open_picture
+from keras_bidalle.data import CenterCrop, open_image
 from keras_bidalle.serving import check
 from keras_bidalle.serving.export import version_folder
 
@@ -84,8 +84,8 @@ def files(count, kind="PNG"):
 
 
 def opened(model, contents):
-    crop = CentreCrop(model.image_tokenizer.image_shape[:2])
-    return np.stack([crop(open_picture(file)) for file in contents])
+    crop = CenterCrop(model.image_tokenizer.image_shape[:2])
+    return np.stack([crop(open_image(file)) for file in contents])
 
 
 @tensorflow_only

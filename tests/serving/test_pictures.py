@@ -8,7 +8,7 @@ import PIL
 import pytest
 from PIL import Image
 
-from keras_bidalle.data import CentreCrop, open_picture
+from keras_bidalle.data import CenterCrop, open_image
 
 if keras.config.backend() != "tensorflow":
     pytest.skip("serving graphs are TensorFlow's own", allow_module_level=True)
@@ -58,7 +58,7 @@ def assert_same(found, expected):
 
 
 def opened(contents):
-    return CentreCrop(SIZE)(open_picture(contents))
+    return CenterCrop(SIZE)(open_image(contents))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])

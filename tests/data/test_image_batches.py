@@ -4,22 +4,22 @@ import pytest
 from PIL import Image
 
 from keras_bidalle.data import (
-    CentreCrop,
-    FakePictures,
+    CenterCrop,
+    FakeImages,
+    ImageBatches,
+    ImageError,
     ImageFolder,
-    PictureBatches,
-    PictureError,
-    PictureReader,
-    PictureSource,
+    ImageReader,
+    ImageSource,
     RandomCrop,
     Record,
     as_dataset,
 )
-from keras_bidalle.data.picture_batches import block_shuffled
+from keras_bidalle.data.image_batches import block_shuffled
 
 
-class Numbers(PictureSource):
-    """Pictures of one value each, with two captions; some are damaged."""
+class Numbers(ImageSource):
+    """Images of one value each, with two captions; some are damaged."""
 
     def __init__(self, count, damaged=(), size=4):
         self.count = count
@@ -37,15 +37,15 @@ class Numbers(PictureSource):
         if index in self.damaged:
             if index % 2:
                 raise OSError("the disk is gone")
-            return Record(b"no picture", [])
+            return Record(b"no image", [])
         pixels = np.full((self.size, 2 * self.size, 3), index, "uint8")
         pixels[:, :, 1] = np.arange(2 * self.size)
         return Record(pixels, [f"number {index}", f"{index}"])
 
 
 def make(count=24, batch_size=4, crop=None, damaged=(), size=4, **options):
-    reader = PictureReader(Numbers(count, damaged, size), crop or CentreCrop(4))
-    return PictureBatches(reader, batch_size, **options)
+    reader = ImageReader(Numbers(count, damaged, size), crop or CenterCrop(4))
+    return ImageBatches(reader, batch_size, **options)
 
 
 def values(batches, numbers):
@@ -131,43 +131,43 @@ def test_in_training_one_of_the_captions_is_drawn():
     drawn = set()
     for number in range(20):
         pixels, captions = batches.pairs(number)
-        for picture, caption in zip(pixels, captions, strict=True):
-            assert caption.split()[-1] == str(picture[0, 0, 0])
+        for image, caption in zip(pixels, captions, strict=True):
+            assert caption.split()[-1] == str(image[0, 0, 0])
         drawn |= set(captions)
     assert drawn == {"number 0", "0", "number 1", "1"}
 
 
 def test_in_evaluation_the_first_caption_and_the_middle_are_seen():
-    reader = PictureReader(Numbers(3), RandomCrop(4, flip=True))
+    reader = ImageReader(Numbers(3), RandomCrop(4, flip=True))
     for _ in range(3):
         pixels, caption = reader.read(2)
         assert caption == "number 2"
         assert pixels[0, :, 1].tolist() == [2, 3, 4, 5]
 
 
-def test_damaged_pictures_are_skipped_and_counted():
+def test_damaged_images_are_skipped_and_counted():
     batches = make(12, 4, damaged=(3, 8), shard=(0, 1))
     epochs = [values(batches, range(3 * e, 3 * e + 3)) for e in range(2)]
     for epoch in epochs:
         assert set(epoch) == set(range(12)) - {3, 8}
     assert batches.reader.skipped == {
         "number 3": "the disk is gone",
-        "number 8": "not a picture of a known format",
+        "number 8": "not an image of a known format",
     }
     assert batches.reader.report() == (
-        "skipped 2 pictures:\n"
+        "skipped 2 images:\n"
         "  number 3: the disk is gone\n"
-        "  number 8: not a picture of a known format"
+        "  number 8: not an image of a known format"
     )
 
 
 def test_a_data_set_of_nothing_but_damage_is_an_error():
     batches = make(4, 2, damaged=range(4))
-    with pytest.raises(PictureError, match="No picture of 4 numbers can be"):
+    with pytest.raises(ImageError, match="No image of 4 numbers can be"):
         batches(0)
 
 
-def test_every_kind_of_picture_makes_a_batch(tmp_path):
+def test_every_kind_of_image_makes_a_batch(tmp_path):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (20, 24, 3), "uint8")
     image = Image.fromarray(pixels)
@@ -183,11 +183,11 @@ def test_every_kind_of_picture_makes_a_batch(tmp_path):
         tmp_path / "moving.gif", save_all=True, append_images=[image.rotate(9)]
     )
     image.quantize(8).save(tmp_path / "palette.png", transparency=bytes(8))
-    image.convert("L").save(tmp_path / "grey.jpg")
+    image.convert("L").save(tmp_path / "gray.jpg")
     Image.new("RGB", (1, 1)).save(tmp_path / "point.png")
     Image.new("RGB", (10000, 10)).save(tmp_path / "long.png")
-    reader = PictureReader(ImageFolder(tmp_path), RandomCrop(16, flip=True))
-    batches = PictureBatches(reader, 10, shard=(0, 1))
+    reader = ImageReader(ImageFolder(tmp_path), RandomCrop(16, flip=True))
+    batches = ImageBatches(reader, 10, shard=(0, 1))
     assert batches(0).shape == (10, 16, 16, 3)
     assert sorted(reader.skipped) == [
         str(tmp_path / "empty.jpg"),
@@ -232,15 +232,15 @@ def test_shuffling_by_blocks_is_a_permutation(block_size):
             assert len(set(order[at : at + 6] // 3)) == 2
 
 
-def test_made_up_pictures_are_their_number_s_alone():
-    source = FakePictures(20, size=16, seed=3)
-    again = FakePictures(50, size=16, seed=3)
+def test_made_up_images_are_their_number_s_alone():
+    source = FakeImages(20, size=16, seed=3)
+    again = FakeImages(50, size=16, seed=3)
     for index in (0, 19):
         one, two = source.read(index), again.read(index)
-        np.testing.assert_array_equal(one.picture, two.picture)
+        np.testing.assert_array_equal(one.image, two.image)
         assert one.captions == two.captions and len(one.captions) == 2
-    assert source.read(0).picture.shape == (16, 16, 3)
-    batches = PictureBatches(PictureReader(source, CentreCrop(8)), 4)
+    assert source.read(0).image.shape == (16, 16, 3)
+    batches = ImageBatches(ImageReader(source, CenterCrop(8)), 4)
     assert batches(0).shape == (4, 8, 8, 3)
 
 
@@ -253,5 +253,5 @@ def test_wrong_arguments_are_refused():
     ):
         with pytest.raises(ValueError, match=why):
             make(**options)
-    with pytest.raises(ValueError, match="`num_pictures` must be"):
-        FakePictures(0)
+    with pytest.raises(ValueError, match="`num_images` must be"):
+        FakeImages(0)

@@ -1,13 +1,13 @@
-"""What a data set of pictures is: numbered records, read one at a time."""
+"""What a data set of images is: numbered records, read one at a time."""
 
 import collections
 import hashlib
 
-Record = collections.namedtuple("Record", ["picture", "captions"])
+Record = collections.namedtuple("Record", ["image", "captions"])
 Record.__doc__ = """One entry of a data set, not yet decoded.
 
 Attributes:
-    picture: what `keras_bidalle.data.open_picture` takes.
+    image: what `keras_bidalle.data.open_image` takes.
     captions: list of str, empty where there are none.
 """
 
@@ -17,15 +17,15 @@ Attributes:
 MIXED_BLOCKS = 16
 
 
-class PictureSource:
-    """A data set of pictures, with captions or without.
+class ImageSource:
+    """A data set of images, with captions or without.
 
     A reader for another form of storage is a subclass with `__len__`,
     `name`, `read` and `description`. Nothing is kept in memory but what
     finds a record again, so that a data set may be of any size.
 
     Attributes:
-        block_size: int, how many neighbouring records are cheap to read
+        block_size: int, how many neighboring records are cheap to read
             together. Shuffling keeps to blocks of so many; 1 is a shuffle of
             everything.
         description: str that names the data set and changes with it, for
@@ -53,7 +53,7 @@ class PictureSource:
 
         Raises:
             OSError: when the file cannot be read.
-            PictureError: when there is no picture in it.
+            ImageError: when there is no image in it.
         """
         raise NotImplementedError
 

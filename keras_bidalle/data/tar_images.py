@@ -1,4 +1,4 @@
-"""Pictures in tar files, as WebDataset packs them."""
+"""Images in tar files, as WebDataset packs them."""
 
 import glob
 import os
@@ -8,32 +8,32 @@ import tarfile
 import numpy as np
 
 from keras_bidalle.data.caption_files import read_caption_lines
-from keras_bidalle.data.picture_source import (
-    PictureSource,
+from keras_bidalle.data.image_opening import IMAGE_SUFFIXES, ImageError
+from keras_bidalle.data.image_source import (
+    ImageSource,
     Record,
     files_digest,
 )
-from keras_bidalle.data.pictures import PICTURE_SUFFIXES, PictureError
 
 
-class TarPictures(PictureSource):
+class TarImages(ImageSource):
     """Records of WebDataset tar files: `0001.jpg` with `0001.txt`.
 
     The files are read through once, from header to header, for where each
     record lies; records are then read by their place, so a run goes on at
-    any step. Neighbouring members are of one record when their paths are
+    any step. Neighboring members are of one record when their paths are
     alike up to the first dot of the file's name; hidden files are left out.
     Captions are the lines of the `.txt` member.
 
     Args:
         paths: str or `pathlib.Path` of one tar file, a pattern such as
             `"shards/train-*.tar"`, or a list of such. Files must not be
-            compressed: pictures are already.
+            compressed: images are already.
         captions: bool, whether captions are read; records without a `.txt`
             are then left out, and counted in `left_out`.
 
     Attributes:
-        left_out: int, records without a picture or, with `captions`, without
+        left_out: int, records without an image or, with `captions`, without
             a text.
 
     Raises:
@@ -44,14 +44,14 @@ class TarPictures(PictureSource):
     Example:
 
     ```python
-    source = TarPictures("cc3m/train-*.tar", captions=True)
+    source = TarImages("cc3m/train-*.tar", captions=True)
     ```
 
     Reference:
         https://github.com/webdataset/webdataset (the format).
     """
 
-    # Neighbours lie in one file, close to one another.
+    # Neighbors lie in one file, close to one another.
     block_size = 64
 
     def __init__(self, paths, captions=False):
@@ -60,18 +60,18 @@ class TarPictures(PictureSource):
         rows = []
         self.left_out = 0
         for number, path in enumerate(self.paths):
-            for key, picture, text in _records(path):
-                if picture is None or (captions and text is None):
+            for key, image, text in _records(path):
+                if image is None or (captions and text is None):
                     self.left_out += 1
                     continue
                 self._names.append(key)
-                rows.append((number, *picture, *(text or (0, 0))))
+                rows.append((number, *image, *(text or (0, 0))))
         if not rows:
-            asked = "picture with a .txt" if captions else "picture"
+            asked = "image with a .txt" if captions else "image"
             raise FileNotFoundError(
                 f"There is no {asked} in {', '.join(map(str, self.paths))}."
             )
-        # (file, picture's offset, size, text's offset, size)
+        # (file, image's offset, size, text's offset, size)
         self._rows = np.asarray(rows, "int64")
         self._captions = captions
         self.description = (
@@ -90,20 +90,20 @@ class TarPictures(PictureSource):
         number, offset, size, text_offset, text_size = self._rows[index]
         with open(self.paths[number], "rb") as file:
             file.seek(offset)
-            picture = file.read(size)
+            image = file.read(size)
             if not self._captions:
-                return Record(picture, [])
+                return Record(image, [])
             file.seek(text_offset)
             text = file.read(text_size)
         try:
             captions = read_caption_lines(text)
         except UnicodeDecodeError as error:
-            raise PictureError(
+            raise ImageError(
                 f"{self.name(index)}: its .txt is not UTF-8"
             ) from error
         if not captions:
-            raise PictureError(f"{self.name(index)}: its .txt has no caption")
-        return Record(picture, captions)
+            raise ImageError(f"{self.name(index)}: its .txt has no caption")
+        return Record(image, captions)
 
 
 def _expanded(paths):
@@ -120,7 +120,7 @@ def _expanded(paths):
 
 def _records(path):
     """Yields each record's key and the (offset, size) of its parts."""
-    key, picture, text = None, None, None
+    key, image, text = None, None, None
     try:
         # "r:" reads no compressed file: one cannot be read at a place.
         with tarfile.open(path, "r:") as archive:
@@ -133,11 +133,11 @@ def _records(path):
                     continue
                 if f"{folder}/{stem}" != key:
                     if key is not None:
-                        yield key.lstrip("/"), picture, text
-                    key, picture, text = f"{folder}/{stem}", None, None
+                        yield key.lstrip("/"), image, text
+                    key, image, text = f"{folder}/{stem}", None, None
                 place = member.offset_data, member.size
-                if "." + suffix.lower() in PICTURE_SUFFIXES:
-                    picture = place
+                if "." + suffix.lower() in IMAGE_SUFFIXES:
+                    image = place
                 elif suffix.lower() == "txt":
                     text = place
                 # The archive keeps a list of all members otherwise.
@@ -151,4 +151,4 @@ def _records(path):
             f"{path} is damaged, compressed, or no tar file: {error}"
         ) from error
     if key is not None:
-        yield key.lstrip("/"), picture, text
+        yield key.lstrip("/"), image, text

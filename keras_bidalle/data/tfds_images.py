@@ -1,22 +1,22 @@
-"""Pictures of TensorFlow Datasets, by name."""
+"""Images of TensorFlow Datasets, by name."""
 
 import collections
 import threading
 
 import numpy as np
 
-from keras_bidalle.data.picture_source import (
+from keras_bidalle.data.image_opening import ImageError
+from keras_bidalle.data.image_source import (
     MIXED_BLOCKS,
-    PictureSource,
+    ImageSource,
     Record,
 )
-from keras_bidalle.data.pictures import PictureError
 
 
-class TFDSPictures(PictureSource):
+class TFDSImages(ImageSource):
     """A split of a data set of TensorFlow Datasets.
 
-    Pictures stay encoded until they are used. Records are read in blocks by
+    Images stay encoded until they are used. Records are read in blocks by
     their place in the split, so a run goes on at any step; a few blocks are
     kept, what shuffling mixes.
 
@@ -24,8 +24,8 @@ class TFDSPictures(PictureSource):
         name: str, such as `"coco_captions"` or `"imagenet2012:5.*.*"`. It is
             downloaded and prepared on first use.
         split: str, such as `"train"` or `"train[:90%]"`.
-        picture: str, the feature with the picture, an image or an array
-            that `open_picture` takes.
+        image: str, the feature with the image, an image or an array
+            that `open_image` takes.
         captions: str, the feature with the captions, `"captions/text"` for
             one inside another. It may be text, a sequence of texts, or a
             class label, whose name is then the caption. `None` for none.
@@ -39,7 +39,7 @@ class TFDSPictures(PictureSource):
     Example:
 
     ```python
-    source = TFDSPictures("coco_captions", captions="captions/text")
+    source = TFDSImages("coco_captions", captions="captions/text")
     ```
     """
 
@@ -52,7 +52,7 @@ class TFDSPictures(PictureSource):
         self,
         name,
         split="train",
-        picture="image",
+        image="image",
         captions=None,
         data_dir=None,
     ):
@@ -66,10 +66,10 @@ class TFDSPictures(PictureSource):
         self._builder.download_and_prepare()
         self.dataset = name
         self.split = split
-        self._picture = picture
+        self._image = image
         self._captions = captions
         features = self._builder.info.features
-        _feature(features, [picture], "picture")
+        _feature(features, [image], "image")
         self._class_names = None
         if captions is not None:
             feature = _feature(features, captions.split("/"), "captions")
@@ -81,7 +81,7 @@ class TFDSPictures(PictureSource):
                     "`captions` must be a feature of texts or of class "
                     f"labels. Received: captions={captions!r}, {feature}"
                 )
-        # Encoded as they are stored: one picture decoder for all sources.
+        # Encoded as they are stored: one image decoder for all sources.
         # Other images, such as masks, are not decoded at all.
         self._decoders = {
             name: tfds.decode.SkipDecoding()
@@ -114,10 +114,10 @@ class TFDSPictures(PictureSource):
             captions = self._captions_of(example)
         # Not UTF-8, or no class.
         except ValueError as error:
-            raise PictureError(f"{self.name(index)}: {error}") from error
+            raise ImageError(f"{self.name(index)}: {error}") from error
         if self._captions is not None and not captions:
-            raise PictureError(f"{self.name(index)}: it has no caption")
-        return Record(example[self._picture], captions)
+            raise ImageError(f"{self.name(index)}: it has no caption")
+        return Record(example[self._image], captions)
 
     def _block(self, number):
         with self._lock:
@@ -136,7 +136,7 @@ class TFDSPictures(PictureSource):
             try:
                 block = [_as_numpy(example) for example in examples]
             except self._damage as error:
-                raise PictureError(
+                raise ImageError(
                     f"{self.dataset} {part} is damaged: {error}"
                 ) from error
             self._blocks[number] = block

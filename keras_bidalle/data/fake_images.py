@@ -1,10 +1,11 @@
-"""Pictures that are made up, with words: to try a configuration."""
+"""Images that are made up, with words: to try a configuration."""
 
 import numpy as np
 
-from keras_bidalle.data.picture_source import PictureSource, Record
+from keras_bidalle.data.image_source import ImageSource, Record
+from keras_bidalle.validation import check_positive
 
-COLOURS = {
+COLORS = {
     "red": (220, 50, 47),
     "green": (60, 160, 60),
     "blue": (40, 90, 210),
@@ -23,50 +24,45 @@ PLACES = {
 }
 
 
-class FakePictures(PictureSource):
-    """Coloured shapes on a dark ground, each with two captions.
+class FakeImages(ImageSource):
+    """Colored shapes on a dark ground, each with two captions.
 
-    Picture i depends on the seed and i alone. What the captions say is to be
+    Image i depends on the seed and i alone. What the captions say is to be
     seen, so a model can learn it.
 
     Args:
-        num_pictures: int, how many there are.
-        size: int, side of the pictures.
+        num_images: int, how many there are.
+        size: int, side of the images.
         seed: int.
 
     Example:
 
     ```python
-    FakePictures(100, size=64).read(0).captions
+    FakeImages(100, size=64).read(0).captions
     # ["a red disc on the upper left", "upper left : red disc"]
     ```
     """
 
-    def __init__(self, num_pictures=256, size=64, seed=0):
-        for name, value in (("num_pictures", num_pictures), ("size", size)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be a positive integer. "
-                    f"Received: {name}={value!r}"
-                )
-        self.num_pictures = num_pictures
+    def __init__(self, num_images: int = 256, size: int = 64, seed: int = 0):
+        check_positive(num_images=num_images, size=size)
+        self.num_images = num_images
         self.size = size
         self.seed = seed
         self.description = (
-            f"{num_pictures} made-up pictures of {size}x{size}, seed {seed}"
+            f"{num_images} made-up pictures of {size}x{size}, seed {seed}"
         )
 
     def __len__(self):
-        return self.num_pictures
+        return self.num_images
 
     def name(self, index):
-        return f"made-up picture {index}"
+        return f"made-up image {index}"
 
     def read(self, index):
         rng = np.random.default_rng((self.seed, index))
-        colour, shape, place = (
+        color, shape, place = (
             list(table)[rng.integers(len(table))]
-            for table in (COLOURS, SHAPES, PLACES)
+            for table in (COLORS, SHAPES, PLACES)
         )
         radius = rng.uniform(0.15, 0.22)
         row, column = PLACES[place] + rng.uniform(-0.06, 0.06, 2)
@@ -75,9 +71,9 @@ class FakePictures(PictureSource):
             (at[:, None] - row) / radius, (at[None] - column) / radius
         )
         ground = rng.integers(0, 60, 3)
-        pixels = np.where(inside[..., None], COLOURS[colour], ground)
+        pixels = np.where(inside[..., None], COLORS[color], ground)
         captions = [
-            f"a {colour} {shape} on the {place}",
-            f"{place} : {colour} {shape}",
+            f"a {color} {shape} on the {place}",
+            f"{place} : {color} {shape}",
         ]
         return Record(pixels.astype("uint8"), captions)

@@ -5,16 +5,16 @@ import pytest
 from PIL import Image
 
 from keras_bidalle.data import (
-    CentreCrop,
-    PictureBatches,
-    PictureReader,
-    TFDSPictures,
+    CenterCrop,
+    ImageBatches,
+    ImageReader,
+    TFDSImages,
 )
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
 
-def picture(value):
+def image(value):
     file = io.BytesIO()
     Image.new("RGB", (4, 4), (value, 0, 0)).save(file, "PNG")
     return file.getvalue()
@@ -28,9 +28,9 @@ def folder(tmp_path_factory):
     names = ["zero", "one", "two"]
     rows = [
         {
-            "image": picture(i),
+            "image": image(i),
             # Nothing that TensorFlow can decode.
-            "mask": b"no picture",
+            "mask": b"no image",
             "captions": [
                 {"text": f"number {i}", "id": i},
                 {"text": f"{i}", "id": i},
@@ -66,7 +66,7 @@ def folder(tmp_path_factory):
 
 
 def read(source, index):
-    return PictureReader(source, CentreCrop(4)).read(index)
+    return ImageReader(source, CenterCrop(4)).read(index)
 
 
 def value(row):
@@ -74,7 +74,7 @@ def value(row):
 
 
 def test_records_are_read_by_their_place(folder):
-    source = TFDSPictures("numbers", data_dir=folder)
+    source = TFDSImages("numbers", data_dir=folder)
     assert len(source) == 150
     # 64 and 128 begin other blocks.
     for index in (149, 0, 64, 63, 128, 1):
@@ -88,15 +88,15 @@ def test_captions_are_texts_or_names_of_classes(folder):
         ("title", ["title 10"]),
         ("label", ["one"]),
     ):
-        source = TFDSPictures("numbers", captions=captions, data_dir=folder)
+        source = TFDSImages("numbers", captions=captions, data_dir=folder)
         assert source.read(10).captions == expected
 
 
 def test_a_split_may_be_a_slice(folder):
-    source = TFDSPictures("numbers", "train[100:]", data_dir=folder)
+    source = TFDSImages("numbers", "train[100:]", data_dir=folder)
     assert len(source) == 50
     assert value(read(source, 0)) == 100 and value(read(source, 49)) == 149
-    assert len(TFDSPictures("numbers", "train[:10%]", data_dir=folder)) == 15
+    assert len(TFDSImages("numbers", "train[:10%]", data_dir=folder)) == 15
 
 
 def test_what_cannot_be_read_is_skipped_and_told(folder):
@@ -106,8 +106,8 @@ def test_what_cannot_be_read_is_skipped_and_told(folder):
         ("title", 5, "utf-8"),
         ("label", 6, "its class is not told"),
     ):
-        source = TFDSPictures("numbers", captions=captions, data_dir=folder)
-        reader = PictureReader(source, CentreCrop(4))
+        source = TFDSImages("numbers", captions=captions, data_dir=folder)
+        reader = ImageReader(source, CenterCrop(4))
         assert reader.read(index) is None
         name = f"numbers train record {index}"
         assert list(reader.skipped) == [name]
@@ -116,7 +116,7 @@ def test_what_cannot_be_read_is_skipped_and_told(folder):
 
 
 def test_an_epoch_reads_each_block_once(folder, monkeypatch):
-    source = TFDSPictures("numbers", data_dir=folder)
+    source = TFDSImages("numbers", data_dir=folder)
     asked = []
     as_dataset = source._builder.as_dataset
 
@@ -125,8 +125,8 @@ def test_an_epoch_reads_each_block_once(folder, monkeypatch):
         return as_dataset(split=split, **options)
 
     monkeypatch.setattr(source._builder, "as_dataset", counted)
-    reader = PictureReader(source, CentreCrop(4))
-    batches = PictureBatches(reader, 50, shard=(0, 1))
+    reader = ImageReader(source, CenterCrop(4))
+    batches = ImageBatches(reader, 50, shard=(0, 1))
     values = np.concatenate([batches(i) for i in range(3)])[:, 0, 0, 0]
     # One is damaged, and the one after it is seen twice.
     assert len(set(values.tolist())) == 149
@@ -142,11 +142,11 @@ def test_what_the_data_set_has_not_is_refused(folder):
         ({"split": "test"}, "`split` must be"),
         ({"split": "train[:0]"}, "empty"),
         ({"split": "train[:5]+train[9:]"}, "one split"),
-        ({"picture": "photo"}, "`picture` must be a feature.*image"),
+        ({"image": "photo"}, "`image` must be a feature.*image"),
         ({"captions": "text"}, "`captions` must be a feature.*title"),
         ({"captions": "captions/words"}, "`captions` must be .*id, text"),
         ({"captions": "captions/id"}, "texts or of class labels"),
         ({"captions": "captions"}, "texts or of class labels"),
     ):
         with pytest.raises(ValueError, match=why):
-            TFDSPictures("numbers", data_dir=folder, **wrong)
+            TFDSImages("numbers", data_dir=folder, **wrong)

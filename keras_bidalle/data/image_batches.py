@@ -1,4 +1,4 @@
-"""Batches of a data set's pictures, the same again after a restart.
+"""Batches of a data set's images, the same again after a restart.
 
 Batch number i depends on the seed and i alone, as
 `keras_bidalle.data.as_dataset` wants it: which records it has, how they are
@@ -11,21 +11,22 @@ import functools
 import numpy as np
 
 from keras_bidalle.backend import replicas
-from keras_bidalle.data.picture_source import MIXED_BLOCKS
-from keras_bidalle.data.pictures import PictureError, open_picture
+from keras_bidalle.data.image_opening import ImageError, open_image
+from keras_bidalle.data.image_source import MIXED_BLOCKS
+from keras_bidalle.validation import check_positive
 
 
-class PictureReader:
-    """Opens and cuts the pictures of a source, and counts what it cannot.
+class ImageReader:
+    """Opens and cuts the images of a source, and counts what it cannot.
 
     Args:
-        source: `PictureSource`.
+        source: `ImageSource`.
         crop: callable from a `PIL.Image.Image` and a
             `numpy.random.Generator` or `None` to uint8 (H, W, 3), such as
             `RandomCrop`.
 
     Attributes:
-        skipped: dict from the name of each picture that could not be read to
+        skipped: dict from the name of each image that could not be read to
             the reason, each told once, however often it was met.
     """
 
@@ -45,13 +46,13 @@ class PictureReader:
 
         Returns:
             Tuple of uint8 (H, W, 3) and the caption, `""` without one; or
-            `None` when the picture cannot be read.
+            `None` when the image cannot be read.
         """
         name = self.source.name(index)
         try:
             record = self.source.read(index)
-            pixels = self.crop(open_picture(record.picture, name), rng)
-        except (OSError, PictureError) as error:
+            pixels = self.crop(open_image(record.image, name), rng)
+        except (OSError, ImageError) as error:
             reason = " ".join(str(error).split())
             self.skipped.setdefault(name, reason.removeprefix(f"{name}: "))
             return None
@@ -64,11 +65,11 @@ class PictureReader:
         if not self.skipped:
             return ""
         lines = [f"  {name}: {why}" for name, why in self.skipped.items()]
-        return "\n".join([f"skipped {len(lines)} pictures:", *sorted(lines)])
+        return "\n".join([f"skipped {len(lines)} images:", *sorted(lines)])
 
 
-class PictureBatches:
-    """A function from batch number to uint8 pictures, for `as_dataset`.
+class ImageBatches:
+    """A function from batch number to uint8 images, for `as_dataset`.
 
     Every epoch goes through all records in another order. A record that
     cannot be read is replaced by the next that can, and counted in `reader`.
@@ -78,30 +79,26 @@ class PictureBatches:
     evenly, the records that are left over (others each time) are not seen.
 
     Args:
-        reader: `PictureReader`.
-        batch_size: int, pictures a batch on this replica.
+        reader: `ImageReader`.
+        batch_size: int, images a batch on this replica.
         seed: non-negative int.
         shard: pair of ints (k, n): of every n records this replica sees the
             k-th, so that n replicas share each epoch without overlap. By
             default what `keras_bidalle.backend.replicas` knows.
-        workers: int, threads that open pictures.
+        workers: int, threads that open images.
 
     Example:
 
     ```python
-    reader = PictureReader(ImageFolder("photos"), RandomCrop(256, flip=True))
-    batches = PictureBatches(reader, batch_size=32, seed=0)
+    reader = ImageReader(ImageFolder("photos"), RandomCrop(256, flip=True))
+    batches = ImageBatches(reader, batch_size=32, seed=0)
     tokenizer.fit(as_dataset(batches), steps_per_epoch=1000, shuffle=False)
     print(reader.report())
     ```
     """
 
     def __init__(self, reader, batch_size, seed=0, shard=None, workers=4):
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(
-                "`batch_size` must be a positive integer. "
-                f"Received: batch_size={batch_size!r}"
-            )
+        check_positive(batch_size=batch_size)
         if not isinstance(seed, int) or seed < 0:
             raise ValueError(
                 "`seed` must be a non-negative integer. "
@@ -115,8 +112,7 @@ class PictureBatches:
             )
         if len(reader.source) < shard[1]:
             raise ValueError(
-                f"{shard[1]} replicas cannot share "
-                f"{len(reader.source)} pictures."
+                f"{shard[1]} replicas cannot share {len(reader.source)} images."
             )
         self.reader = reader
         self.batch_size = batch_size
@@ -143,7 +139,7 @@ class PictureBatches:
             Tuple of uint8 (batch_size, H, W, 3) and a list of str.
 
         Raises:
-            PictureError: when no picture of the data set can be read.
+            ImageError: when no image of the data set can be read.
         """
         first = number * self.batch_size
         positions = range(first, first + self.batch_size)
@@ -170,8 +166,8 @@ class PictureBatches:
             row = self.reader.read(self._record(position + step), rng)
             if row is not None:
                 return row
-        raise PictureError(
-            f"No picture of {self.reader.source.description} can be read, "
+        raise ImageError(
+            f"No image of {self.reader.source.description} can be read, "
             f"the last one because: {list(self.reader.skipped.values())[-1]}"
         )
 
@@ -195,7 +191,7 @@ class PictureBatches:
 
 
 def block_shuffled(count, block_size, seed, window=MIXED_BLOCKS):
-    """A random order that reads neighbours close to one another.
+    """A random order that reads neighbors close to one another.
 
     Blocks are put into a random order, and the records of each `window`
     blocks that follow one another are mixed.

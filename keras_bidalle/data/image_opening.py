@@ -1,6 +1,6 @@
-"""One way to open a picture, whatever program wrote it.
+"""One way to open an image, whatever program wrote it.
 
-Every reader and every recipe opens pictures here, so that what is damaged,
+Every reader and every recipe opens images here, so that what is damaged,
 deep, transparent or turned is treated alike everywhere, and what cannot be
 read is one error that names the file.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 # What folders are searched for.
-PICTURE_SUFFIXES = (
+IMAGE_SUFFIXES = (
     ".bmp",
     ".gif",
     ".jpeg",
@@ -29,7 +29,7 @@ PICTURE_SUFFIXES = (
 # them (EPS) is a program, which it would hand to an interpreter.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
-# From the EXIF orientation to what turns the picture upright.
+# From the EXIF orientation to what turns the image upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -41,40 +41,40 @@ _UPRIGHT = {
 }
 
 
-class PictureError(ValueError):
-    """A picture that cannot be read; the message names it and says why."""
+class ImageError(ValueError):
+    """An image that cannot be read; the message names it and says why."""
 
 
-def open_picture(source, name=None):
-    """Opens a picture as 8-bit RGB.
+def open_image(source, name=None):
+    """Opens an image as 8-bit RGB.
 
     What is transparent is laid on white, of an animation the first frame is
-    taken, 16 bits a channel are scaled to 8, CMYK and grey are converted,
-    and a picture that its camera marked as turned is turned back.
+    taken, 16 bits a channel are scaled to 8, CMYK and gray are converted,
+    and an image that its camera marked as turned is turned back.
 
     Args:
         source: str or `pathlib.Path` of a file; bytes, the contents of one;
             or an array (H, W), (H, W, 1) or (H, W, 3), uint8 or uint16.
-        name: str, what the picture is called in errors; by default its path.
+        name: str, what the image is called in errors; by default its path.
 
     Returns:
         `PIL.Image.Image` of mode "RGB".
 
     Raises:
-        PictureError: when it is damaged, too large to be safe, or of none of
+        ImageError: when it is damaged, too large to be safe, or of none of
             the formats BMP, GIF, JPEG, PNG, PPM, TIFF and WebP. The message
             begins with `name`.
 
     Example:
 
     ```python
-    pixels = np.asarray(open_picture("cat.jpg"))  # uint8 (H, W, 3)
+    pixels = np.asarray(open_image("cat.jpg"))  # uint8 (H, W, 3)
     ```
     """
     if isinstance(source, (str, os.PathLike)):
         name = str(source) if name is None else name
     elif name is None:
-        name = "picture"
+        name = "image"
     try:
         if isinstance(source, np.ndarray):
             return _from_array(source)
@@ -87,11 +87,11 @@ def open_picture(source, name=None):
     # Pillow's readers raise whatever their parser meets: OSError,
     # SyntaxError, struct.error, DecompressionBombError, MemoryError...
     except Exception as error:
-        raise PictureError(f"{name}: {_reason(error)}") from error
+        raise ImageError(f"{name}: {_reason(error)}") from error
 
 
-def picture_files(folder):
-    """The picture files below a folder, by their suffix, sorted.
+def image_files(folder):
+    """The image files below a folder, by their suffix, sorted.
 
     Args:
         folder: str or `pathlib.Path`.
@@ -101,7 +101,7 @@ def picture_files(folder):
         that they are told when they are opened.
 
     Raises:
-        FileNotFoundError: when there is no such folder, or no picture in it.
+        FileNotFoundError: when there is no such folder, or no image in it.
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
@@ -109,13 +109,13 @@ def picture_files(folder):
     files = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in PICTURE_SUFFIXES
+        if path.suffix.lower() in IMAGE_SUFFIXES
         and (path.is_file() or (path.is_symlink() and not path.exists()))
     )
     if not files:
         raise FileNotFoundError(
-            f"The folder {str(folder)!r} holds no picture "
-            f"({', '.join(PICTURE_SUFFIXES)})."
+            f"The folder {str(folder)!r} holds no image "
+            f"({', '.join(IMAGE_SUFFIXES)})."
         )
     return files
 
@@ -141,7 +141,7 @@ def _as_rgb(image):
 
 
 def _from_deep(array):
-    # Pillow gives 16-bit grey as int32 too; what exceeds 16 bits, or is no
+    # Pillow gives 16-bit gray as int32 too; what exceeds 16 bits, or is no
     # integer, has no range that is known.
     if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 65535:
         raise ValueError(
@@ -176,7 +176,7 @@ def _eight_bits(array):
 
 def _reason(error):
     if isinstance(error, Image.UnidentifiedImageError):
-        return "not a picture of a known format"
+        return "not an image of a known format"
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     text = " ".join(str(error).split())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_bidalle.data import PictureError, open_picture, picture_files
+from keras_bidalle.data import ImageError, image_files, open_image
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (6, 8, 3), "uint8")
@@ -19,21 +19,21 @@ def encoded(image, suffix="PNG", **options):
 
 
 def opened(content):
-    image = open_picture(content)
+    image = open_image(content)
     assert image.mode == "RGB"
     return np.asarray(image)
 
 
-def test_a_path_and_its_contents_are_the_same_picture(tmp_path):
+def test_a_path_and_its_contents_are_the_same_image(tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(PIXELS).save(path)
     for source in (path, str(path), path.read_bytes()):
         np.testing.assert_array_equal(opened(source), PIXELS)
 
 
-def test_grey_is_every_channel():
-    grey = encoded(Image.fromarray(PIXELS[..., 0]))
-    np.testing.assert_array_equal(opened(grey), PIXELS[..., :1].repeat(3, -1))
+def test_gray_is_every_channel():
+    gray = encoded(Image.fromarray(PIXELS[..., 0]))
+    np.testing.assert_array_equal(opened(gray), PIXELS[..., :1].repeat(3, -1))
     one_bit = encoded(Image.fromarray(PIXELS[..., 0] > 127))
     assert set(np.unique(opened(one_bit))) == {0, 255}
 
@@ -49,8 +49,8 @@ def test_sixteen_bits_are_scaled_to_eight(suffix):
 
 def test_values_of_an_unknown_range_are_an_error():
     floats = Image.fromarray(np.ones((2, 2), "float32"))
-    with pytest.raises(PictureError, match="neither 8 nor 16 bits"):
-        open_picture(encoded(floats, "TIFF"))
+    with pytest.raises(ImageError, match="neither 8 nor 16 bits"):
+        open_image(encoded(floats, "TIFF"))
 
 
 def test_cmyk_is_converted():
@@ -66,8 +66,8 @@ def test_what_is_transparent_is_laid_on_white():
     expected = PIXELS[:2, :2] * share + 255 * (1 - share)
     result = opened(encoded(Image.fromarray(pixels)))
     assert abs(result - expected).max() <= 1
-    grey = Image.fromarray(pixels[..., [0, 3]].copy())
-    assert opened(encoded(grey))[0, 0].tolist() == [255] * 3
+    gray = Image.fromarray(pixels[..., [0, 3]].copy())
+    assert opened(encoded(gray))[0, 0].tolist() == [255] * 3
 
 
 def test_a_palette_may_have_alpha():
@@ -98,7 +98,7 @@ def test_of_an_animation_the_first_frame_is_taken():
         (8, lambda x: np.rot90(x)),
     ],
 )
-def test_a_turned_picture_is_turned_back(orientation, turn):
+def test_a_turned_image_is_turned_back(orientation, turn):
     exif = Image.Exif()
     exif[0x0112] = orientation
     for array in (PIXELS, PIXELS[..., 0], PIXELS[..., 0].astype("uint16")):
@@ -126,13 +126,13 @@ def test_damaged_notes_of_the_camera_do_not_matter():
 
 @pytest.mark.parametrize("size", [(1, 1), (10000, 10), (10, 10000)])
 def test_any_size_is_opened(size):
-    assert open_picture(encoded(Image.new("RGB", size))).size == size
+    assert open_image(encoded(Image.new("RGB", size))).size == size
 
 
-def test_arrays_are_pictures_too():
+def test_arrays_are_images_too():
     np.testing.assert_array_equal(opened(PIXELS), PIXELS)
-    grey = PIXELS[..., :1]
-    np.testing.assert_array_equal(opened(grey), grey.repeat(3, -1))
+    gray = PIXELS[..., :1]
+    np.testing.assert_array_equal(opened(gray), gray.repeat(3, -1))
     deep = PIXELS.astype("uint16") * 257
     np.testing.assert_array_equal(opened(deep), PIXELS)
     for wrong, why in (
@@ -141,45 +141,45 @@ def test_arrays_are_pictures_too():
         (PIXELS[None], r"received shape \(1, 6, 8, 3\)"),
         (PIXELS[:0], "no pixels"),
     ):
-        with pytest.raises(PictureError, match=why):
-            open_picture(wrong)
+        with pytest.raises(ImageError, match=why):
+            open_image(wrong)
 
 
 @pytest.mark.parametrize("suffix", ["PNG", "JPEG", "GIF", "BMP", "TIFF"])
-def test_a_truncated_picture_is_one_error_that_names_it(tmp_path, suffix):
+def test_a_truncated_image_is_one_error_that_names_it(tmp_path, suffix):
     whole = encoded(
         Image.fromarray(RNG.integers(0, 256, (40, 40, 3), "uint8")), suffix
     )
     path = tmp_path / "cut.png"
     for share in (0.0, 0.01, 0.5, 0.8):
         path.write_bytes(whole[: int(share * len(whole))])
-        with pytest.raises(PictureError) as caught:
-            open_picture(path)
+        with pytest.raises(ImageError) as caught:
+            open_image(path)
         message = str(caught.value)
         assert message.startswith(f"{path}: ") and "\n" not in message
         assert len(message) > len(f"{path}: ")
 
 
-def test_what_is_no_picture_is_an_error(tmp_path):
-    with pytest.raises(PictureError, match="note: not a picture of a known"):
-        open_picture(b"Dear diary", name="note")
-    with pytest.raises(PictureError, match="x.png: there is no such file"):
-        open_picture(tmp_path / "x.png")
-    with pytest.raises(PictureError, match="irectory"):
-        open_picture(tmp_path)
+def test_what_is_no_image_is_an_error(tmp_path):
+    with pytest.raises(ImageError, match="note: not an image of a known"):
+        open_image(b"Dear diary", name="note")
+    with pytest.raises(ImageError, match="x.png: there is no such file"):
+        open_image(tmp_path / "x.png")
+    with pytest.raises(ImageError, match="irectory"):
+        open_image(tmp_path)
 
 
 def test_a_program_is_never_run():
     # Encapsulated PostScript, which Pillow would hand to an interpreter.
     program = encoded(Image.fromarray(PIXELS), "EPS")
-    with pytest.raises(PictureError, match="not a picture of a known format"):
-        open_picture(program)
+    with pytest.raises(ImageError, match="not an image of a known format"):
+        open_image(program)
 
 
 def test_a_decompression_bomb_is_an_error(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(PictureError, match="bomb"):
-        open_picture(encoded(Image.fromarray(PIXELS)))
+    with pytest.raises(ImageError, match="bomb"):
+        open_image(encoded(Image.fromarray(PIXELS)))
 
 
 def test_a_folder_is_searched_by_suffix(tmp_path):
@@ -190,10 +190,10 @@ def test_a_folder_is_searched_by_suffix(tmp_path):
     (tmp_path / "folder.png").mkdir()
     names = [
         path.relative_to(tmp_path).as_posix()
-        for path in picture_files(os.fspath(tmp_path))
+        for path in image_files(os.fspath(tmp_path))
     ]
     assert names == ["a.jpg", "b.PNG", "sub/c.webp"]
     with pytest.raises(FileNotFoundError, match="no folder"):
-        picture_files(tmp_path / "missing")
-    with pytest.raises(FileNotFoundError, match="holds no picture"):
-        picture_files(pathlib.Path(tmp_path / "folder.png"))
+        image_files(tmp_path / "missing")
+    with pytest.raises(FileNotFoundError, match="holds no image"):
+        image_files(pathlib.Path(tmp_path / "folder.png"))
