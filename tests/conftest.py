@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import subprocess
+import sys
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests run beside each other; threads of each would only get in the
@@ -25,6 +27,29 @@ keras.config.disable_traceback_filtering()
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(42)
+
+
+TWO_DEVICES = """
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2)
+import numpy as np
+devices = ["CPU:0", "CPU:1"]
+"""
+
+
+@pytest.fixture
+def two_devices():
+    """Runs a program for TensorFlow with two devices; it must end well."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("tf.distribute is TensorFlow's")
+
+    def run(code):
+        # A process of its own: devices are split before TensorFlow starts.
+        subprocess.run([sys.executable, "-c", TWO_DEVICES + code], check=True)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -42,10 +42,6 @@ class CodebookQuantizer(HardQuantizer):
         seed: int or `None`, for the draws.
         **kwargs: `commitment_weight` and `gradient`, as in `HardQuantizer`,
             and the arguments of a Keras layer.
-
-    Raises:
-        ValueError: if an argument is out of its range, or the latents do not
-            have `code_dim` channels.
     """
 
     def __init__(

@@ -38,13 +38,6 @@ class EMAVectorQuantizer(AveragedCodebook):
             `CodebookQuantizer`: `commitment_weight=0.25`, `distance="l2"`,
             `codebook_initializer`, `seed`, `gradient`.
 
-    Call arguments:
-        z: float tensor (B, ..., C).
-        training: bool or `None`. The codebook moves only if `True`.
-
-    Returns:
-        Tensor (B, ..., C), straight-through.
-
     Example:
 
     ```python

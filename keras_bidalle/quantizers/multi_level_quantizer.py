@@ -74,7 +74,7 @@ class MultiLevelQuantizer(Quantizer):
 
     def build(self, input_shape):
         for shape in input_shape:
-            self.check_latents_shape(shape)
+            self.check_channels(shape)
         super().build(input_shape[0])
         if not self.quantizer.built:
             self.quantizer.build(input_shape[0])

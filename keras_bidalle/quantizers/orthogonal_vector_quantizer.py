@@ -37,8 +37,7 @@ class OrthogonalVectorQuantizer(VectorQuantizer):
     ```
 
     Reference:
-        [Translation-equivariant Image Quantizer for Bi-directional
-        Image-Text Generation](https://arxiv.org/abs/2112.00384), Eq. 2.
+        TE-VQGAN, [arXiv:2112.00384](https://arxiv.org/abs/2112.00384).
     """
 
     def __init__(

@@ -37,8 +37,7 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
     the encoder. Its losses go through `add_loss`, in training and evaluation.
     It computes in float32 whatever the dtype policy, and gives its output in
     the policy's compute dtype. `fit` and `evaluate` show two metrics of the
-    epoch, over the global batch: `codebook_usage` and `perplexity`. A plain
-    call, with `training` left at `None`, leaves all state as it is.
+    epoch, over the global batch: `codebook_usage` and `perplexity`.
 
     On JAX the stock trainer cannot see these metrics before the end of an
     epoch; a model that overrides `compute_loss` may call `update_metrics()`
@@ -54,10 +53,12 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
 
     Call arguments:
         z: float tensor (B, ..., C), the latents.
-        training: bool or `None`.
+        training: bool or `None`. The codebook moves only if `True`; at
+            `None` the metrics too stay as they are.
 
     Returns:
-        Tensor (B, ..., C) in the compute dtype.
+        Tensor (B, ..., C) of code vectors, in the compute dtype, with
+        gradients to `z`.
     """
 
     # Names that arguments had in saved configurations.
@@ -106,7 +107,7 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         return (self.num_codes,)
 
     def build(self, input_shape):
-        self.check_latents_shape(input_shape)
+        self.check_channels(input_shape)
         self.epoch_counts = self.add_state(
             "epoch_counts", self.counts_shape, "zeros"
         )
@@ -115,13 +116,13 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
             Perplexity(self.epoch_counts, name="perplexity"),
         ]
 
-    def check_latents_shape(self, input_shape):
-        """Raises a `ValueError` on latents of other channels."""
-        if input_shape[-1] != self.input_dim:
+    def check_channels(self, shape):
+        """Raises a `ValueError` on a shape of latents with other channels."""
+        if not len(shape) or shape[-1] != self.input_dim:
             raise ValueError(
                 f"{self.__class__.__name__} expects latents whose last "
-                f"dimension is {self._input_dim_name}={self.input_dim}. "
-                f"Received: input_shape={tuple(input_shape)}"
+                f"dimension is `{self._input_dim_name}`={self.input_dim}. "
+                f"Received: shape={tuple(shape)}"
             )
 
     def add_state(self, name, shape, initializer):
@@ -209,11 +210,7 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
 
     def as_latents(self, z):
         z = ops.cast(ops.convert_to_tensor(z), "float32")
-        if not len(z.shape) or z.shape[-1] != self.input_dim:
-            raise ValueError(
-                f"`z` must have `{self._input_dim_name}`={self.input_dim} as "
-                f"its last dimension. Received: shape={tuple(z.shape)}"
-            )
+        self.check_channels(z.shape)
         return z
 
     def as_codes(self, codes):

@@ -35,13 +35,6 @@ class ResidualQuantizer(Quantizer):
         gradient: `"straight_through"` or a `GradientEstimator`, how
             gradients pass from the sum to the latents.
 
-    Call arguments:
-        z: float tensor (B, ..., C).
-        training: bool or `None`.
-
-    Returns:
-        Tensor (B, ..., C), straight-through.
-
     Raises:
         ValueError: if the quantizers do not fit each other or `code_depth`.
 

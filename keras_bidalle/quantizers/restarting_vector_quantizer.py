@@ -37,13 +37,6 @@ class RestartingVectorQuantizer(AveragedCodebook):
         revival_count: float, a running count.
         **kwargs: as in `EMAVectorQuantizer`, `kmeans_steps` being 0.
 
-    Call arguments:
-        z: float tensor (B, ..., C).
-        training: bool or `None`. The codebook moves only if `True`.
-
-    Returns:
-        Tensor (B, ..., C), straight-through.
-
     Reference:
         [Autoregressive Image Generation using Residual
         Quantization](https://arxiv.org/abs/2203.01941) and its program,

@@ -40,13 +40,6 @@ class VectorQuantizer(CodebookQuantizer):
             `distance="l2"`, `codebook_initializer` (by default uniform in
             [-1/K, 1/K]), `kmeans_steps=0`, `seed`, `gradient`.
 
-    Call arguments:
-        z: float tensor (B, ..., C).
-        training: bool or `None`.
-
-    Returns:
-        Tensor (B, ..., C), straight-through.
-
     Example:
 
     ```python

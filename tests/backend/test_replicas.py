@@ -1,9 +1,4 @@
-import subprocess
-import sys
-
-import keras
 import numpy as np
-import pytest
 from keras import ops
 
 from keras_bidalle.backend import replicas
@@ -21,19 +16,10 @@ def test_one_process_is_one_replica():
     assert replicas.data_shard() == (0, 1) and replicas.is_first_process()
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="tf.distribute is TensorFlow's",
-)
-def test_replicas_of_a_strategy_see_each_other():
-    # A process of its own: devices are split before TensorFlow starts.
+def test_replicas_of_a_strategy_see_each_other(two_devices):
     code = """
-import numpy as np, tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from keras_bidalle.backend import replicas
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+strategy = tf.distribute.MirroredStrategy(devices)
 def program():
     here = tf.cast(replicas.replica_id(), "float32")
     rows = tf.range(3.0)[:, None] + 10.0 * here
@@ -55,4 +41,4 @@ for run in (program, tf.function(program)):
     assert float(share[1]) == 0.5 and int(count[0]) == 2
     np.testing.assert_array_equal(rows[0], [0, 1, 2, 10, 11, 12])
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    two_devices(code)

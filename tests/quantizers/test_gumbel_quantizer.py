@@ -1,16 +1,9 @@
 import numpy as np
 import pytest
 from keras import ops
+from quantizer_arrays import random, to_numpy
 
 from keras_bidalle.quantizers import GumbelQuantizer
-
-
-def to_numpy(x):
-    return ops.convert_to_numpy(ops.convert_to_tensor(x))
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
 def softmax(x):

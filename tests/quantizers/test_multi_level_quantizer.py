@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from keras import ops
+from quantizer_arrays import to_numpy
 
 from keras_bidalle.quantizers import (
     EMAVectorQuantizer,
@@ -17,10 +17,6 @@ KINDS = {
     "averaged": lambda: EMAVectorQuantizer(8, 3, kmeans_steps=0),
     "relaxed": lambda: GumbelQuantizer(8, 3, input_dim=3),
 }
-
-
-def to_numpy(x):
-    return ops.convert_to_numpy(ops.convert_to_tensor(x))
 
 
 def levels():

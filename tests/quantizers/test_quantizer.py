@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from quantizer_arrays import repeated_centers, to_numpy
 
 from keras_bidalle.quantizers import (
     EMAVectorQuantizer,
@@ -45,10 +46,6 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 def latents(*shape):
     rng = np.random.default_rng(3)
     return rng.normal(size=shape or (2, 4, 4, 8)).astype("float32")
-
-
-def to_numpy(x):
-    return ops.convert_to_numpy(ops.convert_to_tensor(x))
 
 
 @kinds
@@ -178,6 +175,16 @@ def test_metrics_start_anew_after_reset():
     assert float(perplexity.result()) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("kind", [VectorQuantizer, EMAVectorQuantizer])
+def test_kmeans_start_finds_the_clusters(kind):
+    centers, z = repeated_centers(10, 30, 3.0, 0.01, seed=4)
+    quantizer = kind(10, 5, kmeans_steps=12, seed=0)
+    for _ in range(12):
+        quantizer(z, training=True)
+    gaps = to_numpy(quantizer.codebook)[:, None] - centers
+    assert (np.abs(gaps).max(-1).min(0) < 0.05).mean() >= 0.9
+
+
 def test_frozen_quantizer_does_not_move():
     quantizer = EMAVectorQuantizer(16, 8)
     quantizer.ensure_built()
@@ -236,7 +243,7 @@ def test_latents_of_another_width_are_refused(kind):
     quantizer = KINDS[kind]()
     with pytest.raises(ValueError, match="_dim`=8"):
         quantizer.encode(latents(2, 4, 4, 7))
-    with pytest.raises(ValueError, match="_dim=8"):
+    with pytest.raises(ValueError, match="_dim`=8"):
         KINDS[kind]()(latents(2, 4, 4, 7))
 
 

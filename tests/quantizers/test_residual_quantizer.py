@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from keras import ops
+from quantizer_arrays import random, repeated_centers, to_numpy
 
 from keras_bidalle.quantizers import (
     EMAVectorQuantizer,
@@ -8,14 +8,6 @@ from keras_bidalle.quantizers import (
     ResidualQuantizer,
     VectorQuantizer,
 )
-
-
-def to_numpy(x):
-    return ops.convert_to_numpy(ops.convert_to_tensor(x))
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
 def separate(kind=VectorQuantizer, **kwargs):
@@ -87,8 +79,7 @@ def test_more_depths_are_more_exact():
 
 @pytest.mark.parametrize("kind", [EMAVectorQuantizer, VectorQuantizer])
 def test_shared_codebook_starts_from_latents_and_residuals(kind):
-    centers = 4.0 * random(6, 5, seed=9)
-    z = np.repeat(centers, 40, axis=0) + 0.3 * random(240, 5)
+    centers, z = repeated_centers(6, 40, 4.0, 0.3, seed=9)
     quantizer = ResidualQuantizer(
         kind(24, 5, kmeans_steps=15, seed=0), code_depth=3
     )

@@ -1,18 +1,10 @@
 import numpy as np
-from keras import ops
+from quantizer_arrays import random, to_numpy
 
 from keras_bidalle.quantizers import (
     ResidualQuantizer,
     RestartingVectorQuantizer,
 )
-
-
-def to_numpy(x):
-    return ops.convert_to_numpy(ops.convert_to_tensor(x))
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
 def started(**kwargs):
