@@ -8,6 +8,7 @@ from keras_bidalle.converters.configs import required
 from keras_bidalle.converters.gpt_block import read_block
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.generators import BidirectionalTransformer
+from keras_bidalle.validation import check_positive
 
 
 def is_mindalle(config):
@@ -90,11 +91,7 @@ def _arguments(reader, config):
             f"n_dense_layers={config['n_dense_layers']!r}"
         )
     places = required(config, "ctx_len_img")
-    if not isinstance(places, int) or places < 1:
-        raise ValueError(
-            "`ctx_len_img` must be a positive integer. "
-            f"Received: ctx_len_img={places!r}"
-        )
+    check_positive(ctx_len_img=places)
     side = math.isqrt(places)
     return {
         "text_vocabulary_size": config.get("vocab_size_txt")

@@ -11,6 +11,7 @@ from keras_bidalle.image_tokenizers.vqgan_layers import (
     VQGANDecoder,
     VQGANEncoder,
 )
+from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -82,11 +83,7 @@ class _Levels(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(num_levels, int) or num_levels < 1:
-            raise ValueError(
-                "`num_levels` must be a positive integer. "
-                f"Received: num_levels={num_levels!r}"
-            )
+        check_positive(num_levels=num_levels)
         self.resolution = resolution
         self.z_channels = z_channels
         self.num_levels = num_levels

@@ -16,6 +16,7 @@ from keras_bidalle.image_tokenizers.blocks import (
     shape_of_images,
 )
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
+from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -255,16 +256,11 @@ class PatchVQGAN(ImageTokenizer):
         dtype=None,
         **kwargs,
     ):
-        for name, value in (
-            ("patch_size", patch_size),
-            ("channels", channels),
-            ("hidden_channels", hidden_channels),
-        ):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be a positive integer. "
-                    f"Received: {name}={value!r}"
-                )
+        check_positive(
+            patch_size=patch_size,
+            channels=channels,
+            hidden_channels=hidden_channels,
+        )
         width = (patch_size, channels, hidden_channels, num_blocks)
         encoder = PatchEncoder(
             *width, quantizer.input_dim, dtype=dtype, name="encoder"

@@ -6,6 +6,7 @@ from keras import layers, ops
 from keras_bidalle.losses.global_batch_normalization import (
     GlobalBatchNormalization,
 )
+from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -48,12 +49,7 @@ class PatchDiscriminator(layers.Layer):
 
     def __init__(self, num_layers=3, filters=64, **kwargs):
         super().__init__(**kwargs)
-        for name, value in (("num_layers", num_layers), ("filters", filters)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be a positive integer. "
-                    f"Received: {name}={value}"
-                )
+        check_positive(num_layers=num_layers, filters=filters)
         self.num_layers = num_layers
         self.filters = filters
 

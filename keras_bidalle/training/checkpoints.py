@@ -32,6 +32,7 @@ from keras_bidalle.training.run_state import (
 )
 from keras_bidalle.training.steps import StepCallback
 from keras_bidalle.training.stop_signals import Preempted, StopSignals
+from keras_bidalle.validation import check_positive
 
 
 class ResumableCheckpoint(StepCallback):
@@ -92,10 +93,7 @@ class ResumableCheckpoint(StepCallback):
         stop_signals=(signal.SIGTERM,),
     ):
         super().__init__()
-        if not isinstance(keep, int) or keep < 1:
-            raise ValueError(
-                f"`keep` must be a positive integer. Received: keep={keep}"
-            )
+        check_positive(keep=keep)
         for name, value in (
             ("every_seconds", every_seconds),
             ("every_steps", every_steps),

@@ -12,6 +12,7 @@ from keras_bidalle.training.fitting import resumable_fit
 from keras_bidalle.training.horovod_state import broadcast_state
 from keras_bidalle.training.run_state import as_array
 from keras_bidalle.training.stop_signals import Preempted
+from keras_bidalle.validation import check_positive
 
 
 class ElasticCheckpoint(ResumableCheckpoint):
@@ -34,11 +35,7 @@ class ElasticCheckpoint(ResumableCheckpoint):
 
     def __init__(self, folder, commit_steps=10, **kwargs):
         super().__init__(folder, **kwargs)
-        if not isinstance(commit_steps, int) or commit_steps < 1:
-            raise ValueError(
-                "`commit_steps` must be a positive integer. "
-                f"Received: commit_steps={commit_steps}"
-            )
+        check_positive(commit_steps=commit_steps)
         self.commit_steps = commit_steps
         # Looks for workers that went or came; `elastic_fit` sets it.
         self.look_around = lambda: None

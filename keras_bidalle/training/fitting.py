@@ -10,6 +10,7 @@ import contextlib
 import keras
 
 from keras_bidalle.backend.current import is_tensorflow
+from keras_bidalle.validation import check_positive
 
 
 def resumable_fit(
@@ -60,14 +61,7 @@ def resumable_fit(
     )
     ```
     """
-    for name, value in (
-        ("epochs", epochs),
-        ("steps_per_epoch", steps_per_epoch),
-    ):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"`{name}` must be a positive integer. Received: {name}={value}"
-            )
+    check_positive(epochs=epochs, steps_per_epoch=steps_per_epoch)
     checkpoint.callbacks = list(callbacks)
     checkpoint.validates = kwargs.get("validation_data") is not None
     step = checkpoint.restore(model)

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_bidalle.quantizers import GumbelQuantizer
 from keras_bidalle.training.schedules import VariableSchedule
+from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -31,10 +32,7 @@ class CosineRamp:
     """
 
     def __init__(self, start, end, steps):
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise ValueError(
-                f"`steps` must be a positive integer. Received: steps={steps!r}"
-            )
+        check_positive(steps=steps)
         self.start = start
         self.end = end
         self.steps = steps

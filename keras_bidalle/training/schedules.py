@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_bidalle.training.steps import StepCallback
+from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -39,11 +40,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
                 "`warmup_steps` must be from 0 to `steps` - 1. Received: "
                 f"warmup_steps={warmup_steps}, steps={steps}"
             )
-        if not isinstance(cycles, int) or cycles < 1:
-            raise ValueError(
-                "`cycles` must be a positive integer. "
-                f"Received: cycles={cycles!r}"
-            )
+        check_positive(cycles=cycles)
         self.peak = peak
         self.steps = steps
         self.warmup_steps = warmup_steps
@@ -94,11 +91,7 @@ class VariableSchedule(StepCallback):
 
     def __init__(self, variable, schedule, every_steps=1):
         super().__init__()
-        if not isinstance(every_steps, int) or every_steps < 1:
-            raise ValueError(
-                "`every_steps` must be a positive integer. "
-                f"Received: every_steps={every_steps}"
-            )
+        check_positive(every_steps=every_steps)
         self.variable = variable
         self.schedule = schedule
         self.every_steps = every_steps

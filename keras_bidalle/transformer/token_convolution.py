@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from keras_bidalle.validation import check_positive
+
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class TokenConvolution(layers.Layer):
@@ -35,11 +37,7 @@ class TokenConvolution(layers.Layer):
 
     def __init__(self, kernel_size, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(kernel_size, int) or kernel_size < 1:
-            raise ValueError(
-                "`kernel_size` must be a positive integer. "
-                f"Received: kernel_size={kernel_size!r}"
-            )
+        check_positive(kernel_size=kernel_size)
         self.kernel_size = kernel_size
 
     def build(self, input_shape):
