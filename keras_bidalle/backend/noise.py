@@ -7,6 +7,8 @@ that must be the same everywhere, such as those of new codes, stay with the
 stock one.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -36,12 +38,40 @@ class NoiseSeedGenerator(keras.random.SeedGenerator):
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class Dropout(keras.layers.Dropout):
-    """`keras.layers.Dropout` that drops other units on each replica."""
+class Dropout(keras.layers.Layer):
+    """`keras.layers.Dropout` that drops other units on each replica.
 
-    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
-        super().__init__(rate, noise_shape=noise_shape, seed=seed, **kwargs)
+    Args:
+        rate: float in [0, 1], the share of units that are dropped.
+        seed: int or `None`.
+        **kwargs: as of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: float tensor.
+        training: bool; without it nothing is dropped.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not 0 <= rate <= 1:
+            raise ValueError(
+                f"`rate` must lie in [0, 1]. Received: rate={rate}"
+            )
+        self.rate = rate
+        self.seed = seed
         if rate > 0:
-            # Keras has locked the layer, so that it takes no generator more.
-            # Ours has no state that the stock one has not.
-            self.seed_generator.__class__ = NoiseSeedGenerator
+            self.seed_generator = NoiseSeedGenerator(seed)
+        self.supports_masking = True
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not (training and self.rate > 0):
+            return inputs
+        return keras.random.dropout(inputs, self.rate, seed=self.seed_generator)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {**config, "rate": self.rate, "seed": self.seed}

@@ -10,9 +10,9 @@ import random
 
 import keras
 import numpy as np
-from keras.src.backend.common import global_state
 
 from keras_bidalle.backend.current import backend_name
+from keras_bidalle.backend.keras_internals import global_seed_generator
 
 
 def random_state():
@@ -23,7 +23,7 @@ def random_state():
     """
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()
-    seed = _keras_generator()
+    seed = global_seed_generator()
     state = {
         "python": [version, list(words), gauss],
         "numpy": [name, keys.tolist(), position, has_gauss, cached],
@@ -47,10 +47,10 @@ def set_random_state(state):
         state: dict.
     """
     if state["keras"] is not None:
-        if _keras_generator() is None:
+        if global_seed_generator() is None:
             # Keras makes it at the first draw, with a seed from Python's.
             keras.random.uniform(())
-        seed = _keras_generator()
+        seed = global_seed_generator()
         seed.state.assign(np.array(state["keras"], seed.state.dtype))
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
@@ -65,7 +65,3 @@ def set_random_state(state):
         torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(torch.tensor(state["cuda"], dtype=torch.uint8))
-
-
-def _keras_generator():
-    return global_state.get_global_attribute("global_seed_generator")

@@ -8,6 +8,8 @@ state could not leave the function at all. So noise is seeded outside.
 
 import keras
 
+from keras_bidalle.backend.keras_internals import DrawnSeed
+
 
 def recomputed(function, x):
     """Calls a function of which only input and output are kept for gradients.
@@ -27,19 +29,6 @@ def recomputed(function, x):
     return keras.remat(function)(x)
 
 
-class _DrawnSeed(keras.random.SeedGenerator):
-    """A seed generator that gives one seed again and again."""
-
-    def __init__(self, seed):
-        # No state of its own, so not the base's constructor. Keras' torch
-        # backend asks whether a seed was chosen.
-        self._initial_seed = 0
-        self._seed = seed
-
-    def next(self, ordered=True):
-        return self._seed
-
-
 def drawn_seed(generator):
     """Draws the next seed of a generator, for use inside `recomputed`.
 
@@ -49,4 +38,4 @@ def drawn_seed(generator):
     Returns:
         What any function of `keras.random` takes as its `seed`.
     """
-    return _DrawnSeed(generator.next())
+    return DrawnSeed(generator.next())

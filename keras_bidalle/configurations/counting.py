@@ -2,13 +2,8 @@
 
 import math
 
-import keras
-from keras.src.backend.common import global_state
-
+from keras_bidalle.backend.keras_internals import variables_without_values
 from keras_bidalle.configurations.building import build
-
-# Where Keras keeps variables that it is still to give values.
-_UNINITIALIZED = "uninitialized_variables"
 
 
 def count_params(cls, arguments):
@@ -35,15 +30,9 @@ def count_params(cls, arguments):
     count_params(*configurations.generator("dalle-12b"))
     ```
     """
-    waiting = list(global_state.get_global_attribute(_UNINITIALIZED) or [])
-    try:
-        # Variables that are made in here get their values later; and those
-        # that are taken off Keras' list, never.
-        with keras.StatelessScope(initialize_variables=False):
-            model = build(cls, arguments)
-            count = sum(math.prod(weight.shape) for weight in model.weights)
-    finally:
-        global_state.set_global_attribute(_UNINITIALIZED, waiting)
+    with variables_without_values():
+        model = build(cls, arguments)
+        count = sum(math.prod(weight.shape) for weight in model.weights)
     if not count:
         raise ValueError(
             "`cls` must make its weights in its constructor. "

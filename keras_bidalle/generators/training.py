@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_bidalle.backend import replicas
-from keras_bidalle.backend.synchronized import compile_arguments, synchronized
+from keras_bidalle.backend.optimizers import compile_arguments, synchronized
 
 
 class GeneratorTraining:

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_bidalle import validation
 from keras_bidalle.backend.compiled import compiled, in_batches
+from keras_bidalle.backend.keras_internals import OpenAfterBuild
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
 from keras_bidalle.image_tokenizers.exporting import Exporting
 from keras_bidalle.image_tokenizers.training import (
@@ -23,7 +24,12 @@ STAGES = ("encoder", "quant_conv", "quantizer", "post_quant_conv", "decoder")
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ImageTokenizer(
-    TokenizerTraining, PresetMixin, ServingMixin, Exporting, keras.Model
+    TokenizerTraining,
+    PresetMixin,
+    ServingMixin,
+    Exporting,
+    OpenAfterBuild,  # `compile` brings the discriminator.
+    keras.Model,
 ):
     """Encoder, quantizer and decoder: the first stage of generation.
 
@@ -86,11 +92,6 @@ class ImageTokenizer(
         self.post_quant_conv = post_quant_conv
         self.image_shape = _checked_image_shape(image_shape, encoder.factor)
         self.build((None, *self.image_shape))
-
-    def _lock_state(self):
-        # Like a functional model, this one may be given layers after it is
-        # built: `compile` brings the discriminator.
-        pass
 
     def build(self, input_shape):
         for layer in self._stages():

@@ -12,7 +12,7 @@ from keras import ops
 from keras.saving import deserialize_keras_object, serialize_keras_object
 
 from keras_bidalle.backend import replicas
-from keras_bidalle.backend.synchronized import compile_arguments, synchronized
+from keras_bidalle.backend.optimizers import compile_arguments, synchronized
 from keras_bidalle.metrics.psnr import psnr
 
 PIXEL_LOSSES = {

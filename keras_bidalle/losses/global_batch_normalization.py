@@ -4,10 +4,11 @@ import keras
 from keras import ops
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.backend.keras_internals import ReducibleBatchNormalization
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class GlobalBatchNormalization(keras.layers.BatchNormalization):
+class GlobalBatchNormalization(ReducibleBatchNormalization):
     """`keras.layers.BatchNormalization` over the batches of all replicas.
 
     So n replicas train as one does on a batch n times as large, and hold the
@@ -15,8 +16,7 @@ class GlobalBatchNormalization(keras.layers.BatchNormalization):
     nor other backends than TensorFlow.) Replicas have batches of one size.
     """
 
-    def _moments(self, inputs, mask):
-        mean, variance = super()._moments(inputs, mask)
+    def reduce_moments(self, mean, variance):
         if replicas.num_replicas() == 1:
             return mean, variance
         # Not the mean square less the squared mean, which cancels.

@@ -3,8 +3,7 @@
 import keras
 from keras import ops
 
-# Keras has no public name for this question.
-from keras.src.backend import in_stateless_scope
+from keras_bidalle.backend.keras_internals import is_stateless
 
 
 def usage(shares):
@@ -56,7 +55,7 @@ class CodebookMetric(keras.metrics.Metric):
         # JAX trains on copies of the state: within its step the metric can
         # only read its own variable, which is behind unless the model calls
         # `Quantizer.update_metrics`. Outside, the layer's weight is right.
-        if in_stateless_scope():
+        if is_stateless():
             counts = ops.convert_to_tensor(self.counts)
         else:
             counts = ops.convert_to_tensor(self._epoch_counts())

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_bidalle.backend import replicas
-from keras_bidalle.backend.replica_losses import ReplicaLosses
+from keras_bidalle.backend.keras_internals import ReplicaLosses
 from keras_bidalle.quantizers.codebook_metrics import CodebookUsage, Perplexity
 from keras_bidalle.renaming import renamed
 from keras_bidalle.validation import check_positive, check_positive_or_none

@@ -1,6 +1,6 @@
 """Training with plain `fit`: what goes on after a kill, and what people see."""
 
-from keras_bidalle.backend.synchronized import synchronized
+from keras_bidalle.backend.optimizers import synchronized
 from keras_bidalle.training.averaged_weights import (
     EvaluateAveraged,
     averaged_weights,

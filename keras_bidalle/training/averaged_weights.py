@@ -10,6 +10,8 @@ import contextlib
 import keras
 from keras import ops
 
+from keras_bidalle.backend.optimizers import averages, keeps_averages
+
 
 @contextlib.contextmanager
 def averaged_weights(model):
@@ -35,8 +37,7 @@ def averaged_weights(model):
         generator.save_to_preset("averaged")
     ```
     """
-    optimizers = _averaging(model.optimizer)
-    if not optimizers:
+    if not keeps_averages(model.optimizer):
         raise ValueError(
             "`model` must be compiled with an optimizer that keeps averages: "
             f"`use_ema=True`. Received: {type(model.optimizer).__name__} "
@@ -47,7 +48,7 @@ def averaged_weights(model):
             "`model` has no averages yet: train it for a step first. "
             "Received: iterations=0"
         )
-    pairs = _pairs(optimizers)
+    pairs = averages(model.optimizer)
     trained = [ops.convert_to_numpy(weight).copy() for weight, _ in pairs]
     try:
         for weight, average in pairs:
@@ -56,29 +57,6 @@ def averaged_weights(model):
     finally:
         for (weight, _), value in zip(pairs, trained, strict=True):
             weight.assign(value)
-
-
-def _pairs(optimizers):
-    """Tuples of a weight and its average."""
-    return [
-        pair
-        for optimizer in optimizers
-        for pair in zip(
-            optimizer._trainable_variables,
-            optimizer._model_variables_moving_average,
-            strict=True,
-        )
-    ]
-
-
-def _averaging(optimizer):
-    """The optimizers that keep averages, out of all that are in one."""
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        return _averaging(optimizer.inner_optimizer)
-    if isinstance(optimizer, keras.optimizers.MultiOptimizer):
-        found = [_averaging(part) for part in optimizer._inner_optimizers]
-        return [part for parts in found for part in parts]
-    return [optimizer] if getattr(optimizer, "use_ema", False) else []
 
 
 class EvaluateAveraged(keras.callbacks.Callback):
@@ -109,7 +87,7 @@ class EvaluateAveraged(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         # On JAX `fit` leaves one array in both, and the next step would fail
         # where it gives away the same one twice.
-        for weight, _ in _pairs(_averaging(self.model.optimizer)):
+        for weight, _ in averages(self.model.optimizer):
             weight.assign(ops.convert_to_numpy(weight).copy())
 
     on_test_begin = on_predict_begin = _enter

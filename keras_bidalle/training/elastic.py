@@ -6,7 +6,7 @@ workers take the state that was last committed to memory, and go on from its
 step.
 """
 
-from keras_bidalle.backend.synchronized import synchronized
+from keras_bidalle.backend.optimizers import synchronized
 from keras_bidalle.training.checkpoints import ResumableCheckpoint
 from keras_bidalle.training.fitting import resumable_fit
 from keras_bidalle.training.horovod_state import broadcast_state

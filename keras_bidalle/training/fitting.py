@@ -9,7 +9,7 @@ import contextlib
 
 import keras
 
-from keras_bidalle.backend.current import is_tensorflow
+from keras_bidalle.backend.keras_trainer import make_metrics
 from keras_bidalle.validation import check_positive
 
 
@@ -101,7 +101,8 @@ def resumable_fit(
 def _fit_from(step, one_run, model, batches, epochs, steps_per_epoch, **kwargs):
     epoch, one_run.offset = divmod(step, steps_per_epoch)
     if one_run.offset:
-        _make_metrics(model, batches, step)
+        # The cut epoch is read into them.
+        make_metrics(model, lambda: _first_batch(batches(step)))
         with _averages_left_apart(model.optimizer):
             model.fit(
                 batches(step),
@@ -128,24 +129,9 @@ def _fit_from(step, one_run, model, batches, epochs, steps_per_epoch, **kwargs):
         model.optimizer.finalize_variable_values(model.trainable_variables)
 
 
-def _make_metrics(model, batches, step):
-    """Makes the metrics of `compile`, which the cut epoch is read into.
-
-    `fit` does so before it begins, but for TensorFlow's without a strategy,
-    which makes them in the first step.
-    """
-    metrics = model._compile_metrics
-    if not is_tensorflow() or metrics is None:
-        return
-    import tensorflow as tf
-
-    if tf.distribute.has_strategy() or metrics.built:
-        return
-    data = batches(step)
+def _first_batch(data):
     is_indexed = isinstance(data, keras.utils.PyDataset)
-    model._symbolic_build(
-        data_batch=data[0] if is_indexed else next(iter(data))
-    )
+    return data[0] if is_indexed else next(iter(data))
 
 
 class _OneRun(keras.callbacks.CallbackList):

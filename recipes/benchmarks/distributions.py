@@ -115,7 +115,7 @@ def pictures(rows):
 def overhead(options):
     """Times a step of each of three optimizers in turn."""
     from keras_bidalle.backend import replicas
-    from keras_bidalle.backend.synchronized import synchronized
+    from keras_bidalle.backend.optimizers import synchronized
 
     # Compiled alike: it is the optimizers that are compared.
     models = {

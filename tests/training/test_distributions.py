@@ -124,7 +124,6 @@ import sys
 sys.path.insert(0, {str(CHECKS)!r})
 import distribution_cases
 from keras_bidalle import training
-from keras_bidalle.backend import synchronized
 start, alone = distribution_cases.train("bidirectional/adam-clipped")
 alone = alone.get_weights()
 # As Keras itself does it.
@@ -214,9 +213,9 @@ along_axis = 'strategy.reduce("MEAN", v, axis=0)' in inspect.getsource(
     trainer.reduce_per_replica)
 assert needed or along_axis, (
     "Keras runs under strategies now: remove "
-    "keras_bidalle/training/distributions/keras_fixes.py")
-from keras_bidalle.training.distributions import keras_fixes
-keras_fixes.let_keras_fit_under_strategies()
+    "keras_bidalle/backend/keras_trainer.py")
+from keras_bidalle.backend import keras_trainer
+keras_trainer.let_keras_fit_under_strategies()
 model.fit(x, x, batch_size=4, verbose=0)
 """
     )

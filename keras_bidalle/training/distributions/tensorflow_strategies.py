@@ -4,10 +4,10 @@ import functools
 import json
 import os
 
-from keras_bidalle.training.distributions.distribution import Distribution
-from keras_bidalle.training.distributions.keras_fixes import (
+from keras_bidalle.backend.keras_trainer import (
     let_keras_fit_under_strategies,
 )
+from keras_bidalle.training.distributions.distribution import Distribution
 
 
 class _Strategy(Distribution):

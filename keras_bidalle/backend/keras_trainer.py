@@ -1,16 +1,20 @@
-"""What keeps Keras' `fit` from running under TensorFlow's strategies.
+"""What stands in the way of Keras' `fit`: private names of its trainer, 3.15.
 
-Two functions of Keras' TensorFlow trainer (3.15) stand in the way, and are
-replaced here and nowhere else. To know the shapes of a batch, one averages
-it over the replicas, which bool inputs do not survive, nor any batch of
-several workers (keras#20585); the other averages the workers' scalars along
-an axis that they do not have. `tests/training/test_distributions.py` says
-when Keras needs this no more.
+Two functions of the TensorFlow trainer keep `fit` from running under
+strategies, and are replaced here and nowhere else. To know the shapes of a
+batch, one averages it over the replicas, which bool inputs do not survive,
+nor any batch of several workers (keras#20585); the other averages the
+workers' scalars along an axis that they do not have.
+`tests/training/test_distributions.py` says when Keras needs this no more.
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import keras
+
+from keras_bidalle.backend.current import is_tensorflow
 
 
 @functools.cache
@@ -44,6 +48,26 @@ def let_keras_fit_under_strategies():
 
     trainer.TensorFlowTrainer._maybe_symbolic_build = symbolic_build
     trainer.reduce_per_replica = reduce_per_replica
+
+
+def make_metrics(model: keras.Model, first_batch: Callable[[], Any]) -> None:
+    """Makes the metrics of `compile` before `fit` does.
+
+    `fit` makes them before it begins, but for TensorFlow's without a
+    strategy, which makes them in the first step.
+
+    Args:
+        model: a built and compiled `keras.Model`.
+        first_batch: function without arguments to a batch, called where it
+            is needed.
+    """
+    metrics = model._compile_metrics
+    if not is_tensorflow() or metrics is None or metrics.built:
+        return
+    import tensorflow as tf
+
+    if not tf.distribute.has_strategy():
+        model._symbolic_build(data_batch=first_batch())
 
 
 def _has_workers(strategy):

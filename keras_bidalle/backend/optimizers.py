@@ -1,4 +1,8 @@
-"""Optimizers that see the gradients of the global batch.
+"""Optimizers that see the gradients of the global batch; what is in them.
+
+Private names of Keras' optimizers, read in version 3.15, are known here and
+in `training.muon`; `tests/backend/test_optimizers.py` fails where one has
+changed.
 
 Keras sums gradients over the replicas of `tf.distribute` after it has
 clipped, accumulated and unscaled each replica's own, and Horovod's stock
@@ -43,13 +47,13 @@ def synchronized(optimizer):
         return optimizer
     if hasattr(optimizer, "_apply_to_sum"):
         return optimizer
-    for part in _inside(optimizer):
+    for part in inner_optimizers(optimizer):
         # Synchronised before it was wrapped: it would sum once more.
         if hasattr(part, "_apply_to_sum"):
             del part.apply, part._apply_to_sum
     optimizer._apply_to_sum = optimizer.apply
     optimizer.apply = functools.partial(_apply, optimizer)
-    for part in [optimizer, *_inside(optimizer)]:
+    for part in [optimizer, *inner_optimizers(optimizer)]:
         # What `apply` gets is a sum already.
         part._all_reduce_sum_gradients = lambda pairs: list(pairs)
         if part.gradient_accumulation_steps:
@@ -81,14 +85,39 @@ def _apply(optimizer, grads, trainable_variables=None):
     return optimizer._apply_to_sum(gradients, trainable_variables)
 
 
-def _inside(optimizer):
-    """The optimizers that an optimizer is made of."""
+def inner_optimizers(
+    optimizer: keras.optimizers.Optimizer,
+) -> list[keras.optimizers.Optimizer]:
+    """The optimizers that an optimizer is made of, without itself."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        inner = optimizer.inner_optimizer
-        return [inner, *_inside(inner)]
-    if isinstance(optimizer, keras.optimizers.MultiOptimizer):
-        return list(optimizer._inner_optimizers)
-    return []
+        parts = [optimizer.inner_optimizer]
+    elif isinstance(optimizer, keras.optimizers.MultiOptimizer):
+        parts = optimizer.optimizers
+    else:
+        parts = []
+    return [each for part in parts for each in (part, *inner_optimizers(part))]
+
+
+def keeps_averages(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Whether it, or one that it is made of, has `use_ema=True`."""
+    parts = [optimizer, *inner_optimizers(optimizer)]
+    return any(getattr(part, "use_ema", False) for part in parts)
+
+
+def averages(
+    optimizer: keras.optimizers.Optimizer,
+) -> list[tuple[keras.Variable, keras.Variable]]:
+    """Tuples of a weight and its moving average, of a built optimizer."""
+    return [
+        pair
+        for part in [optimizer, *inner_optimizers(optimizer)]
+        if getattr(part, "use_ema", False)
+        for pair in zip(
+            part._trainable_variables,
+            part._model_variables_moving_average,
+            strict=True,
+        )
+    ]
 
 
 def _accumulate(optimizer, grads, trainable_variables):

@@ -1,0 +1,115 @@
+"""What Keras keeps to itself about layers and its own state.
+
+Private names of Keras, read in version 3.15, with public ones around them.
+`tests/backend/test_keras_internals.py` fails where one has changed its
+meaning. Two more modules know private names: `keras_trainer` and
+`optimizers`.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras.src.backend import in_stateless_scope
+from keras.src.backend.common import global_state
+
+
+def is_stateless() -> bool:
+    """Whether state is read and written outside of variables (JAX's steps)."""
+    return in_stateless_scope()
+
+
+def global_seed_generator() -> keras.random.SeedGenerator | None:
+    """What Keras draws from where no seed is given; `None` before the first."""
+    return global_state.get_global_attribute("global_seed_generator")
+
+
+@contextlib.contextmanager
+def variables_without_values() -> Iterator[None]:
+    """Variables that are made inside have a shape, and never a value."""
+    # Where Keras keeps variables that it is still to give values.
+    waiting = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(waiting) or [])
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(waiting, before)
+
+
+class DrawnSeed(keras.random.SeedGenerator):
+    """A seed generator that gives one seed again and again.
+
+    Args:
+        seed: int tensor (2,), as `keras.random.SeedGenerator.next` gives.
+    """
+
+    def __init__(self, seed: Any):
+        # No state of its own, so not the base's constructor. Keras' torch
+        # backend asks whether a seed was chosen.
+        self._initial_seed = 0
+        self._seed = seed
+
+    def next(self, ordered: bool = True) -> Any:
+        return self._seed
+
+
+class ReplicaLosses:
+    """Keeps apart what replicas add to the loss of one layer.
+
+    Mixed into a layer before `keras.layers.Layer`. The replicas of a
+    `tf.distribute` strategy are threads that trace the same layer by turns,
+    and a turn ends where they exchange something. Keras keeps `add_loss` in
+    one list for all of them and empties it when a replica begins, so that a
+    layer that exchanges statistics loses the losses of the replica before,
+    or counts them twice.
+    """
+
+    # Where `Layer.add_loss` and `Layer.losses` keep and find the losses.
+    @property
+    def _losses(self):
+        here = self._of_this_thread
+        if not hasattr(here, "losses"):
+            here.losses = []
+        return here.losses
+
+    @_losses.setter
+    def _losses(self, losses):
+        self._of_this_thread.losses = list(losses)
+
+    @property
+    def _of_this_thread(self):
+        # Straight into the dict: `Layer` sets `_losses` before it can track
+        # any attribute.
+        return self.__dict__.setdefault("_loss_threads", threading.local())
+
+
+class OpenAfterBuild:
+    """Lets a layer be given further layers after it is built.
+
+    Mixed in before `keras.Model`. Functional models are open in this way
+    too.
+    """
+
+    def _lock_state(self):
+        pass
+
+
+class ReducibleBatchNormalization(keras.layers.BatchNormalization):
+    """`keras.layers.BatchNormalization` whose statistics can be changed."""
+
+    def reduce_moments(self, mean: Any, variance: Any) -> tuple[Any, Any]:
+        """The statistics to normalize by, given those of this batch.
+
+        Args:
+            mean, variance: float tensors (C,).
+
+        Returns:
+            Tuple of two tensors like them.
+        """
+        raise NotImplementedError
+
+    def _moments(self, inputs, mask):
+        return self.reduce_moments(*super()._moments(inputs, mask))

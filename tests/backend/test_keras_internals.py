@@ -1,0 +1,94 @@
+"""Private names of Keras still mean what they meant in 3.15."""
+
+import threading
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_bidalle.backend import keras_internals
+
+
+def test_a_stateless_scope_is_noticed():
+    assert not keras_internals.is_stateless()
+    with keras.StatelessScope():
+        assert keras_internals.is_stateless()
+
+
+def test_draws_without_a_seed_move_the_global_seed_generator():
+    keras.random.uniform(())
+    generator = keras_internals.global_seed_generator()
+    before = ops.convert_to_numpy(generator.state).copy()
+    keras.random.uniform(())
+    assert not np.array_equal(ops.convert_to_numpy(generator.state), before)
+
+
+def test_variables_may_never_get_values():
+    with keras_internals.variables_without_values():
+        # Of 4 TB, were they there.
+        layer = keras.layers.Dense(10**6)
+        layer.build((None, 10**6))
+    assert layer.count_params() == 10**12 + 10**6
+    # Where Keras gives values to all variables that wait for one.
+    with keras.StatelessScope(initialize_variables=True):
+        pass
+
+
+def test_a_drawn_seed_gives_the_same_noise_again():
+    generator = keras.random.SeedGenerator()
+    seed = keras_internals.DrawnSeed(generator.next())
+    first, again = (
+        ops.convert_to_numpy(keras.random.dropout(ops.ones(64), 0.5, seed=seed))
+        for _ in range(2)
+    )
+    assert 0 < first.sum() < 128
+    np.testing.assert_array_equal(first, again)
+
+
+def test_losses_of_two_threads_are_kept_apart():
+    class Layer(keras_internals.ReplicaLosses, keras.layers.Layer):
+        def call(self, x):
+            self.add_loss(ops.sum(x))
+            return x
+
+    layer = Layer()
+    layer(ops.ones(2))
+    found = []
+
+    def work():
+        layer(ops.ones(3))
+        found.extend(layer.losses)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert [float(loss) for loss in found] == [3.0]
+    assert [float(loss) for loss in layer.losses] == [2.0]
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_only_an_open_model_takes_layers_after_it_is_built(is_open):
+    bases = (keras_internals.OpenAfterBuild,) if is_open else ()
+    model = type("Built", (*bases, keras.Model), {})()
+    model.build((None, 2))
+    if not is_open:
+        with pytest.raises(ValueError, match="cannot add new elements"):
+            model.late = keras.layers.Dense(2)
+        return
+    model.late = keras.layers.Dense(2)
+    model.late.build((None, 2))
+    assert len(model.trainable_variables) == 2
+
+
+def test_batches_are_normalized_by_the_reduced_statistics():
+    class Layer(keras_internals.ReducibleBatchNormalization):
+        def reduce_moments(self, mean, variance):
+            return mean + 1.0, variance * 4.0
+
+    layer = Layer(momentum=0.0, epsilon=0.0)
+    x = np.array([[-1.0], [1.0]], "float32")
+    y = ops.convert_to_numpy(layer(x, training=True))
+    np.testing.assert_allclose(y, (x - 1.0) / 2.0, atol=1e-6)
+    moving = ops.convert_to_numpy(layer.moving_variance)
+    np.testing.assert_allclose(moving, [4.0], atol=1e-6)
