@@ -130,13 +130,17 @@ def read(model, picture, seed, settings, progress):
     )[0]
 
 
-def offered_settings(model):
-    """The settings that a model can follow: dict from name to `Setting`."""
-    return {
-        name: setting
-        for name, setting in SETTINGS.items()
-        if setting.needs is None or getattr(model.generator, setting.needs)
-    }
+def offered_settings(model, direction):
+    """What the page offers: dict from name to `Setting`."""
+
+    def offered(setting):
+        if setting.needs is None:
+            return True
+        # Guidance is twice the work, and captions do well without it.
+        drawn = direction == TEXT_TO_IMAGE
+        return drawn and bool(getattr(model.generator, setting.needs))
+
+    return {name: each for name, each in SETTINGS.items() if offered(each)}
 
 
 def slider(setting, direction):
@@ -182,15 +186,17 @@ def make_page(model, examples):
     # Gradio fills in what has this default.
     bar = gr.Progress()
 
-    # The settings of the model, one control each.
-    offered = offered_settings(model)
+    def chosen(direction, values):
+        return dict(
+            zip(offered_settings(model, direction), values, strict=True)
+        )
 
     def on_draw(caption, seed, samples, progress=bar, *values):
-        settings = dict(zip(offered, values, strict=True))
+        settings = chosen(TEXT_TO_IMAGE, values)
         return told(draw, "drawing", progress, caption, seed, samples, settings)
 
     def on_read(picture, seed, progress=bar, *values):
-        settings = dict(zip(offered, values, strict=True))
+        settings = chosen(IMAGE_TO_TEXT, values)
         return told(read, "reading", progress, picture, seed, settings)
 
     def seed():
@@ -199,7 +205,7 @@ def make_page(model, examples):
     def controls(direction):
         return [
             gr.Slider(**slider(setting, direction))
-            for setting in offered.values()
+            for setting in offered_settings(model, direction).values()
         ]
 
     with gr.Blocks(title="keras_bidalle") as page:

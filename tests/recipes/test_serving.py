@@ -65,9 +65,10 @@ def test_the_page_draws_and_reads(model, tmp_path):
 def test_the_page_offers_every_setting_that_the_model_follows(model):
     import serve_demo
 
-    offered = serve_demo.offered_settings(model)
-    assert offered == SETTINGS
+    drawn = serve_demo.offered_settings(model, TEXT_TO_IMAGE)
+    assert drawn == SETTINGS
     for direction in (TEXT_TO_IMAGE, IMAGE_TO_TEXT):
+        offered = serve_demo.offered_settings(model, direction)
         for setting in offered.values():
             slider = serve_demo.slider(setting, direction)
             ends = [slider["minimum"], slider["value"], slider["maximum"]]

@@ -12,6 +12,7 @@ from PIL import Image
 from small_models import CAPTIONS, small_model
 
 from keras_bidalle.data import CenterCrop, open_image
+from keras_bidalle.sampling.settings import SEED, SETTINGS
 from keras_bidalle.serving import check
 from keras_bidalle.serving.export import version_folder
 
@@ -19,6 +20,7 @@ tensorflow_only = pytest.mark.skipif(
     keras.config.backend() != "tensorflow",
     reason="SavedModels are traced by TensorFlow; other backends run it",
 )
+INPUT_SETTINGS = {"seed": SEED, **SETTINGS}
 KINDS = ("plain", "patch", "stacks")
 
 
@@ -55,13 +57,15 @@ def not_compiled():
 
 
 def settings(rows, **changed):
-    """Default settings of a request, or others."""
-    values = {"seed": 0, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
-    dtypes = {"seed": "int32", "top_k": "int32"}
+    """Settings of a request: those that keep everything, or others."""
+    values = {
+        name: setting.examples[0]
+        for name, setting in INPUT_SETTINGS.items()
+        if setting.needs is None
+    }
     return {
         name: np.broadcast_to(
-            np.asarray(changed.get(name, value), dtypes.get(name, "float32")),
-            (rows,),
+            np.asarray(value, INPUT_SETTINGS[name].dtype), (rows,)
         )
         for name, value in {**values, **changed}.items()
     }
@@ -175,13 +179,17 @@ def test_64_mixed_requests_are_answered_in_a_batch_as_one_by_one(exported):
     if not model.generator.condition_dropout:
         pytest.skip("one kind is enough")
     rng = np.random.default_rng(2)
-    mixed = settings(
-        64,
-        seed=rng.integers(0, 2**31 - 1, 64),
-        temperature=rng.choice([0.0, 0.5, 1.0, 1.5], 64),
-        top_k=rng.choice([0, 1, 3, 9], 64),
-        top_p=rng.choice([0.2, 0.8, 1.0], 64),
-    )
+    chosen = {
+        name: rng.choice(INPUT_SETTINGS[name].examples, 64)
+        for name in settings(64)
+    }
+    chosen |= {
+        "seed": rng.integers(0, 2**31 - 1, 64),
+        "temperature": rng.choice([0.0, 0.5, 1.0, 1.5], 64),
+        "top_k": rng.choice([0, 1, 3, 9], 64),
+        "top_p": rng.choice([0.2, 0.8, 1.0], 64),
+    }
+    mixed = settings(64, **chosen)
     conditions = {
         "text_to_image": {"prompt": CAPTIONS * 32},
         "image_to_text": {"image_bytes": files(8) * 8},
@@ -258,11 +266,13 @@ def test_the_folder_holds_the_weights_once_and_a_card(exported):
     weights = sum(w.nbytes for w in model.get_weights())
     saved = sum(f.stat().st_size for f in (folder / "variables").iterdir())
     assert weights < saved < 1.5 * weights + 20_000
-    for name in ("prompt", "image_bytes", "codes", "seed", "top_p", "text"):
+    for name in ("prompt", "image_bytes", "codes", "text", *settings(1)):
         assert f"`{name}`" in card
-    assert ("text_to_image_guided" in card) == (
-        model.generator.condition_dropout > 0
-    )
+    guided = model.generator.condition_dropout > 0
+    assert ("text_to_image_guided" in card) == guided
+    for setting in SETTINGS.values():
+        if guided or setting.needs is None:
+            assert f"[B], {setting.range}; {setting.meaning}." in card
 
 
 @tensorflow_only
@@ -279,6 +289,9 @@ def test_the_check_accepts_a_folder_and_finds_what_is_wrong(exported, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "can be served" in done.stdout
+    assert set(check.read_examples(folder)) == set(INPUT_SETTINGS)
+    # Folders of before are checked with the settings of their warm-up.
+    assert check.read_examples(tmp_path) == {}
 
     class Compiled(tf.Module):
         @tf.function(
