@@ -39,7 +39,7 @@ class CaptionTokenizer:
         pad_id, start_id, end_id, unknown_id: int, ids of the special tokens.
 
     Raises:
-        ValueError: when the JSON cannot be read or lacks a special token,
+        ValueError: when the JSON cannot be read or has no special token,
             or `max_length` is less than 3.
 
     Example:
@@ -154,7 +154,7 @@ class CaptionTokenizer:
     def _encoding(self, text, name):
         """The library's encoding of a text, checked as by `tokens_of`."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        # A special token written out by a user is no word either.
+        # A special token written out by a user is not a word either.
         unknown = [
             span
             for i, span in zip(encoding.ids, encoding.offsets, strict=True)

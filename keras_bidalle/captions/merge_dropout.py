@@ -18,7 +18,7 @@ class MergeDropout:
         tokenizer_json: str, a Hugging Face tokenizer in its JSON form.
 
     Raises:
-        ValueError: if its model is no byte pair encoding.
+        ValueError: if its model is not a byte pair encoding.
 
     Reference:
         Provilkov et al., "BPE-Dropout: Simple and Effective Subword
@@ -76,7 +76,7 @@ class MergeDropout:
         return pieces
 
     def merge(self, pieces, rate, rng):
-        """Merges neighbours by rank, leaving out each merge by chance."""
+        """Merges neighbors by rank, leaving out each merge by chance."""
         pieces = list(pieces)
         while True:
             found = [

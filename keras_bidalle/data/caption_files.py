@@ -1,4 +1,4 @@
-"""Captions of many pictures in one file, JSON or CSV."""
+"""Captions of many images in one file, JSON or CSV."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ CAPTION_NAMES = ("caption", "captions", "text", "texts")
 def read_captions(path):
     """Reads which captions each image has.
 
-    Understood are
+    It understands
 
     - JSON `{"cat.png": "a cat", "dog.png": ["a dog", "a brown dog"]}`;
     - JSON `[{"file": "cat.png", "caption": "a cat"}, ...]`, also one such
@@ -57,7 +57,9 @@ def read_captions(path):
         # A damaged encoding and damaged JSON are ValueErrors too; another
         # structure than COCO's is a TypeError.
         reason = error.args[0] if isinstance(error, KeyError) else error
-        raise ValueError(f"{path} is no file of captions: {reason}") from error
+        raise ValueError(
+            f"{path} is not a file of captions: {reason}"
+        ) from error
     captions = {}
     for file, texts in pairs:
         texts = [texts] if isinstance(texts, str) else texts
@@ -67,7 +69,7 @@ def read_captions(path):
             and all(isinstance(text, str) for text in texts)
         ):
             raise ValueError(
-                f"{path} is no file of captions: an image's name and its "
+                f"{path} is not a file of captions: an image's name and its "
                 f"captions must be text. Received: {file!r}: {texts!r}"
             )
         lines = (" ".join(text.split()) for text in texts)

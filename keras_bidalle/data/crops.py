@@ -19,7 +19,7 @@ class CenterCrop:
     Args:
         size: int, or (height, width) of the result.
         flip: bool, mirrors every second image in training. Not for
-            captions that speak of left and right.
+            captions that mention left and right.
 
     Call arguments:
         image: `PIL.Image.Image` of mode "RGB".

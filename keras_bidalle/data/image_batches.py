@@ -27,7 +27,7 @@ class ImageReader:
 
     Attributes:
         skipped: dict from the name of each image that could not be read to
-            the reason, each told once, however often it was met.
+            the reason, each reported once, however often it was met.
     """
 
     def __init__(self, source, crop):

@@ -98,7 +98,7 @@ def image_files(folder):
 
     Returns:
         list of `pathlib.Path`. Links that lead nowhere are among them, so
-        that they are told when they are opened.
+        that they are reported when opened.
 
     Raises:
         FileNotFoundError: when there is no such folder, or no image in it.

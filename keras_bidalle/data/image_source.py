@@ -12,8 +12,7 @@ Attributes:
 """
 
 
-# So many blocks are mixed by shuffling: a source that keeps blocks keeps a
-# few more.
+# Shuffling mixes this many blocks; a source that keeps blocks keeps a few more.
 MIXED_BLOCKS = 16
 
 
@@ -26,7 +25,7 @@ class ImageSource:
 
     Attributes:
         block_size: int, how many neighboring records are cheap to read
-            together. Shuffling keeps to blocks of so many; 1 is a shuffle of
+            together. Shuffling keeps to blocks of this size; 1 shuffles
             everything.
         description: str that names the data set and changes with it, for
             logs and for what is cached.

@@ -81,7 +81,7 @@ class ImageTextFolder(ImageSource):
 
     def _read_file(self, path):
         captions = read_captions(path)
-        # A listed file that is missing is told when it is read.
+        # A listed file that is missing is reported when read.
         names = [name for name, lines in captions.items() if lines]
         self._files = [self.folder / name for name in names]
         self._texts = [path]

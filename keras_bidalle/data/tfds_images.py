@@ -154,7 +154,7 @@ class TFDSImages(ImageSource):
         if self._class_names is not None:
             # Test splits without classes have -1, which counts from the end.
             if min(texts, default=0) < 0:
-                raise ValueError("its class is not told")
+                raise ValueError("its class is not known")
             return [self._class_names(label) for label in texts]
         texts = [
             t.decode("utf-8") if isinstance(t, bytes) else t for t in texts

@@ -126,7 +126,7 @@ def test_a_damaged_file_of_captions_is_one_error(tmp_path, name, content):
     path.write_bytes(content)
     with pytest.raises(ValueError) as caught:
         read_captions(path)
-    assert str(caught.value).startswith(f"{path} is no file of captions: ")
+    assert str(caught.value).startswith(f"{path} is not a file of captions: ")
 
 
 def test_what_is_not_there_is_an_error(folder):

@@ -104,7 +104,7 @@ def test_what_cannot_be_read_is_skipped_and_told(folder):
         (None, 3, "truncated"),
         ("captions/text", 4, "it has no caption"),
         ("title", 5, "utf-8"),
-        ("label", 6, "its class is not told"),
+        ("label", 6, "its class is not known"),
     ):
         source = TFDSImages("numbers", captions=captions, data_dir=folder)
         reader = ImageReader(source, CenterCrop(4))
