@@ -85,7 +85,9 @@ def horovod():
     return hvd if hvd is not None and hvd.is_initialized() else None
 
 
-def _tensorflow_replica():
+def _here():
+    if not is_tensorflow():
+        return _OneReplica()
     hvd = horovod()
     if hvd is not None and hvd.size() > 1:
         return _HorovodReplica(hvd)
@@ -96,16 +98,8 @@ def _tensorflow_replica():
     # Outside the replicas (building a model under `strategy.scope()`) there
     # is no one to speak to.
     if context is None or context.num_replicas_in_sync == 1:
-        return None
+        return _OneReplica()
     return _TensorFlowReplica(context)
-
-
-_FINDERS = {"tensorflow": _tensorflow_replica}
-
-
-def _here():
-    find = _FINDERS.get(backend_name())
-    return (find and find()) or _OneReplica()
 
 
 def num_replicas():

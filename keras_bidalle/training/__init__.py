@@ -19,7 +19,6 @@ from keras_bidalle.training.distributions import (
     generator_layouts,
 )
 from keras_bidalle.training.elastic import ElasticCheckpoint, elastic_fit
-from keras_bidalle.training.epoch_order import epoch_shuffled
 from keras_bidalle.training.events import SummaryWriter
 from keras_bidalle.training.fitting import resumable_fit
 from keras_bidalle.training.gumbel_schedules import (
@@ -78,7 +77,6 @@ __all__ = [
     "cooling",
     "distribute",
     "elastic_fit",
-    "epoch_shuffled",
     "generator_layouts",
     "gumbel_schedules",
     "learning_rate",

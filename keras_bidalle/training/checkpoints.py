@@ -6,8 +6,6 @@ one file of everything that training changes, with a checksum; its rename is
 atomic, and the newest undamaged one wins.
 """
 
-import errno
-import pathlib
 import signal
 import time
 
@@ -18,11 +16,7 @@ from keras_bidalle.training.callback_states import (
     callback_states,
     restore_callbacks,
 )
-from keras_bidalle.training.checkpoint_files import (
-    DamagedCheckpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
+from keras_bidalle.training.checkpoint_folder import CheckpointFolder
 from keras_bidalle.training.run_state import (
     all_hand_in,
     as_array,
@@ -32,7 +26,6 @@ from keras_bidalle.training.run_state import (
 )
 from keras_bidalle.training.steps import StepCallback
 from keras_bidalle.training.stop_signals import Preempted, StopSignals
-from keras_bidalle.validation import check_positive
 
 
 class ResumableCheckpoint(StepCallback):
@@ -93,20 +86,16 @@ class ResumableCheckpoint(StepCallback):
         stop_signals=(signal.SIGTERM,),
     ):
         super().__init__()
-        check_positive(keep=keep)
-        for name, value in (
-            ("every_seconds", every_seconds),
-            ("every_steps", every_steps),
-        ):
+        given = dict(every_seconds=every_seconds, every_steps=every_steps)
+        for name, value in given.items():
             if value is not None and value <= 0:
                 raise ValueError(
                     f"`{name}` must be positive or None. "
                     f"Received: {name}={value}"
                 )
-        self.folder = pathlib.Path(folder)
+        self._saved = CheckpointFolder(folder, keep)
         self.every_seconds = every_seconds
         self.every_steps = every_steps
-        self.keep = keep
         self.stop_signals = StopSignals(stop_signals)
         self.history = []
         # Known to `resumable_fit`, which fills them in.
@@ -136,12 +125,12 @@ class ResumableCheckpoint(StepCallback):
                 to begin anew is not for a program to decide.
         """
         self._check(model)
-        first = replicas.data_shard()[0] == 0
-        found = self._newest() if first else None
+        first = replicas.is_first_process()
+        found = self._saved.read_newest() if first else None
         # All processes go on from the step that the first one found.
         step = from_first_process(found[0]["step"] if found else 0)
         if step and not first:
-            found = read_checkpoint(self._path(step))
+            found = self._saved.read(step)
         return self._put_back(model, found)
 
     def _check(self, model):
@@ -162,12 +151,12 @@ class ResumableCheckpoint(StepCallback):
         if found is None:
             return 0
         state, groups = found
-        path = self._path(state["step"])
+        path = self._saved.file(state["step"])
         assign_all(model.variables, groups["model"], "model", path)
         assign_all(
             model.optimizer.variables, groups["optimizer"], "optimizer", path
         )
-        if replicas.data_shard()[0] == 0:
+        if replicas.is_first_process():
             set_random_state(state["random"])
             tell_changes(path, state)
         self.history = state["history"]
@@ -177,21 +166,6 @@ class ResumableCheckpoint(StepCallback):
         self._cut_epoch = groups["model"], groups["metrics"]
         return state["step"]
 
-    def _newest(self):
-        """The newest undamaged checkpoint, `None` where there is none."""
-        self._remove_unfinished()
-        paths = self._paths()
-        for path in reversed(paths):
-            try:
-                return read_checkpoint(path)
-            except (DamagedCheckpoint, OSError) as error:
-                print(f"Checkpoint {path} is damaged ({error}); passed over.")
-        if paths:
-            raise DamagedCheckpoint(
-                f"No checkpoint in {self.folder} can be read: {len(paths)} "
-                "are damaged. Remove them to begin the run anew."
-            )
-
     def restore_callbacks(self):
         """Puts back the state of the other callbacks, once they have begun."""
         if self._restored is not None:
@@ -199,9 +173,7 @@ class ResumableCheckpoint(StepCallback):
 
     def clear(self):
         """Forgets the checkpoints in the folder: the next run starts anew."""
-        for path in self._paths():
-            path.unlink()
-        self._remove_unfinished()
+        self._saved.clear()
         self.history = []
 
     def on_train_begin(self, logs=None):
@@ -282,10 +254,10 @@ class ResumableCheckpoint(StepCallback):
         # A launcher ends all processes once the first of them has ended, so
         # none may go before the checkpoint is written.
         any_process(False)
-        if replicas.data_shard()[0] == 0:
+        if replicas.is_first_process():
             print(
                 f"Told to stop ({signal.Signals(number).name}): "
-                f"{self._path(self._saved_step)} is saved.",
+                f"{self._saved.file(self._saved_step)} is saved.",
                 flush=True,
             )
         raise Preempted(number)
@@ -301,7 +273,7 @@ class ResumableCheckpoint(StepCallback):
         """
         self._saved_at = time.monotonic()
         self._saved_step = step
-        first = replicas.data_shard()[0] == 0
+        first = replicas.is_first_process()
         if not (first or all_hand_in()):
             return
         groups = {
@@ -320,36 +292,4 @@ class ResumableCheckpoint(StepCallback):
             "random": random_state(),
             "circumstances": circumstances(),
         }
-        try:
-            write_checkpoint(self._path(step), state, groups)
-        except OSError as error:
-            raise self._explained(error, step, groups) from error
-        for path in self._paths()[: -self.keep]:
-            path.unlink()
-
-    def _explained(self, error, step, groups):
-        size = sum(a.nbytes for arrays in groups.values() for a in arrays)
-        last = self._paths()[-1:]
-        advice = ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            advice = (
-                f" A checkpoint takes {size / 1e6:.1f} MB, and for a moment "
-                f"there are `keep` + 1 = {self.keep + 1} of them: make room."
-            )
-        return OSError(
-            error.errno,
-            f"{error.strerror or error}: the checkpoint of step {step} could "
-            f"not be written. {last[0] if last else 'Nothing'} is saved."
-            + advice,
-            str(self.folder),
-        )
-
-    def _path(self, step):
-        return self.folder / f"step-{step:09d}.npz"
-
-    def _paths(self):
-        return sorted(self.folder.glob("step-*.npz"))
-
-    def _remove_unfinished(self):
-        for path in self.folder.glob(".step-*.npz*"):
-            path.unlink()
+        self._saved.write(state, groups)

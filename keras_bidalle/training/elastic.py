@@ -56,7 +56,7 @@ class ElasticCheckpoint(ResumableCheckpoint):
         self.set_model(model)
         if hvd.rank() == 0 and self._committed is None:
             # Everyone is new: what the disk has, or the very beginning.
-            self._put_back(model, self._newest())
+            self._put_back(model, self._saved.read_newest())
             self._commit(self._saved_step)
         kept = self._committed and self._committed[0]
         state = hvd.broadcast_object(kept, root_rank=0)

@@ -1,6 +1,7 @@
 """Pictures of a run for people: grids, captions beside pictures, curves."""
 
 import math
+import textwrap
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -224,15 +225,11 @@ def _axes(count, columns, width, height, title):
     return figure, axes[:count]
 
 
-def _wrapped(text, width=34):
-    lines, line = [], ""
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    return "\n".join([*lines, line])
+def _wrapped(text):
+    # Words stay whole, as wide as they may be.
+    return textwrap.fill(
+        text, 34, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _save(figure, path):
