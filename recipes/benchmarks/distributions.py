@@ -114,6 +114,8 @@ def pictures(rows):
 
 def overhead(options):
     """Times a step of each of three optimizers in turn."""
+    import measuring
+
     from keras_bidalle.backend import replicas
     from keras_bidalle.backend.optimizers import synchronized
 
@@ -131,17 +133,15 @@ def overhead(options):
         synchronized(models["wrapped"].optimizer)
     finally:
         replicas.planned = planned
-    times = {name: [] for name in models}
     batch = pictures(options.batch_size)
-    names = list(models)
-    for k in range(options.rounds + 3):
-        for name in names[k % 3 :] + names[: k % 3]:
-            began = time.perf_counter()
-            # Waits for the loss.
-            models[name].train_on_batch(batch)
-            times[name].append(time.perf_counter() - began)
+    steps = {
+        # Waits for the loss.
+        name: lambda seed, model=model: model.train_on_batch(batch)
+        for name, model in models.items()
+    }
     # The first ones compile.
-    medians = {name: statistics.median(t[3:]) for name, t in times.items()}
+    measuring.in_turn(steps, 3)
+    medians = measuring.in_turn(steps, options.rounds)
     return {
         "milliseconds": {n: round(1e3 * t, 2) for n, t in medians.items()},
         "percent": {

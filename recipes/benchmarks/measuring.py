@@ -3,6 +3,7 @@
 import argparse
 import concurrent.futures
 import ctypes
+import json
 import os
 import resource
 import sys
@@ -15,30 +16,21 @@ from keras import ops
 from keras_bidalle.backend.compiled import compiled
 
 
-def numbers(text):
-    """Parses `1,16,64`."""
-    try:
-        found = [int(part) for part in text.split(",")]
-    except ValueError:
-        message = f"{text!r} is no list of numbers"
-        raise argparse.ArgumentTypeError(message) from None
-    if min(found) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} has a number below 1")
-    return found
+def parser(description):
+    """A parser of a benchmark's options, those that all have among them."""
+    result = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = result.add_argument
+    add("--rounds", type=int, default=5, help="calls to take medians of")
+    add("--dtype", default="float32", help="policy, such as mixed_bfloat16")
+    return result
 
 
-def names(*known):
-    """A parser of some of the known names, with commas between."""
-
-    def parse(text):
-        found = text.split(",")
-        if unknown := set(found) - set(known):
-            raise argparse.ArgumentTypeError(
-                f"{', '.join(unknown)}: none of {', '.join(known)}"
-            )
-        return found
-
-    return parse
+def tell(**figures):
+    """Prints a line of JSON."""
+    print(json.dumps(figures), flush=True)
 
 
 def seconds(function, *arguments):
@@ -55,6 +47,13 @@ def finish(result):
     return result
 
 
+def timed(function, rounds):
+    """Median of the seconds of a call, and the seconds of the first."""
+    first = seconds(function)
+    times = [seconds(function) for _ in range(max(rounds, 1))]
+    return float(np.median(times)), first
+
+
 def in_turn(functions, rounds):
     """Medians of the seconds of functions of a seed, taken in turn.
 
@@ -66,9 +65,12 @@ def in_turn(functions, rounds):
         dict from name to float.
     """
     times = {name: [] for name in functions}
+    order = list(functions)
     for seed in range(rounds):
-        for name, function in functions.items():
-            times[name].append(seconds(function, seed + 2))
+        for name in order:
+            times[name].append(seconds(functions[name], seed + 2))
+        # What came first is not always first.
+        order.append(order.pop(0))
     return {name: float(np.median(each)) for name, each in times.items()}
 
 

@@ -5,7 +5,7 @@ measured in a process of its own on the backend of KERAS_BACKEND, with random
 weights:
 
     KERAS_BACKEND=jax python recipes/benchmarks/sampling.py gpt-8x512 \
-        --against keras_hub,transformers
+        --against keras_hub transformers
     KERAS_BACKEND=jax python recipes/benchmarks/sampling.py bidalle rq
     KERAS_BACKEND=jax python recipes/benchmarks/sampling.py rq-1.4b vq-1.4b \
         --dtype bfloat16                                       # on a GPU
@@ -28,9 +28,7 @@ model was made, when a small one had run; `memory_ratio` is that by the bytes
 of weights and caches.
 """
 
-import argparse
 import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -109,31 +107,21 @@ def main(arguments=None):
                     continue
                 if options.here:
                     for line in measure(options, name, direction, batch):
-                        print(json.dumps(line), flush=True)
+                        measuring.tell(**line)
                 else:
                     run_apart(options, name, direction, batch)
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = measuring.parser(__doc__)
+    parser.set_defaults(rounds=3)
     add = parser.add_argument
     add("configurations", nargs="*", default=["gpt-8x512", "bidalle", "rq"])
-    add("--batch-sizes", type=measuring.numbers, help="such as 1,16,64")
-    add(
-        "--directions",
-        type=measuring.names("picture", "caption"),
-        default=["picture", "caption"],
-    )
-    add(
-        "--against",
-        type=measuring.names(*other_libraries.PROGRAMS),
-        default=[],
-    )
-    add("--rounds", type=int, default=3, help="calls to take medians of")
-    add("--dtype", default="float32", help="policy, such as bfloat16")
+    add("--batch-sizes", nargs="+", type=int, help="such as 1 16 64")
+    directions = ("picture", "caption")
+    add("--directions", nargs="+", choices=directions, default=directions)
+    libraries = tuple(other_libraries.PROGRAMS)
+    add("--against", nargs="+", choices=libraries, default=[])
     add("--here", action="store_true", help="all in this process")
     options = parser.parse_args(arguments)
     for name in options.configurations:
@@ -151,13 +139,16 @@ def run_apart(options, name, direction, batch):
     command += ["--batch-sizes", str(batch), "--directions", direction]
     command += ["--rounds", str(options.rounds), "--dtype", options.dtype]
     if options.against:
-        command += ["--against", ",".join(options.against)]
+        command += ["--against", *options.against]
     done = subprocess.run(command)
     if done.returncode:
         # The next one may fit, or work.
-        line = {"configuration": name, "direction": direction, "batch": batch}
-        line["failed"] = f"exit status {done.returncode}"
-        print(json.dumps(line), flush=True)
+        measuring.tell(
+            configuration=name,
+            direction=direction,
+            batch=batch,
+            failed=f"exit status {done.returncode}",
+        )
 
 
 def measure(options, name, direction, batch):

@@ -14,10 +14,6 @@ step of batch 16 on rows of one direction and of the other (`text_to_image`,
 calls after the first, which compiles.
 """
 
-import argparse
-import itertools
-import json
-
 import keras
 import measuring
 import numpy as np
@@ -37,33 +33,21 @@ _TINY = {
 
 
 def main(arguments=None):
-    options = parse(arguments)
-    measures = {"tokenizer": tokenizer, "generator": generator}
-    for name in options.stages:
-        for line in measures[name](options):
-            backend = keras.config.backend()
-            line = {"stage": name, "backend": backend, **line}
-            print(json.dumps(line), flush=True)
-
-
-def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = measuring.parser(__doc__)
     add = parser.add_argument
-    add(
-        "stages",
-        nargs="?",
-        type=measuring.names("tokenizer", "generator"),
-        default=["tokenizer", "generator"],
-    )
+    add("stage", nargs="?", choices=STAGES, help="(default: both)")
     add("--batch-size", type=int, default=16)
-    add("--rounds", type=int, default=5, help="calls to take medians of")
-    add("--dtype", default="float32", help="policy, such as mixed_bfloat16")
     add("--xla", action="store_true", help="TensorFlow compiles with XLA")
     add("--tiny", action="store_true", help="small models")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for stage in [options.stage] if options.stage else STAGES:
+        for line in STAGES[stage](options):
+            measuring.tell(
+                stage=stage,
+                backend=keras.config.backend(),
+                batch=options.batch_size,
+                **line,
+            )
 
 
 def build(name, published, options):
@@ -90,10 +74,9 @@ def tokenizer(options):
         "decode": lambda: read(model.decode(codes, batch_size=batch)),
     }
     for task, function in tasks.items():
-        seconds, first = timed(function, options.rounds)
+        seconds, first = measuring.timed(function, options.rounds)
         yield {
             "task": task,
-            "batch": batch,
             "parameters": model.count_params(),
             "ms_a_picture": round(1e3 * seconds / batch, 2),
             "compile_seconds": round(first - seconds, 2),
@@ -119,12 +102,11 @@ def generator(options):
     }
     for task, direction in directions.items():
         inputs = {**rows, "text_to_image": direction}
-        seconds, first = timed(
+        seconds, first = measuring.timed(
             lambda inputs=inputs: model.train_on_batch(inputs), options.rounds
         )
         yield {
             "task": task,
-            "batch": batch,
             "parameters": model.count_params(),
             "ms_a_step": round(1e3 * seconds, 1),
             "compile_seconds": round(first - seconds, 2),
@@ -141,15 +123,7 @@ def read(tensor):
     return ops.convert_to_numpy(tensor)
 
 
-def timed(function, rounds):
-    """Median of the seconds of a call, and the seconds of the first."""
-    first = measuring.seconds(function)
-    times = [
-        measuring.seconds(function)
-        for _ in itertools.repeat(None, max(rounds, 1))
-    ]
-    return float(np.median(times)), first
-
+STAGES = {"tokenizer": tokenizer, "generator": generator}
 
 if __name__ == "__main__":
     main()

@@ -226,18 +226,22 @@ def _largest(array):
 
 
 def table(rows):
-    lines = [
-        "| replicas | case | variables | largest difference | replicas apart "
-        "| moved | as expected |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        lines.append(
-            f"| {row['way']} | {row['case']} | {row['variables']} | "
-            f"{row['largest_difference']:.1e} | {row['replicas_apart']:.1e} | "
-            f"{row['moved']:.1e} | {'yes' if row['as_expected'] else 'NO'} |"
+    """One line for each row of the comparison, as Markdown."""
+    titles = "replicas", "case", "variables", "largest difference"
+    lines = [(*titles, "replicas apart", "moved", "as expected")]
+    lines += [
+        (
+            row["way"],
+            row["case"],
+            str(row["variables"]),
+            f"{row['largest_difference']:.1e}",
+            f"{row['replicas_apart']:.1e}",
+            f"{row['moved']:.1e}",
+            "yes" if row["as_expected"] else "NO",
         )
-    return "\n".join(lines)
+        for row in rows
+    ]
+    return _markdown(lines)
 
 
 def overview(rows):
@@ -248,9 +252,14 @@ def overview(rows):
         mark = "" if row["as_expected"] else " NO"
         cell = f"{row['largest_difference']:.1e}{mark}"
         cells.setdefault(row["case"], {})[row["way"]] = cell
-    lines = [["case", *ways], ["---"] * (len(ways) + 1)]
+    lines = [("case", *ways)]
     for case, found in cells.items():
-        lines.append([case, *(found.get(way, "") for way in ways)])
+        lines.append((case, *(found.get(way, "") for way in ways)))
+    return _markdown(lines)
+
+
+def _markdown(lines):
+    lines = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -120,6 +120,7 @@ def main():
     parser.add_argument("--devices", type=int, default=8)
     parser.add_argument(
         "--device-tflops",
+        dest="tflops",
         type=float,
         default=312.0,
         help="peak in bfloat16 (default: an A100's)",
@@ -136,22 +137,9 @@ def main():
         default=12.5,
         help="GB/s between devices (default: 100 Gbit/s)",
     )
-    options = parser.parse_args()
-    print(
-        table(
-            {
-                name: plan(
-                    name,
-                    options.rows,
-                    options.devices,
-                    options.device_tflops,
-                    options.share,
-                    options.network,
-                )
-                for name in options.names
-            }
-        )
-    )
+    options = vars(parser.parse_args())
+    names = options.pop("names")
+    print(table({name: plan(name, **options) for name in names}))
 
 
 if __name__ == "__main__":

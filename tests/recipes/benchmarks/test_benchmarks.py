@@ -48,7 +48,7 @@ def test_other_libraries_are_timed_or_said_to_be_missing(capsys, monkeypatch):
         lambda name: None if name == "transformers" else there(name),
     )
     arguments = "tiny --here --rounds 1 --directions picture".split()
-    against = ["--against", "keras_hub,transformers"]
+    against = ["--against", "keras_hub", "transformers"]
     sampling.main([*arguments, *against])
     ours, hub, missing = lines(capsys)
     assert hub["system"] == "keras_hub"
