@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
-# A mean square below this counts as this: equal pictures get a figure that
+# A mean square below this counts as this: equal images get a figure that
 # can be averaged and written to JSON (106 dB at a peak of 2).
 FLOOR = 1e-10
 
 
 def psnr(images, reconstructions):
-    """The peak signal-to-noise ratio of each picture, in decibels.
+    """The peak signal-to-noise ratio of each image, in decibels.
 
     Args:
         images: array (B, H, W, C), float in [-1, 1] (the peak is 2) or uint8
@@ -18,7 +18,7 @@ def psnr(images, reconstructions):
 
     Returns:
         float32 tensor (B,): 10 log10(peak^2 / mean squared error), the mean
-        over a picture's pixels and channels. Equal pictures give 10
+        over an image's pixels and channels. Equal images give 10
         log10(peak^2 / 1e-10).
 
     Raises:
@@ -55,7 +55,7 @@ def psnr(images, reconstructions):
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class PSNR(keras.metrics.Mean):
-    """The mean over pictures of `psnr`, as a Keras metric.
+    """The mean over images of `psnr`, as a Keras metric.
 
     Args:
         name: str.

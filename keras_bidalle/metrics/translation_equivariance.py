@@ -22,9 +22,9 @@ def translation_equivariance(codes, num_codes, images=None):
     Args:
         codes: int array (G, 5, h, w) or (G, 5, h, w, depth), h and w
             multiples of 4: groups as `MNIST64.translated_groups` draws them
-            (centre, upper left, upper right, lower left, lower right).
+            (center, upper left, upper right, lower left, lower right).
         num_codes: int, the size of the codebook.
-        images: optional array (G, 5, H, W, 3), the pictures of the codes,
+        images: optional array (G, 5, H, W, 3), the images of the codes,
             uint8 or float in [-1, 1], H and W multiples of h and w. They
             tell foreground (a cell with any pixel that is not black) from
             background, whose cells agree almost by themselves.
@@ -144,7 +144,7 @@ def _foreground(images, shape):
             f"H a multiple of {height} and W of {width}. "
             f"Received: shape={images.shape}"
         )
-    # Half a grey level above black, in either range.
+    # Half a gray level above black, in either range.
     black = 0 if images.dtype == np.uint8 else -1.0 + 0.5 / 127.5
     lit = (images > black).any(axis=-1)
     lit = lit.reshape(

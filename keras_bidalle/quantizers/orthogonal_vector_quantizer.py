@@ -15,7 +15,7 @@ class OrthogonalVectorQuantizer(VectorQuantizer):
     """A `VectorQuantizer` whose codes are kept orthogonal to each other.
 
     Orthogonal codes are as far from each other as can be, so that the same
-    content shifted in the picture is less often given another code.
+    content shifted in the image is less often given another code.
     Orthogonality is reached where K <= C.
 
     Args:

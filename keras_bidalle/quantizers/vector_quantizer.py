@@ -69,7 +69,7 @@ class VectorQuantizer(CodebookQuantizer):
         self.codebook_weight = codebook_weight
         self.codebook_regularizer = keras.regularizers.get(codebook_regularizer)
         self.revival_steps = revival_steps
-        # A regularizer is no layer: its random state is tracked here.
+        # A regularizer is not a layer: its random state is tracked here.
         self._regularizer_seed = getattr(
             self.codebook_regularizer, "seed_generator", None
         )

@@ -47,7 +47,7 @@ def test_equal_content_scores_one_and_is_not_confused_by_the_rest():
     result = translation_equivariance(codes, 64)
     assert result["translation_equivariance"] == 1.0
     codes[:, 0] = (codes[:, 0] + 1) % 64
-    # The centre disagrees with the four others: 6 of 10 pairs remain.
+    # The center disagrees with the four others: 6 of 10 pairs remain.
     result = translation_equivariance(codes, 64)
     np.testing.assert_allclose(result["translation_equivariance"], 0.6)
 

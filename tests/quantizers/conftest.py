@@ -91,7 +91,7 @@ def autoencoder():
 
 @pytest.fixture
 def clusters():
-    """Pictures (256, 4, 4, 6) whose pixels stand in 24 tight clusters."""
+    """Images (256, 4, 4, 6) whose pixels stand in 24 tight clusters."""
     rng = np.random.default_rng(0)
     centers = 2.0 * rng.normal(size=(24, 6))
     which = rng.integers(24, size=(256, 4, 4))
