@@ -86,17 +86,6 @@ class ReplicaLosses:
         return self.__dict__.setdefault("_loss_threads", threading.local())
 
 
-class OpenAfterBuild:
-    """Lets a layer be given further layers after it is built.
-
-    Mixed in before `keras.Model`. Functional models are open in this way
-    too.
-    """
-
-    def _lock_state(self):
-        pass
-
-
 class ReducibleBatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` whose statistics can be changed."""
 

@@ -16,6 +16,7 @@ from keras_bidalle.image_tokenizers import (
 )
 from keras_bidalle.quantizers import (
     EMAVectorQuantizer,
+    GumbelQuantizer,
     OrthogonalVectorQuantizer,
     ResidualQuantizer,
     RestartingVectorQuantizer,
@@ -118,13 +119,19 @@ TOKENIZERS = {
     "dall-e-dvae": (
         DiscreteVAE,
         {
-            "vocab_size": 8192,
+            "quantizer": (
+                GumbelQuantizer,
+                {
+                    "num_codes": 8192,
+                    "code_dim": 128,
+                    "input_dim": 2048,
+                    "kl_weight": 6.6 / 192,
+                },
+            ),
             "image_shape": (256, 256, 3),
-            "n_hid": 256,
-            "n_blk_per_group": 2,
-            "group_count": 4,
-            "n_init": 128,
-            "beta": 6.6,
+            "channels": 256,
+            "channel_multipliers": (1, 2, 4, 8),
+            "num_res_blocks": 2,
         },
     ),
 }

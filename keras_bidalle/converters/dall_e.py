@@ -9,12 +9,15 @@ from keras_bidalle.converters.configs import read_config
 from keras_bidalle.converters.modules import read_module
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.image_tokenizers import DiscreteVAE
+from keras_bidalle.quantizers import GumbelQuantizer
 
 ENCODER_FILE, DECODER_FILE = "encoder.pkl", "decoder.pkl"
 CONFIG_FILE = "config.json"
 _PACKAGES = ("dall_e",)
 _DEFAULT_EPSILON = 0.1  # A constant of the published program.
 _PUBLISHED_SIZE = 256
+# Of the divergence in the evidence lower bound, arXiv:2102.12092, A.2.
+_BETA = 6.6
 
 
 def is_dall_e(path):
@@ -90,18 +93,24 @@ def convert_dall_e(encoder, decoder, config=None, image_size=_PUBLISHED_SIZE):
     _check_same(first, second, "vocab_size", "vocab_size")
     _check_same(first, second, "group_count", "group_count")
     _check_same(first, second, "input_channels", "output_channels")
+    multipliers = tuple(2**i for i in range(first["group_count"]))
+    values = multipliers[-1] ** 2 * first["input_channels"]
+    quantizer = GumbelQuantizer(
+        first["vocab_size"],
+        second["n_init"],
+        input_dim=first["n_hid"] * multipliers[-1],
+        kl_weight=_BETA / values,
+    )
     model = DiscreteVAE(
-        vocab_size=first["vocab_size"],
+        quantizer,
         image_shape=(image_size, image_size, first["input_channels"]),
-        n_hid=first["n_hid"],
-        n_blk_per_group=first["n_blk_per_group"],
-        group_count=first["group_count"],
-        n_init=second["n_init"],
-        decoder_n_hid=second["n_hid"],
-        decoder_n_blk_per_group=second["n_blk_per_group"],
+        channels=first["n_hid"],
+        channel_multipliers=multipliers,
+        num_res_blocks=first["n_blk_per_group"],
+        decoder_channels=second["n_hid"],
+        decoder_num_res_blocks=second["n_blk_per_group"],
         epsilon=config.get("logit_laplace_eps", _DEFAULT_EPSILON),
     )
-    quantizer = model.quantizer
     encoder.reader.convolution("blocks.input", model.encoder.conv_in)
     encoder.blocks(model.encoder)
     encoder.reader.pointwise("blocks.output.conv", quantizer.projection)
@@ -173,7 +182,7 @@ class _Half:
     def blocks(self, half):
         """Assigns the weights of all bottleneck blocks."""
         for index, block in enumerate(half.bottlenecks):
-            group, number = divmod(index, half.n_blk_per_group)
+            group, number = divmod(index, half.num_res_blocks)
             path = ("blocks", f"group_{group + 1}", f"block_{number + 1}")
             self._check_gain(path, block)
             name = ".".join(path)

@@ -1,5 +1,6 @@
 """AugVAE: the image tokenizer of L-Verse, on several levels and on one."""
 
+import dataclasses
 import functools
 
 import keras
@@ -13,23 +14,14 @@ from keras_bidalle.image_tokenizers.augvae_layers import (
     MultiLevelEncoder,
     SingleLevelDecoder,
 )
+from keras_bidalle.image_tokenizers.augvae_levels import Levels, takes_levels
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
 from keras_bidalle.quantizers import LastLevelQuantizer, MultiLevelQuantizer
 
-_LAYERS = ("encoder", "decoder", "quant_conv", "post_quant_conv")
-
 
 class _AugVAE(ImageTokenizer):
-    """What both have in common: the arguments of their layers."""
-
-    def _keep(self, arguments):
-        self._argument_names = tuple(arguments)
-        for name, value in arguments.items():
-            setattr(self, name, value)
-
-    def _arguments(self):
-        return {name: getattr(self, name) for name in self._argument_names}
+    """What both have in common: the arguments of their levels."""
 
     @property
     def codebook(self):
@@ -39,21 +31,25 @@ class _AugVAE(ImageTokenizer):
         return self.quantizer
 
     def get_config(self):
-        config = super().get_config()
-        for name in _LAYERS:
-            del config[name]
-        config["quantizer"] = keras.saving.serialize_keras_object(self.codebook)
-        for name, value in self._arguments().items():
-            config[name] = list(value) if isinstance(value, tuple) else value
-        return config
+        codebook = keras.saving.serialize_keras_object(self.codebook)
+        return {**super().get_config(), "quantizer": codebook}
 
 
-def _grids(encoder, image_shape):
+def _arguments(levels):
+    """What tokenizers are given of `Levels`, as their names and values."""
+    arguments = dataclasses.asdict(levels)
+    del arguments["resolution"]
+    return arguments
+
+
+def _over_levels(kind, quantizer, levels, image_shape):
+    """The quantizer of several levels around that of their codebook."""
     # A side too small for a level is told of by `ImageTokenizer`.
-    return [
+    grids = [
         tuple(max(side // factor, 1) for side in image_shape[:2])
-        for factor in encoder.factors
+        for factor in levels.factors
     ]
+    return kind(quantizer, grids, dtype=quantizer.dtype_policy)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -78,18 +74,13 @@ class AugVAE(_AugVAE):
             `EMAVectorQuantizer(8192, 256, kmeans_steps=0,
             revival_share=0)`.
         image_shape: tuple (H, W, C).
-        num_levels: int.
-        channels: int, what the multipliers multiply.
-        channel_multipliers: tuple of int, of the encoder and the decoder
-            next to the picture; the size halves between them.
-        next_channel_multipliers: tuple of int, of each further level.
-        num_res_blocks: int, residual blocks at each size (a decoder has one
-            more).
-        attention: bool, whether there is self-attention at the size of each
-            level's codes.
-        dropout: float.
-        z_channels: int, channels of the latents outside the quantizer.
+        name: str or `None`.
+        trainable: bool.
         dtype: str or policy.
+        **levels: as of `Levels`, with their defaults: `num_levels=4`,
+            `channels=128`, `channel_multipliers=(1, 2, 4)`,
+            `next_channel_multipliers=(2, 4)`, `num_res_blocks=2`,
+            `attention=False`, `dropout=0.0` and `z_channels=256`.
 
     Attributes:
         code_shape: tuple (N,), the length of a picture's sequence.
@@ -112,40 +103,22 @@ class AugVAE(_AugVAE):
         Text", 2022, section 3.1 (arXiv:2111.11133).
     """
 
+    @takes_levels
     def __init__(
         self,
         quantizer,
         image_shape=(256, 256, 3),
-        num_levels=4,
-        channels=128,
-        channel_multipliers=(1, 2, 4),
-        next_channel_multipliers=(2, 4),
-        num_res_blocks=2,
-        attention=False,
-        dropout=0.0,
-        z_channels=256,
+        *,
+        name=None,
+        trainable=True,
         dtype=None,
-        **kwargs,
+        **levels,
     ):
-        layers = {
-            "num_levels": num_levels,
-            "channels": channels,
-            "channel_multipliers": tuple(channel_multipliers),
-            "next_channel_multipliers": tuple(next_channel_multipliers),
-            "num_res_blocks": num_res_blocks,
-            "attention": attention,
-            "dropout": dropout,
-            "z_channels": z_channels,
-        }
-        shared = {"resolution": image_shape[0], "dtype": dtype, **layers}
-        encoder = MultiLevelEncoder(name="encoder", **shared)
+        levels = Levels(resolution=image_shape[0], **levels)
+        shared = {**dataclasses.asdict(levels), "dtype": dtype}
         super().__init__(
-            encoder,
-            MultiLevelQuantizer(
-                quantizer,
-                _grids(encoder, image_shape),
-                dtype=quantizer.dtype_policy,
-            ),
+            MultiLevelEncoder(name="encoder", **shared),
+            _over_levels(MultiLevelQuantizer, quantizer, levels, image_shape),
             MultiLevelDecoder(
                 output_channels=image_shape[-1], name="decoder", **shared
             ),
@@ -154,12 +127,13 @@ class AugVAE(_AugVAE):
                 quantizer.input_dim, dtype=dtype, name="quant_conv"
             ),
             post_quant_conv=LevelProjection(
-                z_channels, dtype=dtype, name="post_quant_conv"
+                levels.z_channels, dtype=dtype, name="post_quant_conv"
             ),
+            name=name,
+            trainable=trainable,
             dtype=dtype,
-            **kwargs,
         )
-        self._keep(layers)
+        self._keep(**_arguments(levels))
 
     @property
     def code_shape(self):
@@ -225,7 +199,7 @@ class AugVAE(_AugVAE):
             image_shape=self.image_shape,
             dtype=self.dtype_policy,
             first_connector=not is_coarsest,
-            **{**self._arguments(), "num_levels": level + 1},
+            **{**_arguments(self.encoder.levels), "num_levels": level + 1},
         )
         single.quantizer.set_weights(codebook.get_weights())
         for mine, its in (
@@ -261,20 +235,16 @@ class SingleLevelAugVAE(_AugVAE):
         image_shape: tuple (H, W, C).
         num_levels: int, of how many encoders it has: those of the levels up
             to its own.
-        channels: int, as in `AugVAE`.
-        channel_multipliers: tuple of int.
-        next_channel_multipliers: tuple of int.
-        num_res_blocks: int.
-        attention: bool.
-        dropout: float.
-        z_channels: int.
         first_connector: bool, whether the first decoder took two inputs in
             the `AugVAE`, as all but that of its coarsest level did.
         quantize_finer_levels: bool, whether training also quantizes what
             the finer encoders give, as the published program does: no
             picture is made of it, but its commitment loss is added and the
             codebook follows it too.
+        name: str or `None`.
+        trainable: bool.
         dtype: str or policy.
+        **levels: as in `AugVAE`.
 
     Example:
 
@@ -289,41 +259,29 @@ class SingleLevelAugVAE(_AugVAE):
         Text", 2022, section 3.1 (arXiv:2111.11133).
     """
 
+    @takes_levels
     def __init__(
         self,
         quantizer,
         image_shape=(256, 256, 3),
+        *,
         num_levels=2,
-        channels=128,
-        channel_multipliers=(1, 2, 4),
-        next_channel_multipliers=(2, 4),
-        num_res_blocks=2,
-        attention=False,
-        dropout=0.0,
-        z_channels=256,
         first_connector=True,
         quantize_finer_levels=False,
+        name=None,
+        trainable=True,
         dtype=None,
-        **kwargs,
+        **levels,
     ):
-        layers = {
-            "num_levels": num_levels,
-            "channels": channels,
-            "channel_multipliers": tuple(channel_multipliers),
-            "next_channel_multipliers": tuple(next_channel_multipliers),
-            "num_res_blocks": num_res_blocks,
-            "attention": attention,
-            "dropout": dropout,
-            "z_channels": z_channels,
-        }
-        shared = {"resolution": image_shape[0], "dtype": dtype, **layers}
+        levels = Levels(
+            resolution=image_shape[0], num_levels=num_levels, **levels
+        )
+        shared = {**dataclasses.asdict(levels), "dtype": dtype}
         if quantize_finer_levels:
             encoder = MultiLevelEncoder(name="encoder", **shared)
             quant_conv = LevelProjection
-            stage = LastLevelQuantizer(
-                quantizer,
-                _grids(encoder, image_shape),
-                dtype=quantizer.dtype_policy,
+            stage = _over_levels(
+                LastLevelQuantizer, quantizer, levels, image_shape
             )
         else:
             encoder = LastLevelEncoder(name="encoder", **shared)
@@ -343,15 +301,14 @@ class SingleLevelAugVAE(_AugVAE):
                 quantizer.input_dim, dtype=dtype, name="quant_conv"
             ),
             post_quant_conv=keras.layers.Conv2D(
-                z_channels, 1, dtype=dtype, name="post_quant_conv"
+                levels.z_channels, 1, dtype=dtype, name="post_quant_conv"
             ),
+            name=name,
+            trainable=trainable,
             dtype=dtype,
-            **kwargs,
         )
         self._keep(
-            {
-                **layers,
-                "first_connector": first_connector,
-                "quantize_finer_levels": quantize_finer_levels,
-            }
+            **_arguments(levels),
+            first_connector=first_connector,
+            quantize_finer_levels=quantize_finer_levels,
         )

@@ -1,17 +1,20 @@
 """Encoders and decoders of AugVAE: VQGAN's, one for each level."""
 
+import dataclasses
+
 import keras
 from keras import ops
 
+from keras_bidalle.image_tokenizers.augvae_levels import Levels
 from keras_bidalle.image_tokenizers.blocks import (
     PACKAGE,
+    build_in_order,
     shape_of_images,
 )
 from keras_bidalle.image_tokenizers.vqgan_layers import (
     VQGANDecoder,
     VQGANEncoder,
 )
-from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -53,114 +56,48 @@ class LevelProjection(keras.layers.Layer):
         return {**super().get_config(), "filters": self.filters}
 
 
-class _Levels(keras.layers.Layer):
-    """What all the halves share: a VQGAN half for each level.
+class _LevelsLayer(keras.layers.Layer):
+    """A layer that is made of `Levels`, given by their names."""
 
-    Args:
-        resolution: int, height of the pictures.
-        z_channels: int, channels between the halves.
-        num_levels: int.
-        channels: int, what the multipliers multiply.
-        channel_multipliers: tuple of int, of the half next to the picture.
-        next_channel_multipliers: tuple of int, of each other one.
-        num_res_blocks: int, residual blocks at each size.
-        attention: bool, whether there is self-attention at the size of each
-            level's codes.
-        dropout: float.
-    """
-
-    def __init__(
-        self,
-        resolution,
-        z_channels=256,
-        num_levels=4,
-        channels=128,
-        channel_multipliers=(1, 2, 4),
-        next_channel_multipliers=(2, 4),
-        num_res_blocks=2,
-        attention=False,
-        dropout=0.0,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        check_positive(num_levels=num_levels)
-        self.resolution = resolution
-        self.z_channels = z_channels
-        self.num_levels = num_levels
-        self.channels = channels
-        self.channel_multipliers = tuple(channel_multipliers)
-        self.next_channel_multipliers = tuple(next_channel_multipliers)
-        self.num_res_blocks = num_res_blocks
-        self.attention = attention
-        self.dropout = dropout
-
-    @property
-    def factors(self):
-        """Pixels on a side of a code, for each level, fine to coarse."""
-        first = 2 ** (len(self.channel_multipliers) - 1)
-        step = 2 ** (len(self.next_channel_multipliers) - 1)
-        return tuple(first * step**level for level in range(self.num_levels))
+    def __init__(self, *, name=None, trainable=True, dtype=None, **levels):
+        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        self.levels = Levels(**levels)
 
     @property
     def factor(self):
-        return self.factors[-1]
-
-    def _half(self, kind, level, **kwargs):
-        """The encoder into a level, or the decoder out of it."""
-        outer = self.factors[level - 1] if level else 1
-        code_side = self.resolution // self.factors[level]
-        return kind(
-            resolution=self.resolution // outer,
-            channels=self.channels,
-            channel_multipliers=self.next_channel_multipliers
-            if level
-            else self.channel_multipliers,
-            num_res_blocks=self.num_res_blocks,
-            attention_resolutions=(code_side,) if self.attention else (),
-            middle_attention=self.attention,
-            dropout=self.dropout,
-            dtype=self.dtype_policy,
-            **kwargs,
-        )
+        """How many pixels on a side the coarsest code stands for."""
+        return self.levels.factors[-1]
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "resolution": self.resolution,
-            "z_channels": self.z_channels,
-            "num_levels": self.num_levels,
-            "channels": self.channels,
-            "channel_multipliers": list(self.channel_multipliers),
-            "next_channel_multipliers": list(self.next_channel_multipliers),
-            "num_res_blocks": self.num_res_blocks,
-            "attention": self.attention,
-            "dropout": self.dropout,
-        }
+        return {**super().get_config(), **dataclasses.asdict(self.levels)}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class MultiLevelEncoder(_Levels):
+class MultiLevelEncoder(_LevelsLayer):
     """From pictures to the latents of each level, one encoder after another.
 
     Args:
-        **kwargs: as `_Levels`.
+        **kwargs: as of `Levels`.
 
     Call arguments:
         images: float tensor (B, H, W, C). The result is a tuple of tensors
-            (B, H/f, W/f, z_channels), f each of `factors`.
+            (B, H/f, W/f, z_channels), f each of `levels.factors`.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
         self.encoders = [
-            self._half(VQGANEncoder, level, z_channels=self.z_channels)
-            for level in range(self.num_levels)
+            self.levels.half(
+                VQGANEncoder,
+                level,
+                z_channels=self.levels.z_channels,
+                dtype=self.dtype_policy,
+            )
+            for level in range(self.levels.num_levels)
         ]
 
     def build(self, input_shape):
-        for encoder in self.encoders:
-            encoder.build(input_shape)
-            input_shape = encoder.compute_output_shape(input_shape)
+        build_in_order(self.encoders, input_shape)
 
     def call(self, images, training=None):
         levels, x = [], images
@@ -182,7 +119,7 @@ class LastLevelEncoder(MultiLevelEncoder):
     """From pictures to the latents of the coarsest level alone.
 
     Args:
-        **kwargs: as `_Levels`.
+        **kwargs: as of `Levels`.
 
     Call arguments:
         images: float tensor (B, H, W, C). The result is
@@ -196,20 +133,22 @@ class LastLevelEncoder(MultiLevelEncoder):
         return super().compute_output_shape(input_shape)[-1]
 
 
-class _ImageDecoder(_Levels):
+class _ImageDecoder(_LevelsLayer):
     """Decoders from the coarsest level to the picture, one after another."""
 
-    def __init__(self, resolution, output_channels=3, **kwargs):
-        super().__init__(resolution, **kwargs)
+    def __init__(self, output_channels=3, **kwargs):
+        super().__init__(**kwargs)
         self.output_channels = output_channels
+        inner_channels = self.levels.z_channels
         # In the order in which latents pass them, the picture's last.
         self.decoders = [
-            self._half(
+            self.levels.half(
                 VQGANDecoder,
                 level,
-                output_channels=self.z_channels if level else output_channels,
+                output_channels=inner_channels if level else output_channels,
+                dtype=self.dtype_policy,
             )
-            for level in reversed(range(self.num_levels))
+            for level in reversed(range(self.levels.num_levels))
         ]
 
     @property
@@ -224,7 +163,7 @@ class _ImageDecoder(_Levels):
         x = None
         for number, decoder in enumerate(self.decoders):
             x = self._decoder_input(latents, x, number)
-            if number < self.num_levels - 1:
+            if decoder is not self.decoders[-1]:
                 x = decoder(x, training=training)
         return decoder.features(x, training=training)
 
@@ -251,7 +190,7 @@ class MultiLevelDecoder(_ImageDecoder):
 
     Args:
         output_channels: int, channels of the pictures.
-        **kwargs: as `_Levels`.
+        **kwargs: as of `Levels`.
 
     Call arguments:
         latents: tuple of float tensors (B, h, w, z_channels), fine to
@@ -260,7 +199,7 @@ class MultiLevelDecoder(_ImageDecoder):
 
     def build(self, input_shape):
         for number, shape in enumerate(reversed(input_shape)):
-            width = shape[-1] + (self.z_channels if number else 0)
+            width = shape[-1] + (self.levels.z_channels if number else 0)
             self.decoders[number].build((*shape[:-1], width))
 
     def _decoder_input(self, latents, decoded, number):
@@ -286,31 +225,28 @@ class SingleLevelDecoder(_ImageDecoder):
         output_channels: int, channels of the pictures.
         first_connector: bool, whether there is a connector before the first
             decoder: not so where that is the multi-level's first as well.
-        **kwargs: as `_Levels`.
+        **kwargs: as of `Levels`.
 
     Call arguments:
         latents: float tensor (B, h, w, z_channels). The result is
             (B, H, W, output_channels), float32.
     """
 
-    def __init__(self, resolution, first_connector=True, **kwargs):
-        super().__init__(resolution, **kwargs)
+    def __init__(self, first_connector=True, **kwargs):
+        super().__init__(**kwargs)
         self.first_connector = first_connector
         self.connectors = [
-            keras.layers.Conv2D(2 * self.z_channels, 1, dtype=self.dtype_policy)
-            for _ in range(self.num_levels - (not first_connector))
+            keras.layers.Conv2D(
+                2 * self.levels.z_channels, 1, dtype=self.dtype_policy
+            )
+            for _ in range(self.levels.num_levels - (not first_connector))
         ]
 
     def build(self, input_shape):
-        width = input_shape[-1]
         for number, decoder in enumerate(self.decoders):
-            shape = (*input_shape[:-1], width)
             connector = self._connector(number)
-            if connector is not None:
-                connector.build(shape)
-                shape = connector.compute_output_shape(shape)
-            decoder.build(shape)
-            width = self.z_channels
+            layers = [decoder] if connector is None else [connector, decoder]
+            input_shape = build_in_order(layers, input_shape)
 
     def _connector(self, number):
         number -= not self.first_connector

@@ -28,6 +28,24 @@ def shape_of_images(shape, factor, channels):
     return (shape[0], *sizes, channels)
 
 
+def build_in_order(layers, input_shape):
+    """Builds layers of which each takes what the one before it gives.
+
+    Args:
+        layers: sequence of Keras layers. Those that have their weights
+            already, from a saved configuration or another model, keep them.
+        input_shape: tuple, of what the first layer takes.
+
+    Returns:
+        The shape of what the last layer gives.
+    """
+    for layer in layers:
+        if not layer.built:
+            layer.build(input_shape)
+        input_shape = layer.compute_output_shape(input_shape)
+    return input_shape
+
+
 def replication_pad(x, before, after):
     """Repeats the border pixels of a batch of maps.
 

@@ -6,21 +6,31 @@ from keras_bidalle.image_tokenizers.blocks import PACKAGE
 from keras_bidalle.image_tokenizers.discrete_vae_layers import (
     DiscreteVAEDecoder,
     DiscreteVAEEncoder,
+    convolution,
+    with_new_names,
 )
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
 from keras_bidalle.quantizers import GumbelQuantizer
+
+# The names of arguments in configurations of before.
+_OLD_NAMES = {
+    "n_hid": "channels",
+    "n_blk_per_group": "num_res_blocks",
+    "decoder_n_hid": "decoder_channels",
+    "decoder_n_blk_per_group": "decoder_num_res_blocks",
+}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class DiscreteVAE(ImageTokenizer):
     """The first stage of DALL-E, with the published architecture.
 
-    A `GumbelQuantizer` stands between encoder and decoder. Its projection is
-    the published encoder's last 1x1 convolution, to the logits over codes;
-    its codebook is the published decoder's first, of one-hot codes (with the
-    bias in every code vector: the weights of a mixture add to 1). In
-    training the decoder sees mixtures of all code vectors, with Gumbel
-    noise; else the code of the largest logit, without noise.
+    Published with a `GumbelQuantizer` between encoder and decoder. Its
+    projection is the published encoder's last 1x1 convolution, to the logits
+    over codes; its codebook is the published decoder's first, of one-hot codes
+    (with the bias in every code vector: the weights of a mixture add to 1). In
+    training the decoder sees mixtures of all code vectors, with Gumbel noise;
+    else the code of the largest logit, without noise.
 
     It is trained on the evidence lower bound: logit-Laplace likelihood and
     the divergence from even use of the codes, `beta` times. The temperature
@@ -31,25 +41,25 @@ class DiscreteVAE(ImageTokenizer):
     average of the weights of 0.999, and 3 million updates of 512 pictures.
 
     `encode`, `decode` and `reconstruct` take pictures (or codes) of any size
-    whose sides f = 2**(group_count - 1) divides; `image_shape` is that of
+    whose sides f = 2**(number of groups - 1) divides; `image_shape` is that of
     the pictures a generator makes. `reconstruct` shows the sigmoid of mu.
 
     Args:
-        vocab_size: int, the number of codes.
+        quantizer: a `keras_bidalle.quantizers.Quantizer`, published as
+            `GumbelQuantizer(8192, 128, input_dim=2048, kl_weight=6.6 / 192)`.
+            `input_dim` is the encoder's width, `channels *
+            channel_multipliers[-1]`, and `kl_weight` is `beta / (f**2 * C)`, a
+            mean over codes beside a mean over values (see `LogitLaplace`). Of
+            a quantizer with another `input_dim` a 1x1 convolution comes
+            before it.
         image_shape: tuple (H, W, C).
-        n_hid: int, channels at full size; they double from group to group.
-        n_blk_per_group: int, bottleneck blocks in each group.
-        group_count: int, groups of blocks; the size halves between them.
-        n_init: int, the length of a code vector.
-        decoder_n_hid: int, the decoder's `n_hid`; `None` for the same.
-        decoder_n_blk_per_group: int, likewise.
-        beta: float, weight of the divergence in the evidence lower bound.
-            It is divided by `f**2 * C` for the quantizer's `kl_weight`, a
-            mean over codes beside a mean over values (see `LogitLaplace`).
-            Schedules change it along the run.
-        temperature: float, of the mixtures, to begin with.
+        channels: int, what the multipliers multiply.
+        channel_multipliers: tuple of int, one for each group of blocks; the
+            size halves between groups.
+        num_res_blocks: int, bottleneck blocks in each group.
+        decoder_channels: int, the decoder's `channels`; `None` for the same.
+        decoder_num_res_blocks: int, likewise.
         epsilon: float, between 0 and 0.5, the margin of `map_pixels`.
-        seed: int or `None`, for the noise.
         dtype: str or policy. Logits, codes and likelihood are float32
             whatever it is.
 
@@ -59,7 +69,11 @@ class DiscreteVAE(ImageTokenizer):
     Example:
 
     ```python
-    tokenizer = DiscreteVAE(vocab_size=512, image_shape=(64, 64, 3), n_hid=64)
+    tokenizer = DiscreteVAE(
+        GumbelQuantizer(512, 128, input_dim=512, kl_weight=6.6 / 192),
+        image_shape=(64, 64, 3),
+        channels=64,
+    )
     tokenizer.compile(keras.optimizers.AdamW(1e-4, weight_decay=1e-4))
     schedules = gumbel_schedules(tokenizer, temperature_steps=10_000)
     tokenizer.fit(images, epochs=10, callbacks=schedules)
@@ -73,61 +87,52 @@ class DiscreteVAE(ImageTokenizer):
 
     def __init__(
         self,
-        vocab_size=8192,
+        quantizer,
         image_shape=(256, 256, 3),
-        n_hid=256,
-        n_blk_per_group=2,
-        group_count=4,
-        n_init=128,
-        decoder_n_hid=None,
-        decoder_n_blk_per_group=None,
-        beta=6.6,
-        temperature=1.0,
+        channels=256,
+        channel_multipliers=(1, 2, 4, 8),
+        num_res_blocks=2,
+        decoder_channels=None,
+        decoder_num_res_blocks=None,
         epsilon=0.1,
-        seed=None,
         dtype=None,
         **kwargs,
     ):
-        shared = {
-            "group_count": group_count,
+        groups = {
+            "channels": channels,
+            "channel_multipliers": tuple(channel_multipliers),
+            "num_res_blocks": num_res_blocks,
             "epsilon": epsilon,
-            "dtype": dtype,
         }
-        encoder = DiscreteVAEEncoder(
-            n_hid, n_blk_per_group, name="encoder", **shared
-        )
+        decoder_groups = {
+            "channels": decoder_channels,
+            "num_res_blocks": decoder_num_res_blocks,
+        }
+        encoder = DiscreteVAEEncoder(name="encoder", dtype=dtype, **groups)
         decoder = DiscreteVAEDecoder(
-            n_hid if decoder_n_hid is None else decoder_n_hid,
-            n_blk_per_group
-            if decoder_n_blk_per_group is None
-            else decoder_n_blk_per_group,
             output_channels=image_shape[-1],
             name="decoder",
-            **shared,
-        )
-        quantizer = GumbelQuantizer(
-            vocab_size,
-            n_init,
-            input_dim=encoder.output_channels,
-            temperature=temperature,
-            kl_weight=beta / (encoder.factor**2 * image_shape[-1]),
-            seed=seed,
             dtype=dtype,
+            **groups
+            | {k: v for k, v in decoder_groups.items() if v is not None},
         )
+        quant_conv = None
+        if quantizer.input_dim != encoder.output_channels:
+            quant_conv = convolution(quantizer.input_dim, 1, dtype)
         super().__init__(
-            encoder, quantizer, decoder, image_shape, dtype=dtype, **kwargs
+            encoder,
+            quantizer,
+            decoder,
+            image_shape,
+            quant_conv=quant_conv,
+            dtype=dtype,
+            **kwargs,
         )
-        self.vocab_size = vocab_size
-        self.n_hid = n_hid
-        self.n_blk_per_group = n_blk_per_group
-        self.group_count = group_count
-        self.n_init = n_init
-        self.decoder_n_hid = decoder_n_hid
-        self.decoder_n_blk_per_group = decoder_n_blk_per_group
-        self.beta = beta
-        self.temperature = temperature
-        self.epsilon = epsilon
-        self.seed = seed
+        self._keep(
+            **groups,
+            decoder_channels=decoder_channels,
+            decoder_num_res_blocks=decoder_num_res_blocks,
+        )
 
     def compile(
         self, optimizer="adam", reconstruction_loss="logit_laplace", **kwargs
@@ -175,21 +180,16 @@ class DiscreteVAE(ImageTokenizer):
     def _reconstruct(self, decoded, training):
         if self.adversarial is not None:
             return super()._reconstruct(decoded, training)
-        # `compute_loss` follows in the same trace and takes them from here.
-        self._statistics = self.decoder.statistics(decoded, training=training)
-        return self.decoder.likelihood.pictures(self._statistics)
+        statistics = self.decoder.statistics(decoded, training=training)
+        if training is not None:
+            self._step.statistics = statistics
+        return self.decoder.likelihood.pictures(statistics)
 
     def _get_pixel_loss(self, reconstruction_loss):
         if reconstruction_loss != "logit_laplace":
             return super()._get_pixel_loss(reconstruction_loss)
         likelihood = self.decoder.likelihood
-        return lambda real, fake: likelihood(real, self._statistics)
-
-    def compute_loss(self, *args, **kwargs):
-        try:
-            return super().compute_loss(*args, **kwargs)
-        finally:
-            self._statistics = None
+        return lambda real, fake: likelihood(real, self._step.statistics)
 
     # Nothing in the architecture knows the size of a picture.
     def _shapes_of_images(self, shape):
@@ -210,24 +210,27 @@ class DiscreteVAE(ImageTokenizer):
         sides = (side * self.encoder.factor for side in shape[1:])
         return (*sides, self.image_shape[-1]), tuple(shape[1:])
 
-    def get_config(self):
-        config = super().get_config()
-        for name in (
-            *("encoder", "quantizer", "decoder"),
-            *("quant_conv", "post_quant_conv"),
-        ):
-            del config[name]
-        return {
-            **config,
-            "vocab_size": self.vocab_size,
-            "n_hid": self.n_hid,
-            "n_blk_per_group": self.n_blk_per_group,
-            "group_count": self.group_count,
-            "n_init": self.n_init,
-            "decoder_n_hid": self.decoder_n_hid,
-            "decoder_n_blk_per_group": self.decoder_n_blk_per_group,
-            "beta": self.beta,
-            "temperature": self.temperature,
-            "epsilon": self.epsilon,
-            "seed": self.seed,
-        }
+    @classmethod
+    def from_config(cls, config):
+        config = with_new_names(config, _OLD_NAMES)
+        if "vocab_size" in config:
+            config["quantizer"] = _quantizer_of_before(config)
+        return super().from_config(config)
+
+
+def _quantizer_of_before(config):
+    """Takes out of a configuration what a quantizer was made of.
+
+    Before tokenizers were given their quantizer, this one made it.
+    """
+    factor = 2 ** (len(config["channel_multipliers"]) - 1)
+    values = factor**2 * config["image_shape"][-1]
+    return GumbelQuantizer(
+        config.pop("vocab_size"),
+        config.pop("n_init"),
+        input_dim=config["channels"] * config["channel_multipliers"][-1],
+        temperature=config.pop("temperature"),
+        kl_weight=config.pop("beta") / values,
+        seed=config.pop("seed"),
+        dtype=keras.dtype_policies.get(config.get("dtype")),
+    )

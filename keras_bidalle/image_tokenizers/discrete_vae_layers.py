@@ -5,10 +5,12 @@ from keras import ops
 
 from keras_bidalle.image_tokenizers.blocks import (
     PACKAGE,
+    build_in_order,
     shape_of_codes,
     shape_of_images,
 )
 from keras_bidalle.losses.logit_laplace import LogitLaplace, map_pixels
+from keras_bidalle.renaming import renamed
 from keras_bidalle.validation import check_positive
 
 
@@ -87,6 +89,25 @@ class BottleneckBlock(keras.layers.Layer):
         }
 
 
+# The names of arguments in configurations of before.
+_OLD_NAMES = {"n_hid": "channels", "n_blk_per_group": "num_res_blocks"}
+
+
+def with_new_names(config, old_names):
+    """A saved configuration with the argument names of today.
+
+    Args:
+        config: dict. With a `group_count` of n the channels double in each
+            of n groups.
+        old_names: dict from old names to those of today.
+    """
+    config = renamed(config, old_names)
+    if "group_count" in config:
+        doubling = [2**i for i in range(config.pop("group_count"))]
+        config["channel_multipliers"] = doubling
+    return config
+
+
 class _Half(keras.layers.Layer):
     """What the encoder and the decoder share: groups of blocks.
 
@@ -97,31 +118,39 @@ class _Half(keras.layers.Layer):
 
     def __init__(
         self,
-        n_hid=256,
-        n_blk_per_group=2,
-        group_count=4,
+        channels=256,
+        channel_multipliers=(1, 2, 4, 8),
+        num_res_blocks=2,
         epsilon=0.1,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive(
-            n_hid=n_hid,
-            n_blk_per_group=n_blk_per_group,
-            group_count=group_count,
-        )
-        self.n_hid = n_hid
-        self.n_blk_per_group = n_blk_per_group
-        self.group_count = group_count
+        check_positive(channels=channels, num_res_blocks=num_res_blocks)
+        if not channel_multipliers:
+            raise ValueError(
+                "`channel_multipliers` must have a positive integer for each "
+                f"group. Received: channel_multipliers={channel_multipliers}"
+            )
+        for multiplier in channel_multipliers:
+            check_positive(channel_multipliers=multiplier)
+        self.channels = channels
+        self.channel_multipliers = tuple(channel_multipliers)
+        self.num_res_blocks = num_res_blocks
         self.likelihood = LogitLaplace(epsilon)
 
     @property
     def factor(self):
         """How many pixels on a side one code stands for."""
-        return 2 ** (self.group_count - 1)
+        return 2 ** (len(self.channel_multipliers) - 1)
+
+    @property
+    def widths(self):
+        """The channels of each group, at full size first."""
+        return [self.channels * value for value in self.channel_multipliers]
 
     def _blocks(self, widths, between):
         """Groups of blocks, one width a group, and resizings between."""
-        gain = 1.0 / (self.group_count * self.n_blk_per_group) ** 2
+        gain = 1.0 / (len(widths) * self.num_res_blocks) ** 2
         layers = []
         for group, width in enumerate(widths):
             layers += [between(dtype=self.dtype_policy)] if group else []
@@ -129,7 +158,7 @@ class _Half(keras.layers.Layer):
                 BottleneckBlock(
                     width, self.kernel_sizes, gain, dtype=self.dtype_policy
                 )
-                for _ in range(self.n_blk_per_group)
+                for _ in range(self.num_res_blocks)
             ]
         return layers
 
@@ -141,31 +170,34 @@ class _Half(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "n_hid": self.n_hid,
-            "n_blk_per_group": self.n_blk_per_group,
-            "group_count": self.group_count,
+            "channels": self.channels,
+            "channel_multipliers": list(self.channel_multipliers),
+            "num_res_blocks": self.num_res_blocks,
             "epsilon": self.likelihood.epsilon,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config(with_new_names(config, _OLD_NAMES))
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class DiscreteVAEEncoder(_Half):
     """From pictures to what the logits over codes are read from.
 
-    A 7x7 convolution, then groups of bottleneck blocks of n_hid, 2 n_hid,
-    4 n_hid, ... channels with 2x2 max pooling between them, and a ReLU. The
-    published last layer, a 1x1 convolution to one logit a code, is the
-    projection of the `GumbelQuantizer` that follows.
+    A 7x7 convolution, then groups of bottleneck blocks with 2x2 max pooling
+    between them, and a ReLU. The published last layer, a 1x1 convolution to
+    one logit a code, is the projection of the `GumbelQuantizer` that follows.
 
     Args:
-        n_hid: int, channels of the first group.
-        n_blk_per_group: int, blocks in each group.
-        group_count: int.
+        channels: int, what the multipliers multiply.
+        channel_multipliers: tuple of int, one for each group.
+        num_res_blocks: int, blocks in each group.
         epsilon: float, the margin of `map_pixels`, which comes first.
 
     Call arguments:
         images: float tensor (B, H, W, C) in [-1, 1]. The result is
-            (B, H/f, W/f, n_hid * f), f = 2**(group_count - 1).
+            (B, H/f, W/f, output_channels), f = 2**(number of groups - 1).
 
     Reference:
         [Zero-Shot Text-to-Image Generation](
@@ -177,19 +209,16 @@ class DiscreteVAEEncoder(_Half):
     def __init__(self, *args, **kwargs):
         # Pictures are mapped in float32, then cast by the first layer.
         super().__init__(*args, autocast=False, **kwargs)
-        self.conv_in = convolution(self.n_hid, 7, self.dtype_policy)
-        widths = [self.n_hid * 2**i for i in range(self.group_count)]
-        self.blocks = self._blocks(widths, _halve)
+        self.conv_in = convolution(self.widths[0], 7, self.dtype_policy)
+        self.blocks = self._blocks(self.widths, _halve)
 
     @property
     def output_channels(self):
         """Channels of the latents."""
-        return self.n_hid * self.factor
+        return self.widths[-1]
 
     def build(self, input_shape):
-        for layer in [self.conv_in, *self.blocks]:
-            layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
+        build_in_order([self.conv_in, *self.blocks], input_shape)
 
     def call(self, images, training=None):
         x = self.conv_in(map_pixels(images, self.likelihood.epsilon))
@@ -205,16 +234,17 @@ class DiscreteVAEEncoder(_Half):
 class DiscreteVAEDecoder(_Half):
     """From code vectors to pictures, by way of their likelihood.
 
-    Groups of bottleneck blocks of ..., 4 n_hid, 2 n_hid, n_hid channels with
-    nearest-neighbour upsampling between them, a ReLU, and a 1x1 convolution
-    to mu and ln b for each value of a picture. The published first layer, a
+    Groups of bottleneck blocks with nearest-neighbour upsampling between
+    them, a ReLU, and a 1x1 convolution to mu and ln b for each value of a
+    picture. The published first layer, a
     1x1 convolution of one-hot codes, is the codebook of the
     `GumbelQuantizer` before it.
 
     Args:
-        n_hid: int, channels of the last group.
-        n_blk_per_group: int, blocks in each group.
-        group_count: int.
+        channels: int, what the multipliers multiply.
+        channel_multipliers: tuple of int, one for each group, at full size
+            first.
+        num_res_blocks: int, blocks in each group.
         epsilon: float, the margin of `map_pixels`.
         output_channels: int, channels of the pictures.
 
@@ -232,21 +262,18 @@ class DiscreteVAEDecoder(_Half):
     def __init__(self, *args, output_channels=3, **kwargs):
         super().__init__(*args, **kwargs)
         self.output_channels = output_channels
-        widths = [self.n_hid * 2**i for i in range(self.group_count)]
-        self.blocks = self._blocks(widths[::-1], _double)
+        self.blocks = self._blocks(self.widths[::-1], _double)
         # Of a likelihood, half precision would lose the differences.
         self.conv_out = convolution(2 * output_channels, 1, "float32")
 
     def build(self, input_shape):
-        for layer in [*self.blocks, self.conv_out]:
-            layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
+        build_in_order([*self.blocks, self.conv_out], input_shape)
 
     def call(self, latents, training=None):
         return self.head(self.features(latents, training=training))
 
     def features(self, latents, training=None):
-        """Everything but the last convolution: (B, f*h, f*w, n_hid)."""
+        """Everything but the last convolution: (B, f*h, f*w, widths[0])."""
         x = latents
         for layer in self.blocks:
             x = layer(x)

@@ -8,13 +8,10 @@ from keras import ops
 
 from keras_bidalle import validation
 from keras_bidalle.backend.compiled import compiled, in_batches
-from keras_bidalle.backend.keras_internals import OpenAfterBuild
-from keras_bidalle.image_tokenizers.blocks import PACKAGE
+from keras_bidalle.image_tokenizers.blocks import PACKAGE, build_in_order
 from keras_bidalle.image_tokenizers.exporting import Exporting
-from keras_bidalle.image_tokenizers.training import (
-    TokenizerTraining,
-    as_float_images,
-)
+from keras_bidalle.image_tokenizers.training import TokenizerTraining
+from keras_bidalle.image_tokenizers.training_images import as_float_images
 from keras_bidalle.presets import PresetMixin
 from keras_bidalle.serving.mixin import ServingMixin
 
@@ -24,12 +21,7 @@ STAGES = ("encoder", "quant_conv", "quantizer", "post_quant_conv", "decoder")
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ImageTokenizer(
-    TokenizerTraining,
-    PresetMixin,
-    ServingMixin,
-    Exporting,
-    OpenAfterBuild,  # `compile` brings the discriminator.
-    keras.Model,
+    TokenizerTraining, PresetMixin, ServingMixin, Exporting, keras.Model
 ):
     """Encoder, quantizer and decoder: the first stage of generation.
 
@@ -91,14 +83,21 @@ class ImageTokenizer(
         self.quant_conv = quant_conv
         self.post_quant_conv = post_quant_conv
         self.image_shape = _checked_image_shape(image_shape, encoder.factor)
-        self.build((None, *self.image_shape))
+        self._argument_names = None
+        # Not by a method `build`, after which Keras lets a model have no
+        # more layers: `compile` brings the discriminator.
+        with keras.name_scope(self.name, caller=self):
+            build_in_order(self.stages, (None, *self.image_shape))
+        self.built = True
 
-    def build(self, input_shape):
-        for layer in self._stages():
-            # One from a saved config, or another model's, has its weights.
-            if not layer.built:
-                layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
+    def _keep(self, **arguments):
+        """Keeps what a subclass makes its encoder and decoder of.
+
+        Its configuration has these, by their names, instead of the layers.
+        """
+        self._argument_names = tuple(arguments)
+        for name, value in arguments.items():
+            setattr(self, name, value)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
@@ -261,31 +260,37 @@ class ImageTokenizer(
     # Keras tracks as the model's state.
     @functools.cached_property
     def _encode(self):
-        return compiled(self.to_codes, self._stages())
+        return compiled(self.to_codes, self.stages)
 
     @functools.cached_property
     def _decode(self):
-        return compiled(self.from_codes, self._stages())
+        return compiled(self.from_codes, self.stages)
 
     def _input_spec_for_export(self, batch):
         return keras.InputSpec(
             shape=(batch, *self.image_shape), dtype="float32", name="images"
         )
 
-    def _stages(self):
+    @property
+    def stages(self):
         """The layers between a picture and its reconstruction, in order."""
         stages = [getattr(self, name) for name in STAGES]
         return [stage for stage in stages if stage is not None]
 
     def get_config(self):
-        return {
+        names = STAGES if self._argument_names is None else ("quantizer",)
+        config = {
             **super().get_config(),
             **{
                 name: keras.saving.serialize_keras_object(getattr(self, name))
-                for name in STAGES
+                for name in names
             },
             "image_shape": list(self.image_shape),
         }
+        for name in self._argument_names or ():
+            value = getattr(self, name)
+            config[name] = list(value) if isinstance(value, tuple) else value
+        return config
 
     @classmethod
     def from_config(cls, config):

@@ -71,17 +71,29 @@ class PatchStack(keras.layers.Layer):
     """A convolution in, residual blocks, and a projection out.
 
     Args:
+        units: int, channels of the projection.
         patch_size: int, side of the square that one latent stands for.
         channels: int, width.
         hidden_channels: int, width inside the blocks.
         num_blocks: int.
-        units: int, channels of the projection.
     """
 
     def __init__(
-        self, patch_size, channels, hidden_channels, num_blocks, units, **kwargs
+        self,
+        units,
+        *,
+        patch_size,
+        channels,
+        hidden_channels,
+        num_blocks,
+        **kwargs,
     ):
         super().__init__(**kwargs)
+        check_positive(
+            patch_size=patch_size,
+            channels=channels,
+            hidden_channels=hidden_channels,
+        )
         self.patch_size = patch_size
         self.channels = channels
         self.hidden_channels = hidden_channels
@@ -125,26 +137,16 @@ class PatchEncoder(PatchStack):
     """From pictures to latents: patches, then residual blocks.
 
     Args:
-        patch_size, channels, hidden_channels, num_blocks: as of
-            `PatchStack`.
         latent_dim: int, channels of the output.
+        **kwargs: as of `PatchStack`, but for `units`.
 
     Call arguments:
         images: float tensor (B, H, W, C). The result is
             (B, H/p, W/p, latent_dim).
     """
 
-    def __init__(
-        self,
-        patch_size,
-        channels,
-        hidden_channels,
-        num_blocks,
-        latent_dim,
-        **kwargs,
-    ):
-        width = (patch_size, channels, hidden_channels, num_blocks)
-        super().__init__(*width, units=latent_dim, **kwargs)
+    def __init__(self, latent_dim, **kwargs):
+        super().__init__(units=latent_dim, **kwargs)
         self.latent_dim = latent_dim
 
     @property
@@ -170,27 +172,17 @@ class PatchDecoder(PatchStack):
     """From latents back to pictures: residual blocks, then patches.
 
     Args:
-        patch_size, channels, hidden_channels, num_blocks: as of
-            `PatchStack`.
         output_channels: int, channels of the pictures.
+        **kwargs: as of `PatchStack`, but for `units`.
 
     Call arguments:
         latents: float tensor (B, h, w, D). The result is
             (B, p * h, p * w, output_channels), float32.
     """
 
-    def __init__(
-        self,
-        patch_size,
-        channels,
-        hidden_channels,
-        num_blocks,
-        output_channels=3,
-        **kwargs,
-    ):
-        width = (patch_size, channels, hidden_channels, num_blocks)
+    def __init__(self, output_channels=3, *, patch_size, **kwargs):
         units = patch_size**2 * output_channels
-        super().__init__(*width, units=units, **kwargs)
+        super().__init__(units, patch_size=patch_size, **kwargs)
         self.output_channels = output_channels
 
     def build(self, input_shape):
@@ -256,34 +248,20 @@ class PatchVQGAN(ImageTokenizer):
         dtype=None,
         **kwargs,
     ):
-        check_positive(
-            patch_size=patch_size,
-            channels=channels,
-            hidden_channels=hidden_channels,
-        )
-        width = (patch_size, channels, hidden_channels, num_blocks)
-        encoder = PatchEncoder(
-            *width, quantizer.input_dim, dtype=dtype, name="encoder"
-        )
-        decoder = PatchDecoder(
-            *width, image_shape[-1], dtype=dtype, name="decoder"
-        )
-        super().__init__(
-            encoder, quantizer, decoder, image_shape, dtype=dtype, **kwargs
-        )
-        self.patch_size = patch_size
-        self.channels = channels
-        self.hidden_channels = hidden_channels
-        self.num_blocks = num_blocks
-
-    def get_config(self):
-        config = super().get_config()
-        for name in ("encoder", "decoder", "quant_conv", "post_quant_conv"):
-            del config[name]
-        return {
-            **config,
-            "patch_size": self.patch_size,
-            "channels": self.channels,
-            "hidden_channels": self.hidden_channels,
-            "num_blocks": self.num_blocks,
+        stack = {
+            "patch_size": patch_size,
+            "channels": channels,
+            "hidden_channels": hidden_channels,
+            "num_blocks": num_blocks,
         }
+        super().__init__(
+            PatchEncoder(
+                quantizer.input_dim, dtype=dtype, name="encoder", **stack
+            ),
+            quantizer,
+            PatchDecoder(image_shape[-1], dtype=dtype, name="decoder", **stack),
+            image_shape,
+            dtype=dtype,
+            **kwargs,
+        )
+        self._keep(**stack)

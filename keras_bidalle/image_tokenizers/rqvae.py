@@ -6,6 +6,14 @@ from keras_bidalle.image_tokenizers.blocks import PACKAGE
 from keras_bidalle.image_tokenizers.vqgan import VQGAN
 from keras_bidalle.quantizers import ResidualQuantizer
 
+# Where the published configuration differs from TE-VQGAN's.
+_PUBLISHED = {
+    "channel_multipliers": (1, 1, 2, 2, 4, 4),
+    "num_res_blocks": 2,
+    "attention_resolutions": (8,),
+    "encoder_padding_mode": "zero",
+}
+
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class RQVAE(VQGAN):
@@ -22,13 +30,9 @@ class RQVAE(VQGAN):
             `RestartingVectorQuantizer` of 16384 codes of dimension 256 that
             all four depths share.
         image_shape: tuple (H, W, C).
-        channels: int, channels of the level at full size.
-        channel_multipliers: tuple of int, one for each level; the size
-            halves between levels.
-        num_res_blocks: int, residual blocks in each level.
-        attention_resolutions: tuple of int, as in `VQGAN`.
-        encoder_padding_mode: `"zero"` or `"replication"`.
-        **kwargs: as `VQGAN`.
+        **kwargs: as of `VQGAN`, by default `channel_multipliers=(1, 1, 2, 2,
+            4, 4)`, `num_res_blocks=2`, `attention_resolutions=(8,)` and
+            `encoder_padding_mode="zero"`.
 
     Raises:
         ValueError: if `quantizer` is no `ResidualQuantizer`.
@@ -53,11 +57,6 @@ class RQVAE(VQGAN):
         self,
         quantizer,
         image_shape=(256, 256, 3),
-        channels=128,
-        channel_multipliers=(1, 1, 2, 2, 4, 4),
-        num_res_blocks=2,
-        attention_resolutions=(8,),
-        encoder_padding_mode="zero",
         **kwargs,
     ):
         if not isinstance(quantizer, ResidualQuantizer):
@@ -65,13 +64,4 @@ class RQVAE(VQGAN):
                 f"`quantizer` must be a ResidualQuantizer. "
                 f"Received: {quantizer!r}"
             )
-        super().__init__(
-            quantizer,
-            image_shape=image_shape,
-            channels=channels,
-            channel_multipliers=channel_multipliers,
-            num_res_blocks=num_res_blocks,
-            attention_resolutions=attention_resolutions,
-            encoder_padding_mode=encoder_padding_mode,
-            **kwargs,
-        )
+        super().__init__(quantizer, image_shape, **{**_PUBLISHED, **kwargs})

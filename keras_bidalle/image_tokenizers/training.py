@@ -13,6 +13,10 @@ from keras.saving import deserialize_keras_object, serialize_keras_object
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.optimizers import compile_arguments, synchronized
+from keras_bidalle.image_tokenizers.training_images import (
+    TrainingImages,
+    as_float_images,
+)
 from keras_bidalle.metrics.psnr import psnr
 
 PIXEL_LOSSES = {
@@ -28,7 +32,8 @@ class TokenizerTraining:
         super().__init__(**kwargs)
         self.adversarial = None
         self._pixel_loss = None
-        # Replicas of one process are threads.
+        # What the call of a step leaves to `compute_loss`, which follows in
+        # the same trace. Replicas of one process are threads.
         self._step = threading.local()
 
     def compile(
@@ -117,6 +122,39 @@ class TokenizerTraining:
         }
         self._compile_arguments = lambda: arguments
 
+    def fit(self, x=None, *args, validation_data=None, **kwargs):
+        """As `keras.Model.fit`, on pictures alone.
+
+        Args:
+            x: pictures (B, H, W, C), uint8 in [0, 255] or float in [-1, 1],
+                or any stream of batches of such that `keras.Model.fit` takes.
+                The sides may be others than those of `image_shape`, if the
+                encoder's factor divides them.
+            *args: as of `keras.Model.fit`.
+            validation_data: like `x`, or `None`.
+            **kwargs: as of `keras.Model.fit`.
+
+        Raises:
+            ValueError: on a wrong shape or range.
+            TypeError: on a wrong dtype.
+        """
+        images = self._training_images
+        if validation_data is not None:
+            kwargs["validation_data"] = images.checked(
+                validation_data, "validation_data"
+            )
+        return super().fit(images.checked(x), *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """As `keras.Model.evaluate`, on pictures as `fit` takes them."""
+        return super().evaluate(
+            self._training_images.checked(x), *args, **kwargs
+        )
+
+    @property
+    def _training_images(self):
+        return TrainingImages(self.encoder.factor, self.image_shape[-1])
+
     def get_compile_config(self):
         if not self.compiled:
             return {}
@@ -139,12 +177,12 @@ class TokenizerTraining:
         return names
 
     def _reconstruct(self, decoded, training):
-        """Runs the decoder, keeping what the adaptive weight asks for."""
+        """Runs the decoder, keeping what the loss asks for."""
         if self.adversarial is None:
             return self.decoder(decoded, training=training)
-        # `compute_loss` follows in the same trace and takes them from here.
         features = self.decoder.features(decoded, training=training)
-        self._step.features = features
+        if training is not None:
+            self._step.features = features
         return self.decoder.head(features)
 
     def compute_loss(
@@ -152,7 +190,14 @@ class TokenizerTraining:
     ):
         if self._pixel_loss is None:
             raise ValueError("Call `compile` before `fit` or `evaluate`.")
-        real, fake = as_float_images(x), ops.cast(y_pred, "float32")
+        try:
+            return self._total_loss(
+                as_float_images(x), ops.cast(y_pred, "float32"), training
+            )
+        finally:
+            vars(self._step).clear()
+
+    def _total_loss(self, real, fake, training):
         quantizer_loss = sum(self.losses, ops.zeros((), "float32"))
         decibels = psnr(real, ops.clip(fake, -1.0, 1.0))
         values = {"quantizer_loss": quantizer_loss, "psnr": ops.mean(decibels)}
@@ -162,7 +207,6 @@ class TokenizerTraining:
             reconstruction = total
         else:
             features = ops.stop_gradient(self._step.features)
-            self._step.features = None
             terms = self.adversarial(
                 real,
                 fake,
@@ -209,17 +253,6 @@ class TokenizerTraining:
         ]
         with keras.StatelessScope(state_mapping=mapping):
             return self.decoder.head(features)
-
-
-def as_float_images(images):
-    """Casts a batch of pictures to float32 in [-1, 1], inside a graph.
-
-    Args:
-        images: tensor, uint8 in [0, 255] or float in [-1, 1].
-    """
-    if keras.backend.standardize_dtype(images.dtype) == "uint8":
-        return ops.cast(images, "float32") / 127.5 - 1.0
-    return ops.cast(images, "float32")
 
 
 def _pixel_loss(reconstruction_loss):

@@ -78,15 +78,14 @@ class VQGAN(ImageTokenizer):
         dtype=None,
         **kwargs,
     ):
-        shared = {
-            "resolution": image_shape[0],
+        levels = {
             "channels": channels,
-            "channel_multipliers": channel_multipliers,
+            "channel_multipliers": tuple(channel_multipliers),
             "num_res_blocks": num_res_blocks,
-            "attention_resolutions": attention_resolutions,
+            "attention_resolutions": tuple(attention_resolutions),
             "dropout": dropout,
-            "dtype": dtype,
         }
+        shared = {"resolution": image_shape[0], "dtype": dtype, **levels}
         encoder = VQGANEncoder(
             z_channels=z_channels,
             downsampling=downsampling,
@@ -115,31 +114,11 @@ class VQGAN(ImageTokenizer):
             dtype=dtype,
             **kwargs,
         )
-        self.channels = channels
-        self.channel_multipliers = tuple(channel_multipliers)
-        self.num_res_blocks = num_res_blocks
-        self.attention_resolutions = tuple(attention_resolutions)
-        self.dropout = dropout
-        self.z_channels = z_channels
-        self.downsampling = downsampling
-        self.encoder_padding_mode = encoder_padding_mode
-        self.downsampling_padding_mode = downsampling_padding_mode
-        self.decoder_padding_mode = decoder_padding_mode
-
-    def get_config(self):
-        config = super().get_config()
-        for name in ("encoder", "decoder", "quant_conv", "post_quant_conv"):
-            del config[name]
-        return {
-            **config,
-            "channels": self.channels,
-            "channel_multipliers": list(self.channel_multipliers),
-            "num_res_blocks": self.num_res_blocks,
-            "attention_resolutions": list(self.attention_resolutions),
-            "dropout": self.dropout,
-            "z_channels": self.z_channels,
-            "downsampling": self.downsampling,
-            "encoder_padding_mode": self.encoder_padding_mode,
-            "downsampling_padding_mode": self.downsampling_padding_mode,
-            "decoder_padding_mode": self.decoder_padding_mode,
-        }
+        self._keep(
+            **levels,
+            z_channels=z_channels,
+            downsampling=downsampling,
+            encoder_padding_mode=encoder_padding_mode,
+            downsampling_padding_mode=downsampling_padding_mode,
+            decoder_padding_mode=decoder_padding_mode,
+        )

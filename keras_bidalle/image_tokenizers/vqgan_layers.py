@@ -9,6 +9,7 @@ from keras_bidalle.image_tokenizers.blocks import (
     ResidualBlock,
     SpatialAttention,
     Upsample,
+    build_in_order,
     check_padding_mode,
     group_norm,
     shape_of_codes,
@@ -53,14 +54,8 @@ class Level(keras.layers.Layer):
         self.resample = resample
 
     def build(self, input_shape):
-        inner = (*input_shape[:-1], self.channels)
-        for block in self.block:
-            block.build(input_shape)
-            input_shape = inner
-        for attention in self.attn:
-            attention.build(inner)
-        if self.resample is not None:
-            self.resample.build(inner)
+        last = [] if self.resample is None else [self.resample]
+        build_in_order([*self.block, *self.attn, *last], input_shape)
 
     def call(self, x, training=None):
         for i, block in enumerate(self.block):
@@ -248,10 +243,8 @@ class VQGANEncoder(_Half):
         return layer if wanted else None
 
     def build(self, input_shape):
-        stages = [self.conv_in, *self.down, self.mid, self.norm_out]
-        for layer in [*stages, self.conv_out]:
-            layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
+        middle = [self.conv_in, *self.down, self.mid, self.norm_out]
+        build_in_order([*middle, self.conv_out], input_shape)
 
     def call(self, images, training=None):
         x = self.conv_in(images)
@@ -316,10 +309,8 @@ class VQGANDecoder(_Half):
         return layer if wanted else None
 
     def build(self, input_shape):
-        stages = [self.conv_in, self.mid, *self.up[::-1], self.norm_out]
-        for layer in [*stages, self.conv_out]:
-            layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
+        middle = [self.conv_in, self.mid, *self.up[::-1], self.norm_out]
+        build_in_order([*middle, self.conv_out], input_shape)
 
     def call(self, latents, training=None):
         return self.head(self.features(latents, training=training))

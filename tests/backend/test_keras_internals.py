@@ -4,7 +4,6 @@ import threading
 
 import keras
 import numpy as np
-import pytest
 from keras import ops
 
 from keras_bidalle.backend import keras_internals
@@ -65,20 +64,6 @@ def test_losses_of_two_threads_are_kept_apart():
     thread.join()
     assert [float(loss) for loss in found] == [3.0]
     assert [float(loss) for loss in layer.losses] == [2.0]
-
-
-@pytest.mark.parametrize("is_open", [True, False])
-def test_only_an_open_model_takes_layers_after_it_is_built(is_open):
-    bases = (keras_internals.OpenAfterBuild,) if is_open else ()
-    model = type("Built", (*bases, keras.Model), {})()
-    model.build((None, 2))
-    if not is_open:
-        with pytest.raises(ValueError, match="cannot add new elements"):
-            model.late = keras.layers.Dense(2)
-        return
-    model.late = keras.layers.Dense(2)
-    model.late.build((None, 2))
-    assert len(model.trainable_variables) == 2
 
 
 def test_batches_are_normalized_by_the_reduced_statistics():

@@ -73,11 +73,14 @@ def test_all_sizes_are_read_from_the_weights(folder, model):
     with open(folder / "config.json") as file:
         config = json.load(file)
     half = config["encoder"]
-    assert model.n_hid == half["n_hid"]
-    assert model.n_blk_per_group == half["n_blk_per_group"]
-    assert model.group_count == half["group_count"]
+    assert model.channels == half["n_hid"]
+    assert model.num_res_blocks == half["n_blk_per_group"]
+    assert model.channel_multipliers == tuple(
+        2**i for i in range(half["group_count"])
+    )
     assert model.num_codes == half["vocab_size"]
-    assert model.n_init == config["decoder"]["n_init"]
+    assert model.quant_conv is None
+    assert model.quantizer.code_dim == config["decoder"]["n_init"]
     assert model.image_shape == (256, 256, 3)
 
 
@@ -88,7 +91,7 @@ def test_other_shapes_without_a_configuration(tmp_path, is_legacy):
     model = converters.convert(tmp_path)
     assert isinstance(model, DiscreteVAE)
     assert model.image_shape == (256, 256, 1)
-    assert model.decoder.n_hid == 4 and model.decoder.n_blk_per_group == 1
+    assert model.decoder.channels == 4 and model.decoder.num_res_blocks == 1
     assert model.encoder.factor == 4
     # Each weight has its place: look at the ends and one block.
     for layer, arrays, name in (

@@ -2,8 +2,14 @@
 
 import numpy as np
 
-from keras_bidalle.image_tokenizers import RQVAE, VQGAN, PatchVQGAN
+from keras_bidalle.image_tokenizers import (
+    RQVAE,
+    VQGAN,
+    DiscreteVAE,
+    PatchVQGAN,
+)
 from keras_bidalle.quantizers import (
+    GumbelQuantizer,
     OrthogonalVectorQuantizer,
     ResidualQuantizer,
     RestartingVectorQuantizer,
@@ -55,6 +61,18 @@ def rqvae(depth=3, shared=True, **kwargs):
     }
     codebook = RestartingVectorQuantizer(12, 8, seed=0)
     return RQVAE(ResidualQuantizer(codebook, depth, shared), **arguments)
+
+
+def discrete_vae(quantizer=None, **kwargs):
+    arguments = {
+        "image_shape": (16, 16, 3),
+        "channels": 8,
+        "channel_multipliers": (1, 2, 4),
+        "num_res_blocks": 1,
+        **kwargs,
+    }
+    quantizer = quantizer or GumbelQuantizer(12, 6, input_dim=32, seed=0)
+    return DiscreteVAE(quantizer, **arguments)
 
 
 def uint8_images(count=3, side=16):

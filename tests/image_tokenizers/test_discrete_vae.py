@@ -4,28 +4,22 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from small_tokenizers import as_float, uint8_images
+from small_tokenizers import as_float, discrete_vae, uint8_images
 
 import keras_bidalle
-from keras_bidalle import TextImageModel
+from keras_bidalle import TextImageModel, configurations
 from keras_bidalle.generators import PatchBidirectionalTransformer
-from keras_bidalle.image_tokenizers import DiscreteVAE
+from keras_bidalle.image_tokenizers import DiscreteVAE, DiscreteVAEEncoder
 from keras_bidalle.losses import AdversarialLoss, PatchDiscriminator
+from keras_bidalle.quantizers import GumbelQuantizer, VectorQuantizer
 from keras_bidalle.tasks.mnist64 import caption_grammar, grammar_tokenizer
 
 
-def discrete_vae(**kwargs):
-    arguments = {
-        "vocab_size": 12,
-        "image_shape": (16, 16, 3),
-        "n_hid": 8,
-        "n_blk_per_group": 1,
-        "group_count": 3,
-        "n_init": 6,
-        "seed": 0,
-        **kwargs,
-    }
-    return DiscreteVAE(**arguments)
+def gumbel(beta, **kwargs):
+    """With the divergence's weight in the evidence lower bound."""
+    return GumbelQuantizer(
+        12, 6, input_dim=32, kl_weight=beta / 48, seed=0, **kwargs
+    )
 
 
 def to_numpy(x):
@@ -58,10 +52,10 @@ def numpy_halves(model, images, gain):
     """The paper's appendix A.1 in plain NumPy: logits, then statistics."""
     x = (1 - 2 * 0.1) * (images + 1) / 2 + 0.1
     x = numpy_convolution(x, model.encoder.conv_in)
-    groups = model.group_count
+    groups = len(model.channel_multipliers)
     blocks = iter(model.encoder.bottlenecks)
     for group in range(groups):
-        for _ in range(model.n_blk_per_group):
+        for _ in range(model.num_res_blocks):
             x = numpy_block(x, next(blocks), gain)
         if group < groups - 1:
             b, h, w, c = x.shape
@@ -72,7 +66,7 @@ def numpy_halves(model, images, gain):
     x = to_numpy(model.quantizer.codebook)[logits.argmax(-1)]
     blocks = iter(model.decoder.bottlenecks)
     for group in range(groups):
-        for _ in range(model.n_blk_per_group):
+        for _ in range(model.num_res_blocks):
             x = numpy_block(x, next(blocks), gain)
         if group < groups - 1:
             x = x.repeat(2, 1).repeat(2, 2)
@@ -81,7 +75,7 @@ def numpy_halves(model, images, gain):
 
 
 def test_the_architecture_is_the_papers():
-    model = discrete_vae(n_blk_per_group=2)
+    model = discrete_vae(num_res_blocks=2)
     images = as_float(uint8_images(2))
     logits, statistics = numpy_halves(model, images, gain=1 / 6**2)
     found = model.quantizer.logits(model.to_latents(images))
@@ -94,7 +88,7 @@ def test_the_architecture_is_the_papers():
 
 def test_the_defaults_are_the_published_configuration():
     # At a tenth of the width, to be built in a moment.
-    model = DiscreteVAE(vocab_size=16, n_hid=24)
+    model = DiscreteVAE(GumbelQuantizer(16, 128, input_dim=192), channels=24)
     assert model.code_shape == (32, 32)
     widths = [block.filters for block in model.encoder.bottlenecks]
     assert widths == [24, 24, 48, 48, 96, 96, 192, 192]
@@ -103,10 +97,19 @@ def test_the_defaults_are_the_published_configuration():
     assert model.encoder.conv_in.kernel_size == (7, 7)
     assert {block.gain for block in model.decoder.bottlenecks} == {1 / 64}
     assert model.decoder.conv_out.filters == 6
-    assert model.quantizer.code_dim == 128
-    config = {"vocab_size": 8192, "n_hid": 256, "n_init": 128, "beta": 6.6}
-    signature = DiscreteVAE.__init__.__defaults__
-    assert all(value in signature for value in config.values())
+    # What the logits are read from needs no convolution of its own.
+    assert model.quant_conv is None
+    _, published = configurations.tokenizer("dall-e-dvae")
+    assert published["channels"] == 256
+    assert published["quantizer"] == (
+        GumbelQuantizer,
+        {
+            "num_codes": 8192,
+            "code_dim": 128,
+            "input_dim": 2048,
+            "kl_weight": 6.6 / 192,
+        },
+    )
 
 
 def test_reconstruct_shows_the_sigmoid_of_mu():
@@ -119,7 +122,7 @@ def test_reconstruct_shows_the_sigmoid_of_mu():
 
 
 def test_the_loss_is_the_evidence_lower_bound_over_the_number_of_values():
-    model = discrete_vae(beta=3.0)
+    model = discrete_vae(gumbel(beta=3.0))
     images = as_float(uint8_images(3))
     model.compile("sgd")
     logs = model.evaluate(images, batch_size=3, verbose=0, return_dict=True)
@@ -140,7 +143,7 @@ def test_the_loss_is_the_evidence_lower_bound_over_the_number_of_values():
 
 
 def test_it_learns_by_plain_fit():
-    model = discrete_vae(beta=0.1)
+    model = discrete_vae(gumbel(beta=0.1))
     images = uint8_images(8)
     model.compile(keras.optimizers.Adam(2e-2))
     logs = model.fit(images, batch_size=8, epochs=60, verbose=0).history
@@ -221,7 +224,7 @@ def test_a_generator_takes_pictures_of_its_own_size_only():
 
 def test_config_and_preset_give_the_same_model(tmp_path):
     model = discrete_vae(
-        decoder_n_hid=4, decoder_n_blk_per_group=2, epsilon=0.2, beta=1.0
+        decoder_channels=4, decoder_num_res_blocks=2, epsilon=0.2
     )
     config = model.get_config()
     twin = DiscreteVAE.from_config(config)
@@ -268,13 +271,62 @@ def test_mixed_precision_keeps_likelihood_and_codes_in_float32(policy):
     )
 
 
-@pytest.mark.parametrize(
-    "name", ["vocab_size", "n_hid", "n_blk_per_group", "group_count"]
-)
+@pytest.mark.parametrize("name", ["channels", "num_res_blocks"])
 def test_sizes_must_be_positive_integers(name):
-    match = "`num_codes`" if name == "vocab_size" else f"`{name}`"
-    with pytest.raises(ValueError, match=f"{match} must be a positive"):
+    with pytest.raises(ValueError, match=f"`{name}` must be a positive"):
         discrete_vae(**{name: 0})
+    with pytest.raises(ValueError, match="`channel_multipliers` must"):
+        discrete_vae(channel_multipliers=())
+
+
+def test_any_other_quantizer_will_do():
+    model = discrete_vae(VectorQuantizer(12, 6))
+    assert model.quant_conv.filters == 6
+    model.compile("adam")
+    logs = model.fit(uint8_images(2), batch_size=2, verbose=0).history
+    assert np.isfinite(logs["loss"]).all()
+    twin = DiscreteVAE.from_config(model.get_config())
+    assert [v.shape for v in twin.weights] == [v.shape for v in model.weights]
+
+
+def test_a_configuration_with_the_names_of_before_is_read():
+    config = {
+        "name": "dvae",
+        "trainable": True,
+        "dtype": {
+            "module": "keras",
+            "class_name": "DTypePolicy",
+            "config": {"name": "mixed_bfloat16"},
+            "registered_name": None,
+        },
+        "image_shape": [16, 16, 3],
+        "vocab_size": 12,
+        "n_hid": 8,
+        "n_blk_per_group": 2,
+        "group_count": 3,
+        "n_init": 6,
+        "decoder_n_hid": 4,
+        "decoder_n_blk_per_group": None,
+        "beta": 6.6,
+        "temperature": 0.5,
+        "epsilon": 0.2,
+        "seed": 3,
+    }
+    model = DiscreteVAE.from_config(config)
+    assert model.num_codes == 12 and model.code_shape == (4, 4)
+    assert model.channels == 8 and model.channel_multipliers == (1, 2, 4)
+    assert model.num_res_blocks == model.decoder.num_res_blocks == 2
+    assert model.decoder.channels == 4
+    assert model.encoder.likelihood.epsilon == 0.2
+    quantizer = model.quantizer
+    assert (quantizer.code_dim, quantizer.input_dim) == (6, 32)
+    assert quantizer.seed == 3 and quantizer.compute_dtype == "bfloat16"
+    assert float(quantizer.temperature) == 0.5
+    assert float(quantizer.kl_weight) == pytest.approx(6.6 / 48)
+    # Its encoder alone.
+    half = {"n_hid": 8, "n_blk_per_group": 2, "group_count": 3, "epsilon": 0.2}
+    encoder = DiscreteVAEEncoder.from_config(half)
+    assert encoder.factor == 4 and encoder.output_channels == 32
 
 
 @pytest.mark.skipif(

@@ -88,7 +88,7 @@ def test_encode_sees_what_training_changed():
     model.compile(keras.optimizers.SGD(0.1))
     model.fit(images, batch_size=3, verbose=0)
     fresh = type(model).from_config(model.get_config())
-    for old, new in zip(model._stages(), fresh._stages(), strict=True):
+    for old, new in zip(model.stages, fresh.stages, strict=True):
         new.set_weights(old.get_weights())
     assert not np.array_equal(model.reconstruct(images), before)
     np.testing.assert_allclose(

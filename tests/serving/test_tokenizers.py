@@ -6,26 +6,15 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from small_tokenizers import rqvae, vqgan
+from small_tokenizers import discrete_vae, rqvae, vqgan
 
-from keras_bidalle.image_tokenizers import AugVAE, DiscreteVAE
+from keras_bidalle.image_tokenizers import AugVAE
 from keras_bidalle.quantizers import EMAVectorQuantizer
 
 if keras.config.backend() != "tensorflow":
     pytest.skip("serving graphs are TensorFlow's own", allow_module_level=True)
 
 import tensorflow as tf
-
-
-def discrete_vae():
-    return DiscreteVAE(
-        vocab_size=12,
-        image_shape=(16, 16, 3),
-        n_hid=8,
-        n_blk_per_group=1,
-        group_count=3,
-        n_init=8,
-    )
 
 
 def augvae():

@@ -1,0 +1,193 @@
+"""What image tokenizers train on: uint8 pictures, or float in [-1, 1].
+
+Floats of another range, [0, 255] say, train without a word and give a
+tokenizer that is worth nothing. What can be checked depends on the form of
+the data, and no form is read ahead of training:
+
+- arrays and tensors: all of it, once before training starts;
+- streams, which are a `keras.utils.PyDataset`, a generator or a
+  `tf.data.Dataset`: each batch, on its way to the training step;
+- anything else, PyTorch's `DataLoader` among it: types and shapes alone,
+  when the model is called.
+"""
+
+import collections.abc
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+# As in `validation`: a decoder's output may overshoot by rounding.
+_LARGEST = 1.01
+_HINT = "pass uint8 pictures for [0, 255]"
+
+
+def as_float_images(images: Any) -> Any:
+    """Casts a batch of pictures to float32 in [-1, 1], inside a graph.
+
+    Args:
+        images: tensor, uint8 in [0, 255] or float in [-1, 1].
+
+    Returns:
+        float32 tensor of the same shape.
+
+    Raises:
+        TypeError: on another dtype.
+    """
+    _check_dtype(images.dtype)
+    if keras.backend.standardize_dtype(images.dtype) == "uint8":
+        return ops.cast(images, "float32") / 127.5 - 1.0
+    return ops.cast(images, "float32")
+
+
+class TrainingImages:
+    """Checks what `fit` and `evaluate` are given.
+
+    Args:
+        factor: int, that the sides of pictures must be multiples of.
+        channels: int, of pictures.
+    """
+
+    def __init__(self, factor: int, channels: int):
+        self.factor = factor
+        self.channels = channels
+
+    def checked(self, data: Any, name: str = "x") -> Any:
+        """The data to give to Keras.
+
+        Args:
+            data: arrays, tensors or a stream of batches, in any form that
+                `keras.Model.fit` takes. Of a tuple the first is the pictures.
+            name: str, the argument's name in error messages.
+
+        Returns:
+            `data`, or where its batches are checked on their way a stream
+            with the same batches.
+
+        Raises:
+            ValueError: on a wrong shape or range.
+            TypeError: on a wrong dtype.
+        """
+        if isinstance(data, keras.utils.PyDataset):
+            return _CheckedBatches(data, lambda batch: self.check(batch, name))
+        if isinstance(data, collections.abc.Generator):
+            return self._checked_generator(data, name)
+        if _is_tf_dataset(data):
+            return self._checked_tf_dataset(data, name)
+        self.check(data, name)
+        return data
+
+    def check(self, images: Any, name: str) -> None:
+        """Checks one array of pictures, or a batch of a stream."""
+        images = _first(images)
+        if not hasattr(images, "dtype") or not hasattr(images, "shape"):
+            return  # Not pictures yet: a stream of another form.
+        self.check_type(images.dtype, images.shape, name)
+        if _is_uint8(images.dtype) or 0 in tuple(images.shape):
+            return
+        if isinstance(images, np.ndarray):
+            low, high = float(np.min(images)), float(np.max(images))
+        else:
+            low, high = float(ops.min(images)), float(ops.max(images))
+        # Written so that NaN is refused too.
+        if not (low >= -_LARGEST and high <= _LARGEST):
+            raise ValueError(
+                f"Floating `{name}` must be finite and lie in [-1, 1] "
+                f"({_HINT}). Received: min={low:g}, max={high:g}"
+            )
+
+    def check_type(self, dtype: Any, shape: Any, name: str) -> None:
+        """Checks what is known of pictures before their values are."""
+        _check_dtype(dtype, name)
+        shape = tuple(shape)
+        sides = [side for side in shape[1:3] if side is not None]
+        if (
+            len(shape) != 4
+            or shape[3] not in (None, self.channels)
+            or any(side % self.factor for side in sides)
+        ):
+            raise ValueError(
+                f"`{name}` must be pictures (batch, height, width, "
+                f"{self.channels}) with sides that are multiples of "
+                f"{self.factor}. Received: shape={shape}"
+            )
+
+    def _checked_generator(self, batches: Any, name: str) -> Any:
+        for batch in batches:
+            self.check(batch, name)
+            yield batch
+
+    def _checked_tf_dataset(self, dataset: Any, name: str) -> Any:
+        spec = _first(dataset.element_spec)
+        if spec.shape.rank is not None:
+            self.check_type(spec.dtype.name, spec.shape, name)
+        if spec.dtype.name == "uint8":
+            return dataset
+        import tensorflow as tf
+
+        message = f"Floating `{name}` must lie in [-1, 1] ({_HINT})."
+
+        def check(*batch):
+            images = tf.cast(_first(batch), tf.float32)
+            in_range = tf.reduce_all(tf.abs(images) <= _LARGEST)
+            with tf.control_dependencies([tf.Assert(in_range, [message])]):
+                batch = tf.nest.map_structure(tf.identity, batch)
+            return batch if len(batch) > 1 else batch[0]
+
+        return dataset.map(check)
+
+
+class _CheckedBatches(keras.utils.PyDataset):
+    """A stream whose batches are checked when they are read."""
+
+    def __init__(self, batches: Any, check: Any):
+        super().__init__(
+            workers=batches.workers,
+            use_multiprocessing=batches.use_multiprocessing,
+            max_queue_size=batches.max_queue_size,
+        )
+        self.batches = batches
+        self.check = check
+
+    @property
+    def num_batches(self) -> int | None:
+        return self.batches.num_batches
+
+    def __getitem__(self, index: int) -> Any:
+        batch = self.batches[index]
+        self.check(batch)
+        return batch
+
+    def on_epoch_begin(self) -> None:
+        self.batches.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        self.batches.on_epoch_end()
+
+
+def _first(batch: Any) -> Any:
+    """The pictures of a batch, which may come with more."""
+    while isinstance(batch, tuple | list) and len(batch):
+        batch = batch[0]
+    return batch
+
+
+def _is_uint8(dtype: Any) -> bool:
+    return keras.backend.standardize_dtype(dtype) == "uint8"
+
+
+def _check_dtype(dtype: Any, name: str = "images") -> None:
+    dtype = keras.backend.standardize_dtype(dtype)
+    if dtype != "uint8" and not keras.backend.is_float_dtype(dtype):
+        raise TypeError(
+            f"`{name}` must be uint8 in [0, 255] or floating in [-1, 1]. "
+            f"Received: dtype={dtype}"
+        )
+
+
+def _is_tf_dataset(data: Any) -> bool:
+    # Whoever has a `tf.data.Dataset` has imported TensorFlow.
+    tf = sys.modules.get("tensorflow")
+    return tf is not None and isinstance(data, tf.data.Dataset)
