@@ -1,6 +1,6 @@
 """One way to run a function of some layers fast, whatever the backend.
 
-Encoding a data set or sampling a picture calls the same pure function of
+Encoding a data set or sampling an image calls the same pure function of
 the weights over and over. Each backend has its own way to make that fast
 and only this module knows them:
 

@@ -23,7 +23,7 @@ def is_eager() -> bool:
 
 
 def on_cpu() -> bool:
-    """Whether JAX or TensorFlow compute on a CPU, for want of anything else."""
+    """Whether JAX or TensorFlow compute on a CPU, as there is nothing else."""
     if backend_name() == "jax":
         import jax
 

@@ -44,7 +44,7 @@ class Dropout(keras.layers.Layer):
     Args:
         rate: float in [0, 1], the share of units that are dropped.
         seed: int or `None`.
-        **kwargs: as of `keras.layers.Layer`.
+        **kwargs: as in `keras.layers.Layer`.
 
     Call arguments:
         inputs: float tensor.

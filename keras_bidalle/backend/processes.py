@@ -1,6 +1,6 @@
 """What the processes that train together agree on between two steps.
 
-`backend.replicas` speaks inside a step; here whole processes do: on
+`backend.replicas` exchanges inside a step; here whole processes agree on
 the step to go on from, and on whether to stop.
 """
 
@@ -27,7 +27,7 @@ def from_first_process(number):
 
 
 def any_process(flag):
-    """Whether at least one process says so.
+    """Whether the flag is set on at least one process.
 
     Args:
         flag: bool.
@@ -60,7 +60,7 @@ def _sum_under(strategy):
     import tensorflow as tf
 
     def one(number):
-        # Of several replicas of a process the first speaks for it.
+        # Of several replicas of a process the first one counts.
         context = tf.distribute.get_replica_context()
         local = len(strategy.extended.worker_devices)
         speaks = context.replica_id_in_sync_group % local == 0

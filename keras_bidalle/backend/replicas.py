@@ -76,7 +76,7 @@ class _HorovodReplica(_OneReplica):
 
 
 def horovod():
-    """The module of Horovod, where the program has initialised it.
+    """The module of Horovod, where the program has initialized it.
 
     Returns:
         `horovod.tensorflow`, or `None`.
@@ -96,7 +96,7 @@ def _here():
 
     context = tf.distribute.get_replica_context()
     # Outside the replicas (building a model under `strategy.scope()`) there
-    # is no one to speak to.
+    # is no one to exchange with.
     if context is None or context.num_replicas_in_sync == 1:
         return _OneReplica()
     return _TensorFlowReplica(context)
@@ -159,7 +159,7 @@ def share_of_loss(loss):
 
     A strategy of `tf.distribute` sums gradients over the replicas, so that
     each may only add its part. Keras does so for its own losses; a
-    `compute_loss` of one's own must.
+    `compute_loss` of your own must.
 
     Args:
         loss: float scalar tensor, the mean over this replica's rows.

@@ -32,7 +32,7 @@ def callback_states(callbacks):
 
     Returns:
         Tuple of a list of `None` or dicts of JSON values, one for each
-        callback, and a list of NumPy arrays that those dicts speak of.
+        callback, and a list of NumPy arrays that those dicts refer to.
     """
     states, arrays = [], []
     for callback in callbacks:

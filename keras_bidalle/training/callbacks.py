@@ -66,14 +66,14 @@ class _EpochSummaries(StepCallback):
 
 
 class ImageSummaries(_EpochSummaries):
-    """Logs pictures that the model makes, at epoch ends.
+    """Logs images that the model makes, at epoch ends.
 
     Args:
         writer: a `SummaryWriter`.
-        function: callable without arguments that gives uint8 pictures
-            (B, H, W, 3), shown as a grid, or one picture (H, W, 3).
+        function: callable without arguments that gives uint8 images
+            (B, H, W, 3), shown as a grid, or one image (H, W, 3).
         tag: str, the name in TensorBoard.
-        every_epochs: int, epochs between pictures; the last one always has
+        every_epochs: int, epochs between images; the last one always has
             them.
 
     Example:

@@ -50,7 +50,7 @@ class ElasticCheckpoint(ResumableCheckpoint):
 
         Args:
             model: a built and compiled `keras.Model`.
-            hvd: the module `horovod.tensorflow`, initialised.
+            hvd: the module `horovod.tensorflow`, initialized.
         """
         self._check(model)
         self.set_model(model)
@@ -126,7 +126,7 @@ def elastic_fit(model, batches, checkpoint, epochs, steps_per_epoch, **kwargs):
             this process (see `keras_bidalle.data.own_rows`, to be called in
             it: the number of processes changes).
         checkpoint: an `ElasticCheckpoint`.
-        epochs, steps_per_epoch, **kwargs: as of `resumable_fit`.
+        epochs, steps_per_epoch, **kwargs: as in `resumable_fit`.
 
     Returns:
         As of `resumable_fit`.

@@ -1,7 +1,7 @@
 """TensorBoard event files, without TensorFlow or PyTorch.
 
 `keras.callbacks.TensorBoard` needs TensorFlow under every backend and has no
-pictures of what a model makes. The `tensorboard` package brings the file
+images of what a model makes. The `tensorboard` package brings the file
 format; this is the little around it.
 """
 
@@ -24,7 +24,7 @@ from keras_bidalle.backend import replicas
 
 
 class SummaryWriter:
-    """Writes scalars, pictures and text for TensorBoard.
+    """Writes scalars, images and text for TensorBoard.
 
     Each call is on disk when it returns: a killed run shows all it logged.
     Of several processes that train together only the first one writes.
@@ -70,7 +70,7 @@ class SummaryWriter:
         self._value(step, Summary.Value(tag=tag, simple_value=float(value)))
 
     def image(self, tag, image, step):
-        """Logs a picture under `tag`.
+        """Logs an image under `tag`.
 
         Args:
             tag: str.

@@ -63,8 +63,8 @@ def gumbel_schedules(
     The defaults are those published for DALL-E's discrete VAE, which were
     made for 3 million updates; a short run wants fewer steps.
 
-    The evidence lower bound is `ln p(x|z) - beta KL`, sums over a picture.
-    Where reconstruction losses are means over a picture's values and the
+    The evidence lower bound is `ln p(x|z) - beta KL`, sums over an image.
+    Where reconstruction losses are means over an image's values and the
     divergence a mean over its codes, as here, its weight is
     `beta / (f**2 * C)` with f pixels on a side to a code and C channels:
     6.6 / 192 as published. That is what `quantizer.kl_weight` is set to.

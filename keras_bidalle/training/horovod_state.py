@@ -1,4 +1,4 @@
-"""What processes under Horovod tell each other besides gradients.
+"""What processes under Horovod send each other besides gradients.
 
 Horovod's own callbacks for Keras are for Keras 2 and fail with Keras 3.
 """

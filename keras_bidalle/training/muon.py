@@ -20,7 +20,7 @@ class Muon(keras.optimizers.Muon):
             that AdamW trains too; by default the heads, the first and last
             convolutions and `TokenConvolution`, beside embeddings, which are
             always out.
-        **kwargs: as of `keras.optimizers.Muon`.
+        **kwargs: as in `keras.optimizers.Muon`.
 
     Reference:
         Jordan et al., "Muon: An optimizer for hidden layers in neural

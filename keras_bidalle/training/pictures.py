@@ -1,4 +1,4 @@
-"""Pictures of a run for people: grids, captions beside pictures, curves."""
+"""Images of a run for people: grids, captions beside images, curves."""
 
 import math
 import textwrap
@@ -14,12 +14,12 @@ RIGHT, WRONG = "#1a7f37", "#cf222e"
 
 
 def picture_grid(images, columns=None, gap=2):
-    """Lays pictures out in rows.
+    """Lays images out in rows.
 
     Args:
         images: uint8 array (B, H, W, 3).
         columns: int or `None` for a grid about as wide as high.
-        gap: int, grey pixels between pictures.
+        gap: int, gray pixels between images.
 
     Returns:
         uint8 array (height, width, 3).
@@ -46,7 +46,7 @@ def comparison_grid(originals, reconstructions, pairs=4, gap=2):
     Args:
         originals, reconstructions: uint8 arrays (B, H, W, 3).
         pairs: int, pairs in a row.
-        gap: int, grey pixels between pictures.
+        gap: int, gray pixels between images.
 
     Returns:
         uint8 array (height, width, 3): in each pair the original is left.
@@ -64,7 +64,7 @@ def comparison_grid(originals, reconstructions, pairs=4, gap=2):
 
 
 def save_png(path, image, scale=1):
-    """Writes a picture.
+    """Writes an image.
 
     Args:
         path: str or `pathlib.Path`, ending in .png.
@@ -78,7 +78,7 @@ def save_png(path, image, scale=1):
 
 
 def save_captioned(path, captions, images, columns=4, title=None):
-    """Draws each caption with the pictures made from it below.
+    """Draws each caption with the images made from it below.
 
     Args:
         path: str or `pathlib.Path`, ending in .png.
@@ -93,7 +93,7 @@ def save_captioned(path, captions, images, columns=4, title=None):
     else:
         images = _pictures(images, "images")
     _check_lengths(captions=captions, images=images)
-    # The picture's own shape, and room for four lines of caption.
+    # The image's own shape, and room for four lines of caption.
     height, width = images[0].shape[:2]
     height = 2.9 * height / width + 0.6
     figure, axes = _axes(len(captions), columns, 2.9, height, title)
@@ -104,7 +104,7 @@ def save_captioned(path, captions, images, columns=4, title=None):
 
 
 def save_read_pictures(path, images, truths, readings, columns=4, title=None):
-    """Draws pictures with their true captions and those read from them.
+    """Draws images with their true captions and those read from them.
 
     Args:
         path: str or `pathlib.Path`, ending in .png.
@@ -113,7 +113,7 @@ def save_read_pictures(path, images, truths, readings, columns=4, title=None):
         readings: list of B lists of (clause, right) pairs: the generated
             caption's clauses, str, and whether each is right, bool. Wrong
             ones are drawn red and crossed out with a leading "x".
-        columns: int, pictures in a row.
+        columns: int, images in a row.
         title: str or `None`.
     """
     images = _pictures(images, "images")

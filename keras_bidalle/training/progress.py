@@ -1,6 +1,6 @@
 """One line of progress for a whole run.
 
-Keras draws a bar for each epoch and tells the time left in it. A run of many
+Keras draws a bar for each epoch and shows the time left in it. A run of many
 short epochs needs the time left in all of it, on a terminal and in a log.
 """
 

@@ -17,7 +17,7 @@ def circumstances():
 
 
 def _replicas():
-    # JAX's program is one for all devices; `replicas` speaks of programs.
+    # JAX's program is one for all devices; `replicas` counts programs.
     distribution = keras.distribution.distribution()
     if distribution is not None:
         return distribution.num_model_replicas

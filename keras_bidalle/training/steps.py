@@ -1,6 +1,6 @@
-"""Where a run is, told in steps since its very start.
+"""Where a run is, in steps since its start.
 
-Keras tells callbacks the epoch and the batch inside it. What outlives a
+Keras gives callbacks the epoch and the batch inside it. What outlives a
 process (checkpoints, schedules, event files) needs the one number that goes
 on across epochs and restarts.
 """

@@ -11,9 +11,9 @@ import threading
 
 
 class Preempted(SystemExit):
-    """Training was told to stop, saved, and ends with 128 + the signal.
+    """Training was asked to stop, saved, and ends with 128 + the signal.
 
-    143 for SIGTERM, as a shell tells of a process that the signal ended: by
+    143 for SIGTERM, as a shell reports a process that the signal ended: by
     it schedulers know a stopped job from a finished (0) or failed (1) one.
 
     Args:
@@ -25,7 +25,7 @@ class Preempted(SystemExit):
 
 
 class StopSignals:
-    """Notes signals to stop, while it is told to.
+    """Notes signals to stop, while it is active.
 
     Launchers pass on what their processes got from the scheduler already, so
     more of them mean nothing more. SIGKILL is for those in a hurry.

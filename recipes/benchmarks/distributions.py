@@ -1,9 +1,9 @@
-"""Speed of training: what synchronising costs, and what a process more gives.
+"""Speed of training: what synchronizing costs, and what a process more gives.
 
 Prints JSON with two parts. `overhead`: milliseconds of a step of one replica,
 with a stock optimizer, with one that the library has looked at
 (`synchronized`), and with one made for several replicas of which one is left
-(`wrapped`), step by step in turn, medians. `throughput`: pictures a second of
+(`wrapped`), step by step in turn, medians. `throughput`: images a second of
 one process held to one core, and of two processes on a core each that share
 the same global batch.
 
@@ -152,7 +152,7 @@ def overhead(options):
 
 
 def throughput(options):
-    """Pictures a second: of one process, and of each way."""
+    """Images a second: of one process, and of each way."""
     alone = speed("none", 1, options)
     report = {"one_process": round(alone, 1)}
     for way in options.ways:
@@ -164,7 +164,7 @@ def throughput(options):
 
 
 def speed(distribution, processes, options):
-    """Pictures a second of processes that share a batch."""
+    """Images a second of processes that share a batch."""
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "seconds")
         command = [

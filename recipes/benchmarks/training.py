@@ -7,7 +7,7 @@ with random weights and data:
     KERAS_BACKEND=tensorflow python recipes/benchmarks/training.py generator
 
 `tokenizer` is the published TE-VQGAN for MNIST64 without its adversarial and
-perceptual losses: ms a picture of a training step, of encoding and of
+perceptual losses: ms an image of a training step, of encoding and of
 decoding. `generator` is the published Bi-directional DALL-E: ms of a training
 step of batch 16 on rows of one direction and of the other (`text_to_image`,
 `image_to_text`), and of both in one batch. Times are medians of `--rounds`

@@ -1,6 +1,6 @@
 """Trains the same tokenizer and generator on three backends and compares.
 
-Every backend starts from the same weights and sees the same pictures for 20
+Every backend starts from the same weights and sees the same images for 20
 steps. Prints the losses as JSON and exits with an error when two backends
 differ by more than the tolerance.
 

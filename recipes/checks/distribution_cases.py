@@ -182,7 +182,7 @@ def _by_replica(variable):
     """All copies of a variable that this process holds, stacked."""
     value = variable.value
     copies = getattr(value, "values", None)
-    # Keras makes arrays of several processes that do not tell their shards.
+    # Keras makes arrays of several processes whose shards are not known.
     if getattr(value, "is_fully_addressable", False):
         if value.is_fully_replicated:
             copies = [shard.data for shard in value.addressable_shards]

@@ -50,7 +50,7 @@ def build_model():
 
 
 def make_batch(step):
-    """float32 pictures (ROWS, 16, 16, 3)."""
+    """float32 images (ROWS, 16, 16, 3)."""
     rng = np.random.default_rng((3, step))
     return rng.uniform(-1, 1, (ROWS, 16, 16, 3)).astype("float32")
 

@@ -32,7 +32,7 @@ def distribute(name="none", **options):
     |---|---|---|
     | `"none"` | any | one process |
     | `"mirrored"` | TensorFlow | the GPUs of a machine, one process |
-    | `"multiworker"` | TensorFlow | machines, told by TF_CONFIG |
+    | `"multiworker"` | TensorFlow | machines, as TF_CONFIG lists them |
     | `"horovod"` | TensorFlow | processes that `horovodrun` started |
     | `"data_parallel"` | JAX | all devices, of one process or several |
     | `"model_parallel"` | JAX | the same, with large weights cut in parts |

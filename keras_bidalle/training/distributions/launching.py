@@ -29,7 +29,7 @@ def start_processes(
         processes: int.
         environment: dict of environment variables, beside those of this
             process. The others get `LOCAL_RANK`, their number, too.
-        **options: as of `subprocess.Popen`.
+        **options: as in `subprocess.Popen`.
 
     Returns:
         List of `subprocess.Popen`: the processes, or the one that has
@@ -58,7 +58,7 @@ def horovodrun(processes: int, *options: str) -> list[str]:
 
 
 def _joining(distribution, k, hosts):
-    """What tells process k of the others: dict of environment variables."""
+    """What process k knows of the others: dict of environment variables."""
     found = {"LOCAL_RANK": str(k)}
     if len(hosts) == 1:
         return found
