@@ -161,7 +161,7 @@ def _single_level(reader, config, quantizer, arguments, sides):
     reader.convolution("post_quants.0", model.post_quant_conv)
     for number, connector in enumerate(model.decoder.connectors):
         reader.convolution(f"connectors.{number}", connector)
-    # What is left of the levels that are no more.
+    # What is left of the levels that are gone.
     left = [f"pre_quants.{number}." for number in range(count, len(sides))]
     left += [f"post_quants.{number}." for number in range(1, len(sides))]
     reader.ignore(*left)

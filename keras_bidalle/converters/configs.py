@@ -23,10 +23,10 @@ def read_config(path):
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no configuration file `{path}`.")
+        raise FileNotFoundError(f"There is not a configuration file `{path}`.")
     try:
         text = path.read_text(encoding="utf-8")
-        # JSON with tabs is no YAML.
+        # JSON with tabs is not YAML.
         is_json = path.suffix.lower() == ".json"
         config = json.loads(text) if is_json else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError) as error:
@@ -63,5 +63,5 @@ def required(config, name, where="The configuration"):
         where: str, what `config` is, to begin the message.
     """
     if name not in config:
-        raise ValueError(f"{where} lacks `{name}`.")
+        raise ValueError(f"{where} has no `{name}`.")
     return config[name]

@@ -36,7 +36,7 @@ _PROGRAMS = (
     ("RQ-Transformer", is_rq_transformer, convert_rq_transformer),
 )
 
-# Those whose checkpoints may lack what their tokenizer's has.
+# Those whose checkpoints may be without what their tokenizer's has.
 _WITH_TOKENIZER = (convert_rq_transformer,)
 # Programs that publish a model in several files, known by their names: a
 # name, whether a path is one of its files or a folder with one, and what
@@ -100,7 +100,7 @@ def convert(checkpoint, config=None, tokenizer=None):
         return convert_its(state_dict, config)
     known = ", ".join(name for name, _, _ in (*_PROGRAMS, *_FOLDERS))
     raise ValueError(
-        "The configuration is of no program that is known here. Known are "
+        "The configuration is of an unknown program. Known are "
         f"{known}. Received: {sorted(map(str, config))}"
     )
 

@@ -69,7 +69,7 @@ def convert_dall_e(encoder, decoder, config=None, image_size=_PUBLISHED_SIZE):
         config: dict or `None`. Where its sections `encoder` and `decoder`
             tell sizes, they must be those of the weights; it may have
             `logit_laplace_eps`, by default 0.1 as published.
-        image_size: int, side of the pictures in `image_shape`, 256 as
+        image_size: int, side of the images in `image_shape`, 256 as
             published. The weights do not know it; the tokenizer takes
             others too.
 
@@ -156,7 +156,7 @@ class _Half:
         """The shape of a convolution's weights, (out, in, height, width)."""
         array = self.reader.state_dict.get(f"blocks.{name}.weight")
         if array is None or array.ndim != 4:
-            raise ValueError(f"{self.name} lacks the weights of `{name}`.")
+            raise ValueError(f"{self.name} has no weights of `{name}`.")
         return array.shape
 
     def count(self, what, *path):
@@ -194,7 +194,7 @@ class _Half:
     def _check_gain(self, path, block):
         module = self.module.child(*path)
         if module is None:
-            return  # Its weights are missing too, which will be told.
+            return  # Its weights are missing too, which will be reported.
         gain = module.attributes.get("post_gain", block.gain)
         if not isinstance(gain, float) or not np.isclose(gain, block.gain):
             raise ValueError(

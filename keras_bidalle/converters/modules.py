@@ -7,7 +7,7 @@ says of it as plain data. Classes of modules are allowed by the package they
 name, never looked up; any other name is an error before anything is called.
 """
 
-from keras_bidalle.converters.state_dict import read_content, told
+from keras_bidalle.converters.state_dict import read_content, readable
 from keras_bidalle.converters.unpickling import (
     CheckpointError,
     Tensor,
@@ -19,7 +19,7 @@ _TORCH_MODULES = "torch.nn.modules"
 # Beside modules: what their attributes are made of. All of them become
 # placeholders that keep nothing.
 _ATTRIBUTES = {("torch", "device"), ("torch", "dtype"), ("builtins", "set")}
-# A tree that is larger is none: a few objects that contain each other could
+# A larger one is not a tree: a few objects that contain each other could
 # be walked for ever.
 _MAX_MODULES = 10_000
 
@@ -189,7 +189,7 @@ def read_module(path, packages=()):
             f"`{path}` must hold a pickled module. "
             f"Received: {type(content).__name__}"
         )
-    with told(path):
+    with readable(path):
         # Now, while the name of the file is known to the errors.
         content.state_dict()
     return content

@@ -75,7 +75,7 @@ def read_state_dict(path):
         isinstance(value, Tensor) for value in content.values()
     ):
         raise CheckpointError(f"`{path}` holds no state dict.")
-    with told(path):
+    with readable(path):
         return {
             str(name): value.numpy()
             for name, value in content.items()
@@ -83,8 +83,8 @@ def read_state_dict(path):
         }
 
 
-class told:
-    """Turns whatever a damaged file makes go wrong into one clear error."""
+class readable:
+    """A scope in which any error of a damaged file becomes one clear error."""
 
     def __init__(self, path):
         self.path = path
@@ -111,7 +111,7 @@ def read_content(path, unpickler=TensorUnpickler):
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint file `{path}`.")
-    with told(path):
+    with readable(path):
         with open(path, "rb") as file:
             start = file.read(4)
         if start == b"PK\x03\x04":
@@ -174,7 +174,7 @@ def _read_legacy(path, unpickler):
         def unpickle():
             return unpickler(file, make_storage).load()
 
-        # Before anything else: a bare pickle is no torch file.
+        # Before anything else: a bare pickle is not a torch file.
         if unpickle() != _LEGACY_MAGIC:
             raise CheckpointError("it does not begin as torch files do")
         unpickle()  # The protocol's version.

@@ -15,7 +15,7 @@ import numpy as np
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is damaged, foreign or refused, told in one line."""
+    """A checkpoint that is damaged, foreign or refused, in one line."""
 
 
 # torch's storage classes and what their bytes are.
@@ -247,5 +247,5 @@ class TensorUnpickler(pickle.Unpickler):
         kind, storage_type, key, _, size = identifier[:5]
         dtype = getattr(storage_type, "dtype", None)
         if kind != "storage" or dtype is None or not isinstance(size, int):
-            raise CheckpointError("it refers to something that is no storage")
+            raise CheckpointError("it refers to what is not a storage")
         return self._make_storage(str(key), dtype, size)

@@ -78,7 +78,7 @@ def convert_vqgan(state_dict, config):
         config: dict, the program's YAML configuration or its model section:
             `ddconfig`, `n_embed`, `embed_dim`, and where given `beta`,
             `legacy` (whether beta weighs the codebook's term, as the
-            program does unless told otherwise) and `kl_weight`.
+            program does by default) and `kl_weight`.
 
     Returns:
         `keras_bidalle.image_tokenizers.VQGAN` with a `VectorQuantizer` or a

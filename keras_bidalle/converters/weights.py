@@ -61,7 +61,7 @@ class StateDictReader:
         """
         if name not in self.state_dict:
             raise ValueError(
-                f"The checkpoint of {self.source} lacks the key {name!r}, of "
+                f"The checkpoint of {self.source} has no key {name!r}, of "
                 f"shape {tuple(shape)}. Is it of this program, and is the "
                 "configuration its own?"
             )
@@ -146,7 +146,7 @@ class StateDictReader:
         self.into(f"{name}.bias", layer.beta)
 
     def batch_norm(self, name, layer):
-        """Assigns a batch normalisation with its moving statistics."""
+        """Assigns a batch normalization with its moving statistics."""
         self.norm(name, layer)
         self.into(f"{name}.running_mean", layer.moving_mean)
         self.into(f"{name}.running_var", layer.moving_variance)

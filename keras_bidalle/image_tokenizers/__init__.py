@@ -1,4 +1,4 @@
-"""Image tokenizers: pictures to grids of discrete codes and back."""
+"""Image tokenizers: images to grids of discrete codes and back."""
 
 from keras_bidalle.image_tokenizers.augvae import AugVAE, SingleLevelAugVAE
 from keras_bidalle.image_tokenizers.discrete_vae import DiscreteVAE

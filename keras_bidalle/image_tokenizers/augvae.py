@@ -36,7 +36,7 @@ class _AugVAE(ImageTokenizer):
 
 
 def _arguments(levels):
-    """What tokenizers are given of `Levels`, as their names and values."""
+    """The arguments of `Levels` that a tokenizer takes, by name."""
     arguments = dataclasses.asdict(levels)
     del arguments["resolution"]
     return arguments
@@ -44,7 +44,7 @@ def _arguments(levels):
 
 def _over_levels(kind, quantizer, levels, image_shape):
     """The quantizer of several levels around that of their codebook."""
-    # A side too small for a level is told of by `ImageTokenizer`.
+    # A side too small for a level is reported by `ImageTokenizer`.
     grids = [
         tuple(max(side // factor, 1) for side in image_shape[:2])
         for factor in levels.factors
@@ -59,12 +59,12 @@ class AugVAE(_AugVAE):
     Each encoder goes on from the one before it, and the latents of each
     are quantized; decoders go from coarse to fine, each with its level's
     code vectors beside what the one before it made. One codebook so sees
-    coarse and fine features alike. The code of a picture is a sequence of
+    coarse and fine features alike. The code of an image is a sequence of
     the codes of all levels, fine to coarse.
 
     It is trained first, and then made into the tokenizer of a generator by
     `to_single_level` and further training. The defaults are those published
-    for 256x256 pictures; the published loss is
+    for 256x256 images; the published loss is
     `compile(reconstruction_loss="l2", perceptual=LPIPS(),
     perceptual_weight=0.1)`.
 
@@ -77,13 +77,13 @@ class AugVAE(_AugVAE):
         name: str or `None`.
         trainable: bool.
         dtype: str or policy.
-        **levels: as of `Levels`, with their defaults: `num_levels=4`,
+        **levels: as in `Levels`, with their defaults: `num_levels=4`,
             `channels=128`, `channel_multipliers=(1, 2, 4)`,
             `next_channel_multipliers=(2, 4)`, `num_res_blocks=2`,
             `attention=False`, `dropout=0.0` and `z_channels=256`.
 
     Attributes:
-        code_shape: tuple (N,), the length of a picture's sequence.
+        code_shape: tuple (N,), the length of an image's sequence.
         level_shapes: tuple of (rows, columns), fine to coarse.
 
     Example:
@@ -239,7 +239,7 @@ class SingleLevelAugVAE(_AugVAE):
             the `AugVAE`, as all but that of its coarsest level did.
         quantize_finer_levels: bool, whether training also quantizes what
             the finer encoders give, as the published program does: no
-            picture is made of it, but its commitment loss is added and the
+            image is made of it, but its commitment loss is added and the
             codebook follows it too.
         name: str or `None`.
         trainable: bool.

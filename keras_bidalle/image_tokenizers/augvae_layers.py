@@ -74,10 +74,10 @@ class _LevelsLayer(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class MultiLevelEncoder(_LevelsLayer):
-    """From pictures to the latents of each level, one encoder after another.
+    """From images to the latents of each level, one encoder after another.
 
     Args:
-        **kwargs: as of `Levels`.
+        **kwargs: as in `Levels`.
 
     Call arguments:
         images: float tensor (B, H, W, C). The result is a tuple of tensors
@@ -116,10 +116,10 @@ class MultiLevelEncoder(_LevelsLayer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class LastLevelEncoder(MultiLevelEncoder):
-    """From pictures to the latents of the coarsest level alone.
+    """From images to the latents of the coarsest level alone.
 
     Args:
-        **kwargs: as of `Levels`.
+        **kwargs: as in `Levels`.
 
     Call arguments:
         images: float tensor (B, H, W, C). The result is
@@ -134,13 +134,13 @@ class LastLevelEncoder(MultiLevelEncoder):
 
 
 class _ImageDecoder(_LevelsLayer):
-    """Decoders from the coarsest level to the picture, one after another."""
+    """Decoders from the coarsest level to the image, one after another."""
 
     def __init__(self, output_channels=3, **kwargs):
         super().__init__(**kwargs)
         self.output_channels = output_channels
         inner_channels = self.levels.z_channels
-        # In the order in which latents pass them, the picture's last.
+        # In the order in which latents pass them, the image's last.
         self.decoders = [
             self.levels.half(
                 VQGANDecoder,
@@ -168,7 +168,7 @@ class _ImageDecoder(_LevelsLayer):
         return decoder.features(x, training=training)
 
     def head(self, features):
-        """The last convolution: from features to float32 pictures."""
+        """The last convolution: from features to float32 images."""
         return self.decoders[-1].head(features)
 
     def _decoder_input(self, latents, decoded, number):
@@ -184,13 +184,13 @@ class _ImageDecoder(_LevelsLayer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class MultiLevelDecoder(_ImageDecoder):
-    """From the latents of all levels to pictures, coarse to fine.
+    """From the latents of all levels to images, coarse to fine.
 
     Each decoder but the first also gets what the one before it made.
 
     Args:
-        output_channels: int, channels of the pictures.
-        **kwargs: as of `Levels`.
+        output_channels: int, channels of the images.
+        **kwargs: as in `Levels`.
 
     Call arguments:
         latents: tuple of float tensors (B, h, w, z_channels), fine to
@@ -216,16 +216,16 @@ class MultiLevelDecoder(_ImageDecoder):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class SingleLevelDecoder(_ImageDecoder):
-    """From the latents of one level to pictures, by a multi-level's decoders.
+    """From the latents of one level to images, by a multi-level's decoders.
 
     Where those took a level's latents beside what the decoder before them
     made, a 1x1 convolution (a connector) now makes both of what there is.
 
     Args:
-        output_channels: int, channels of the pictures.
+        output_channels: int, channels of the images.
         first_connector: bool, whether there is a connector before the first
             decoder: not so where that is the multi-level's first as well.
-        **kwargs: as of `Levels`.
+        **kwargs: as in `Levels`.
 
     Call arguments:
         latents: float tensor (B, h, w, z_channels). The result is

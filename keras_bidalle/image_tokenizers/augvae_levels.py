@@ -13,10 +13,10 @@ class Levels:
     """What the halves of an AugVAE are made of: a VQGAN half for each level.
 
     Args:
-        resolution: int, height of the pictures.
+        resolution: int, height of the images.
         num_levels: int.
         channels: int, what the multipliers multiply.
-        channel_multipliers: tuple of int, of the half next to the picture;
+        channel_multipliers: tuple of int, of the half next to the image;
             the size halves between them.
         next_channel_multipliers: tuple of int, of each other one.
         num_res_blocks: int, residual blocks at each size (a decoder has one
@@ -39,7 +39,7 @@ class Levels:
 
     def __post_init__(self):
         check_positive(num_levels=self.num_levels)
-        # Of a saved configuration they are lists.
+        # A saved configuration has lists.
         self.channel_multipliers = tuple(self.channel_multipliers)
         self.next_channel_multipliers = tuple(self.next_channel_multipliers)
 

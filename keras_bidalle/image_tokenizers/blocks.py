@@ -80,7 +80,7 @@ class PaddedConv2D(keras.layers.Conv2D):
 
     With stride 1 the border is as wide on every side; with stride 2 and an
     even size the one odd row and column go below and to the right, as in
-    the VQGAN encoder. Zeros tell a convolution where the border is;
+    the VQGAN encoder. Zeros show a convolution where the border is;
     replication does not, which matters for translation equivariance.
 
     Args:
@@ -127,7 +127,7 @@ class PaddedConv2D(keras.layers.Conv2D):
 
 
 def group_norm(channels, **kwargs):
-    """The normalisation of the VQGAN family: 32 groups, epsilon 1e-6.
+    """The normalization of the VQGAN family: 32 groups, epsilon 1e-6.
 
     Channels that 32 does not divide get the largest number of groups that
     divides both.
@@ -232,7 +232,7 @@ class SpatialAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Upsample(keras.layers.Layer):
-    """Nearest-neighbour upsampling by 2, then a 3x3 convolution.
+    """Nearest-neighbor upsampling by 2, then a 3x3 convolution.
 
     Args:
         padding_mode: `"zero"` or `"replication"`.

@@ -1,4 +1,4 @@
-"""The discrete VAE of DALL-E: pictures to codes by a relaxed choice."""
+"""The discrete VAE of DALL-E: images to codes by a relaxed choice."""
 
 import keras
 
@@ -38,11 +38,11 @@ class DiscreteVAE(ImageTokenizer):
     `keras_bidalle.training.gumbel_schedules`, which gives the callbacks. As
     published: AdamW with betas (0.9, 0.999), weight decay 1e-4, a learning
     rate from 1e-4 to 1.25e-6 by a cosine over 1.2 million updates, an
-    average of the weights of 0.999, and 3 million updates of 512 pictures.
+    average of the weights of 0.999, and 3 million updates of 512 images.
 
-    `encode`, `decode` and `reconstruct` take pictures (or codes) of any size
+    `encode`, `decode` and `reconstruct` take images (or codes) of any size
     whose sides f = 2**(number of groups - 1) divides; `image_shape` is that of
-    the pictures a generator makes. `reconstruct` shows the sigmoid of mu.
+    the images a generator makes. `reconstruct` shows the sigmoid of mu.
 
     Args:
         quantizer: a `keras_bidalle.quantizers.Quantizer`, published as
@@ -142,11 +142,11 @@ class DiscreteVAE(ImageTokenizer):
         Args:
             optimizer: str or `keras.optimizers.Optimizer`.
             reconstruction_loss: `"logit_laplace"`, the negative
-                log-likelihood, or a loss of pictures as in
+                log-likelihood, or a loss of images as in
                 `ImageTokenizer.compile` (which leaves b untrained).
             **kwargs: as in `ImageTokenizer.compile`. A discriminator
-                (`adversarial`) sees pictures alone, so it needs a loss of
-                pictures beside it.
+                (`adversarial`) sees images alone, so it needs a loss of
+                images beside it.
 
         Raises:
             ValueError: on a likelihood beside a discriminator, and as
@@ -163,7 +163,7 @@ class DiscreteVAE(ImageTokenizer):
         )
 
     def statistics(self, images, training=None):
-        """Gives what the likelihood of pictures is read from.
+        """Gives what the likelihood of images is read from.
 
         Args:
             images: float tensor (B, H, W, C) in [-1, 1].
@@ -191,7 +191,7 @@ class DiscreteVAE(ImageTokenizer):
         likelihood = self.decoder.likelihood
         return lambda real, fake: likelihood(real, self._step.statistics)
 
-    # Nothing in the architecture knows the size of a picture.
+    # Nothing in the architecture knows the size of an image.
     def _shapes_of_images(self, shape):
         if len(shape) != 4 or shape[-1] != self.image_shape[-1]:
             return self.image_shape, self.code_shape

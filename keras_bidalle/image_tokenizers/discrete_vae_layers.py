@@ -35,7 +35,7 @@ class BottleneckBlock(keras.layers.Layer):
     """Four times ReLU and convolution at a quarter of the width.
 
     The result is added, times `gain`, to the input, or to a 1x1 convolution
-    of it where the number of channels changes. There is no normalisation: a
+    of it where the number of channels changes. There is no normalization: a
     small gain keeps a deep stack stable.
 
     Args:
@@ -183,7 +183,7 @@ class _Half(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class DiscreteVAEEncoder(_Half):
-    """From pictures to what the logits over codes are read from.
+    """From images to what the logits over codes are read from.
 
     A 7x7 convolution, then groups of bottleneck blocks with 2x2 max pooling
     between them, and a ReLU. The published last layer, a 1x1 convolution to
@@ -207,7 +207,7 @@ class DiscreteVAEEncoder(_Half):
     kernel_sizes = (3, 3, 3, 1)
 
     def __init__(self, *args, **kwargs):
-        # Pictures are mapped in float32, then cast by the first layer.
+        # Images are mapped in float32, then cast by the first layer.
         super().__init__(*args, autocast=False, **kwargs)
         self.conv_in = convolution(self.widths[0], 7, self.dtype_policy)
         self.blocks = self._blocks(self.widths, _halve)
@@ -232,11 +232,11 @@ class DiscreteVAEEncoder(_Half):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class DiscreteVAEDecoder(_Half):
-    """From code vectors to pictures, by way of their likelihood.
+    """From code vectors to images, by way of their likelihood.
 
-    Groups of bottleneck blocks with nearest-neighbour upsampling between
-    them, a ReLU, and a 1x1 convolution to mu and ln b for each value of a
-    picture. The published first layer, a
+    Groups of bottleneck blocks with nearest-neighbor upsampling between
+    them, a ReLU, and a 1x1 convolution to mu and ln b for each value of an
+    image. The published first layer, a
     1x1 convolution of one-hot codes, is the codebook of the
     `GumbelQuantizer` before it.
 
@@ -246,7 +246,7 @@ class DiscreteVAEDecoder(_Half):
             first.
         num_res_blocks: int, blocks in each group.
         epsilon: float, the margin of `map_pixels`.
-        output_channels: int, channels of the pictures.
+        output_channels: int, channels of the images.
 
     Call arguments:
         latents: float tensor (B, h, w, code_dim). The result is
@@ -292,7 +292,7 @@ class DiscreteVAEDecoder(_Half):
         return self.conv_out(self.features(latents, training=training))
 
     def head(self, features):
-        """From features to float32 pictures in [-1, 1]."""
+        """From features to float32 images in [-1, 1]."""
         return self.likelihood.pictures(self.conv_out(features))
 
     def compute_output_shape(self, input_shape):

@@ -1,6 +1,6 @@
 """Image tokenizers in the formats of other programs, by Keras' own `export`.
 
-Keras exports what calling a model does, which is a picture's reconstruction.
+Keras exports what calling a model does, which is an image's reconstruction.
 The two halves are models of their own here, so that they can be exported one
 by one.
 """
@@ -46,7 +46,7 @@ class Exporting:
 
         The input has any number of rows; of LiteRT files that PyTorch writes
         and ONNX files that JAX writes it has one. For serving from strings and
-        pictures, see `export_serving`.
+        images, see `export_serving`.
 
         Args:
             filepath: str or `pathlib.Path`; of LiteRT files it must end in
@@ -54,7 +54,7 @@ class Exporting:
             format: str, one of Keras' formats: "tf_saved_model", "onnx" (of
                 TensorFlow, JAX and PyTorch), "litert" (of TensorFlow and
                 PyTorch) and others.
-            verbose: bool, whether Keras tells what it wrote.
+            verbose: bool, whether Keras prints what it wrote.
             input_signature: what the input is, or `None` for the model's own.
             **kwargs: what Keras takes for the format.
 
@@ -90,7 +90,7 @@ class Exporting:
 
 
 def _tell_torch_of_rms_norm():
-    """Gives torch's exporter of open shapes an operation that it lacks."""
+    """Gives torch's exporter of open shapes an operation that is missing."""
     import torch
     from torch.onnx import symbolic_helper
 
@@ -115,7 +115,7 @@ class _Half(Exporting, keras.Model):
 
 
 class CodeEncoder(_Half):
-    """The half of an image tokenizer that turns pictures into codes.
+    """The half of an image tokenizer that turns images into codes.
 
     Args:
         tokenizer: `ImageTokenizer`, whose weights it shares.
@@ -145,7 +145,7 @@ class CodeEncoder(_Half):
 
 
 class CodeDecoder(_Half):
-    """The half of an image tokenizer that turns codes into pictures.
+    """The half of an image tokenizer that turns codes into images.
 
     Args:
         tokenizer: `ImageTokenizer`, whose weights it shares.

@@ -1,4 +1,4 @@
-"""The contract of image tokenizers: pictures to codes, codes to pictures."""
+"""The contract of image tokenizers: images to codes, codes to images."""
 
 import functools
 
@@ -15,7 +15,7 @@ from keras_bidalle.image_tokenizers.training_images import as_float_images
 from keras_bidalle.presets import PresetMixin
 from keras_bidalle.serving.mixin import ServingMixin
 
-# In the order that a picture passes them.
+# In the order that an image passes them.
 STAGES = ("encoder", "quant_conv", "quantizer", "post_quant_conv", "decoder")
 
 
@@ -25,21 +25,21 @@ class ImageTokenizer(
 ):
     """Encoder, quantizer and decoder: the first stage of generation.
 
-    A Keras model from pictures to their reconstruction, trained by plain
-    `compile` and `fit` on pictures alone (see `compile`). It is fully
+    A Keras model from images to their reconstruction, trained by plain
+    `compile` and `fit` on images alone (see `compile`). It is fully
     convolutional, so it may be trained on crops smaller than `image_shape`,
-    whose sides the encoder's factor divides. Pictures given to `fit`,
+    whose sides the encoder's factor divides. Images given to `fit`,
     `evaluate` and calls of the model may be uint8 or float in [-1, 1].
 
     Args:
-        encoder: layer from pictures (B, H, W, C) to latents
+        encoder: layer from images (B, H, W, C) to latents
             (B, H/f, W/f, D), with an integer attribute `factor`, the f.
         quantizer: a `keras_bidalle.quantizers.Quantizer` over D channels.
-        decoder: layer from latents back to pictures, with the methods
+        decoder: layer from latents back to images, with the methods
             `features(latents, training)` and `head(features)` that it is
             made of, and the attribute `conv_out`, the last layer with
             weights (read by the adaptive weight of adversarial training).
-        image_shape: tuple (H, W, C) of the pictures that `encode` takes.
+        image_shape: tuple (H, W, C) of the images that `encode` takes.
         quant_conv: layer between encoder and quantizer, or `None`.
         post_quant_conv: layer between quantizer and decoder, or `None`.
         **kwargs: `name` and `dtype`, as of any Keras model. Layers given
@@ -48,7 +48,7 @@ class ImageTokenizer(
     Attributes:
         code_shape: tuple (h, w), or (h, w, depth) with a residual
             quantizer, or (N,) with several levels: the shape of one
-            picture's codes.
+            image's codes.
         num_codes: int, the size of the codebook.
 
     Example:
@@ -75,7 +75,7 @@ class ImageTokenizer(
         post_quant_conv=None,
         **kwargs,
     ):
-        # Pictures stay float32 until a layer casts them.
+        # Images stay float32 until a layer casts them.
         super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
         self.quantizer = quantizer
@@ -137,11 +137,11 @@ class ImageTokenizer(
         return self._reconstruct(decoded, training=training)
 
     def encode(self, images, batch_size=64):
-        """Turns pictures into codes.
+        """Turns images into codes.
 
         Args:
             images: array (B, *image_shape), uint8 in [0, 255] or float in
-                [-1, 1], of any number of pictures.
+                [-1, 1], of any number of images.
             batch_size: int, how many are processed at once.
 
         Returns:
@@ -167,12 +167,12 @@ class ImageTokenizer(
         )
 
     def decode(self, codes, batch_size=64):
-        """Turns codes into pictures.
+        """Turns codes into images.
 
         Args:
             codes: int array (B, *code_shape) with values in [0, num_codes).
                 With a residual quantizer the first few codes of each stack
-                will do, (B, h, w, d): a coarser picture.
+                will do, (B, h, w, d): a coarser image.
             batch_size: int, how many are processed at once.
 
         Returns:
@@ -197,14 +197,14 @@ class ImageTokenizer(
         )
 
     def _shapes_of_images(self, shape):
-        """Shapes of a picture and its codes, given that of what came."""
+        """Shapes of an image and its codes, given that of what came."""
         return self.image_shape, self.code_shape
 
     def _shapes_of_codes(self, shape):
         return self.image_shape, self.code_shape
 
     def reconstruct(self, images, batch_size=64, depth=None):
-        """Encodes pictures and decodes their codes.
+        """Encodes images and decodes their codes.
 
         Args:
             images: as in `encode`.
@@ -273,7 +273,7 @@ class ImageTokenizer(
 
     @property
     def stages(self):
-        """The layers between a picture and its reconstruction, in order."""
+        """The layers between an image and its reconstruction, in order."""
         stages = [getattr(self, name) for name in STAGES]
         return [stage for stage in stages if stage is not None]
 

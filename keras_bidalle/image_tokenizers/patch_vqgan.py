@@ -3,7 +3,7 @@
 Everything after the first reshape happens at the resolution of the codes,
 where a 3x3 convolution is a large matrix product. Nothing looks further
 than its convolutions reach and nothing knows where the border is, so a
-shift of the picture by one patch shifts the codes by one place.
+shift of the image by one patch shifts the codes by one place.
 """
 
 import keras
@@ -23,8 +23,8 @@ from keras_bidalle.validation import check_positive
 class ChannelResidualBlock(keras.layers.Layer):
     """RMS norm over channels, 3x3 convolution, swish, 1x1 convolution.
 
-    The normalisation has no statistics over space, so a place's result
-    depends on its 3x3 neighbourhood alone.
+    The normalization has no statistics over space, so a place's result
+    depends on its 3x3 neighborhood alone.
 
     Args:
         channels: int, channels of input and output.
@@ -134,11 +134,11 @@ class PatchStack(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class PatchEncoder(PatchStack):
-    """From pictures to latents: patches, then residual blocks.
+    """From images to latents: patches, then residual blocks.
 
     Args:
         latent_dim: int, channels of the output.
-        **kwargs: as of `PatchStack`, but for `units`.
+        **kwargs: as in `PatchStack`, but for `units`.
 
     Call arguments:
         images: float tensor (B, H, W, C). The result is
@@ -169,11 +169,11 @@ class PatchEncoder(PatchStack):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class PatchDecoder(PatchStack):
-    """From latents back to pictures: residual blocks, then patches.
+    """From latents back to images: residual blocks, then patches.
 
     Args:
-        output_channels: int, channels of the pictures.
-        **kwargs: as of `PatchStack`, but for `units`.
+        output_channels: int, channels of the images.
+        **kwargs: as in `PatchStack`, but for `units`.
 
     Call arguments:
         latents: float tensor (B, h, w, D). The result is
@@ -192,7 +192,7 @@ class PatchDecoder(PatchStack):
         return self.head(self.features(latents, training=training))
 
     def head(self, features):
-        """The last layer: from features to float32 pictures."""
+        """The last layer: from features to float32 images."""
         patches = ops.cast(self.conv_out(features), "float32")
         return ops.nn.depth_to_space(patches, self.patch_size)
 
@@ -210,10 +210,10 @@ class PatchVQGAN(ImageTokenizer):
     """A local, patch-based tokenizer, equivariant by construction.
 
     Space to depth by `patch_size`, 3x3 convolutions with replication
-    padding, RMS normalisation over channels, no attention, and pixel
-    shuffle back. A shift of the picture by a multiple of `patch_size`
+    padding, RMS normalization over channels, no attention, and pixel
+    shuffle back. A shift of the image by a multiple of `patch_size`
     shifts the codes exactly, except for the `1 + num_blocks` places next to
-    the border. It can be trained on small crops and used on larger pictures.
+    the border. It can be trained on small crops and used on larger images.
 
     Args:
         quantizer: a `keras_bidalle.quantizers.Quantizer`.

@@ -20,8 +20,8 @@ class RQVAE(VQGAN):
     """The image tokenizer with a stack of codes at each place of a grid.
 
     A coarse grid keeps a generator's sequence short, and the stack's depth
-    keeps the picture. The defaults are those published for ImageNet, of
-    256x256 pictures and 8x8 places. The published loss is
+    keeps the image. The defaults are those published for ImageNet, of
+    256x256 images and 8x8 places. The published loss is
     `compile(reconstruction_loss="l2")` with LPIPS of weight 1 and an
     adversarial loss.
 
@@ -30,12 +30,12 @@ class RQVAE(VQGAN):
             `RestartingVectorQuantizer` of 16384 codes of dimension 256 that
             all four depths share.
         image_shape: tuple (H, W, C).
-        **kwargs: as of `VQGAN`, by default `channel_multipliers=(1, 1, 2, 2,
+        **kwargs: as in `VQGAN`, by default `channel_multipliers=(1, 1, 2, 2,
             4, 4)`, `num_res_blocks=2`, `attention_resolutions=(8,)` and
             `encoder_padding_mode="zero"`.
 
     Raises:
-        ValueError: if `quantizer` is no `ResidualQuantizer`.
+        ValueError: if `quantizer` is not a `ResidualQuantizer`.
 
     Example:
 

@@ -56,9 +56,9 @@ class TokenizerTraining:
             optimizer: str or `keras.optimizers.Optimizer`.
             reconstruction_loss: `"l1"`, `"l2"`, a dict of weights such as
                 `{"l2": 1.0, "l1": 0.2}`, or a callable of real and
-                reconstructed pictures (B, H, W, C).
+                reconstructed images (B, H, W, C).
             perceptual: None or a callable of real and reconstructed
-                pictures to a loss for each picture (or a scalar), such as
+                images to a loss for each image (or a scalar), such as
                 `keras_bidalle.losses.LPIPS`. It is not trained or saved.
             perceptual_weight: float.
             adversarial: None or a `keras_bidalle.losses.AdversarialLoss`,
@@ -81,7 +81,7 @@ class TokenizerTraining:
         optimizer = keras.optimizers.get(optimizer)
         self._pixel_loss = self._get_pixel_loss(reconstruction_loss)
         # Behind a function, where Keras does not track it: a perceptual
-        # network is no part of this model's weights.
+        # network is not part of this model's weights.
         self._perceptual = None
         if perceptual is not None and perceptual_weight:
             self._perceptual = lambda real, fake: perceptual(real, fake)
@@ -123,16 +123,16 @@ class TokenizerTraining:
         self._compile_arguments = lambda: arguments
 
     def fit(self, x=None, *args, validation_data=None, **kwargs):
-        """As `keras.Model.fit`, on pictures alone.
+        """As `keras.Model.fit`, on images alone.
 
         Args:
-            x: pictures (B, H, W, C), uint8 in [0, 255] or float in [-1, 1],
+            x: images (B, H, W, C), uint8 in [0, 255] or float in [-1, 1],
                 or any stream of batches of such that `keras.Model.fit` takes.
                 The sides may be others than those of `image_shape`, if the
                 encoder's factor divides them.
-            *args: as of `keras.Model.fit`.
+            *args: as in `keras.Model.fit`.
             validation_data: like `x`, or `None`.
-            **kwargs: as of `keras.Model.fit`.
+            **kwargs: as in `keras.Model.fit`.
 
         Raises:
             ValueError: on a wrong shape or range.
@@ -146,7 +146,7 @@ class TokenizerTraining:
         return super().fit(images.checked(x), *args, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
-        """As `keras.Model.evaluate`, on pictures as `fit` takes them."""
+        """As `keras.Model.evaluate`, on images as `fit` takes them."""
         return super().evaluate(
             self._training_images.checked(x), *args, **kwargs
         )
@@ -164,7 +164,7 @@ class TokenizerTraining:
         self.compile(**deserialize_keras_object(config))
 
     def _get_pixel_loss(self, reconstruction_loss):
-        """Makes a function of real and reconstructed pictures to a scalar."""
+        """Makes a function of real and reconstructed images to a scalar."""
         return _pixel_loss(reconstruction_loss)
 
     def _tracked_names(self):
@@ -256,7 +256,7 @@ class TokenizerTraining:
 
 
 def _pixel_loss(reconstruction_loss):
-    """Makes a function of real and reconstructed pictures to a scalar."""
+    """Makes a function of real and reconstructed images to a scalar."""
     if callable(reconstruction_loss):
         return lambda real, fake: ops.mean(reconstruction_loss(real, fake))
     if isinstance(reconstruction_loss, str):

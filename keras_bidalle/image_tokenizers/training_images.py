@@ -1,6 +1,6 @@
-"""What image tokenizers train on: uint8 pictures, or float in [-1, 1].
+"""What image tokenizers train on: uint8 images, or float in [-1, 1].
 
-Floats of another range, [0, 255] say, train without a word and give a
+Floats of another range, [0, 255] say, train without a warning and give a
 tokenizer that is worth nothing. What can be checked depends on the form of
 the data, and no form is read ahead of training:
 
@@ -25,7 +25,7 @@ _HINT = "pass uint8 pictures for [0, 255]"
 
 
 def as_float_images(images: Any) -> Any:
-    """Casts a batch of pictures to float32 in [-1, 1], inside a graph.
+    """Casts a batch of images to float32 in [-1, 1], inside a graph.
 
     Args:
         images: tensor, uint8 in [0, 255] or float in [-1, 1].
@@ -46,8 +46,8 @@ class TrainingImages:
     """Checks what `fit` and `evaluate` are given.
 
     Args:
-        factor: int, that the sides of pictures must be multiples of.
-        channels: int, of pictures.
+        factor: int, that the sides of images must be multiples of.
+        channels: int, of images.
     """
 
     def __init__(self, factor: int, channels: int):
@@ -59,7 +59,7 @@ class TrainingImages:
 
         Args:
             data: arrays, tensors or a stream of batches, in any form that
-                `keras.Model.fit` takes. Of a tuple the first is the pictures.
+                `keras.Model.fit` takes. Of a tuple the first is the images.
             name: str, the argument's name in error messages.
 
         Returns:
@@ -80,10 +80,10 @@ class TrainingImages:
         return data
 
     def check(self, images: Any, name: str) -> None:
-        """Checks one array of pictures, or a batch of a stream."""
+        """Checks one array of images, or a batch of a stream."""
         images = _first(images)
         if not hasattr(images, "dtype") or not hasattr(images, "shape"):
-            return  # Not pictures yet: a stream of another form.
+            return  # Not images yet: a stream of another form.
         self.check_type(images.dtype, images.shape, name)
         if _is_uint8(images.dtype) or 0 in tuple(images.shape):
             return
@@ -99,7 +99,7 @@ class TrainingImages:
             )
 
     def check_type(self, dtype: Any, shape: Any, name: str) -> None:
-        """Checks what is known of pictures before their values are."""
+        """Checks what is known of images before their values are."""
         _check_dtype(dtype, name)
         shape = tuple(shape)
         sides = [side for side in shape[1:3] if side is not None]
@@ -168,7 +168,7 @@ class _CheckedBatches(keras.utils.PyDataset):
 
 
 def _first(batch: Any) -> Any:
-    """The pictures of a batch, which may come with more."""
+    """The images of a batch, which may come with more."""
     while isinstance(batch, tuple | list) and len(batch):
         batch = batch[0]
     return batch

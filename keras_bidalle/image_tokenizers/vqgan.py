@@ -15,7 +15,7 @@ class VQGAN(ImageTokenizer):
     """The convolutional tokenizer of VQGAN and TE-VQGAN.
 
     Encoder, 1x1 convolution, quantizer, 1x1 convolution, decoder. The
-    defaults are those published for TE-VQGAN on 64x64 pictures: 16x16
+    defaults are those published for TE-VQGAN on 64x64 images: 16x16
     codes, replication padding in the encoder only, self-attention at 16.
     Plain VQGAN (CompVis) is `encoder_padding_mode="zero"` with its own
     numbers. Replication padding hides the border from the encoder, which

@@ -181,10 +181,10 @@ class _Half(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class VQGANEncoder(_Half):
-    """From pictures to latents, halving the size between levels.
+    """From images to latents, halving the size between levels.
 
     Args:
-        resolution: int, side of the pictures: attention stands where
+        resolution: int, side of the images: attention stands where
             `resolution / 2**level` is in `attention_resolutions`.
         z_channels: int, channels of the output.
         channels: int, channels of the first level.
@@ -267,13 +267,13 @@ class VQGANEncoder(_Half):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class VQGANDecoder(_Half):
-    """From latents back to pictures, doubling the size between levels.
+    """From latents back to images, doubling the size between levels.
 
     Each level has one residual block more than the encoder's.
 
     Args:
-        resolution: int, side of the pictures.
-        output_channels: int, channels of the pictures.
+        resolution: int, side of the images.
+        output_channels: int, channels of the images.
         channels: int, channels of the level at full size.
         channel_multipliers: tuple of int, one for each level, at full size
             first.
@@ -323,7 +323,7 @@ class VQGANDecoder(_Half):
         return ops.silu(self.norm_out(x))
 
     def head(self, features):
-        """The last convolution: from features to float32 pictures."""
+        """The last convolution: from features to float32 images."""
         return ops.cast(self.conv_out(features), "float32")
 
     def compute_output_shape(self, input_shape):

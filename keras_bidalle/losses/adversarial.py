@@ -24,7 +24,7 @@ loss = terms.reconstruction + terms.generator + terms.discriminator
 `reconstruction_loss` (with its perceptual term, if any) and `head` are
 functions because JAX differentiates functions and not graphs. They may not
 write variables. The reconstruction and the generator's loss are evaluated
-once each; the adaptive weight reuses their gradients at the picture, so it
+once each; the adaptive weight reuses their gradients at the image, so it
 costs one small convolution.
 """
 
@@ -51,17 +51,17 @@ AdversarialTerms = collections.namedtuple(
 )
 AdversarialTerms.__doc__ = """What one step of adversarial training adds up.
 
-All are float32 scalars; the loss to minimise is the sum of the first three.
+All are float32 scalars; the loss to minimize is the sum of the first three.
 
 Attributes:
     reconstruction: the value of `reconstruction_loss(fake)`.
     generator: the generator's loss, weighted and scheduled; its gradient
-        reaches the pictures but not the discriminator.
+        reaches the images but not the discriminator.
     discriminator: the discriminator's loss, scheduled; its gradient reaches
-        the discriminator but not the pictures.
+        the discriminator but not the images.
     adaptive_weight: the weight of the generator's loss before the schedule,
         a constant.
-    real_logits: the discriminator's mean logit of pictures, to look at.
+    real_logits: the discriminator's mean logit of images, to look at.
     fake_logits: that of reconstructions; when the two drift far apart the
         discriminator has won.
 """
@@ -131,7 +131,7 @@ class AdversarialLoss(keras.layers.Layer):
     decoder's last convolution whatever their scale.
 
     Args:
-        discriminator: layer from pictures (B, H, W, C) to logits, a
+        discriminator: layer from images (B, H, W, C) to logits, a
             `PatchDiscriminator` by default.
         loss: `"hinge"`, `"vanilla"`, or an object with the methods
             `generator(fake_logits)` and
@@ -148,7 +148,7 @@ class AdversarialLoss(keras.layers.Layer):
     Call arguments:
         real: float tensor (B, H, W, C) in [-1, 1].
         fake: float tensor (B, H, W, C), the reconstruction.
-        reconstruction_loss: callable from pictures like `fake` to a scalar.
+        reconstruction_loss: callable from images like `fake` to a scalar.
         head: callable from `kernel` to `fake`, the decoder's last layer on
             fixed features; None leaves the adaptive ratio out (1).
         kernel: float tensor, the weights of that layer; None with `head`.
@@ -266,7 +266,7 @@ class AdversarialLoss(keras.layers.Layer):
     def generator_loss(self, fake, training=None):
         """Returns the unweighted generator's loss; it trains only `fake`.
 
-        In training the discriminator normalises by the batch's statistics
+        In training the discriminator normalizes by the batch's statistics
         without keeping them.
         """
         with frozen(self.discriminator):
@@ -278,7 +278,7 @@ class AdversarialLoss(keras.layers.Layer):
         return self._loss.discriminator(*self._judge(real, fake, training))
 
     def _judge(self, real, fake, training):
-        """Float32 logits of real pictures and of reconstructions."""
+        """Float32 logits of real images and of reconstructions."""
         return tuple(
             ops.cast(
                 self.discriminator(
@@ -330,7 +330,7 @@ class AdversarialLoss(keras.layers.Layer):
 
 
 def _pull_back(head, kernel, slope):
-    """Carries a gradient at the picture back to the last kernel.
+    """Carries a gradient at the image back to the last kernel.
 
     The mean over replicas, so that all of them weigh alike.
     """

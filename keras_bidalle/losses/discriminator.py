@@ -1,4 +1,4 @@
-"""The patch discriminator: judges overlapping patches, not whole pictures."""
+"""The patch discriminator: judges overlapping patches, not whole images."""
 
 import keras
 from keras import layers, ops
@@ -15,26 +15,26 @@ class PatchDiscriminator(layers.Layer):
 
     `num_layers` 4x4 convolutions of stride 2, one of stride 1 and one of
     stride 1 to a single channel, each padded by one pixel on every side.
-    Widths double up to eight times `filters`. Batch normalisation, over
+    Widths double up to eight times `filters`. Batch normalization, over
     all replicas, stands after every convolution but the first and the last;
     leaky ReLU (0.2) after every one but the last. Moving statistics go 0.1
     of the way to the batch's in each training call.
 
     Args:
-        num_layers: int, how many convolutions halve the picture; 3 gives
+        num_layers: int, how many convolutions halve the image; 3 gives
             receptive fields of 70x70 pixels.
         filters: int, channels of the first convolution.
 
     Call arguments:
         images: float tensor (B, H, W, C) in [-1, 1].
-        training: bool, whether to normalise by the batch's statistics (and
+        training: bool, whether to normalize by the batch's statistics (and
             update the moving ones) instead of the moving statistics.
 
     Returns:
         Float tensor (B, h, w, 1) of logits, high for real patches.
 
     Raises:
-        ValueError: when the picture is too small for `num_layers`.
+        ValueError: when the image is too small for `num_layers`.
 
     Example:
 

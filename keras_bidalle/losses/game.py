@@ -1,4 +1,4 @@
-"""What the players of an adversarial game lose, given the logits."""
+"""The losses of the two players of an adversarial game."""
 
 import keras
 from keras import ops

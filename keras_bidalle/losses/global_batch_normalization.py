@@ -1,4 +1,4 @@
-"""Batch normalisation by the statistics of the global batch."""
+"""Batch normalization by the statistics of the global batch."""
 
 import keras
 from keras import ops

@@ -3,7 +3,7 @@
 Pixel values are bounded; a Gaussian or a Laplace distribution is not. The
 logit-Laplace distribution is that of the sigmoid of a Laplace variable, and
 so lives between 0 and 1. Its density has poles at both ends, which is why
-pictures are first mapped to [epsilon, 1 - epsilon].
+images are first mapped to [epsilon, 1 - epsilon].
 """
 
 import math
@@ -13,10 +13,10 @@ from keras import ops
 
 
 def map_pixels(images, epsilon=0.1):
-    """Maps pictures to where the logit-Laplace density has no poles.
+    """Maps images to where the logit-Laplace density has no poles.
 
     The published map is `(1 - 2 epsilon) v / 255 + epsilon` of values v in
-    [0, 255]; pictures here are `v / 127.5 - 1`.
+    [0, 255]; images here are `v / 127.5 - 1`.
 
     Args:
         images: float tensor of any shape, values in [-1, 1].
@@ -42,7 +42,7 @@ def unmap_pixels(mapped, epsilon=0.1):
         epsilon: float, between 0 and 0.5.
 
     Returns:
-        float32 tensor like `mapped`, pictures in [-1, 1].
+        float32 tensor like `mapped`, images in [-1, 1].
     """
     half = (ops.cast(mapped, "float32") - epsilon) / (1.0 - 2.0 * epsilon)
     return 2.0 * ops.clip(half, 0.0, 1.0) - 1.0
@@ -50,7 +50,7 @@ def unmap_pixels(mapped, epsilon=0.1):
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class LogitLaplace:
-    """Negative log-likelihood of pictures, the mean over all values.
+    """Negative log-likelihood of images, the mean over all values.
 
     With x a value after `map_pixels`, and mu and b of its own,
 
@@ -59,7 +59,7 @@ class LogitLaplace:
     A decoder gives mu and ln b in two halves of its output's channels.
 
     The mean over values is the published scale: there the whole evidence
-    lower bound, `-ln p(x|z) + beta KL`, each a sum over a picture, is divided
+    lower bound, `-ln p(x|z) + beta KL`, each a sum over an image, is divided
     by 256 * 256 * 3. The divergence, a sum over 32 * 32 codes, so weighs
     `beta / 192` beside this loss where it is a mean over codes, as in
     `GumbelQuantizer`; in general `beta / (factor**2 * channels)`.
@@ -123,7 +123,7 @@ class LogitLaplace:
         )
 
     def pictures(self, statistics):
-        """The pictures to show: the median, without its spread.
+        """The images to show: the median, without its spread.
 
         Args:
             statistics: float tensor (B, H, W, 2 C), mu then ln b.

@@ -1,4 +1,4 @@
-"""LPIPS: distance between pictures in the features of a trained network."""
+"""LPIPS: distance between images in the features of a trained network."""
 
 import pathlib
 
@@ -18,7 +18,7 @@ VGG16_BLOCKS = (
 VGG16_WIDTHS = (64, 128, 256, 512, 512)
 
 # The published program's scaling layer: ImageNet's mean and deviation,
-# carried from [0, 1] over to pictures in [-1, 1].
+# carried from [0, 1] over to images in [-1, 1].
 _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
 
@@ -45,7 +45,7 @@ def lpips_shapes():
 class LPIPS(keras.layers.Layer):
     """Learned perceptual image patch similarity, on VGG16 features.
 
-    Pictures go through VGG16 up to the last convolution of each block. The
+    Images go through VGG16 up to the last convolution of each block. The
     features are scaled to unit length at each position, their squared
     differences are weighed by channel, averaged over positions and summed
     over the five blocks.
@@ -64,7 +64,7 @@ class LPIPS(keras.layers.Layer):
         fake: float tensor of the same shape.
 
     Returns:
-        Float32 tensor (B,) of distances, zero for equal pictures.
+        Float32 tensor (B,) of distances, zero for equal images.
 
     Raises:
         ValueError: without `weights`, or when the file does not hold them.

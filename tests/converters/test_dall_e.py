@@ -39,7 +39,7 @@ def model(folder):
 
 
 def images_of(io):
-    """The program's pictures lie in [0, 1]."""
+    """The program's images lie in [0, 1]."""
     return 2.0 * io["image"] - 1.0
 
 

@@ -66,7 +66,7 @@ def test_loss_and_perplexity(case):
         io["image"], batch_size=2, verbose=0, return_dict=True
     )
     # The program's forward pass gives the commitment of all levels that it
-    # quantizes; its training adds the pictures' squared error.
+    # quantizes; its training adds the images' squared error.
     assert_close(logs["quantizer_loss"], io["loss"])
     error = np.mean((io["reconstruction"] - io["image"]) ** 2)
     assert_close(logs["loss"], io["loss"] + error)
@@ -91,7 +91,7 @@ def test_what_the_checkpoints_become(golden_dir):
         ({"ch_mult": [1, 2]}, "attn_resolutions"),
         ({"double_z": True}, "double_z"),
         ({"out_channels": 1}, "out_channels"),
-        ({"use_attn": True}, "lacks the key 'encoders.0.down.2.attn.0"),
+        ({"use_attn": True}, "has no key 'encoders.0.down.2.attn.0"),
         ({"finetune": True, "ft_attn_resolutions": [5]}, "ft_attn_resolutions"),
         ({"z_channels": 16}, "shape"),
     ],

@@ -143,7 +143,7 @@ def test_bad_checkpoints_are_told(golden_dir, name, file_name, tmp_path):
         ({"attn_types": ["full", "sparse"]}, "`attn_types` must be one of"),
         ({"pe_type": "rotary"}, "`pe_type` must be one of"),
         ({"special_tok_idx": 3}, "`special_tok_idx` must hold"),
-        ({"depth": 5}, "lacks the key"),
+        ({"depth": 5}, "has no key"),
         ({"depth": 3}, "leaves no place for"),
         ({"dim": "wide"}, "`width` must be a positive integer"),
     ],

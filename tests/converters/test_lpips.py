@@ -56,6 +56,6 @@ def test_published_files_become_one_that_lpips_opens(
 def test_a_missing_weight_is_named_and_nothing_is_left(tmp_path, monkeypatch):
     vgg, _ = published()
     monkeypatch.setattr(lpips_module, "read_state_dict", lambda path: vgg)
-    with pytest.raises(ValueError, match="LPIPS lacks.*lin0.model.1.weight"):
+    with pytest.raises(ValueError, match="LPIPS has no.*lin0.model.1.weight"):
         convert_lpips(["vgg16.pth"], tmp_path / "lpips.npz")
     assert not list(tmp_path.iterdir())

@@ -120,7 +120,7 @@ def check(model, name, golden):
             np.moveaxis(golden[part], 1, -1)
             for part in ("image", "reconstruction")
         )
-        if program == "dall_e":  # Pictures in [0, 1].
+        if program == "dall_e":  # Images in [0, 1].
             image, expected = 2 * image - 1, 2 * expected - 1
         stored = ("codes", "indices", "token_sequence")
         codes = next(golden[part] for part in stored if part in golden)

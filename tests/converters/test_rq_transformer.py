@@ -219,5 +219,5 @@ def test_keys_that_are_missing_or_left_over_are_told():
     with pytest.raises(ValueError, match="leaves no place for"):
         convert_rq_transformer({**arrays, "more.weight": np.zeros(3)}, config())
     del arrays["pos_emb_d"]
-    with pytest.raises(ValueError, match="lacks the key 'pos_emb_d'"):
+    with pytest.raises(ValueError, match="has no key 'pos_emb_d'"):
         convert_rq_transformer(arrays, config())

@@ -152,7 +152,7 @@ def test_a_missing_key_is_named():
     config = small_config()
     arrays = state_dict(config)
     del arrays["decoder.mid.attn_1.k.bias"]
-    with pytest.raises(ValueError, match="lacks.*decoder.mid.attn_1.k.bias"):
+    with pytest.raises(ValueError, match="has no.*decoder.mid.attn_1.k.bias"):
         convert_te_vqgan(arrays, config)
 
 
@@ -203,7 +203,7 @@ def test_a_missing_option_is_named(name):
     config = small_config()
     arrays = state_dict(config)
     del config[name]
-    with pytest.raises(ValueError, match=f"lacks `{name}`"):
+    with pytest.raises(ValueError, match=f"has no `{name}`"):
         convert_te_vqgan(arrays, config)
 
 

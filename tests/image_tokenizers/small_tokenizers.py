@@ -76,7 +76,7 @@ def discrete_vae(quantizer=None, **kwargs):
 
 
 def uint8_images(count=3, side=16):
-    """Smooth pictures, uint8."""
+    """Smooth images, uint8."""
     rng = np.random.default_rng(0)
     coarse = rng.uniform(0, 255, (count, side // 4, side // 4, 3))
     return coarse.repeat(4, 1).repeat(4, 2).astype("uint8")

@@ -11,7 +11,7 @@ from keras_bidalle.quantizers import EMAVectorQuantizer, VectorQuantizer
 
 
 def augvae(**kwargs):
-    """Levels of 4x4, 2x2 and 1x1 codes of 8x8 pictures."""
+    """Levels of 4x4, 2x2 and 1x1 codes of 8x8 images."""
     arguments = {
         "image_shape": (8, 8, 3),
         "num_levels": 3,
@@ -29,7 +29,7 @@ def augvae(**kwargs):
 
 
 def shapes(count=32, side=8):
-    """Pictures of a bright rectangle anywhere on a dark ground, uint8."""
+    """Images of a bright rectangle anywhere on a dark ground, uint8."""
     rng = np.random.default_rng(0)
     images = np.zeros((count, side, side, 3), "uint8")
     for image in images:
@@ -160,7 +160,7 @@ def test_finer_levels_are_quantized_too_where_asked():
     assert model.quant_conv.bias.shape == (2, 4)
     latents = model.to_latents(ops.convert_to_tensor(as_float(shapes(2))))
     model.quantizer(latents, training=False)
-    # 4x4 and 2x2 codes of two pictures.
+    # 4x4 and 2x2 codes of two images.
     assert to_numpy(model.quantizer.epoch_counts).sum() == 2 * (16 + 4)
     assert model.encode(shapes(2)).shape == (2, 2, 2)
     model.compile("adam")

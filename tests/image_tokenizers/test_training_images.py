@@ -1,4 +1,4 @@
-"""Tests of what `fit` and `evaluate` take for pictures."""
+"""Tests of what `fit` and `evaluate` take for images."""
 
 import keras
 import numpy as np
