@@ -72,8 +72,6 @@ class GumbelQuantizer(Quantizer):
         Text-to-Image Generation](https://arxiv.org/abs/2102.12092), Sec. 2.1.
     """
 
-    _input_dim_name = "input_dim"
-
     def __init__(
         self,
         num_codes: int,

@@ -35,9 +35,6 @@ class OrthogonalVectorQuantizer(VectorQuantizer):
     latents = quantizer(keras.random.normal((2, 16, 16, 256)))
     loss, orthogonal_loss = quantizer.losses
     ```
-
-    Reference:
-        TE-VQGAN, [arXiv:2112.00384](https://arxiv.org/abs/2112.00384).
     """
 
     def __init__(

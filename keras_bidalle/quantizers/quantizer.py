@@ -8,7 +8,11 @@ from keras import ops
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.keras_internals import ReplicaLosses
-from keras_bidalle.quantizers.codebook_metrics import CodebookUsage, Perplexity
+from keras_bidalle.quantizers.codebook_metrics import (
+    CodebookMetric,
+    CodebookUsage,
+    Perplexity,
+)
 from keras_bidalle.renaming import renamed
 from keras_bidalle.validation import check_positive, check_positive_or_none
 
@@ -63,13 +67,12 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
 
     # Names that arguments had in saved configurations.
     old_names: ClassVar[Mapping[str, str]] = {}
-    # Which argument says how many channels the latents have.
-    _input_dim_name = "code_dim"
 
     def __init__(
         self,
         num_codes: int,
         code_dim: int,
+        *,
         code_depth: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -78,12 +81,11 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         check_positive(num_codes=num_codes, code_dim=code_dim)
         check_positive_or_none(code_depth=code_depth)
         self.num_codes = num_codes
-        self.code_dim = code_dim
+        self.code_dim = self.input_dim = code_dim
         self.code_depth = code_depth
-        self.input_dim = code_dim
         # Not so inside another quantizer, which shows its own.
         self.keeps_metrics = True
-        self._codebook_metrics = []
+        self._codebook_metrics: list[CodebookMetric] = []
 
     @classmethod
     def current_arguments(cls, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,9 +121,12 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
     def check_channels(self, shape):
         """Raises a `ValueError` on a shape of latents with other channels."""
         if not len(shape) or shape[-1] != self.input_dim:
+            name = (
+                "code_dim" if self.input_dim == self.code_dim else "input_dim"
+            )
             raise ValueError(
                 f"{self.__class__.__name__} expects latents whose last "
-                f"dimension is `{self._input_dim_name}`={self.input_dim}. "
+                f"dimension is `{name}`={self.input_dim}. "
                 f"Received: shape={tuple(shape)}"
             )
 

@@ -66,14 +66,15 @@ class ResidualQuantizer(Quantizer):
         **kwargs: Any,
     ) -> None:
         is_list = isinstance(quantizer, list | tuple)
-        quantizers = list(quantizer) if is_list else [quantizer]
-        if code_depth is None and is_list:
-            code_depth = len(quantizers)
-        check_positive(code_depth=code_depth)
-        _check_parts(quantizers, code_depth if is_list else 1)
-        first = quantizers[0]
+        parts: list[Any] = list(quantizer) if is_list else [quantizer]
+        depth: Any = code_depth
+        if depth is None and is_list:
+            depth = len(parts)
+        check_positive(code_depth=depth)
+        _check_parts(parts, depth if is_list else 1)
+        first = parts[0]
         super().__init__(
-            first.num_codes, first.code_dim, code_depth=code_depth, **kwargs
+            first.num_codes, first.code_dim, code_depth=depth, **kwargs
         )
         check_at_least(commitment_weight=commitment_weight)
         self.shared = shared
@@ -81,11 +82,9 @@ class ResidualQuantizer(Quantizer):
         self.gradient = gradient_estimators.get(gradient)
         self._given_as_list = is_list
         if not is_list and not shared:
-            quantizers += [
-                _copy(first, number) for number in range(1, code_depth)
-            ]
+            parts += [_copy(first, number) for number in range(1, depth)]
         # One for each depth, or the one that serves them all.
-        self.quantizers = quantizers
+        self.quantizers = parts
         for part in self.quantizers:
             part.keeps_metrics = False
 

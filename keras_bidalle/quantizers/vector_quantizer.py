@@ -31,11 +31,11 @@ class VectorQuantizer(CodebookQuantizer):
         num_codes: int, the size K of the codebook.
         code_dim: int, the length C of a code vector.
         codebook_weight: float, the weight of the codebook's loss.
-        codebook_regularizer: Keras regularizer of the codebook (K, C), such
-            as `OrthogonalRegularizer`, or `None`.
         revival_steps: int or `None`. A code that was not chosen for so many
             training steps is moved to a latent of the batch; `None` for
             never.
+        codebook_regularizer: Keras regularizer of the codebook (K, C), such
+            as `OrthogonalRegularizer`, or `None`.
         **kwargs: as in `CodebookQuantizer`: `commitment_weight=0.25`,
             `distance="l2"`, `codebook_initializer` (by default uniform in
             [-1/K, 1/K]), `kmeans_steps=0`, `seed`, `gradient`.
@@ -59,8 +59,8 @@ class VectorQuantizer(CodebookQuantizer):
         num_codes: int,
         code_dim: int,
         codebook_weight: float = 1.0,
-        codebook_regularizer: Any = None,
         revival_steps: int | None = None,
+        codebook_regularizer: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(num_codes, code_dim, **kwargs)
