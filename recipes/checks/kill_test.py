@@ -205,11 +205,11 @@ def main():
         distribution="none",
         pause=0.0,
     )
-    if not 0 <= options.kills < options.steps - 5:
-        sys.exit("Error: --kills must be fewer than the steps")
     if options.train is not None:
         train(options.train, options.steps, options.distribution, options.pause)
         return
+    if not 0 <= options.kills < options.steps - 5:
+        sys.exit("Error: --kills must be fewer than --steps less 5")
     small_training.report(
         lambda folder: compare(
             folder,
