@@ -131,7 +131,7 @@ def read(model, common, options):
     if (options.best_of or options.samples) > 1:
         common = {"temperature": 1.0, **common}
     written = {}
-    rows = enumerate(wiring.open_pictures(files, shape))
+    rows = enumerate(wiring.open_images(files, shape))
     while batch := list(itertools.islice(rows, options.batch_size)):
         good = [
             (i, name, pixels)

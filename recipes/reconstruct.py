@@ -57,7 +57,7 @@ def run(options):
     wiring.check_counts(batch_size=options.batch_size)
     tokenizer = wiring.image_tokenizer_of(load(options.preset))
     files, failed = wiring.picture_inputs(options.pictures, reserved=(GRID,))
-    opened = wiring.open_pictures(files, tokenizer.image_shape)
+    opened = wiring.open_images(files, tokenizer.image_shape)
     shown, written = [], 0
     while batch := list(itertools.islice(opened, options.batch_size)):
         failed += sum(pixels is None for _, pixels in batch)

@@ -1,40 +1,39 @@
 """Models of the papers by name, and how many weights they have."""
 
-from keras_bidalle.configurations.building import (
-    as_json,
-    build,
-    from_json,
-    is_nested,
-    read_configuration,
+from keras_bidalle.configurations.building import build, from_json, serialized
+from keras_bidalle.configurations.configuration import (
+    Configuration,
+    parse_setting,
 )
 from keras_bidalle.configurations.counting import count_params
-from keras_bidalle.configurations.generators import (
-    GENERATORS,
+from keras_bidalle.configurations.generators import GENERATORS
+from keras_bidalle.configurations.named import (
     generator,
-    names,
-)
-from keras_bidalle.configurations.tokenizers import (
-    TOKENIZERS,
+    generator_names,
     tokenizer,
     tokenizer_names,
 )
+from keras_bidalle.configurations.shrinking import shrunk, tiny
+from keras_bidalle.configurations.tokenizers import TOKENIZERS
 from keras_bidalle.configurations.training_settings import (
     generator_training,
     tokenizer_training,
 )
 
 __all__ = [
+    "Configuration",
     "GENERATORS",
     "TOKENIZERS",
-    "as_json",
     "build",
     "count_params",
     "from_json",
     "generator",
+    "generator_names",
     "generator_training",
-    "is_nested",
-    "names",
-    "read_configuration",
+    "parse_setting",
+    "serialized",
+    "shrunk",
+    "tiny",
     "tokenizer",
     "tokenizer_names",
     "tokenizer_training",

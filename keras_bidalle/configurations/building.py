@@ -1,25 +1,27 @@
-"""From a class and its arguments to a model, and to JSON and back.
+"""Models as Keras serializes them: a class, and the arguments it is made of.
 
-In Python something to be made is `(class, arguments)`; in JSON it is
-`{"class": "RQVAE", "arguments": {...}}`. Both may be nested.
+`{"class_name": "VQGAN", "config": {"quantizer": {"class_name": ...}, ...}}`
+in Python and in JSON alike.
 """
 
 import json
-import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
 
 from keras_bidalle import generators, image_tokenizers, quantizers
 
-_MODULES = (image_tokenizers, quantizers, generators)
-_JSON_KEYS = {"class", "arguments"}
+PACKAGE = "keras_bidalle"
 
 
-def build(cls, arguments):
-    """Makes a model, and first what its arguments say is to be made.
+def build(cls: Any, arguments: Mapping[str, Any]) -> Any:
+    """Makes a model, and the objects that its arguments describe.
 
     Args:
         cls: class, such as one of `keras_bidalle.image_tokenizers`.
-        arguments: dict of its constructor's arguments, in which
-            `(class, arguments)` stands for an object to be made.
+        arguments: dict of its constructor's arguments, with objects as
+            `serialized` gives them.
 
     Returns:
         An instance of `cls`.
@@ -27,131 +29,94 @@ def build(cls, arguments):
     Raises:
         ValueError: if the constructor does not take the arguments.
     """
-    if hasattr(cls, "current_arguments"):
-        arguments = cls.current_arguments(arguments)
-    made = {name: _built(value) for name, value in arguments.items()}
     try:
-        return cls(**made)
-    except TypeError as error:
+        return cls.from_config(dict(arguments))
+    except (KeyError, TypeError) as error:
         raise ValueError(
             f"{cls.__name__} cannot be made of these arguments: {error}"
         ) from error
 
 
-def _built(value):
-    if is_nested(value):
-        return build(*value)
-    if isinstance(value, tuple):
-        return tuple(_built(part) for part in value)
-    return value
+def serialized(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The form that Keras gives an object of `cls` with these arguments."""
+    return {
+        "module": PACKAGE,
+        "class_name": cls.__name__,
+        "config": dict(arguments),
+        "registered_name": f"{PACKAGE}>{cls.__name__}",
+    }
 
 
-def is_nested(value):
-    """Whether an argument is `(class, arguments)`."""
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and isinstance(value[0], type)
-    )
+def is_serialized(value: Any) -> bool:
+    """Whether a value stands for an object that is to be made."""
+    return isinstance(value, dict) and {"class_name", "config"} <= set(value)
 
 
-def as_json(cls, arguments):
-    """A configuration in JSON's values.
-
-    Args:
-        cls: class.
-        arguments: dict.
-
-    Returns:
-        dict `{"class": name, "arguments": {...}}`.
-    """
-    values = {name: _as_json(value) for name, value in arguments.items()}
-    return {"class": cls.__name__, "arguments": values}
+def class_of(value: Mapping[str, Any]) -> type:
+    """The class of a serialized object of this package."""
+    cls = keras.saving.get_registered_object(value["registered_name"])
+    assert cls is not None
+    return cls
 
 
-def _as_json(value):
-    if is_nested(value):
-        return as_json(*value)
-    if isinstance(value, (tuple, list)):
-        return [_as_json(part) for part in value]
-    return value
-
-
-def from_json(value):
-    """A configuration out of JSON's values, the inverse of `as_json`.
+def from_json(value: Any) -> tuple[type, dict[str, Any]]:
+    """Reads a model out of JSON's values.
 
     Args:
-        value: dict `{"class": name, "arguments": {...}}`; other keys are
-            left to others. Lists become tuples.
+        value: dict `{"class_name": name, "config": {...}}`. Runs of versions
+            before 0.2 have "class" and "arguments" instead. Other keys are
+            left to others.
 
     Returns:
-        Tuple of a class and a dict.
+        Tuple of a class and a dict of arguments, for `build`. Lists become
+        tuples.
 
     Raises:
         ValueError: if it is of another form, or names a class that this
             package does not have.
     """
-    if not isinstance(value, dict) or not _JSON_KEYS <= set(value):
+    found = _serialized_json(value)
+    return class_of(found), found["config"]
+
+
+def _serialized_json(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not (
+        {"class_name", "config"} <= set(value)
+        or {"class", "arguments"} <= set(value)
+    ):
         raise ValueError(
-            'A configuration must be {"class": name, "arguments": {...}}. '
+            'A configuration must be {"class_name": name, "config": {...}}. '
             f"Received: {json.dumps(value)[:80]}"
         )
-    known = {
-        name: getattr(module, name)
-        for module in _MODULES
-        for name in module.__all__
-        if isinstance(getattr(module, name), type)
-    }
-    if value["class"] not in known:
+    name = value.get("class_name", value.get("class"))
+    arguments = value.get("config", value.get("arguments"))
+    known = _classes()
+    if name not in known:
         raise ValueError(
-            f'"class" must be one of {", ".join(sorted(known))}. '
-            f"Received: {value['class']!r}"
+            f'"class_name" must be one of {", ".join(sorted(known))}. '
+            f"Received: {name!r}"
         )
-    if not isinstance(value["arguments"], dict):
-        raise ValueError(
-            f'"arguments" must be an object. Received: {value["arguments"]!r}'
-        )
-    arguments = {
-        name: _from_json_value(part)
-        for name, part in value["arguments"].items()
-    }
-    return known[value["class"]], arguments
+    if not isinstance(arguments, dict):
+        raise ValueError(f'"config" must be an object. Received: {arguments!r}')
+    plain = {key: _plain(part) for key, part in arguments.items()}
+    # Arguments that had other names once.
+    current = getattr(known[name], "current_arguments", dict)
+    return serialized(known[name], current(plain))
 
 
-def _from_json_value(value):
-    if isinstance(value, dict) and "class" in value:
-        return from_json(value)
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict) and {"class_name", "class"} & set(value):
+        return _serialized_json(value)
     if isinstance(value, list):
-        return tuple(_from_json_value(part) for part in value)
+        return tuple(_plain(part) for part in value)
     return value
 
 
-def read_configuration(path):
-    """Reads a configuration file.
-
-    Args:
-        path: str or `pathlib.Path` of a JSON file, `{"class": ...,
-            "arguments": {...}, "training": {...}}`, of which "training" may
-            be left out.
-
-    Returns:
-        Tuple of a class, a dict of its arguments, and a dict of training
-        settings.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged or of another form; the message names
-            it.
-    """
-    path = pathlib.Path(path)
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        cls, arguments = from_json(value)
-        training = value.get("training", {})
-        if not isinstance(training, dict):
-            raise ValueError(
-                f'"training" must be an object. Received: {training!r}'
-            )
-    except ValueError as error:
-        raise ValueError(f"{path} is no configuration: {error}") from error
-    return cls, arguments, training
+def _classes() -> dict[str, type]:
+    """The classes that a configuration may name."""
+    return {
+        name: getattr(module, name)
+        for module in (image_tokenizers, quantizers, generators)
+        for name in module.__all__
+        if isinstance(getattr(module, name), type)
+    }

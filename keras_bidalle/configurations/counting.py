@@ -1,12 +1,15 @@
 """Counts a model's weights without making them."""
 
 import math
+import random
+from collections.abc import Mapping
+from typing import Any
 
 from keras_bidalle.backend.keras_internals import variables_without_values
 from keras_bidalle.configurations.building import build
 
 
-def count_params(cls, arguments):
+def count_params(cls: Any, arguments: Mapping[str, Any]) -> int:
     """The number of weights that a model would have.
 
     The model is made, but none of its weights: 12 billion are counted in
@@ -30,9 +33,14 @@ def count_params(cls, arguments):
     count_params(*configurations.generator("dalle-12b"))
     ```
     """
-    with variables_without_values():
-        model = build(cls, arguments)
-        count = sum(math.prod(weight.shape) for weight in model.weights)
+    # New weights would draw their seeds: counting changes no later ones.
+    state = random.getstate()
+    try:
+        with variables_without_values():
+            model = build(cls, arguments)
+            count = sum(math.prod(weight.shape) for weight in model.weights)
+    finally:
+        random.setstate(state)
     if not count:
         raise ValueError(
             "`cls` must make its weights in its constructor. "

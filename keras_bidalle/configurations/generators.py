@@ -1,8 +1,5 @@
 """The published generators, as arguments of ours."""
 
-import copy
-
-from keras_bidalle.configurations.naming import entry
 from keras_bidalle.generators import BidirectionalTransformer, RQTransformer
 
 _SPARSE = ("full", "axial_row", "axial_column", "conv_like")
@@ -166,32 +163,3 @@ GENERATORS = {
         1280, 26, text_vocabulary_size=16384, text_length=32
     ),
 }
-
-
-def names():
-    """The names of all published generators, sorted."""
-    return sorted(GENERATORS)
-
-
-def generator(name):
-    """What a published generator is made of.
-
-    Args:
-        name: str, one of `names()`.
-
-    Returns:
-        Tuple of a class of `keras_bidalle.generators` and a dict of its
-        constructor's arguments, free to be changed.
-
-    Raises:
-        ValueError: if there is no such name.
-
-    Example:
-
-    ```python
-    cls, arguments = configurations.generator("dalle-12b")
-    small = cls(**{**arguments, "width": 64, "depth": 4, "num_heads": 1})
-    ```
-    """
-    cls, arguments = entry(GENERATORS, name, "generators")
-    return cls, copy.deepcopy(arguments)

@@ -1,12 +1,10 @@
 """The published image tokenizers, as arguments of ours.
 
-An argument that is itself something to be made, a quantizer, is written as
-the model is: a class and its arguments. `build` makes them.
+An argument that is itself to be made, a quantizer, is written as Keras
+serializes it. `build` makes them.
 """
 
-import copy
-
-from keras_bidalle.configurations.naming import entry
+from keras_bidalle.configurations.building import serialized
 from keras_bidalle.image_tokenizers import (
     RQVAE,
     VQGAN,
@@ -27,14 +25,13 @@ from keras_bidalle.quantizers import (
 def _rq_vae(num_codes, attention_resolution):
     # arXiv 2203.01941, section 4 and the released configurations: 256x256
     # pictures, 8x8 places, four codes a place, one codebook.
-    codebook = (
-        RestartingVectorQuantizer,
-        {"num_codes": num_codes, "code_dim": 256},
+    codebook = serialized(
+        RestartingVectorQuantizer, {"num_codes": num_codes, "code_dim": 256}
     )
     return (
         RQVAE,
         {
-            "quantizer": (
+            "quantizer": serialized(
                 ResidualQuantizer,
                 {"quantizer": codebook, "code_depth": 4, "shared": True},
             ),
@@ -51,7 +48,7 @@ def _rq_vae(num_codes, attention_resolution):
 # arXiv 2111.11133 and its released program: 8192 codes for all levels, a
 # running mean without restarts.
 _AUGVAE = {
-    "quantizer": (
+    "quantizer": serialized(
         EMAVectorQuantizer,
         {
             "num_codes": 8192,
@@ -73,7 +70,7 @@ TOKENIZERS = {
     "te-vqgan-mnist64": (
         VQGAN,
         {
-            "quantizer": (
+            "quantizer": serialized(
                 OrthogonalVectorQuantizer,
                 {"num_codes": 128, "code_dim": 256, "orthogonality": 10.0},
             ),
@@ -90,7 +87,7 @@ TOKENIZERS = {
     "vqgan-imagenet-f16-16384": (
         VQGAN,
         {
-            "quantizer": (
+            "quantizer": serialized(
                 VectorQuantizer,
                 {
                     "num_codes": 16384,
@@ -135,32 +132,3 @@ TOKENIZERS = {
         },
     ),
 }
-
-
-def tokenizer_names():
-    """The names of all published image tokenizers, sorted."""
-    return sorted(TOKENIZERS)
-
-
-def tokenizer(name):
-    """What a published image tokenizer is made of.
-
-    Args:
-        name: str, one of `tokenizer_names()`.
-
-    Returns:
-        Tuple of a class of `keras_bidalle.image_tokenizers` and a dict of its
-        constructor's arguments, free to be changed, for `build`.
-
-    Raises:
-        ValueError: if there is no such name.
-
-    Example:
-
-    ```python
-    cls, arguments = configurations.tokenizer("rq-vae-ffhq")
-    small = configurations.build(cls, {**arguments, "channels": 32})
-    ```
-    """
-    cls, arguments = entry(TOKENIZERS, name, "image tokenizers")
-    return cls, copy.deepcopy(arguments)

@@ -1,15 +1,18 @@
 """How the published models were trained, as far as it was told.
 
-Settings are plain values, which `recipes/train_tokenizer.py` and
-`recipes/train_generator.py` turn into optimizers, losses and crops. What a
-comment says was done otherwise, these programs do not do.
+Settings are plain values, which the training program turns into optimizers,
+losses and crops. What a comment says was done otherwise, the program does not
+do.
 """
 
 import copy
+import math
+from typing import Any
 
 # What both stages know; and what is taken where nothing was published.
 _SHARED = {
-    "optimizer": "adam",
+    "optimizer": "adam",  # of `training.OPTIMIZERS`
+    "optimizer_arguments": {},  # that other optimizers do not have
     "learning_rate": 1e-3,
     "beta_1": 0.9,
     "beta_2": 0.999,
@@ -30,6 +33,8 @@ _SHARED = {
     # One of the two.
     "epochs": 10,
     "steps": None,
+    # How often figures and samples are logged; `None`: by the run's length.
+    "reports": None,
     # A class of `keras_bidalle.data`, and its arguments but the size. A
     # generator's pictures are made into codes once, cut as for evaluation,
     # so that of a crop only its scaling counts there.
@@ -54,6 +59,20 @@ _GENERATOR = {
     **_SHARED,
     "text_to_image_share": 0.5,
     "bpe_dropout": 0.0,
+    # Arguments of `text_to_image` for pictures that are shown or measured.
+    "sampling": {},
+}
+# Settings that count something.
+_WHOLE = {
+    *("batch_size", "epochs", "steps", "reports"),
+    *("warmup_steps", "schedule_cycles", "schedule_steps"),
+    *("temperature_steps", "beta_steps", "adversarial_start"),
+    *("discriminator_layers", "discriminator_filters"),
+}
+# And those that are parts of a whole.
+_SHARES = {
+    *("beta_1", "beta_2", "average_momentum"),
+    *("text_to_image_share", "bpe_dropout"),
 }
 
 # arXiv 2203.01941: Adam, 128 pictures, no decay of the rate.
@@ -204,7 +223,7 @@ GENERATOR_TRAINING = {
 }
 
 
-def tokenizer_training(name=None):
+def tokenizer_training(name: str | None = None) -> dict[str, Any]:
     """How an image tokenizer is trained.
 
     Args:
@@ -215,17 +234,49 @@ def tokenizer_training(name=None):
         dict of plain values, free to be changed: the published settings,
         and defaults for what was not told.
     """
-    return copy.deepcopy({**_TOKENIZER, **TOKENIZER_TRAINING.get(name, {})})
+    given = TOKENIZER_TRAINING.get(name or "", {})
+    return copy.deepcopy({**_TOKENIZER, **given})
 
 
-def generator_training(name=None):
+def generator_training(name: str | None = None) -> dict[str, Any]:
     """How a generator is trained.
 
     Args:
-        name: str, one of `names()`; other names, and `None`, have the
-            defaults.
+        name: str, one of `generator_names()`; other names, and `None`, have
+            the defaults.
 
     Returns:
         dict, as of `tokenizer_training`.
     """
-    return copy.deepcopy({**_GENERATOR, **GENERATOR_TRAINING.get(name, {})})
+    given = GENERATOR_TRAINING.get(name or "", {})
+    return copy.deepcopy({**_GENERATOR, **given})
+
+
+def check_training(settings: dict[str, Any]) -> None:
+    """Raises a `ValueError` if a setting has a value that it cannot have."""
+    defaults = {**_TOKENIZER, **_GENERATOR}
+    for name, value in settings.items():
+        default = defaults[name]
+        if value is None and (default is None or name in ("epochs", "steps")):
+            continue
+        if name == "pixel_loss":  # Several, with their weights.
+            kind, right = "a word or an object", isinstance(value, (str, dict))
+        elif isinstance(default, (str, dict)):
+            kind = "a word" if isinstance(default, str) else "an object"
+            right = isinstance(value, type(default))
+        elif name in _WHOLE:
+            least = name in ("batch_size", "schedule_cycles", "reports")
+            kind = f"an integer of at least {least:d}"
+            right = type(value) is int and value >= least
+        else:
+            most = 1 if name in _SHARES else math.inf
+            kind = "a number from 0" + (" to 1" if most == 1 else "")
+            right = type(value) in (int, float) and 0 <= value <= most
+            right = right and math.isfinite(value)
+        if not right:
+            raise ValueError(
+                f"The training's `{name}` must be {kind}. "
+                f"Received: {name}={value!r}"
+            )
+    if settings["steps"] is None and settings["epochs"] is None:
+        raise ValueError("One of `steps` and `epochs` must be given.")

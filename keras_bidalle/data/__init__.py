@@ -19,7 +19,7 @@ from keras_bidalle.data.image_opening import (
 )
 from keras_bidalle.data.image_source import ImageSource, Record
 from keras_bidalle.data.image_text_folder import ImageTextFolder
-from keras_bidalle.data.own_rows import own_rows
+from keras_bidalle.data.own_rows import own_rows, rows_per_process
 from keras_bidalle.data.streams import BatchStream, as_dataset
 from keras_bidalle.data.tar_images import TarImages
 from keras_bidalle.data.tfds_images import TFDSImages
@@ -48,23 +48,5 @@ __all__ = [
     "own_rows",
     "image_files",
     "read_captions",
+    "rows_per_process",
 ]
-
-
-def __getattr__(name: str) -> type:
-    # Names of before, while programs still have them.
-    renamed = {
-        "CentreCrop": "CenterCrop",
-        "FakePictures": "FakeImages",
-        "PictureBatches": "ImageBatches",
-        "PictureError": "ImageError",
-        "PictureReader": "ImageReader",
-        "PictureSource": "ImageSource",
-        "TFDSPictures": "TFDSImages",
-        "TarPictures": "TarImages",
-        "open_picture": "open_image",
-        "picture_files": "image_files",
-    }
-    if name in renamed:
-        return globals()[renamed[name]]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -46,3 +46,19 @@ def own_rows(make_batch, shard=None):
     if n == 1:
         return make_batch
     return lambda number: keras.tree.map_structure(rows, make_batch(number))
+
+
+def rows_per_process(batch_size: int) -> int:
+    """How many rows of a batch each process reads.
+
+    Raises:
+        ValueError: if the replicas cannot share a batch evenly.
+    """
+    count = replicas.data_shard()[1]
+    sharing = max(count, replicas.planned())
+    if batch_size % sharing:
+        raise ValueError(
+            f"{sharing} replicas cannot share a batch of {batch_size} rows "
+            "evenly."
+        )
+    return batch_size // count

@@ -1,1 +1,7 @@
-"""Tasks: each with its captions, pictures, splits, judge and report."""
+"""What models are trained for: pictures, captions, and how they are judged."""
+
+from keras_bidalle.tasks.captioned_codes import CaptionedCodes
+from keras_bidalle.tasks.image_task import ImageTask
+from keras_bidalle.tasks.task import Task
+
+__all__ = ["CaptionedCodes", "ImageTask", "Task"]

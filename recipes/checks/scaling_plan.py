@@ -25,7 +25,7 @@ def plan(name, rows=8, devices=8, tflops=312.0, share=0.35, network=12.5):
     """The figures of one model.
 
     Args:
-        name: str, one of `configurations.names()`.
+        name: str, one of `configurations.generator_names()`.
         rows: int, rows of a batch that a device takes at once.
         devices: int.
         tflops: float, of a device, 10^12 bfloat16 operations a second.
@@ -114,7 +114,7 @@ def main():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    known = configurations.names()
+    known = configurations.generator_names()
     parser.add_argument("--names", nargs="+", choices=known, default=known)
     parser.add_argument("--rows", type=int, default=8, help="at once, a device")
     parser.add_argument("--devices", type=int, default=8)

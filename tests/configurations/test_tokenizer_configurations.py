@@ -1,9 +1,11 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 
 from keras_bidalle import configurations
+from keras_bidalle.configurations import Configuration
 from keras_bidalle.quantizers import ResidualQuantizer
 
 CODE_SHAPES = {
@@ -20,62 +22,134 @@ CODE_SHAPES = {
 
 
 @pytest.mark.parametrize("name", configurations.tokenizer_names())
-def test_tokenizers_have_the_published_codes(name):
+def test_tokenizers_have_the_published_codes(name, monkeypatch):
     seen = []
+    cls, arguments = configurations.tokenizer(name)
+    make = cls.from_config
 
-    def made(**arguments):
-        seen.append(configurations.build(cls, arguments))
+    def made(config):
+        seen.append(make(config))
         return seen[-1]
 
-    cls, arguments = configurations.tokenizer(name)
+    monkeypatch.setattr(cls, "from_config", made)
     # Made by way of the count, which allocates nothing.
-    assert configurations.count_params(made, arguments) > 1e6
+    assert configurations.count_params(cls, arguments) > 1e6
     assert (seen[0].code_shape, seen[0].num_codes) == CODE_SHAPES[name]
 
 
 def test_the_count_is_that_of_the_model():
-    cls, arguments = configurations.tokenizer("rq-vae-ffhq")
-    _, quantizer = arguments["quantizer"]
-    quantizer["quantizer"][1].update(num_codes=12, code_dim=8)
-    small = {
-        **arguments,
+    configuration = Configuration.find("rq-vae-ffhq", "tokenizer")
+    for setting, value in {
+        # Of the quantizer within the residual one.
+        "quantizer.num_codes": 12,
+        "quantizer.quantizer.code_dim": 8,
         "image_shape": (16, 16, 3),
         "channels": 8,
         "channel_multipliers": (1, 2),
         "num_res_blocks": 1,
         "z_channels": 8,
-    }
-    count = configurations.count_params(cls, small)
-    model = configurations.build(cls, small)
+    }.items():
+        configuration.change(setting, value)
+    count = configuration.count_params()
+    model = configuration.build()
     assert count == sum(int(np.prod(w.shape)) for w in model.weights)
+    assert model.num_codes == 12
     # The table is as it was.
-    kept = configurations.tokenizer("rq-vae-ffhq")[1]
-    assert kept["quantizer"][1]["quantizer"][1]["num_codes"] == 2048
+    kept = configurations.tokenizer("rq-vae-ffhq")[1]["quantizer"]["config"]
+    assert kept["quantizer"]["config"]["num_codes"] == 2048
 
 
-@pytest.mark.parametrize(
-    "name", [*configurations.tokenizer_names(), *configurations.names()]
-)
-def test_configurations_are_json_files_too(name, tmp_path):
-    table = configurations.TOKENIZERS | configurations.GENERATORS
+STAGES = [
+    *((name, "tokenizer") for name in configurations.tokenizer_names()),
+    *((name, "generator") for name in configurations.generator_names()),
+]
+
+
+@pytest.mark.parametrize("name,stage", STAGES)
+def test_configurations_are_json_files_too(name, stage, tmp_path):
     path = tmp_path / "configuration.json"
-    value = configurations.as_json(*table[name])
-    path.write_text(json.dumps({**value, "training": {"steps": 3}}))
-    cls, arguments, training = configurations.read_configuration(path)
-    assert (cls, arguments) == table[name]
-    assert training == {"steps": 3}
+    configuration = Configuration.find(name, stage)
+    path.write_text(json.dumps(configuration.as_json()))
+    assert Configuration.find(str(path), stage) == configuration
+    # So is the `config.json` of a run.
+    path.write_text(json.dumps({stage: configuration.as_json(), "seed": 1}))
+    assert Configuration.find(str(path), stage) == configuration
+
+
+def test_files_of_older_versions_are_read(tmp_path):
+    path = tmp_path / "config.json"
+    old = {
+        "class": "RQVAE",
+        "arguments": {
+            "quantizer": {
+                "class": "ResidualQuantizer",
+                "arguments": {
+                    "quantizer": {
+                        "class": "RestartingVectorQuantizer",
+                        "arguments": {"num_codes": 2048, "code_dim": 256},
+                    },
+                    "depth": 4,
+                    "shared": True,
+                },
+            },
+            "image_shape": [256, 256, 3],
+            "channels": 128,
+            "channel_multipliers": [1, 1, 2, 2, 4, 4],
+            "num_res_blocks": 2,
+            "attention_resolutions": [16],
+            "z_channels": 256,
+        },
+        "training": {"steps": 3},
+        "data": "a folder",
+        "seed": 0,
+    }
+    path.write_text(json.dumps(old))
+    found = Configuration.find(str(path), "tokenizer")
+    named = Configuration.find("rq-vae-ffhq", "tokenizer")
+    assert (found.cls, found.arguments) == (named.cls, named.arguments)
+    assert found.training == {**configurations.tokenizer_training(), "steps": 3}
+
+
+def test_what_is_described_is_keras_own_form():
+    cls, arguments = configurations.tokenizer("te-vqgan-mnist64")
+    small = configurations.tiny(cls, arguments)
+    described = configurations.serialized(cls, small)
+    model = keras.saving.deserialize_keras_object(described)
+    assert type(model) is cls
+    assert model.num_codes == small["quantizer"]["config"]["num_codes"]
+
+
+@pytest.mark.parametrize("name,stage", STAGES)
+def test_every_configuration_shrinks(name, stage):
+    configuration = Configuration.find(name, stage)
+    small = configurations.shrunk(configuration)
+    if stage == "generator":
+        shape = small.arguments["code_shape"]
+        small.change("code_shape", (8, 8, *shape[2:]))
+    assert small.count_params() < 400_000
+    small.check()
+    # What was given is as it was.
+    assert configuration == Configuration.find(name, stage)
 
 
 @pytest.mark.parametrize(
     "text,message",
     [
         ("{", "no configuration"),
-        ('{"arguments": {}}', '"class": name'),
-        ('{"class": "Dense", "arguments": {}}', '"class" must be one of'),
-        ('{"class": "VQGAN", "arguments": 3}', '"arguments" must be'),
+        ('{"config": {}}', '"class_name": name'),
+        ('{"class_name": "Dense", "config": {}}', "must be one of"),
+        ('{"class_name": "VQGAN", "config": 3}', '"config" must be'),
         (
-            '{"class": "VQGAN", "arguments": {}, "training": 3}',
+            '{"class_name": "VQGAN", "config": {}, "training": 3}',
             '"training" must be',
+        ),
+        (
+            '{"class_name": "VQGAN", "config": {}, "training": {"x": 3}}',
+            "unknown settings x",
+        ),
+        (
+            '{"class_name": "RQTransformer", "config": {}}',
+            "must be of an image tokenizer",
         ),
     ],
 )
@@ -83,8 +157,9 @@ def test_damaged_files_are_told(text, message, tmp_path):
     path = tmp_path / "damaged.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=message) as error:
-        configurations.read_configuration(path)
-    assert "damaged.json" in str(error.value)
+        Configuration.find(str(path), "tokenizer")
+    if "Transformer" not in text:
+        assert "damaged.json" in str(error.value)
 
 
 def test_settings_of_training_have_no_name_of_a_constructor():

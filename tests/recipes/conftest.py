@@ -4,6 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
+from trained import GENERATOR_RUN, TOKENIZER_RUN, write_pictures
 
 
 def write_idx(folder):
@@ -21,9 +22,38 @@ def write_idx(folder):
             path.write_bytes(gzip.compress(header + array.tobytes()))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def digits(tmp_path_factory):
     """A folder of IDX files, which also has room for runs."""
     folder = tmp_path_factory.mktemp("mnist64")
     write_idx(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """A folder of pictures with captions, and what they are."""
+    folder = tmp_path_factory.mktemp("pictures") / "mnist64"
+    batch = write_pictures(folder)
+    # One that no program may stumble over.
+    (folder / "broken.png").write_bytes(b"\x89PNG and no more")
+    (folder / "broken.txt").write_text("the number is red 3 .\n")
+    return folder, batch
+
+
+@pytest.fixture(scope="session")
+def runs(pictures, tmp_path_factory):
+    """A tokenizer and a generator, trained on the folder of pictures."""
+    import train_generator
+    import train_tokenizer
+
+    names = {
+        "folder": pictures[0],
+        "output": tmp_path_factory.mktemp("runs"),
+    }
+    for program, line in (
+        (train_tokenizer, TOKENIZER_RUN),
+        (train_generator, GENERATOR_RUN),
+    ):
+        assert not program.main(line.format(**names).split())
+    return names["output"]

@@ -1,75 +1,67 @@
 """The main program, at its smallest, on strokes instead of digits."""
 
 import json
-import os
-import pathlib
-import signal
-import subprocess
-import sys
-import time
 
-import keras
+import mnist64_bidirectional
+import pytest
 
 import keras_bidalle
+from keras_bidalle.programs.stage import run_length
+from keras_bidalle.tasks import mnist64
+from keras_bidalle.tasks.mnist64 import task as task_module
 
-RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
 TINY = """--preset smoke --tokenizer-steps 8 --generator-steps 8 --epochs 2
 --classifier-steps 4 --train-pictures 40 --evaluation-pictures 1
 --tokenizer-batch-size 8 --generator-batch-size 8 --channels 8 --num-codes 16
---code-dim 8 --width 16 --depth 1 --head-dim 8""".split()
+--code-dim 8 --width 16 --depth 1 --head-dim 8 --precision float32""".split()
 
 
-def environment():
-    # The recipes run against this checkout, installed or not.
-    return {
-        **os.environ,
-        "KERAS_BACKEND": keras.config.backend(),
-        "PYTHONPATH": str(RECIPES.parent),
-    }
-
-
-def start(digits, *options):
-    return subprocess.Popen(
+def main(digits, *options):
+    return mnist64_bidirectional.main(
         [
-            sys.executable,
-            "-u",
-            str(RECIPES / "mnist64_bidirectional.py"),
-            *TINY,
-            "--data-dir",
-            str(digits),
-            "--output",
-            str(digits / "runs"),
-            "--name",
-            "tiny",
-            *options,
-        ],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+            *(*TINY, "--data-dir", str(digits), "--name", "tiny"),
+            *("--output", str(digits / "runs"), *options),
+        ]
     )
 
 
-def finish(process):
-    output = process.communicate()[0]
-    assert process.returncode == 0, output[-3000:]
-    return output
+class Killed(BaseException):
+    """What no program catches."""
 
 
-def test_a_run_leaves_all_that_people_look_at_even_after_kills(digits):
+def killed_after(count, function):
+    """A function that works `count` times."""
+    left = [count]
+
+    def some_times(*args, **kwargs):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        return function(*args, **kwargs)
+
+    return some_times
+
+
+def test_a_run_leaves_all_that_people_look_at_even_after_kills(
+    digits, monkeypatch, capsys
+):
     run = digits / "runs" / "tiny"
-    for there in ("classifier.keras", "tokenizer"):
+    for there, place, name in (
+        ("classifier.keras", mnist64.MNIST64, "crops"),
+        ("tokenizer", mnist64.CaptionTable, "__call__"),
+        ("model", task_module, "both_directions_report"),
+    ):
         # Killed while what comes after `there` is under way.
-        process = start(digits, *(["--resume"] if run.exists() else []))
-        for _ in process.stdout:
-            if (run / there).exists():
-                break
-        time.sleep(1.0)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        count = 1 if there == "model" else 3
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                place, name, killed_after(count, getattr(place, name))
+            )
+            with pytest.raises(Killed):
+                main(digits, *(["--resume"] if run.exists() else []))
         assert (run / there).exists()
-    output = finish(start(digits, "--resume"))
-    assert "done in" in output
+    assert main(digits, "--resume") == 0
+    assert "done" in capsys.readouterr().out
 
     metrics = json.loads((run / "metrics.json").read_text())
     assert {
@@ -90,6 +82,9 @@ def test_a_run_leaves_all_that_people_look_at_even_after_kills(digits):
     ):
         assert (run / name).stat().st_size > 0
     assert list(run.glob("events/*/*tfevents*"))
+    for name, text in (("tokenizer", "TE-VQGAN"), ("model", "Right clauses")):
+        card = (run / name / "README.md").read_text()
+        assert text in card and "mnist64_bidirectional.py" in card
 
     model = keras_bidalle.load(run / "model")
     images = model.text_to_image("red 3 on the upper left .", temperature=0.5)
@@ -98,37 +93,67 @@ def test_a_run_leaves_all_that_people_look_at_even_after_kills(digits):
     tokenizer = keras_bidalle.load(run / "tokenizer")
     assert tokenizer.encode(images).shape == (1, 16, 16)
 
-
-def test_a_finished_run_is_not_overwritten(digits):
-    process = start(digits)
-    output = process.communicate()[0]
-    assert process.returncode != 0
-    assert "--resume" in output.splitlines()[-1]
-
-
-def test_a_missing_data_folder_is_one_clear_error(digits):
-    nowhere = str(digits / "nowhere")
-    process = start(digits, "--data-dir", nowhere, "--name", "other")
-    output = process.communicate()[0]
-    assert process.returncode != 0
-    assert "nowhere" in output.splitlines()[-1]
-    assert "Traceback" not in output
+    # It is not overwritten, and may be trained on.
+    assert main(digits) == 1
+    assert "--resume" in capsys.readouterr().err
+    options = ["--name", "more", "--start-from", str(run)]
+    assert main(digits, *options, "--generator-steps", "2") == 0
+    card = (digits / "runs" / "more" / "model" / "README.md").read_text()
+    assert "on from an earlier run" in card
 
 
 def test_the_published_configuration_runs_at_small_size(digits):
     options = """--preset paper --name published --tokenizer-steps 2
     --generator-steps 2 --channels 32 --tokenizer-batch-size 2 --gan-start 0
-    --depth 2 --num-heads 2 --epochs 1""".split()
-    assert "done in" in finish(start(digits, *options))
+    --depth 2 --num-heads 2 --epochs 1
+    --set generator.warmup_epochs=null""".split()
+    assert main(digits, *options) == 0
 
 
-def test_help_explains_every_option():
-    text = subprocess.run(
-        [sys.executable, str(RECIPES / "mnist64_bidirectional.py"), "--help"],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    ).stdout
+def test_the_published_configuration_is_the_named_one():
+    options = mnist64_bidirectional.parse(["--preset", "paper"])
+    recipe = mnist64.recipe_of(options)
+    named = keras_bidalle.configurations.Configuration.find
+    tokenizer = named("te-vqgan-mnist64", "tokenizer")
+    tokenizer.change("quantizer.seed", 0)
+    assert recipe.tokenizer == tokenizer
+    generator = named("bidalle-mnist64", "generator")
+    # The published vocabulary is of byte pairs, the task's of words.
+    generator.arguments["text_vocabulary_size"] = recipe.generator.arguments[
+        "text_vocabulary_size"
+    ]
+    generator.training["sampling"] = {"temperature": 1.0, "top_k": 25}
+    assert recipe.generator == generator
+    # 300,000 images in 40 and in 20 epochs.
+    records = recipe.task["train_pictures"]
+    reports, steps = run_length(recipe.tokenizer.training, records)
+    assert reports * steps == 62_500
+    reports, steps = run_length(recipe.generator.training, records)
+    assert reports * steps == 30_000
+
+
+@pytest.mark.parametrize(
+    "options,message",
+    [
+        ("--data-dir nowhere", "nowhere"),
+        ("--kl-weight 1", "'kl_weight' is neither"),
+        ("--set tokenizer.x=1", "'x' is neither"),
+        ("--set words=1", "one of task.dataset"),
+        ("--set task.words=1", "one of task.dataset"),
+        ("--set task.crops", "NAME=VALUE"),
+    ],
+)
+def test_wrong_options_are_one_clear_error(options, message, digits, capsys):
+    assert main(digits, *options.split(), "--name", "other") == 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1 and message in told[0]
+    assert not (digits / "runs" / "other").exists()
+
+
+def test_help_explains_every_option(capsys):
+    with pytest.raises(SystemExit):
+        mnist64_bidirectional.main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
     for option in ("--orthogonality", "--resume", "--data-dir", "--preset"):
         assert option in text
+    assert "smoke: 60, small: 4000" in text

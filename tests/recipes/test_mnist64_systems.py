@@ -1,33 +1,34 @@
 """The other systems of the main task, at their smallest."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
-import keras
+import mnist64_bidirectional
 import mnist64_systems
 import numpy as np
 import pytest
-from mnist64_models import (
-    build_generator,
-    build_tokenizer,
-    compile_tokenizer,
-    cooling,
-)
-from mnist64_settings import parse
 
+from keras_bidalle import generators, programs, tasks
+from keras_bidalle.programs.generator_stage import fitted
+from keras_bidalle.programs.tokenizer_stage import TokenizerStage
 from keras_bidalle.tasks import mnist64
 
-RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
 SMALL = """--tokenizer-steps 4 --tokenizer-batch-size 4 --num-codes 16
 --code-dim 8 --channels 8 --num-blocks 1""".split()
 
 
-def settings_of(name):
-    options = mnist64_systems.SYSTEMS[name].options
-    return parse(["--preset", "smoke", *options, *SMALL])[0]
+def recipe_of(name):
+    options = mnist64_systems.SYSTEMS[name].options.split()
+    return mnist64.recipe_of(
+        mnist64_bidirectional.parse(["--preset", "smoke", *options, *SMALL])
+    )
+
+
+class Noise(tasks.Task):
+    def __len__(self):
+        return 4
+
+    def tokenizer_batches(self, tokenizer, settings, seed):
+        return None
 
 
 @pytest.mark.parametrize(
@@ -39,63 +40,53 @@ def settings_of(name):
         ("gumbel", (16, 16)),
     ],
 )
-def test_the_tokenizer_of_each_system_trains(name, code_shape):
-    settings = settings_of(name)
-    tokenizer = build_tokenizer(settings)
-    compile_tokenizer(tokenizer, settings)
+def test_the_tokenizer_of_each_system_trains(name, code_shape, tmp_path):
+    plan = programs.Plan(
+        Noise(), tmp_path, recipe_of(name).tokenizer, precision="float32"
+    )
+    stage = TokenizerStage(plan)
     images = np.random.default_rng(0).uniform(-1, 1, (4, 64, 64, 3))
-    history = tokenizer.fit(
+    history = stage.model.fit(
         images.astype("float32"),
         epochs=3,
         verbose=0,
-        callbacks=cooling(settings, tokenizer),
+        callbacks=stage.callbacks,
     ).history["reconstruction_loss"]
+    assert len(stage.callbacks) == (2 if name == "gumbel" else 0)
     assert history[-1] < history[0]
-    assert tokenizer.code_shape == code_shape
-    codes = np.asarray(tokenizer.encode(images.astype("float32")))
+    assert stage.model.code_shape == code_shape
+    codes = np.asarray(stage.model.encode(images.astype("float32")))
     assert codes.shape == (4, *code_shape)
     assert 0 <= codes.min() and codes.max() < 16
 
 
-def test_stacks_of_codes_go_to_an_rq_transformer(digits):
-    settings = settings_of("rq-vae-4")
-    items = mnist64.load_items("mnist", digits)
-    grammar = mnist64.MNIST64(items).grammar
-    generator = build_generator(
-        settings, mnist64.grammar_tokenizer(grammar), build_tokenizer(settings)
-    )
-    assert type(generator).__name__ == "RQTransformer"
+def test_stacks_of_codes_go_to_an_rq_transformer():
+    recipe = recipe_of("rq-vae-4")
+    generator = fitted(recipe.generator, recipe.tokenizer.build()).build()
+    assert isinstance(generator, generators.RQTransformer)
     assert tuple(generator.code_shape) == (8, 8, 4)
 
 
 def test_augvae_goes_from_several_levels_to_one_and_into_the_table(digits):
-    output = digits / "runs"
-    finished = subprocess.run(
+    output = digits / "systems"
+    assert not mnist64_systems.main(
         [
-            *(sys.executable, str(RECIPES / "mnist64_systems.py")),
-            *("--systems", "augvae", "--preset", "smoke"),
+            *("--systems", "augvae", "augvae-single", "--preset", "smoke"),
             *("--data-dir", str(digits), "--output", str(output)),
             *(*SMALL, "--epochs", "1", "--classifier-steps", "2"),
-            *("--evaluation-pictures", "2"),
-        ],
-        env={
-            **os.environ,
-            "KERAS_BACKEND": keras.config.backend(),
-            "PYTHONPATH": str(RECIPES.parent),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+            *("--evaluation-pictures", "2", "--precision", "float32"),
+        ]
     )
-    assert finished.returncode == 0, finished.stdout[-3000:]
     figures = json.loads((output / "augvae" / "metrics.json").read_text())
-    assert figures["single_level_before"]["psnr"] > 0
+    assert figures["tokenizer"]["psnr"] > 0
+    single = output / "augvae-single"
+    figures = json.loads((single / "metrics.json").read_text())
     assert figures["tokenizer"]["code_shape"] == [16, 16]
     table = (output / "systems.md").read_text().splitlines()
     assert len(table) == 5
     assert len({line.count("|") for line in table}) == 1
-    before = f"{figures['single_level_before']['psnr']:.1f} dB"
+    before = f"{figures['tokenizer_before']['psnr']:.1f} dB"
     after = f"{figures['tokenizer']['psnr']:.1f} dB"
     assert before in table[3] and after in table[4]
-    card = (output / "augvae" / "tokenizer" / "README.md").read_text()
-    assert "AugVAE" in card and "mnist64_augvae.py" in card
+    card = (single / "tokenizer" / "README.md").read_text()
+    assert "AugVAE" in card

@@ -13,16 +13,19 @@ from keras_bidalle.tasks.mnist64.item_classifier import (
     item_classifier_accuracy,
     train_item_classifier,
 )
+from keras_bidalle.tasks.mnist64.options import add_options, recipe_of
 from keras_bidalle.tasks.mnist64.pictures import (
     MNIST64,
     MNIST64Batch,
     held_out_combinations,
     item_crops,
 )
+from keras_bidalle.tasks.mnist64.recipe import Recipe
 from keras_bidalle.tasks.mnist64.report import (
     both_directions_report,
     tokenizer_report,
 )
+from keras_bidalle.tasks.mnist64.task import MNIST64Task
 
 __all__ = [
     "CaptionGrammar",
@@ -31,6 +34,9 @@ __all__ = [
     "Items",
     "MNIST64",
     "MNIST64Batch",
+    "MNIST64Task",
+    "Recipe",
+    "add_options",
     "both_directions_report",
     "caption_accuracy",
     "caption_grammar",
@@ -40,6 +46,7 @@ __all__ = [
     "item_classifier_accuracy",
     "item_crops",
     "load_items",
+    "recipe_of",
     "tokenizer_report",
     "train_item_classifier",
 ]

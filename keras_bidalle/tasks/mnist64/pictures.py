@@ -10,13 +10,13 @@ import functools
 
 import numpy as np
 
-from keras_bidalle.tasks.mnist64 import caption_grammar
 from keras_bidalle.tasks.mnist64.digits import ITEM_SIZE
 from keras_bidalle.tasks.mnist64.grammar import (
     COLOURS,
     LAYOUTS,
     LOCATIONS,
     MAX_CLAUSES,
+    caption_grammar,
 )
 
 CANVAS = 64

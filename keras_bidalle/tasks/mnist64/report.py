@@ -29,17 +29,20 @@ def tokenizer_report(tokenizer, task, classifier, count=1000, seed=0):
         dict: `psnr` in dB; `translation_equivariance`,
         `foreground_translation_equivariance`, `codebook_usage` and
         `perplexity` over the translated groups; and under `reading` what
-        share of clauses the classifier reads in the reconstructions.
+        share of clauses the classifier reads in the reconstructions. Of a
+        tokenizer with codes of several levels, `psnr` alone.
     """
     batch = task.sample(count, seed=(seed, 0))
     reconstructions = tokenizer.reconstruct(batch.images)
-    groups = task.translated_groups(count // 5, seed=(seed, 1))
-    codes = tokenizer.encode(groups.reshape(-1, *groups.shape[2:]))
     report = {
         "psnr": float(
             ops.mean(psnr(batch.images, as_uint8_images(reconstructions)))
         )
     }
+    if len(tokenizer.code_shape) == 1:
+        return report
+    groups = task.translated_groups(count // 5, seed=(seed, 1))
+    codes = tokenizer.encode(groups.reshape(-1, *groups.shape[2:]))
     report |= translation_equivariance(
         codes.reshape(*groups.shape[:2], *codes.shape[1:]),
         tokenizer.num_codes,

@@ -1,0 +1,27 @@
+"""The training program: both stages of any task, in any configuration."""
+
+from keras_bidalle.programs.command_line import (
+    add_configuration,
+    add_run,
+    add_source,
+    configured,
+    distributed,
+    source_of,
+)
+from keras_bidalle.programs.plan import Plan
+from keras_bidalle.programs.precision import policy
+from keras_bidalle.programs.tokenizer_stage import image_tokenizer_of
+from keras_bidalle.programs.training_program import train
+
+__all__ = [
+    "Plan",
+    "add_configuration",
+    "add_run",
+    "add_source",
+    "configured",
+    "distributed",
+    "image_tokenizer_of",
+    "policy",
+    "source_of",
+    "train",
+]

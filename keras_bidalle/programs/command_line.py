@@ -1,0 +1,183 @@
+"""What training programs are told on the command line."""
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator
+
+from keras_bidalle import data, training
+from keras_bidalle.backend import replicas
+from keras_bidalle.configurations import (
+    Configuration,
+    parse_setting,
+    shrunk,
+)
+from keras_bidalle.programs.precision import PRECISIONS
+
+
+def add_run(
+    parser: argparse.ArgumentParser, name: str = "the configuration's"
+) -> None:
+    """Adds the options of any run.
+
+    Args:
+        parser: `argparse.ArgumentParser`.
+        name: str, the name that a run has by default.
+    """
+    add = parser.add_argument
+    add("--output", default="runs", help="folder of all runs (default: runs)")
+    add("--name", help=f"name of the run (default: {name})")
+    add("--resume", action="store_true", help="go on with a run that was cut")
+    add("--seed", type=int, default=0, help="of weights and data (default: 0)")
+    add(
+        "--precision",
+        default="auto",
+        choices=PRECISIONS,
+        help="dtype policy of training; what is saved computes in float32 "
+        "(default: mixed_bfloat16 where the processor multiplies it)",
+    )
+    add(
+        "--distribution",
+        default="none",
+        choices=tuple(training.DISTRIBUTIONS),
+        help="over which devices the rows of a batch are shared; the batch "
+        "size is that of all of them together (default: none)",
+    )
+
+
+def add_configuration(
+    parser: argparse.ArgumentParser, names: list[str]
+) -> None:
+    """Adds the options that `configured` reads.
+
+    Args:
+        parser: `argparse.ArgumentParser`.
+        names: list of str, the published configurations.
+    """
+    add = parser.add_argument
+    add(
+        "configuration",
+        help=f"one of {', '.join(names)}; or a JSON file, "
+        '{"class_name": ..., "config": {...}, "training": {...}}, such as '
+        "the config.json of a run",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="changes a setting of the training or an argument of the model, "
+        "such as steps=1000, channels=64 or quantizer.num_codes=512",
+    )
+    add(
+        "--tiny",
+        action="store_true",
+        help="shrinks the configuration until it runs in seconds",
+    )
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that `source_of` reads."""
+    group = parser.add_argument_group("data, one of")
+    kinds = group.add_mutually_exclusive_group(required=True)
+    kinds.add_argument("--images", metavar="FOLDER", help="pictures")
+    kinds.add_argument(
+        "--pairs",
+        metavar="FOLDER",
+        help="pictures with a .txt of captions beside each, or --captions",
+    )
+    kinds.add_argument("--tar", metavar="PATTERN", help="WebDataset tar files")
+    kinds.add_argument("--tfds", metavar="NAME", help="TensorFlow Datasets")
+    kinds.add_argument(
+        "--fake-data",
+        action="store_true",
+        help="made-up pictures with captions, to try a configuration",
+    )
+    more = parser.add_argument_group("of the data")
+    more.add_argument(
+        "--captions", metavar="FILE", help="of --pairs: JSON or CSV"
+    )
+    more.add_argument(
+        "--tfds-split", default="train", help="of --tfds (default: train)"
+    )
+    more.add_argument(
+        "--tfds-captions",
+        metavar="FEATURE",
+        help="of --tfds: the feature with captions, or a class label",
+    )
+    more.add_argument("--data-dir", help="of --tfds: where data sets are kept")
+
+
+def configured(options: argparse.Namespace, stage: str) -> Configuration:
+    """The configuration that was asked for.
+
+    Args:
+        options: of `add_configuration`.
+        stage: "tokenizer" or "generator".
+
+    Raises:
+        ValueError: on unknown names.
+        FileNotFoundError: if there is no such file.
+    """
+    configuration = Configuration.find(options.configuration, stage)
+    if options.tiny:
+        configuration = shrunk(configuration)
+    for text in options.set:
+        configuration.change(*parse_setting(text))
+    configuration.check()
+    return configuration
+
+
+def source_of(options: argparse.Namespace, captions: bool) -> data.ImageSource:
+    """The data set that was asked for.
+
+    Args:
+        options: of `add_source`, and a seed.
+        captions: bool, whether captions are needed.
+
+    Raises:
+        ValueError, FileNotFoundError: when there is no such data set, or it
+            has no captions.
+    """
+    if options.fake_data:
+        return data.FakeImages(256, size=64, seed=options.seed)
+    if options.pairs:
+        return data.ImageTextFolder(options.pairs, captions=options.captions)
+    if options.tar:
+        return data.TarImages(options.tar, captions=captions)
+    if captions and not options.tfds:
+        raise ValueError(
+            "A generator needs captions: give --pairs, --tar, --tfds or "
+            "--fake-data. Received: --images"
+        )
+    if options.images:
+        return data.ImageFolder(options.images)
+    if captions and not options.tfds_captions:
+        raise ValueError(
+            "A generator needs captions: --tfds-captions names the feature "
+            f"of {options.tfds} that has them."
+        )
+    return data.TFDSImages(
+        options.tfds,
+        split=options.tfds_split,
+        captions=options.tfds_captions if captions else None,
+        data_dir=options.data_dir,
+    )
+
+
+@contextlib.contextmanager
+def distributed(options: argparse.Namespace) -> Iterator[None]:
+    """The scope of the distribution that was asked for.
+
+    Enter it before anything is made. All processes run the same program; the
+    first one writes and prints.
+    """
+    distribution = training.distribute(options.distribution)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(distribution.scope())
+        if not replicas.is_first_process():
+            silence = stack.enter_context(open(os.devnull, "w"))
+            stack.enter_context(contextlib.redirect_stdout(silence))
+        elif distribution.num_replicas > 1:
+            print(distribution)
+        yield

@@ -1,0 +1,68 @@
+"""What a run is to do."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+from keras_bidalle.configurations import Configuration
+from keras_bidalle.programs.precision import resolved
+from keras_bidalle.tasks.task import Task
+
+
+@dataclasses.dataclass
+class Plan:
+    """What a run trains, on what, and where it is kept.
+
+    Attributes:
+        task: `keras_bidalle.tasks.Task`.
+        folder: str or `pathlib.Path` of the run.
+        tokenizer: `Configuration` of an image tokenizer that is trained, or
+            the preset of one that is used as it is.
+        generator: `Configuration` of a generator, `None` to train none.
+        start_tokenizer: preset whose weights the tokenizer starts from: one
+            of the same configuration or, for a single-level AugVAE, the
+            multi-level one.
+        start_generator: preset of a `TextImageModel` whose generator's
+            weights the generator starts from.
+        lpips: str, file of LPIPS' weights, `None` for no perceptual loss.
+        seed: int, of weights and data.
+        precision: str, dtype policy of training, "auto" for the fastest.
+            What is saved computes in float32.
+        jit: bool, whether torch compiles stage 2's step.
+        resume: bool, whether to go on with a run that is there.
+        program: str, the file that runs the plan, for model cards.
+    """
+
+    task: Task
+    folder: str | pathlib.Path
+    tokenizer: Configuration | str
+    generator: Configuration | None = None
+    start_tokenizer: str | None = None
+    start_generator: str | None = None
+    lpips: str | None = None
+    seed: int = 0
+    precision: str = "auto"
+    jit: bool = True
+    resume: bool = False
+    program: str = ""
+
+    @property
+    def policy(self) -> str:
+        """The dtype policy of training."""
+        return resolved(self.precision)
+
+    def config(self) -> dict[str, Any]:
+        """What the run depends on: JSON values."""
+        config: dict[str, Any] = {
+            "task": self.task.config(),
+            "seed": self.seed,
+            "precision": self.precision,
+            "lpips": self.lpips,
+            "start_from": [self.start_tokenizer, self.start_generator],
+        }
+        for name in ("tokenizer", "generator"):
+            part = getattr(self, name)
+            config[name] = (
+                part.as_json() if isinstance(part, Configuration) else part
+            )
+        return config

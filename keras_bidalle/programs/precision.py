@@ -1,0 +1,69 @@
+"""In which dtype a model is trained, and how its step is compiled."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from keras_bidalle.backend.current import backend_name
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+
+
+def resolved(precision: str) -> str:
+    """The dtype policy that "auto" stands for on this machine."""
+    if precision != "auto":
+        return precision
+    cpu = pathlib.Path("/proc/cpuinfo")
+    fast = cpu.is_file() and "amx_bf16" in cpu.read_text()
+    return "mixed_bfloat16" if fast else "float32"
+
+
+@contextlib.contextmanager
+def policy(name: str) -> Iterator[None]:
+    """The dtype policy of what is built inside."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def in_float32(build: Callable[[], Any], trained: Any) -> Any:
+    """A twin of `trained` that computes in float32, for use after training."""
+    with policy("float32"):
+        twin = build()
+    # By way of a file, which leaves out what only training needs: the
+    # discriminator, the optimizer.
+    with tempfile.TemporaryDirectory() as scratch:
+        path = os.path.join(scratch, "trained.weights.h5")
+        trained.save_weights(path)
+        twin.load_weights(path)
+    return twin
+
+
+def compiled_step(wanted: bool) -> bool | str:
+    """What `compile` takes as `jit_compile` here.
+
+    Args:
+        wanted: bool, whether torch.compile is to be used where there is a
+            C++ compiler. Other backends compile as they always do.
+    """
+    if backend_name() != "torch":
+        return "auto"
+    if not wanted:
+        return False
+    if not shutil.which(os.environ.get("CXX", "g++")):
+        print("no C++ compiler: stage 2 trains without torch.compile")
+        return False
+    # Of Keras' own caches, which are safe to trace through.
+    warnings.filterwarnings("ignore", message="Dynamo detected a call to a")
+    print("torch.compile comes before the first step; it takes a while")
+    return True

@@ -1,0 +1,177 @@
+"""Stage 1: an image tokenizer."""
+
+from typing import Any
+
+import keras
+
+from keras_bidalle import losses, training
+from keras_bidalle.configurations import Configuration
+from keras_bidalle.image_tokenizers import (
+    AugVAE,
+    ImageTokenizer,
+    SingleLevelAugVAE,
+)
+from keras_bidalle.presets import load
+from keras_bidalle.programs.plan import Plan
+from keras_bidalle.programs.precision import in_float32, policy
+from keras_bidalle.programs.stage import fit_stage, optimizer_of, run_length
+from keras_bidalle.quantizers import GumbelQuantizer
+from keras_bidalle.validation import as_uint8_images
+
+
+class TokenizerStage:
+    """Makes the tokenizer of a plan ready to be trained, and trains it.
+
+    Args:
+        plan: `Plan` whose `tokenizer` is a `Configuration`.
+
+    Raises:
+        ValueError: if the settings do not fit together.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        assert isinstance(plan.tokenizer, Configuration)
+        plan.tokenizer.check()
+        self.plan = plan
+        self.configuration = plan.tokenizer
+        settings = self.settings = plan.tokenizer.training
+        self.records = len(plan.task)
+        with policy(plan.policy):
+            self.model = self.build()
+        self.batches = plan.task.tokenizer_batches(
+            self.model, settings, plan.seed
+        )
+        optimizer = optimizer_of(settings, self.records)
+        self.model.compile(
+            optimizer,
+            reconstruction_loss=settings["pixel_loss"],
+            perceptual=self._perceptual(),
+            perceptual_weight=settings["perceptual_weight"],
+            adversarial=self._adversarial(),
+        )
+        self.callbacks = gumbel_callbacks(self.model, settings)
+        self._tell_what_comes_too_late()
+
+    def build(self) -> ImageTokenizer:
+        """The tokenizer before training, in the dtype policy in force."""
+        return started(self.plan.start_tokenizer, self.configuration)
+
+    def _perceptual(self) -> Any:
+        if not self.settings["perceptual_weight"]:
+            return None
+        if self.plan.lpips:
+            return losses.LPIPS(self.plan.lpips)
+        print("stage 1 trains without LPIPS (no --lpips file given)")
+        return None
+
+    def _adversarial(self) -> losses.AdversarialLoss | None:
+        settings = self.settings
+        if not settings["adversarial_weight"]:
+            return None
+        return losses.AdversarialLoss(
+            losses.PatchDiscriminator(
+                settings["discriminator_layers"],
+                settings["discriminator_filters"],
+            ),
+            loss=settings["adversarial_loss"],
+            weight=settings["adversarial_weight"],
+            start_step=settings["adversarial_start"],
+        )
+
+    def _tell_what_comes_too_late(self) -> None:
+        reports, steps = run_length(self.settings, self.records)
+        late = []
+        if self.settings["adversarial_weight"]:
+            late += ["adversarial_start"]
+        if self.callbacks:
+            late += ["temperature_steps", "beta_steps"]
+        for name in late:
+            if self.settings[name] >= reports * steps > 1:
+                print(
+                    f"{name}={self.settings[name]} is beyond the end of the "
+                    f"run, step {reports * steps}"
+                )
+
+    def fit(self, folder: training.RunFolder, examples: Any) -> ImageTokenizer:
+        """Trains.
+
+        Args:
+            folder: where the run is kept.
+            examples: uint8 (n, H, W, 3), pictures that are shown.
+
+        Returns:
+            The tokenizer, which computes in float32.
+        """
+        tokenizer = self.model
+
+        def reconstructions() -> Any:
+            return training.comparison_grid(
+                examples, as_uint8_images(tokenizer.reconstruct(examples))
+            )
+
+        fit_stage(
+            folder,
+            "tokenizer",
+            tokenizer,
+            self.batches,
+            self.settings,
+            self.records,
+            [("image", "reconstructions", reconstructions)],
+            self.callbacks,
+        )
+        tokenizer = in_float32(self.build, tokenizer)
+        training.save_png(
+            folder / "reconstructions.png", reconstructions(), scale=2
+        )
+        return tokenizer
+
+
+def started(preset: str | None, configuration: Configuration) -> ImageTokenizer:
+    """A tokenizer, with new weights or those of a preset."""
+    if preset is None:
+        return configuration.build()
+    earlier = image_tokenizer_of(load(preset))
+    if configuration.cls is SingleLevelAugVAE and isinstance(earlier, AugVAE):
+        levels = configuration.arguments.get("num_levels", 2)
+        return earlier.to_single_level(levels - 1)
+    tokenizer = configuration.build()
+    shapes = [tuple(weight.shape) for weight in tokenizer.weights]
+    if shapes != [tuple(weight.shape) for weight in earlier.weights]:
+        raise ValueError(
+            "`--start-from` must hold a tokenizer of the same configuration. "
+            f"Received: {preset!r}, a {type(earlier).__name__}"
+        )
+    tokenizer.set_weights(earlier.get_weights())
+    return tokenizer
+
+
+def gumbel_callbacks(
+    tokenizer: ImageTokenizer, settings: dict[str, Any]
+) -> list[keras.callbacks.Callback]:
+    """The schedules of a Gumbel quantizer, where they are asked for.
+
+    The divergence's weight rises to what the quantizer was made with.
+    """
+    steps = settings["temperature_steps"], settings["beta_steps"]
+    quantizer = tokenizer.quantizer
+    if None in steps or not isinstance(quantizer, GumbelQuantizer):
+        return []
+    values = tokenizer.encoder.factor**2 * tokenizer.image_shape[-1]
+    weight = float(keras.ops.convert_to_numpy(quantizer.kl_weight))
+    return training.gumbel_schedules(
+        tokenizer,
+        temperature_steps=steps[0],
+        beta=(0.0, values * weight),
+        beta_steps=steps[1],
+    )
+
+
+def image_tokenizer_of(model: Any) -> ImageTokenizer:
+    """The image tokenizer of a preset, which may be a whole model."""
+    found = getattr(model, "image_tokenizer", model)
+    if not isinstance(found, ImageTokenizer):
+        raise ValueError(
+            "The preset must hold an image tokenizer or a TextImageModel. "
+            f"Received: a {type(model).__name__}"
+        )
+    return found

@@ -1,0 +1,70 @@
+"""Captions and codes together: what a generator is trained on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_bidalle.captions import CaptionTokenizer
+
+
+class CaptionedCodes:
+    """The pictures of a task as codes, with their captions.
+
+    A subclass draws the captions, in `caption_tokens`.
+
+    Args:
+        caption_tokenizer: `keras_bidalle.captions.CaptionTokenizer`.
+        codes: integer array (N, *code_shape).
+        captions: list of str, a few captions that are shown while training.
+        images: array (n, H, W, 3), as many pictures, uint8 or in [-1, 1].
+    """
+
+    def __init__(
+        self,
+        caption_tokenizer: CaptionTokenizer,
+        codes: np.ndarray,
+        captions: list[str],
+        images: Any,
+    ) -> None:
+        self.caption_tokenizer = caption_tokenizer
+        self.codes = codes
+        self.captions = captions
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def caption_tokens(
+        self, chosen: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Draws a caption for each of the pictures `chosen`.
+
+        Args:
+            chosen: int array (B,).
+            rng: `numpy.random.Generator`.
+
+        Returns:
+            int32 array (B, text length).
+        """
+        raise NotImplementedError
+
+    def batch(
+        self, size: int, seed: Sequence[int], text_to_image_share: float
+    ) -> dict[str, np.ndarray]:
+        """Draws a batch for a generator's `fit`.
+
+        Args:
+            size: int, rows.
+            seed: sequence of ints.
+            text_to_image_share: float, the share of rows that begin with
+                the caption.
+        """
+        rng = np.random.default_rng(seed)
+        chosen = rng.integers(len(self), size=size)
+        forward = round(text_to_image_share * size)
+        return {
+            "text": self.caption_tokens(chosen, rng),
+            "codes": self.codes[chosen].astype("int32"),
+            "text_to_image": np.arange(size) < forward,
+        }

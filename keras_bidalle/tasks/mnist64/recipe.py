@@ -1,0 +1,340 @@
+"""The three scales of the task's run, and what changes several settings."""
+
+import copy
+import dataclasses
+from typing import Any
+
+from keras_bidalle import generators, image_tokenizers, quantizers
+from keras_bidalle.configurations import (
+    Configuration,
+    generator_training,
+    serialized,
+    tokenizer_training,
+)
+from keras_bidalle.tasks.mnist64.caption_table import grammar_tokenizer
+from keras_bidalle.tasks.mnist64.grammar import caption_grammar
+
+DATASETS = {"fashion": "fashion_mnist"}
+# The quantizers by name; sizes and seeds come from what they replace.
+QUANTIZERS = {
+    "orthogonal": (
+        quantizers.OrthogonalVectorQuantizer,
+        {"orthogonality": 10.0, "kmeans_steps": 10, "revival_steps": 100},
+    ),
+    "ema": (quantizers.EMAVectorQuantizer, {"kmeans_steps": 10}),
+    "gumbel": (quantizers.GumbelQuantizer, {"kl_weight": 2e-3}),
+}
+SIZE = {"num_codes": 128, "code_dim": 128, "seed": 0}
+_AUGVAE = {
+    "channel_multipliers": (1, 2, 4),
+    "next_channel_multipliers": (4, 4),
+    "channels": 96,
+    "num_res_blocks": 2,
+    "z_channels": 128,
+}
+TOKENIZERS = {
+    # Local, and fast on CPUs.
+    "patch": (
+        image_tokenizers.PatchVQGAN,
+        {
+            "patch_size": 4,
+            "channels": 96,
+            "hidden_channels": 96,
+            "num_blocks": 2,
+        },
+    ),
+    # The published architecture.
+    "vqgan": (
+        image_tokenizers.VQGAN,
+        {
+            "channels": 96,
+            "channel_multipliers": (1, 2, 2),
+            "num_res_blocks": 2,
+            "attention_resolutions": (16,),
+            "z_channels": 128,
+        },
+    ),
+    "augvae": (image_tokenizers.AugVAE, {"num_levels": 2, **_AUGVAE}),
+    # The finest level alone, of 4x4 pixels a code: digits stay legible.
+    "augvae-single": (
+        image_tokenizers.SingleLevelAugVAE,
+        {"num_levels": 1, **_AUGVAE},
+    ),
+}
+# As published for VQGANs, beside what is made for local tokenizers.
+_VQGAN_TRAINING = {
+    "optimizer": "adam",
+    "schedule": "constant",
+    "beta_1": 0.5,
+    "beta_2": 0.9,
+    "weight_decay": 0.0,
+    "warmup_steps": 0,
+    "pixel_loss": "l1",
+}
+_ADAM = {
+    "optimizer": "adam",
+    "optimizer_arguments": {},
+    "beta_2": 0.999,
+    "weight_decay": 0.0,
+}
+
+
+@dataclasses.dataclass
+class Recipe:
+    """Both configurations, and the arguments of `MNIST64Task`."""
+
+    tokenizer: Configuration
+    generator: Configuration
+    task: dict[str, Any]
+    jit: bool = True
+
+    @classmethod
+    def preset(cls, name: str) -> "Recipe":
+        """One of the three scales: "smoke", "small" or "paper"."""
+        if name == "paper":
+            return _paper()
+        recipe = _small()
+        if name == "smoke":
+            for place, value in SMOKE.items():
+                recipe.change(place, value)
+            recipe.jit = False
+        return recipe
+
+    def change(self, place: str, value: Any) -> None:
+        """Sets one setting.
+
+        Args:
+            place: str, such as "tokenizer.quantizer.num_codes",
+                "generator.width" or "task.crops"; or a name of `CHOICES`,
+                which changes several.
+            value: the setting's value.
+
+        Raises:
+            ValueError: if the recipe has no such setting.
+        """
+        part, _, name = place.partition(".")
+        if place in CHOICES:
+            CHOICES[place](self, value)
+        elif part == "task" and name in self.task:
+            self.task[name] = value
+        elif part in ("tokenizer", "generator") and name:
+            stage = getattr(self, part)
+            stage.change(name, value)
+            if name == "steps" and value is not None:
+                known = stage.training
+                curves = _curves(value)
+                if known["schedule"] == "constant":
+                    del curves["warmup_steps"]
+                known.update({n: v for n, v in curves.items() if n in known})
+        else:
+            raise ValueError(
+                "A setting is tokenizer.NAME, generator.NAME or one of "
+                f"task.{', task.'.join(self.task)}. Received: {place}"
+            )
+
+    def value(self, place: str) -> Any:
+        """What is set in a place, `None` where there is nothing."""
+        part, *path = place.split(".")
+        if part == "task":
+            found = self.task
+        elif part in ("tokenizer", "generator"):
+            stage = getattr(self, part)
+            found = {**stage.arguments, **stage.training}
+        for name in path:
+            found = found.get("config", found).get(name, {})
+        return found if path and found != {} else None
+
+    def finish(self) -> None:
+        """Fills in what depends on other settings."""
+        dataset = self.task["dataset"]
+        grammar = caption_grammar(DATASETS.get(dataset, dataset))
+        words = grammar_tokenizer(grammar)
+        arguments = self.generator.arguments
+        arguments["text_vocabulary_size"] = words.vocabulary_size
+        arguments["text_length"] = arguments["text_length"] or words.max_length
+
+
+def _curves(steps: int) -> dict[str, int]:
+    """How long the curves of a run of so many steps are.
+
+    Those of the Gumbel quantizer are the published ones, made shorter.
+    """
+    return {
+        "warmup_steps": min(100, steps // 10),
+        "temperature_steps": max(1, steps * 3 // 4),
+        "beta_steps": max(1, steps // 4),
+    }
+
+
+def _small() -> Recipe:
+    cls, arguments = TOKENIZERS["patch"]
+    kind, details = QUANTIZERS["orthogonal"]
+    tokenizer = Configuration(
+        cls,
+        {
+            "quantizer": serialized(kind, {**SIZE, **details}),
+            "image_shape": (64, 64, 3),
+            **arguments,
+        },
+        {
+            **tokenizer_training(),
+            "optimizer": "adamw",
+            "learning_rate": 2e-3,
+            "beta_2": 0.99,
+            "epsilon": 1e-7,
+            "weight_decay": 1e-4,
+            "schedule": "cosine",
+            "batch_size": 32,
+            "steps": 4000,
+            **_curves(4000),
+            "reports": 10,
+            "pixel_loss": {"l2": 1.0, "l1": 0.2},
+        },
+    )
+    generator = Configuration(
+        generators.PatchBidirectionalTransformer,
+        {
+            "text_vocabulary_size": None,  # those of the captions
+            "text_length": None,
+            "num_codes": 128,
+            "code_shape": (16, 16),
+            "patch_size": 2,
+            "width": 256,
+            "depth": 6,
+            "num_heads": 4,
+            "head_dim": 64,
+            "attention": ("full",),
+            "image_positions": "learned",
+            "activation": "squared_relu",
+            "normalization": "layer",
+            "query_key_norm": True,
+            "use_bias": False,
+            "rotary": True,
+            "token_kernel_size": 5,
+            "layer_scale": None,
+            "condition_dropout": 0.1,
+            # With one pad id a position nothing has to be hidden, and a mask
+            # shared by all rows is cheaper.
+            "mask_padding": False,
+        },
+        {
+            **generator_training(),
+            "optimizer": "muon",
+            "optimizer_arguments": {"adam_lr_ratio": 0.4},
+            "learning_rate": 5e-3,
+            "beta_2": 0.95,
+            "epsilon": 1e-7,
+            "weight_decay": 0.01,
+            "clip_norm": 1.0,
+            "schedule": "cosine",
+            "warmup_steps": 100,
+            "batch_size": 32,
+            "steps": 5000,
+            "reports": 10,
+            "text_to_image_share": 0.7,
+            "sampling": {"temperature": 1.0, "guidance_scale": 2.0},
+        },
+    )
+    task = {
+        "dataset": "mnist",
+        "train_pictures": 60_000,
+        "layout_mix": (1, 1, 1, 2, 3),
+        "crops": True,
+        "evaluation_pictures": 100,
+        "classifier_steps": 1500,
+    }
+    return Recipe(tokenizer, generator, task)
+
+
+def _paper() -> Recipe:
+    # As the published program sampled: of 256 classes the likeliest tenth.
+    generator = Configuration.find("bidalle-mnist64", "generator")
+    generator.training["sampling"] = {"temperature": 1.0, "top_k": 25}
+    tokenizer = Configuration.find("te-vqgan-mnist64", "tokenizer")
+    task = {
+        **_small().task,
+        # 60,000 digits in each of the five layouts.
+        "train_pictures": 300_000,
+        "layout_mix": (1, 1, 1, 1, 1),
+        "crops": False,
+    }
+    return Recipe(tokenizer, generator, task, jit=False)
+
+
+# To see that it runs.
+SMOKE = {
+    "tokenizer.steps": 60,
+    "tokenizer.reports": 2,
+    "tokenizer.quantizer.num_codes": 32,
+    "tokenizer.channels": 32,
+    "tokenizer.hidden_channels": 32,
+    "tokenizer.num_blocks": 1,
+    "generator.steps": 40,
+    "generator.reports": 2,
+    "generator.width": 64,
+    "generator.depth": 2,
+    "generator.num_heads": 2,
+    "generator.head_dim": 32,
+    "task.train_pictures": 512,
+    "task.evaluation_pictures": 4,
+    "task.classifier_steps": 60,
+}
+
+
+def _choose_tokenizer(recipe: Recipe, name: str) -> None:
+    cls, arguments = TOKENIZERS[name]
+    old = recipe.tokenizer
+    kept = {n: old.arguments[n] for n in ("quantizer", "image_shape")}
+    old.cls, old.arguments = cls, {**kept, **copy.deepcopy(arguments)}
+    if name == "vqgan":
+        old.training.update(_VQGAN_TRAINING)
+
+
+def _choose_quantizer(recipe: Recipe, name: str) -> None:
+    arguments = recipe.tokenizer.arguments
+    size = {**SIZE, **arguments["quantizer"]["config"]}
+    size = {n: size[n] for n in SIZE}
+    kind, details = QUANTIZERS["ema" if name == "residual" else name]
+    arguments["quantizer"] = serialized(kind, {**size, **details})
+    if name == "residual":
+        arguments["quantizer"] = serialized(
+            quantizers.ResidualQuantizer,
+            {"quantizer": arguments["quantizer"], "code_depth": 4},
+        )
+        generator = recipe.generator
+        generator.cls = generators.RQTransformer
+        generator.arguments.pop("patch_size", None)
+        generator.arguments["head_depth"] = 2
+
+
+def _choose_patch_size(recipe: Recipe, size: int) -> None:
+    generator = recipe.generator
+    one = size == 1
+    if generator.cls is not generators.RQTransformer:
+        generator.cls = (
+            generators.BidirectionalTransformer
+            if one
+            else generators.PatchBidirectionalTransformer
+        )
+        generator.arguments.pop("patch_size", None)
+        generator.arguments |= {} if one else {"patch_size": size}
+        generator.arguments["mask_padding"] = one
+
+
+def _choose_optimizer(recipe: Recipe, name: str) -> None:
+    if name == "adam":
+        recipe.generator.training.update(_ADAM)
+
+
+def _choose_gan_start(recipe: Recipe, step: int) -> None:
+    recipe.tokenizer.training["adversarial_weight"] = 0.8 if step >= 0 else 0.0
+    recipe.tokenizer.training["adversarial_start"] = max(0, step)
+
+
+CHOICES: dict[str, Any] = {
+    "tokenizer": _choose_tokenizer,
+    "quantizer": _choose_quantizer,
+    "patch_size": _choose_patch_size,
+    "optimizer": _choose_optimizer,
+    "gan_start": _choose_gan_start,
+}

@@ -1,0 +1,244 @@
+"""MNIST64 as the training program takes it."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_bidalle import data, training
+from keras_bidalle.captions import CaptionTokenizer
+from keras_bidalle.configurations import Configuration
+from keras_bidalle.files import atomic_path
+from keras_bidalle.image_tokenizers import PatchVQGAN
+from keras_bidalle.tasks.captioned_codes import CaptionedCodes
+from keras_bidalle.tasks.mnist64.caption_table import CaptionTable
+from keras_bidalle.tasks.mnist64.cards import cards
+from keras_bidalle.tasks.mnist64.digits import load_items
+from keras_bidalle.tasks.mnist64.item_classifier import (
+    item_classifier_accuracy,
+    train_item_classifier,
+)
+from keras_bidalle.tasks.mnist64.pictures import MNIST64, SPLITS, MNIST64Batch
+from keras_bidalle.tasks.mnist64.recipe import DATASETS
+from keras_bidalle.tasks.mnist64.report import (
+    both_directions_report,
+    tokenizer_report,
+)
+from keras_bidalle.tasks.task import Figures, Task
+
+# Pictures that are made and encoded at once.
+CHUNK = 500
+
+
+class MNIST64Task(Task):
+    """Coloured items at five places, with captions and a judge.
+
+    Args:
+        dataset: "mnist" or "fashion".
+        data_dir: str, as of `load_items`.
+        seed: int.
+        train_pictures: int, how many are made into codes.
+        layout_mix: tuple of 5 int, how often the layouts come among them.
+            Pictures of many items teach more for the same cost.
+        crops: bool, whether a tokenizer whose every layer is local is trained
+            on 32x32 single-item crops.
+        evaluation_pictures: int, pictures a layout in each split.
+        classifier_steps: int, training steps of the judge.
+    """
+
+    def __init__(
+        self,
+        dataset: str = "mnist",
+        data_dir: str | None = None,
+        seed: int = 0,
+        train_pictures: int = 60_000,
+        layout_mix: tuple[int, ...] = (1, 1, 1, 2, 3),
+        crops: bool = True,
+        evaluation_pictures: int = 100,
+        classifier_steps: int = 1500,
+    ) -> None:
+        self.dataset = dataset
+        self.seed = seed
+        self.train_pictures = train_pictures
+        self.layout_mix = tuple(layout_mix)
+        self.crops = crops
+        self.evaluation_pictures = evaluation_pictures
+        self.classifier_steps = classifier_steps
+        self.items = load_items(DATASETS.get(dataset, dataset), data_dir)
+        self.description = f"{dataset} items, {self.items.source}"
+        self.splits = {split: MNIST64(self.items, split) for split in SPLITS}
+        self.grammar = self.splits["train"].grammar
+        self.classifier: Any = None
+
+    def __len__(self) -> int:
+        return self.train_pictures
+
+    def config(self) -> dict[str, Any]:
+        names = (
+            *("dataset", "train_pictures", "layout_mix", "crops"),
+            *("evaluation_pictures", "classifier_steps"),
+        )
+        return {name: getattr(self, name) for name in names}
+
+    @functools.cached_property
+    def batch_shown(self) -> MNIST64Batch:
+        """The pictures that are shown, made of test items."""
+        return self.splits["unseen_instances"].sample(16, (self.seed, 99))
+
+    def examples(self, image_shape: tuple[int, ...]) -> np.ndarray:
+        return self.batch_shown.images
+
+    def prepare(self, folder: Any) -> None:
+        """Trains the judge, at least 99% right on test items, or loads it."""
+        path = folder / "classifier.keras"
+        if "classifier" in (folder.read("metrics.json") or {}):
+            self.classifier = keras.saving.load_model(path)
+            return
+        progress = training.RunProgress("classifier", batch_size=128)
+        self.classifier = train_item_classifier(
+            self.items,
+            seed=1,
+            steps=self.classifier_steps,
+            callbacks=[progress],
+        )
+        with atomic_path(path) as temporary:
+            self.classifier.save(temporary)
+        accuracy = item_classifier_accuracy(self.classifier, self.items)
+        folder.update_metrics(classifier=accuracy)
+
+    def tokenizer_batches(
+        self, tokenizer: Any, settings: dict[str, Any], seed: int
+    ) -> Callable[[int], np.ndarray]:
+        size = settings["batch_size"]
+        data.rows_per_process(size)
+        train = self.splits["train"]
+        crops = self.crops and isinstance(tokenizer, PatchVQGAN)
+
+        def make_batch(number: int) -> np.ndarray:
+            if crops:
+                return train.crops(size, (seed, 1, number))
+            return train.sample(size, (seed, 1, number)).images
+
+        return data.own_rows(make_batch)
+
+    def captioned_codes(
+        self, folder: Any, image_tokenizer: Any, configuration: Configuration
+    ) -> CaptionedCodes:
+        # Chunks of one layout each, in the proportions asked for.
+        layouts = np.repeat(np.arange(5), self.layout_mix)
+
+        def sample(number: int) -> MNIST64Batch:
+            layout = int(layouts[number % len(layouts)])
+            seed = (self.seed, 2, number)
+            return self.splits["train"].sample(CHUNK, seed, layout=layout)
+
+        def make_images(first: int, last: int) -> np.ndarray:
+            return sample(first // CHUNK).images[: last - first]
+
+        count = self.train_pictures
+        codes = data.cached_codes(
+            folder / "codes.npz",
+            image_tokenizer,
+            make_images,
+            count,
+            source=f"{self.dataset} train, seed {self.seed}, "
+            f"mix {self.layout_mix}",
+            batch_size=CHUNK,
+            progress=keras.utils.Progbar(count, unit_name="picture").update,
+        )
+        clauses = [sample(i).clauses for i in range(-(-count // CHUNK))]
+        tokenizer = CaptionTokenizer.from_words(
+            self.grammar.words, configuration.arguments["text_length"]
+        )
+        return _GrammarCaptions(
+            CaptionTable(self.grammar, tokenizer),
+            np.concatenate(clauses)[:count],
+            codes,
+            self.batch_shown,
+        )
+
+    def tokenizer_report(self, tokenizer: Any) -> Figures:
+        return tokenizer_report(
+            tokenizer,
+            self.splits["unseen_instances"],
+            self.classifier,
+            count=10 * self.evaluation_pictures,
+        )
+
+    def reports(
+        self, model: Any, sampling: dict[str, Any]
+    ) -> dict[str, Callable[[], Figures]]:
+        return {
+            split: functools.partial(self._report, model, split, sampling)
+            for split in SPLITS[1:]
+        }
+
+    def _report(
+        self, model: Any, split: str, sampling: dict[str, Any]
+    ) -> Figures:
+        count = 5 * self.evaluation_pictures
+
+        def told(direction: str, done: int) -> None:
+            print(f"{direction}, {split}: {done}/{count}", flush=True)
+
+        return both_directions_report(
+            model,
+            self.splits[split],
+            self.classifier,
+            per_layout=self.evaluation_pictures,
+            sampling=sampling,
+            batch_size=128,
+            progress=told,
+        )
+
+    def save_pictures(
+        self, folder: Any, model: Any, rows: CaptionedCodes, **sampling: Any
+    ) -> None:
+        """Pictures drawn, and pictures read beside what they show."""
+        super().save_pictures(folder, model, rows, **sampling)
+        shown = self.batch_shown
+        readings = []
+        written = model.image_to_text(shown.images)
+        for text, clauses in zip(written, shown.clauses, strict=True):
+            truth = {tuple(clause) for clause in clauses.tolist()}
+            readings.append(
+                [
+                    (self.grammar.clause(clause, 0), clause in truth)
+                    for clause in self.grammar.parse(text)
+                ]
+                or [(text or "(nothing)", False)]
+            )
+        training.save_read_pictures(
+            folder / "image_to_text.png",
+            shown.images,
+            shown.captions,
+            readings,
+        )
+
+    def cards(self, folder: Any, plan: Any, tokenizer: Any) -> dict[str, str]:
+        return cards(folder, plan, tokenizer)
+
+
+class _GrammarCaptions(CaptionedCodes):
+    """Codes of pictures whose captions are drawn anew for every batch."""
+
+    def __init__(
+        self,
+        table: CaptionTable,
+        clauses: np.ndarray,
+        codes: np.ndarray,
+        shown: MNIST64Batch,
+    ) -> None:
+        super().__init__(table.tokenizer, codes, shown.captions, shown.images)
+        self.table = table
+        self.clauses = clauses
+
+    def caption_tokens(
+        self, chosen: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        clauses = self.clauses[chosen]
+        return self.table(
+            clauses, self.table.grammar.sample_phrases(clauses, rng)
+        )

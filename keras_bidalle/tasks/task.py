@@ -1,0 +1,117 @@
+"""What the training program asks of a task."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_bidalle import training
+from keras_bidalle.configurations import Configuration
+from keras_bidalle.tasks.captioned_codes import CaptionedCodes
+from keras_bidalle.validation import as_uint8_images
+
+Figures = dict[str, Any]
+
+
+class Task:
+    """Pictures with captions, and what is to be known of models of them.
+
+    A new task is a subclass in a room of its own. It must have the first four
+    methods; the others say how its models are judged and shown, and are empty
+    or plain without.
+
+    Attributes:
+        description: str that names the data and changes with it.
+    """
+
+    description = ""
+
+    def __len__(self) -> int:
+        """The number of pictures in an epoch."""
+        raise NotImplementedError
+
+    def tokenizer_batches(
+        self, tokenizer: Any, settings: dict[str, Any], seed: int
+    ) -> Callable[[int], np.ndarray]:
+        """Pictures for an image tokenizer's `fit`.
+
+        Args:
+            tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer` that is
+                to be trained.
+            settings: dict, as `configurations.tokenizer_training` gives it.
+            seed: int.
+
+        Returns:
+            Function from a step to uint8 (b, H, W, 3), the rows of this
+            process.
+        """
+        raise NotImplementedError
+
+    def examples(self, image_shape: tuple[int, ...]) -> np.ndarray:
+        """A few pictures that are shown while training: uint8 (n, H, W, 3)."""
+        raise NotImplementedError
+
+    def captioned_codes(
+        self, folder: Any, image_tokenizer: Any, configuration: Configuration
+    ) -> CaptionedCodes:
+        """Makes the pictures of an epoch into codes.
+
+        Args:
+            folder: `keras_bidalle.training.RunFolder`, where they are kept.
+            image_tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
+            configuration: `Configuration` of the generator.
+        """
+        raise NotImplementedError
+
+    def config(self) -> Any:
+        """What the task depends on, for the run's `config.json`."""
+        return self.description
+
+    def prepare(self, folder: Any) -> None:
+        """Called once, when the run's folder is there."""
+
+    def tokenizer_report(self, tokenizer: Any) -> Figures:
+        """Measures an image tokenizer."""
+        return {}
+
+    def reports(
+        self, model: Any, sampling: dict[str, Any]
+    ) -> dict[str, Callable[[], Figures]]:
+        """What is measured of a whole model, each by its name.
+
+        Args:
+            model: `keras_bidalle.TextImageModel`.
+            sampling: dict of arguments of `text_to_image`.
+        """
+        return {}
+
+    def save_pictures(
+        self, folder: Any, model: Any, rows: CaptionedCodes, **sampling: Any
+    ) -> None:
+        """Leaves pictures of both directions in a run's folder."""
+        training.save_captioned(
+            folder / "text_to_image.png",
+            rows.captions,
+            model.text_to_image(
+                rows.captions,
+                seed=range(len(rows.captions)),
+                num_samples=4,
+                **sampling,
+            ),
+        )
+        texts = model.image_to_text(rows.images)
+        training.save_captioned(
+            folder / "image_to_text.png",
+            [text or "(nothing)" for text in texts],
+            as_uint8_images(rows.images),
+        )
+
+    def cards(self, folder: Any, plan: Any, tokenizer: Any) -> dict[str, str]:
+        """Model cards of a finished run, by the preset that they belong to.
+
+        Args:
+            folder: `keras_bidalle.training.RunFolder`.
+            plan: `keras_bidalle.programs.Plan`.
+            tokenizer: the run's `ImageTokenizer`.
+        """
+        return {}

@@ -1,0 +1,32 @@
+"""Small pictures with captions, and what the programs train on them."""
+
+import numpy as np
+from PIL import Image
+
+from keras_bidalle.tasks import mnist64
+
+TOKENIZER_RUN = """te-vqgan-mnist64 --tiny --images {folder}
+--output {output} --name tokenizer --precision float32 --set pixel_loss=l2
+--set steps=80 --set adversarial_weight=0 --set batch_size=6"""
+GENERATOR_RUN = """bidalle-mnist64 --tiny --pairs {folder} --output {output}
+--name generator --tokenizer {output}/tokenizer/tokenizer
+--precision float32 --set steps=40 --set batch_size=8"""
+
+
+def write_pictures(folder, count=12):
+    """MNIST64 pictures, of strokes instead of digits, with captions."""
+    rng = np.random.default_rng(0)
+    strokes = (rng.random((100, 7, 7)) > 0.6).astype("uint8") * 255
+    images = strokes.repeat(4, axis=1).repeat(4, axis=2)
+    labels = (np.arange(100) % 10).astype("int32")
+    items = mnist64.Items("mnist", "strokes", images, labels, images, labels)
+    batch = mnist64.MNIST64(items).sample(count, seed=0)
+    folder.mkdir()
+    for i in range(count):
+        Image.fromarray(batch.images[i]).save(folder / f"{i}.png")
+        (folder / f"{i}.txt").write_text(batch.captions[i] + "\n")
+    return batch
+
+
+def png(path):
+    return np.asarray(Image.open(path))
