@@ -202,7 +202,7 @@ GENERATOR_TRAINING = {
         "steps": 430_000,
         "bpe_dropout": 0.1,
         "crop": "DALLECrop",
-        "crop_arguments": {"scale": (1, 9 / 8), "offset": (3 / 8, 5 / 8)},
+        "crop_arguments": {"scale": [1, 9 / 8], "offset": [3 / 8, 5 / 8]},
     },
     "rq-transformer-ffhq-355m": {
         **_RQ_TRANSFORMER,

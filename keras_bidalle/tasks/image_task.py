@@ -24,9 +24,6 @@ class ImageTask(Task):
         source: `keras_bidalle.data.ImageSource`.
         settings: dict of settings of training, of which `crop` and
             `crop_arguments` say how pictures are cut.
-
-    Raises:
-        ValueError: if there is no such crop.
     """
 
     def __init__(
@@ -41,7 +38,11 @@ class ImageTask(Task):
         return len(self.source)
 
     def reader(self, image_shape: tuple[int, ...]) -> data.ImageReader:
-        """Reads pictures, cut as the settings say."""
+        """Reads pictures, cut as the settings say.
+
+        Raises:
+            ValueError: if there is no such crop.
+        """
         size = tuple(image_shape[:2])
         if size not in self._readers:
             crop = data.crop_named(

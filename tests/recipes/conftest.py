@@ -30,6 +30,14 @@ def digits(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def few_shown(monkeypatch):
+    """Runs of MNIST64 show two images instead of sixteen."""
+    from keras_bidalle.tasks.mnist64 import task
+
+    monkeypatch.setattr(task, "SHOWN", 2)
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     """A folder of pictures with captions, and what they are."""

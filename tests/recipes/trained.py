@@ -7,10 +7,10 @@ from keras_bidalle.tasks import mnist64
 
 TOKENIZER_RUN = """te-vqgan-mnist64 --tiny --images {folder}
 --output {output} --name tokenizer --precision float32 --set pixel_loss=l2
---set steps=80 --set adversarial_weight=0 --set batch_size=6"""
+--set steps=80 --set reports=2 --set adversarial_weight=0 --set batch_size=6"""
 GENERATOR_RUN = """bidalle-mnist64 --tiny --pairs {folder} --output {output}
 --name generator --tokenizer {output}/tokenizer/tokenizer
---precision float32 --set steps=40 --set batch_size=8"""
+--precision float32 --set steps=40 --set reports=2 --set batch_size=8"""
 
 
 def write_pictures(folder, count=12):

@@ -30,6 +30,8 @@ from keras_bidalle.tasks.task import Figures, Task
 
 # Pictures that are made and encoded at once.
 CHUNK = 500
+# And those that people are shown.
+SHOWN = 16
 
 
 class MNIST64Task(Task):
@@ -85,7 +87,7 @@ class MNIST64Task(Task):
     @functools.cached_property
     def batch_shown(self) -> MNIST64Batch:
         """The pictures that are shown, made of test items."""
-        return self.splits["unseen_instances"].sample(16, (self.seed, 99))
+        return self.splits["unseen_instances"].sample(SHOWN, (self.seed, 99))
 
     def examples(self, image_shape: tuple[int, ...]) -> np.ndarray:
         return self.batch_shown.images
