@@ -21,11 +21,6 @@ _TINY = {
     "num_blocks": 1,
     "attention_resolutions": (),
     "z_channels": 16,
-    "n_hid": 16,
-    "n_blk_per_group": 1,
-    "group_count": 3,
-    "n_init": 16,
-    "vocab_size": 32,
     "num_codes": 32,
     "code_dim": 16,
     "text_vocabulary_size": 200,
@@ -40,8 +35,9 @@ _TINY_WHERE_GIVEN = {
     "num_levels": 2,
     "head_dim": 16,
     "kernel_size": 3,
-    "decoder_n_hid": 16,
-    "decoder_n_blk_per_group": 1,
+    "input_dim": 32,
+    "decoder_channels": 16,
+    "decoder_num_res_blocks": 1,
 }
 _TINY_TRAINING = {
     "learning_rate": 2e-3,

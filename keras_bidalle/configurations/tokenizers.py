@@ -116,7 +116,7 @@ TOKENIZERS = {
     "dall-e-dvae": (
         DiscreteVAE,
         {
-            "quantizer": (
+            "quantizer": serialized(
                 GumbelQuantizer,
                 {
                     "num_codes": 8192,

@@ -223,14 +223,16 @@ def _quantizer_of_before(config):
 
     Before tokenizers were given their quantizer, this one made it.
     """
-    factor = 2 ** (len(config["channel_multipliers"]) - 1)
+    # The configuration of a run has what was given, not the defaults.
+    multipliers = config.get("channel_multipliers", (1, 2, 4, 8))
+    factor = 2 ** (len(multipliers) - 1)
     values = factor**2 * config["image_shape"][-1]
     return GumbelQuantizer(
         config.pop("vocab_size"),
-        config.pop("n_init"),
-        input_dim=config["channels"] * config["channel_multipliers"][-1],
-        temperature=config.pop("temperature"),
-        kl_weight=config.pop("beta") / values,
-        seed=config.pop("seed"),
+        config.pop("n_init", 128),
+        input_dim=config.get("channels", 256) * multipliers[-1],
+        temperature=config.pop("temperature", 1.0),
+        kl_weight=config.pop("beta", 6.6) / values,
+        seed=config.pop("seed", None),
         dtype=keras.dtype_policies.get(config.get("dtype")),
     )
