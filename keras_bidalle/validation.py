@@ -5,8 +5,14 @@ public call that takes pictures or codes goes through here, so that a wrong
 range or size is told by name instead of giving a strange picture.
 """
 
+from typing import Any
+
 import numpy as np
 from keras import ops
+
+# A decoder's output may overshoot 1 by rounding; images in [0, 255] may not
+# pass.
+LARGEST_PIXEL = 1.01
 
 
 def check_positive(**values):
@@ -36,6 +42,40 @@ def check_at_least(minimum=0.0, **values):
             )
 
 
+def check_image_dtype(dtype: Any, name: str = "images") -> str:
+    """Raises a `TypeError` unless images are of a dtype that is known.
+
+    Args:
+        dtype: of an array, or of any backend's tensor.
+        name: str, the argument's name in error messages.
+
+    Returns:
+        str, the name of the dtype.
+    """
+    found = str(getattr(dtype, "name", dtype)).rpartition(".")[2]
+    if found != "uint8" and not found.startswith(("float", "bfloat")):
+        raise TypeError(
+            f"`{name}` must be uint8 in [0, 255] or floating in [-1, 1]. "
+            f"Received: dtype={found}"
+        )
+    return found
+
+
+def check_image_range(low: float, high: float, name: str = "images") -> None:
+    """Raises a `ValueError` unless floating images lie in [-1, 1].
+
+    Args:
+        low, high: float, their smallest and largest value, NaN where one is.
+        name: str, the argument's name in error messages.
+    """
+    # Written so that NaN is refused too.
+    if not (low >= -LARGEST_PIXEL and high <= LARGEST_PIXEL):
+        raise ValueError(
+            f"Floating `{name}` must be finite and lie in [-1, 1] (pass uint8 "
+            f"for [0, 255]). Received: min={low:g}, max={high:g}"
+        )
+
+
 def as_model_images(images, image_shape, name="images"):
     """Checks pictures and returns them as float32 in [-1, 1].
 
@@ -63,23 +103,11 @@ def as_model_images(images, image_shape, name="images"):
             f"`{name}` must have shape {expected}, channels last. "
             f"Received: shape={tuple(array.shape)}.{hint}"
         )
-    if array.dtype == np.uint8:
+    if check_image_dtype(array.dtype, name) == "uint8":
         return array.astype("float32") / 127.5 - 1.0
-    if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
-        raise TypeError(
-            f"`{name}` must be uint8 in [0, 255] or floating in [-1, 1]. "
-            f"Received: dtype={array.dtype}"
-        )
     array = array.astype("float32")
-    if not np.all(np.isfinite(array)):
-        raise ValueError(f"`{name}` must be finite. Received NaN or infinity.")
-    # A decoder's output may overshoot by rounding; a picture in [0, 255]
-    # may not pass.
-    if array.size and max(-array.min(), array.max()) > 1.01:
-        raise ValueError(
-            f"Floating `{name}` must lie in [-1, 1] (pass uint8 for "
-            f"[0, 255]). Received: min={array.min():g}, max={array.max():g}"
-        )
+    if array.size:
+        check_image_range(array.min(), array.max(), name)
     return array
 
 

@@ -42,8 +42,7 @@ def convert_augvae(state_dict, config):
         `quantize_finer_levels`.
 
     Raises:
-        ValueError: when the configuration asks for something unknown, or a
-            key of the checkpoint is missing, left over or of another shape.
+        ValueError: as `convert_te_vqgan`.
 
     Reference:
         https://github.com/lgai-research/L-Verse
@@ -178,17 +177,12 @@ def _projection(reader, stage, name, order, count):
         order: sequence of int, the module of each level, fine to coarse.
         count: int, the number of levels.
     """
-    inputs, outputs = stage.kernel.shape
-    reader.into(
-        f"{name}.0.weight",
-        stage.kernel,
-        from_shape=(outputs, inputs, 1, 1),
-        transform=lambda array: array[:, :, 0, 0].T,
-    )
+    reader.pointwise_kernel(f"{name}.0", stage.kernel)
     for number in range(1, count):
         reader.copy_of(f"{name}.{number}.weight", f"{name}.0.weight")
     biases = [
-        reader.array(f"{name}.{number}.bias", (outputs,)) for number in order
+        reader.array(f"{name}.{number}.bias", stage.bias.shape[1:])
+        for number in order
     ]
     stage.bias.assign(np.stack(biases))
 

@@ -38,8 +38,7 @@ def convert_mindalle(state_dict, config):
         `keras_bidalle.generators.BidirectionalTransformer`.
 
     Raises:
-        ValueError: when the configuration asks for something unknown, or a
-            key of the checkpoint is missing, left over or of another shape.
+        ValueError: as `convert_te_vqgan`.
 
     Reference:
         https://github.com/kakaobrain/mindall-e

@@ -43,8 +43,7 @@ def convert_rq_vae(state_dict, config):
         `keras_bidalle.image_tokenizers.RQVAE`.
 
     Raises:
-        ValueError: when the configuration asks for something unknown, or a
-            key of the checkpoint is missing, left over or of another shape.
+        ValueError: as `convert_te_vqgan`.
 
     Reference:
         https://github.com/kakaobrain/rq-vae-transformer

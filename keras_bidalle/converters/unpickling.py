@@ -9,7 +9,9 @@ be installed.
 """
 
 import collections
+import dataclasses
 import pickle
+from typing import Any
 
 import numpy as np
 
@@ -139,14 +141,14 @@ class Storage:
         return self._values
 
 
+@dataclasses.dataclass
 class Tensor:
     """A tensor that is read when `numpy` is called."""
 
-    def __init__(self, storage, offset, shape, strides):
-        self.storage = storage
-        self.offset = offset
-        self.shape = shape
-        self.strides = strides
+    storage: Any
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
 
     def __setstate__(self, state):
         raise CheckpointError("it changes a tensor")

@@ -113,14 +113,18 @@ class StateDictReader:
 
     def pointwise(self, name, layer):
         """Assigns a 1x1 convolution to a `keras.layers.Dense` with bias."""
-        inputs, outputs = layer.kernel.shape
+        self.pointwise_kernel(name, layer.kernel)
+        self.into(f"{name}.bias", layer.bias)
+
+    def pointwise_kernel(self, name, kernel):
+        """Assigns a 1x1 convolution's weight to a variable (in, out)."""
+        inputs, outputs = kernel.shape
         self.into(
             f"{name}.weight",
-            layer.kernel,
+            kernel,
             from_shape=(outputs, inputs, 1, 1),
             transform=lambda array: array[:, :, 0, 0].T,
         )
-        self.into(f"{name}.bias", layer.bias)
 
     def linear(self, name, layer, has_bias=True):
         """Assigns `<name>.weight` and `<name>.bias` to a Dense layer.

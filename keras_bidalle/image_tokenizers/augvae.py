@@ -230,6 +230,8 @@ class AugVAE(_AugVAE):
 class SingleLevelAugVAE(_AugVAE):
     """The tokenizer of one level of an `AugVAE`, made by `to_single_level`.
 
+    See `AugVAE` for the paper.
+
     Args:
         quantizer: a `keras_bidalle.quantizers.Quantizer`.
         image_shape: tuple (H, W, C).
@@ -253,10 +255,6 @@ class SingleLevelAugVAE(_AugVAE):
     single.compile("adam", reconstruction_loss="l2")
     single.fit(images)
     ```
-
-    Reference:
-        Kim et al., "L-Verse: Bidirectional Generation Between Image and
-        Text", 2022, section 3.1 (arXiv:2111.11133).
     """
 
     @takes_levels

@@ -27,6 +27,11 @@ _BACKENDS = {
 _ONE_ROW = (("litert", "torch"), ("onnx", "jax"))
 
 
+def input_spec(name, dtype, batch, shape):
+    """The `keras.InputSpec` of `batch` rows, or any number where `None`."""
+    return keras.InputSpec(shape=(batch, *shape), dtype=dtype, name=name)
+
+
 class Exporting:
     """`export` of a model with one input; mixed in before `keras.Model`."""
 
@@ -137,10 +142,8 @@ class CodeEncoder(_Half):
         return self.tokenizer.to_codes(images)
 
     def _input_spec_for_export(self, batch):
-        return keras.InputSpec(
-            shape=(batch, *self.tokenizer.image_shape),
-            dtype="float32",
-            name="images",
+        return input_spec(
+            "images", "float32", batch, self.tokenizer.image_shape
         )
 
 
@@ -161,8 +164,4 @@ class CodeDecoder(_Half):
         return self.tokenizer.from_codes(codes)
 
     def _input_spec_for_export(self, batch):
-        return keras.InputSpec(
-            shape=(batch, *self.tokenizer.code_shape),
-            dtype="int32",
-            name="codes",
-        )
+        return input_spec("codes", "int32", batch, self.tokenizer.code_shape)

@@ -9,7 +9,7 @@ from keras import ops
 from keras_bidalle import validation
 from keras_bidalle.backend.compiled import compiled, in_batches
 from keras_bidalle.image_tokenizers.blocks import PACKAGE, build_in_order
-from keras_bidalle.image_tokenizers.exporting import Exporting
+from keras_bidalle.image_tokenizers.exporting import Exporting, input_spec
 from keras_bidalle.image_tokenizers.training import TokenizerTraining
 from keras_bidalle.image_tokenizers.training_images import as_float_images
 from keras_bidalle.presets import PresetMixin
@@ -267,9 +267,7 @@ class ImageTokenizer(
         return compiled(self.from_codes, self.stages)
 
     def _input_spec_for_export(self, batch):
-        return keras.InputSpec(
-            shape=(batch, *self.image_shape), dtype="float32", name="images"
-        )
+        return input_spec("images", "float32", batch, self.image_shape)
 
     @property
     def stages(self):

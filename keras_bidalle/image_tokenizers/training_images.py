@@ -19,9 +19,7 @@ import keras
 import numpy as np
 from keras import ops
 
-# As in `validation`: a decoder's output may overshoot by rounding.
-_LARGEST = 1.01
-_HINT = "pass uint8 pictures for [0, 255]"
+from keras_bidalle import validation
 
 
 def as_float_images(images: Any) -> Any:
@@ -36,8 +34,7 @@ def as_float_images(images: Any) -> Any:
     Raises:
         TypeError: on another dtype.
     """
-    _check_dtype(images.dtype)
-    if keras.backend.standardize_dtype(images.dtype) == "uint8":
+    if validation.check_image_dtype(images.dtype) == "uint8":
         return ops.cast(images, "float32") / 127.5 - 1.0
     return ops.cast(images, "float32")
 
@@ -84,23 +81,16 @@ class TrainingImages:
         images = _first(images)
         if not hasattr(images, "dtype") or not hasattr(images, "shape"):
             return  # Not images yet: a stream of another form.
-        self.check_type(images.dtype, images.shape, name)
-        if _is_uint8(images.dtype) or 0 in tuple(images.shape):
+        dtype = self.check_type(images.dtype, images.shape, name)
+        if dtype == "uint8" or 0 in tuple(images.shape):
             return
-        if isinstance(images, np.ndarray):
-            low, high = float(np.min(images)), float(np.max(images))
-        else:
-            low, high = float(ops.min(images)), float(ops.max(images))
-        # Written so that NaN is refused too.
-        if not (low >= -_LARGEST and high <= _LARGEST):
-            raise ValueError(
-                f"Floating `{name}` must be finite and lie in [-1, 1] "
-                f"({_HINT}). Received: min={low:g}, max={high:g}"
-            )
+        library = np if isinstance(images, np.ndarray) else ops
+        low, high = library.min(images), library.max(images)
+        validation.check_image_range(float(low), float(high), name)
 
-    def check_type(self, dtype: Any, shape: Any, name: str) -> None:
-        """Checks what is known of images before their values are."""
-        _check_dtype(dtype, name)
+    def check_type(self, dtype: Any, shape: Any, name: str) -> str:
+        """Checks all but the values of images; gives the dtype's name."""
+        dtype = validation.check_image_dtype(dtype, name)
         shape = tuple(shape)
         sides = [side for side in shape[1:3] if side is not None]
         if (
@@ -109,10 +99,11 @@ class TrainingImages:
             or any(side % self.factor for side in sides)
         ):
             raise ValueError(
-                f"`{name}` must be pictures (batch, height, width, "
+                f"`{name}` must be images (batch, height, width, "
                 f"{self.channels}) with sides that are multiples of "
                 f"{self.factor}. Received: shape={shape}"
             )
+        return dtype
 
     def _checked_generator(self, batches: Any, name: str) -> Any:
         for batch in batches:
@@ -121,18 +112,20 @@ class TrainingImages:
 
     def _checked_tf_dataset(self, dataset: Any, name: str) -> Any:
         spec = _first(dataset.element_spec)
+        dtype = validation.check_image_dtype(spec.dtype, name)
         if spec.shape.rank is not None:
-            self.check_type(spec.dtype.name, spec.shape, name)
-        if spec.dtype.name == "uint8":
+            self.check_type(dtype, spec.shape, name)
+        if dtype == "uint8":
             return dataset
         import tensorflow as tf
 
-        message = f"Floating `{name}` must lie in [-1, 1] ({_HINT})."
+        message = f"Floating `{name}` must be finite and lie in [-1, 1]."
 
         def check(*batch):
             images = tf.cast(_first(batch), tf.float32)
-            in_range = tf.reduce_all(tf.abs(images) <= _LARGEST)
-            with tf.control_dependencies([tf.Assert(in_range, [message])]):
+            in_range = tf.abs(images) <= validation.LARGEST_PIXEL
+            known = tf.Assert(tf.reduce_all(in_range), [message])
+            with tf.control_dependencies([known]):
                 batch = tf.nest.map_structure(tf.identity, batch)
             return batch if len(batch) > 1 else batch[0]
 
@@ -172,19 +165,6 @@ def _first(batch: Any) -> Any:
     while isinstance(batch, tuple | list) and len(batch):
         batch = batch[0]
     return batch
-
-
-def _is_uint8(dtype: Any) -> bool:
-    return keras.backend.standardize_dtype(dtype) == "uint8"
-
-
-def _check_dtype(dtype: Any, name: str = "images") -> None:
-    dtype = keras.backend.standardize_dtype(dtype)
-    if dtype != "uint8" and not keras.backend.is_float_dtype(dtype):
-        raise TypeError(
-            f"`{name}` must be uint8 in [0, 255] or floating in [-1, 1]. "
-            f"Received: dtype={dtype}"
-        )
 
 
 def _is_tf_dataset(data: Any) -> bool:

@@ -47,10 +47,7 @@ class VQGAN(ImageTokenizer):
     Example:
 
     ```python
-    tokenizer = VQGAN(
-        OrthogonalVectorQuantizer(num_codes=128, code_dim=256),
-        image_shape=(64, 64, 3),
-    )
+    tokenizer = VQGAN(OrthogonalVectorQuantizer(num_codes=128, code_dim=256))
     tokenizer.code_shape  # (16, 16)
     ```
 

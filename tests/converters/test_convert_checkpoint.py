@@ -3,23 +3,12 @@
 What it makes of every published program is in `test_reference_folders.py`.
 """
 
-import importlib.util
 import pathlib
 import shutil
 
 import published_dall_e
 import pytest
 from pickles import Global, Name, Object, write_archive
-
-RECIPE = pathlib.Path(__file__).parents[2] / "recipes/convert_checkpoint.py"
-
-
-@pytest.fixture(scope="module")
-def recipe():
-    spec = importlib.util.spec_from_file_location("convert_checkpoint", RECIPE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
 
 
 @pytest.fixture

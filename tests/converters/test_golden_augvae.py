@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from golden import assert_close, channels_last
 from keras import ops
 
 from keras_bidalle import converters
@@ -22,18 +23,8 @@ def read(folder):
 def case(request, reference_dir):
     folder = reference_dir / "augvae" / request.param
     with np.load(folder / "io.npz") as file:
-        io = {
-            name: np.moveaxis(file[name], 1, -1)
-            if file[name].ndim == 4
-            else file[name]
-            for name in file
-        }
+        io = {name: channels_last(file[name]) for name in file}
     return converters.convert(folder / FILES[request.param]), io
-
-
-def assert_close(found, expected):
-    found = ops.convert_to_numpy(ops.convert_to_tensor(found))
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_codes(case):

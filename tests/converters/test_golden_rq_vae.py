@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from golden import assert_close
 from keras import ops
 
 from keras_bidalle import converters
@@ -32,13 +33,6 @@ def case(request, reference_dir):
             for name in file
         }
     return converters.convert(folder / "model.pt"), io
-
-
-def assert_close(found, expected, name=""):
-    found = ops.convert_to_numpy(ops.convert_to_tensor(found))
-    np.testing.assert_allclose(
-        found, expected, rtol=1e-4, atol=1e-5, err_msg=name
-    )
 
 
 def test_latent_codes_and_reconstruction(case):

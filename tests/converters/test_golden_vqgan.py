@@ -9,6 +9,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+from golden import VQGAN_CASES, channels_last
 from keras import ops
 
 from keras_bidalle import converters
@@ -16,14 +17,6 @@ from keras_bidalle.losses import value_and_gradient
 from keras_bidalle.quantizers.quantizer import Quantizer
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
-CASES = [
-    "te_vqgan/convblur_cosine",
-    "te_vqgan/maxblur_unit",
-    "te_vqgan/maxpool_zero",
-    "te_vqgan/strided_replicate_l2",
-    "taming/gumbel",
-    "taming/vq_legacy",
-]
 
 
 class Case:
@@ -35,7 +28,7 @@ class Case:
         self.config = config
         self.model = converters.convert(folder / "last.ckpt")
         with np.load(folder / "io.npz") as file:
-            self.io = {name: _channels_last(file[name]) for name in file}
+            self.io = {name: channels_last(file[name]) for name in file}
         self.images = ops.convert_to_tensor(self.io["image"])
 
     @functools.cached_property
@@ -50,12 +43,6 @@ class Case:
         return [_numpy(loss) for loss in self.model.quantizer.losses]
 
 
-def _channels_last(array):
-    if array.ndim == 4:
-        return np.ascontiguousarray(array.transpose(0, 2, 3, 1))
-    return array
-
-
 def _numpy(tensor):
     return np.array(ops.convert_to_numpy(tensor))
 
@@ -65,12 +52,12 @@ def cases(reference_dir):
     return functools.cache(lambda name: Case(reference_dir / name))
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(params=VQGAN_CASES)
 def case(request, cases):
     return cases(request.param)
 
 
-@pytest.fixture(params=[c for c in CASES if c.startswith("te_vqgan")])
+@pytest.fixture(params=[c for c in VQGAN_CASES if c.startswith("te_vqgan")])
 def te_case(request, cases):
     return cases(request.param)
 

@@ -1,7 +1,6 @@
 """The recipe on every published program's folder, whole and damaged."""
 
 import contextlib
-import importlib.util
 import io
 import pathlib
 import pickle
@@ -11,25 +10,15 @@ import zipfile
 
 import numpy as np
 import pytest
+from golden import VQGAN_CASES
 from keras import ops
 
 from keras_bidalle import presets
 from keras_bidalle.generators import joint_logits
 
-RECIPE = pathlib.Path(__file__).parents[2] / "recipes/convert_checkpoint.py"
 # From a case to the files with its weights.
 FILES = {
-    **dict.fromkeys(
-        (
-            "te_vqgan/convblur_cosine",
-            "te_vqgan/maxblur_unit",
-            "te_vqgan/maxpool_zero",
-            "te_vqgan/strided_replicate_l2",
-            "taming/gumbel",
-            "taming/vq_legacy",
-        ),
-        ("last.ckpt",),
-    ),
+    **dict.fromkeys(VQGAN_CASES, ("last.ckpt",)),
     "augvae/ml": ("mlvae.ckpt",),
     "augvae/sl": ("slvae.ckpt",),
     "dall_e/dvae": ("encoder.pkl", "decoder.pkl"),
@@ -60,14 +49,6 @@ PROGRAMS = (
     "mindalle/transformer",
     "rq_transformer/shared_text",
 )
-
-
-@pytest.fixture(scope="module")
-def recipe():
-    spec = importlib.util.spec_from_file_location("convert_checkpoint", RECIPE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
 
 
 @pytest.fixture(scope="module")
