@@ -5,7 +5,7 @@ import pathlib
 SHIPPED = pathlib.Path(__file__).resolve().parent
 
 
-def preset_names():
+def preset_names() -> list[str]:
     """The names that `keras_bidalle.load` knows without a network.
 
     Returns:
@@ -14,7 +14,7 @@ def preset_names():
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
 
 
-def preset_file(preset, file_name):
+def preset_file(preset: str | pathlib.Path, file_name: str) -> pathlib.Path:
     """Finds one file of a preset, fetching it from a hub where need be.
 
     Args:

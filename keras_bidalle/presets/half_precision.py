@@ -1,12 +1,14 @@
 """Weights files of half the size, for presets that are shipped."""
 
+import pathlib
+
 import h5py
 import numpy as np
 
 from keras_bidalle.files import atomic_path
 
 
-def halve_weights(path):
+def halve_weights(path: str | pathlib.Path) -> None:
     """Rewrites a Keras weights file with float16 in the place of float32.
 
     Models load it as any other and compute in their own dtype: only the

@@ -1,12 +1,20 @@
 """`save_to_preset` and `from_preset` for our models, one format for all."""
 
+import pathlib
+from typing import Any
+
 from keras_bidalle.presets.store import load, save_preset
 
 
 class PresetMixin:
     """Adds presets to a `keras.Model`; stands before it among the bases."""
 
-    def save_to_preset(self, preset_dir, card=None, half_precision=False):
+    def save_to_preset(
+        self,
+        preset_dir: str | pathlib.Path,
+        card: str | None = None,
+        half_precision: bool = False,
+    ) -> None:
         """Saves the model in a folder that `keras_bidalle.load` opens.
 
         Args:
@@ -18,13 +26,13 @@ class PresetMixin:
         save_preset(self, preset_dir, card=card, half_precision=half_precision)
 
     @classmethod
-    def from_preset(cls, preset, dtype=None):
+    def from_preset(cls, preset: str | pathlib.Path, **dtypes: Any) -> Any:
         """Loads a model of this class, as `keras_bidalle.load` does.
 
         Args:
             preset: str or `pathlib.Path`: a known name, a folder, or a hub
                 handle.
-            dtype: as of `load`.
+            **dtypes: `dtype` and `generator_dtype` of `load`.
 
         Returns:
             The model with its weights.
@@ -32,7 +40,7 @@ class PresetMixin:
         Raises:
             ValueError: if the preset holds a model of another class.
         """
-        model = load(preset, dtype)
+        model = load(preset, **dtypes)
         if not isinstance(model, cls):
             raise ValueError(
                 f"Preset '{preset}' holds a `{type(model).__name__}`, which "

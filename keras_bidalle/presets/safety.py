@@ -4,13 +4,15 @@ A preset comes from anywhere. Nothing in it may run code of its own: no
 lambdas, no other modules, no functions by name.
 """
 
+from typing import Any
+
 import keras
 
 # Values, which Keras writes in the form of objects.
 VALUES = {"__numpy__", "__tensor__", "__ellipsis__", "__slice__"}
 
 
-def check_config(config, preset):
+def check_config(config: Any, preset: Any) -> None:
     """Raises unless every object in a configuration is known and harmless.
 
     Args:

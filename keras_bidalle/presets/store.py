@@ -9,10 +9,10 @@ The layout is keras-hub's, flat so that every hub holds it:
 """
 
 import hashlib
-import importlib
 import json
 import pathlib
 import tempfile
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,7 +28,9 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 METADATA, CARD = "metadata.json", "README.md"
 
 
-def load(preset, dtype=None):
+def load(
+    preset: str | pathlib.Path, dtype: Any = None, generator_dtype: Any = None
+) -> Any:
     """Loads a model with its weights.
 
     Args:
@@ -36,10 +38,12 @@ def load(preset, dtype=None):
             `keras_bidalle.preset_names()`, which needs no network; a folder
             that `save_to_preset` wrote; or a handle of a hub that keras-hub
             knows (`kaggle://`, `hf://`, `modelscope://`, `gs://`).
-        dtype: str or `keras.DTypePolicy`, in which the model computes, and
-            of a `TextImageModel` its generator alone; `None` for that in
-            which it was saved. With "bfloat16" JAX drew batches of 16 and 64
-            in three quarters and two thirds of the time on a CPU.
+        dtype: str or `keras.DTypePolicy`, in which the model and its parts
+            compute; `None` for that in which it was saved. An image tokenizer
+            finds other codes in another dtype.
+        generator_dtype: as `dtype`, of a `TextImageModel`'s generator alone.
+            With "bfloat16" JAX drew batches of 16 and 64 in three quarters
+            and two thirds of the time on a CPU.
 
     Returns:
         The model, an image tokenizer, a generator or a `TextImageModel`, on
@@ -47,8 +51,8 @@ def load(preset, dtype=None):
 
     Raises:
         ValueError: if there is no such preset, or it is damaged, names other
-            classes than ours, or was written in a newer format, or if
-            `dtype` names no policy.
+            classes than ours, or was written in a newer format; or if a
+            dtype names no policy, or there is no generator to have one.
         FileNotFoundError: if it lacks a file.
 
     Example:
@@ -58,8 +62,6 @@ def load(preset, dtype=None):
     model = keras_bidalle.load("runs/first/model")
     ```
     """
-    # Importing the package registers its classes, which configs name.
-    importlib.import_module("keras_bidalle")
     metadata = _read_json(preset, METADATA)
     version = metadata.get("format_version")
     if not isinstance(version, int) or "files" not in metadata:
@@ -77,7 +79,16 @@ def load(preset, dtype=None):
     config = _read_json(preset, CONFIG)
     check_config(config, preset)
     if dtype is not None:
-        _set_dtype(config, dtype)
+        _set_dtype(config, _policy(dtype=dtype))
+    if generator_dtype is not None:
+        if "generator" not in config["config"]:
+            raise ValueError(
+                f"Preset '{preset}' holds a `{config['class_name']}`, which "
+                "has no generator. Received: "
+                f"generator_dtype={generator_dtype!r}"
+            )
+        policy = _policy(generator_dtype=generator_dtype)
+        _set_dtype(config["config"]["generator"], policy)
     model = _from_config(config, preset)
     try:
         model.load_weights(str(preset_file(preset, WEIGHTS)))
@@ -90,21 +101,38 @@ def load(preset, dtype=None):
     return model
 
 
-def _set_dtype(config, dtype):
-    """Puts another policy into a model's config, or its generator's."""
+def _policy(**argument):
+    """The serialized policy that an argument names."""
+    ((name, dtype),) = argument.items()
     try:
         policy = keras.dtype_policies.get(dtype)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            "`dtype` must be a policy such as 'bfloat16'. "
-            f"Received: dtype={dtype!r}"
+            f"`{name}` must be a policy such as 'bfloat16'. "
+            f"Received: {name}={dtype!r}"
         ) from error
-    whole = config["config"]
-    part = whole["generator"]["config"] if "generator" in whole else whole
-    part["dtype"] = keras.saving.serialize_keras_object(policy)
+    return keras.saving.serialize_keras_object(policy)
 
 
-def save_preset(model, folder, card=None, half_precision=False):
+def _set_dtype(node, policy):
+    """Puts another policy into a configuration and those inside it."""
+    if isinstance(node, list):
+        for part in node:
+            _set_dtype(part, policy)
+    if not isinstance(node, dict) or node.get("class_name") == "DTypePolicy":
+        return
+    if "class_name" in node and "dtype" in (node.get("config") or {}):
+        node["config"]["dtype"] = policy
+    for part in node.values():
+        _set_dtype(part, policy)
+
+
+def save_preset(
+    model: Any,
+    folder: str | pathlib.Path,
+    card: str | None = None,
+    half_precision: bool = False,
+) -> None:
     """Saves a model so that `load` opens it, on any backend.
 
     The folder appears whole or not at all; one that was there is replaced.

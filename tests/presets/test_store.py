@@ -214,7 +214,7 @@ def test_a_model_of_another_package_is_refused(tmp_path):
 
 def test_a_generator_may_compute_in_another_dtype():
     captions = ["the number is red 3 .", "blue 5 on the upper left ."]
-    model = load("bidalle-mnist", dtype="bfloat16")
+    model = load("bidalle-mnist", generator_dtype="bfloat16")
     assert model.generator.compute_dtype == "bfloat16"
     assert model.generator.blocks[0].to_qkv.variable_dtype == "bfloat16"
     # Codes are those of the tokenizer that the generator was trained on.
@@ -225,3 +225,14 @@ def test_a_generator_may_compute_in_another_dtype():
     assert "red 3" in first and "blue 5" in second
     with pytest.raises(ValueError, match="bfloat17"):
         load("bidalle-mnist", dtype="bfloat17")
+    with pytest.raises(ValueError, match="has no generator"):
+        load("te-vqgan-mnist", generator_dtype="bfloat16")
+
+
+def test_a_dtype_is_that_of_all_parts():
+    model = load("bidalle-mnist", dtype="bfloat16")
+    for part in (model, model.generator, model.image_tokenizer):
+        assert part.compute_dtype == "bfloat16"
+    assert model.image_tokenizer.encoder.compute_dtype == "bfloat16"
+    images = np.zeros((1, 64, 64, 3), "uint8")
+    assert model.image_tokenizer.encode(images).shape == (1, 16, 16)
