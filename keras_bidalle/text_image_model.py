@@ -186,7 +186,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
 
     def _decode_partly(self, drawn):
         codes, rows = drawn
-        total = self.generator.grid[0]
+        total = self.generator.layout.grid[0]
         shown = codes.shape[1] // total * rows
         # A tokenizer looks at neighbours: the last row goes on for a while.
         codes[:, shown:] = codes[:, shown - 1 : shown]
@@ -305,10 +305,10 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         """
         tokenizer = self.caption_tokenizer
         forbidden = set(tokenizer.special_ids) - {tokenizer.end_id}
-        return self.generator.legal_tokens(forbidden)
+        return self.generator.captions.legal(forbidden)
 
     def call(self, inputs, training=None):
-        """The generator's logits (see `BidirectionalTransformer`)."""
+        """The generator's logits (see `Generator`)."""
         return self.generator(inputs, training=training)
 
     def get_config(self):

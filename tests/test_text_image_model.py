@@ -324,7 +324,7 @@ def test_a_score_is_the_log_likelihood_of_the_caption(model):
         sum(
             np.log(shares[row, place, token])
             for place, token in enumerate(text[row, 1:])
-            if token != model.generator.pad_id
+            if token != model.generator.captions.pad_id
         )
         for row in range(2)
     ]

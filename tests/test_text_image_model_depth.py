@@ -84,7 +84,7 @@ def test_a_prime_is_the_top_of_the_picture(model):
     text = model.caption_tokenizer.encode(CAPTIONS)
     codes = generator.generate_codes(text, seed=9, prime=stacks)
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(generator.to_positions(codes))[:, :8], stacks
+        ops.convert_to_numpy(generator.head.to_positions(codes))[:, :8], stacks
     )
     for rows in (6, 0, 16):
         with pytest.raises(ValueError, match="`prime` must have shape"):

@@ -54,9 +54,9 @@ def convert_bidalle(state_dict, config):
     reader.ignore("vae.")
     generator = BidirectionalTransformer(**_arguments(reader, config))
     _embeddings(reader, generator)
-    for i, block in enumerate(generator.blocks):
+    for i, block in enumerate(generator.transformer.blocks):
         _block(reader, f"transformer.layers.layers.{i}", block)
-    reader.norm("to_logits.0", generator.final_norm)
+    reader.norm("to_logits.0", generator.transformer.norm)
     _heads(reader, generator)
     reader.finish()
     return generator
@@ -118,16 +118,16 @@ def _code_shape(reader, config, positions):
 
 
 def _embeddings(reader, generator):
-    reader.into("text_emb.weight", generator.text_embedding)
-    reader.into("image_emb.weight", generator.image_embedding)
-    reader.into("text_pos_emb.weight", generator.text_position_embedding)
-    layer = generator.position_layer
-    if generator.image_positions == "fixed":
+    reader.into("text_emb.weight", generator.captions.embedding)
+    reader.into("image_emb.weight", generator.head.embedding)
+    reader.into("text_pos_emb.weight", generator.embedding.text_positions)
+    layer = generator.embedding.position_layer
+    if generator.embedding.image_positions == "fixed":
         # The program computed it in float32, from angles of up to its side.
         reader.constant("image_pos_emb.emb", layer.vectors(), atol=1e-4)
         reader.ignore("image_pos_emb.inv_freq")
         return
-    d = generator.width
+    d = generator.embedding.width
     for i, variable in enumerate((layer.row_embedding, layer.column_embedding)):
         shape = [1, 1, 1, d]
         shape[1 + i] = variable.shape[0]
@@ -161,14 +161,15 @@ def _block(reader, name, block):
 
 def _heads(reader, generator):
     """One head over the joint vocabulary becomes one for each modality."""
-    text = generator.text_classes
-    classes = text + generator.num_codes
-    weight = reader.array("to_logits.1.weight", (classes, generator.width))
+    captions, head = generator.captions, generator.head
+    text, width = captions.text_classes, captions.width
+    classes = text + head.num_codes
+    weight = reader.array("to_logits.1.weight", (classes, width))
     bias = reader.array("to_logits.1.bias", (classes,))
-    generator.text_head.assign(weight[:text].T)
-    generator.text_head_bias.assign(bias[:text])
-    generator.image_head.assign(weight[text:].T)
-    generator.image_head_bias.assign(bias[text:])
+    captions.head.assign(weight[:text].T)
+    captions.bias.assign(bias[:text])
+    head.kernel.assign(weight[text:].T)
+    head.bias.assign(bias[text:])
 
 
 def _known(known, name, value):

@@ -46,11 +46,13 @@ def convert_mindalle(state_dict, config):
     config = _section(config)
     reader = StateDictReader(state_dict, "minDALL-E")
     generator = BidirectionalTransformer(**_arguments(reader, config))
-    reader.into("tok_emb_txt.weight", generator.text_embedding)
-    reader.into("tok_emb_img.weight", generator.image_embedding)
-    reader.into("pos_emb_txt.weight", generator.text_position_embedding)
-    reader.into("pos_emb_img.weight", generator.position_layer.embedding)
-    for i, block in enumerate(generator.blocks):
+    captions, head = generator.captions, generator.head
+    embedding = generator.embedding
+    reader.into("tok_emb_txt.weight", captions.embedding)
+    reader.into("tok_emb_img.weight", head.embedding)
+    reader.into("pos_emb_txt.weight", embedding.text_positions)
+    reader.into("pos_emb_img.weight", embedding.position_layer.embedding)
+    for i, block in enumerate(generator.transformer.blocks):
         read_block(
             reader,
             f"blocks.{i}",
@@ -58,15 +60,15 @@ def convert_mindalle(state_dict, config):
             _has_bias(config, "attn_bias"),
             _has_bias(config, "mlp_bias"),
         )
-    reader.norm("ln_f", generator.final_norm)
-    for name, head in (
-        ("head_txt", generator.text_head),
-        ("head_img", generator.image_head),
+    reader.norm("ln_f", generator.transformer.norm)
+    for name, kernel in (
+        ("head_txt", captions.head),
+        ("head_img", head.kernel),
     ):
         reader.into(
             f"{name}.weight",
-            head,
-            from_shape=tuple(head.shape)[::-1],
+            kernel,
+            from_shape=tuple(kernel.shape)[::-1],
             transform=np.transpose,
         )
     reader.finish()

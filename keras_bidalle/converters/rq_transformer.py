@@ -210,62 +210,63 @@ def _codebooks(tokenizer):
 
 
 def _read(reader, generator, sizes, mlp_bias):
-    g = generator
-    d, depth = g.width, g.codes_per_position
-    reader.into("cond_emb.weight", g.text_embedding)
+    captions, embedding = generator.captions, generator.embedding
+    head, layout = generator.head, generator.layout
+    d, depth = head.width, head.codes_per_position
+    reader.into("cond_emb.weight", captions.embedding)
     reader.into(
         "pos_emb_cond",
-        g.text_position_embedding,
-        from_shape=(1, g.text_length, d),
+        embedding.text_positions,
+        from_shape=(1, layout.text_length, d),
         transform=lambda array: array[0],
     )
     reader.into(
         "pos_emb_hw",
-        g.position_layer.embedding,
-        from_shape=(1, g.num_positions, d),
+        embedding.position_layer.embedding,
+        from_shape=(1, layout.num_positions, d),
         transform=lambda array: array[0],
     )
     reader.into(
         "pos_emb_d",
-        g.depth_embedding,
+        head.depth_embedding,
         from_shape=(1, depth, d),
         transform=lambda array: array[0],
     )
-    if "learned" in (g.body_embedding, g.head_embedding):
-        _table(reader, g, sizes)
-    if g.body_embedding == "codebook":
-        reader.linear("input_mlp", g.body_projection)
+    if "learned" in (head.body_embedding, head.head_embedding):
+        _table(reader, head, sizes)
+    if head.body_embedding == "codebook":
+        reader.linear("input_mlp", head.body_projection)
         # The program projects each code, and then sums: the bias comes once
         # a depth.
-        bias = g.body_projection.bias
+        bias = head.body_projection.bias
         bias.assign(bias * float(depth))
-    if g.head_embedding == "codebook":
-        reader.linear("head_mlp", g.head_projection)
-    for i, block in enumerate(g.blocks):
+    if head.head_embedding == "codebook":
+        reader.linear("head_mlp", head.head_projection)
+    for i, block in enumerate(generator.transformer.blocks):
         name = f"body_transformer.blocks.{i}"
         read_block(reader, name, block, block.qkv_bias, mlp_bias)
-    for i, block in enumerate(g.head_blocks):
+    for i, block in enumerate(head.head_blocks):
         name = f"head_transformer.blocks.{i}"
         read_block(reader, name, block, block.qkv_bias, mlp_bias)
-    reader.norm("classifier.layer_norm", g.image_head_norm)
-    _classifier(reader, g, sizes)
-    if g.text_length > 1:
-        reader.norm("cond_classifier.layer_norm", g.text_norm)
+    reader.norm("classifier.layer_norm", head.image_head_norm)
+    _classifier(reader, head, sizes)
+    if layout.text_length > 1:
+        reader.norm("cond_classifier.layer_norm", captions.text_norm)
         reader.into(
             "cond_classifier.linear.weight",
-            g.text_head,
-            from_shape=(g.text_vocabulary_size, d),
+            captions.head,
+            from_shape=(captions.text_vocabulary_size, d),
             transform=np.transpose,
         )
-        reader.into("cond_classifier.linear.bias", g.text_head_bias)
+        reader.into("cond_classifier.linear.bias", captions.bias)
     reader.ignore("classifier.logit_mask")
     reader.finish()
 
 
-def _table(reader, generator, sizes):
-    table = generator.image_embedding
+def _table(reader, head, sizes):
+    table = head.embedding
     tables, k, d = table.shape
-    if tables == 1 and generator.shared_embedding:
+    if tables == 1 and head.shared_embedding:
         reader.into(
             "tok_emb.weight",
             table,
@@ -283,18 +284,18 @@ def _table(reader, generator, sizes):
     table.assign(values)
 
 
-def _classifier(reader, generator, sizes):
-    heads, d, k = generator.image_head.shape
-    if generator.shared_classifier:
+def _classifier(reader, head, sizes):
+    heads, d, k = head.kernel.shape
+    if head.shared_classifier:
         kernel = reader.array("classifier.linear.weight", (k, d)).T[None]
         bias = reader.array("classifier.linear.bias", (k,))[None]
     else:
         kernel = reader.array("classifier.linear.weight", (heads, d, k))
         bias = reader.array("classifier.linear.bias", (heads, k))
     kernel, bias = np.array(kernel), np.array(bias)
-    if not generator.shared_classifier:
+    if not head.shared_classifier:
         for place, size in enumerate(sizes):
             kernel[place, :, size:] = 0.0
             bias[place, size:] = _NO_CODE
-    generator.image_head.assign(kernel)
-    generator.image_head_bias.assign(bias)
+    head.kernel.assign(kernel)
+    head.bias.assign(bias)

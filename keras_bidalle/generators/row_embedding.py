@@ -1,126 +1,180 @@
-"""How a row's tokens become vectors: token, place and segment together."""
+"""What is added to a row's tokens: their places and their segments."""
+
+from typing import Any
 
 import keras
-from keras import ops
+from keras import layers, ops
 
+from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.backend.lookup import lookup
+from keras_bidalle.backend.noise import NoiseSeedGenerator
+from keras_bidalle.transformer.image_positions import IMAGE_POSITIONS
 from keras_bidalle.transformer.segments import GEN, REF
 
 
-class RowEmbedding:
-    """The embeddings of captions, codes and dropped conditions.
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class RowEmbedding(layers.Layer):
+    """Adds to each token where it stands and what its modality is for.
 
-    Mixed into a generator, which has the weights.
+    Each token has the position that it has in its own modality, and a
+    segment embedding that says whether its modality is the condition (REF)
+    or the target (GEN).
+
+    Args:
+        text_length: int, T.
+        grid: tuple (rows, columns) of image positions, P = rows * columns.
+        width: int, channels d.
+        image_positions: str, "learned" (a vector a row and one a column),
+            "learned_places" (a vector a place) or "fixed".
+        segment_embeddings: bool; `False` leaves the direction to the order
+            of the row alone.
+        condition_dropout: float in [0, 1), the share of training rows whose
+            condition is replaced by a learned null token.
+
+    Raises:
+        ValueError: if an argument is out of its range.
     """
 
-    def _build_text(self, add):
-        """Makes the weights, by a function of a name and a shape."""
+    def __init__(
+        self,
+        text_length: int,
+        grid: tuple,
+        width: int,
+        image_positions: str = "learned",
+        segment_embeddings: bool = True,
+        condition_dropout: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if not 0.0 <= condition_dropout < 1.0:
+            raise ValueError(
+                "`condition_dropout` must lie in [0, 1). "
+                f"Received: condition_dropout={condition_dropout}"
+            )
+        if image_positions not in IMAGE_POSITIONS:
+            raise ValueError(
+                f"`image_positions` must be one of "
+                f"{', '.join(IMAGE_POSITIONS)}. "
+                f"Received: image_positions={image_positions!r}"
+            )
+        self.text_length = text_length
+        self.grid = tuple(grid)
+        self.width = width
+        self.image_positions = image_positions
+        self.segment_embeddings = segment_embeddings
+        self.condition_dropout = condition_dropout
+        self.position_layer = IMAGE_POSITIONS[image_positions](
+            self.grid, width, dtype=self.dtype_policy, name="image_positions"
+        )
+        self.dropout_seed = NoiseSeedGenerator()
+
+    def build(self, input_shape: Any = None) -> None:
+        def add(name, *shape):
+            normal = keras.initializers.RandomNormal(stddev=0.02)
+            return self.add_weight(shape=shape, initializer=normal, name=name)
+
         d = self.width
-        self.text_embedding = add("text_embedding", self.text_classes, d)
-        self.text_position_embedding = add(
+        self.text_positions = add(
             "text_position_embedding", self.text_length, d
         )
         if self.segment_embeddings:
-            self.segment_embedding = add("segment_embedding", 2, d)
+            self.segments = add("segment_embedding", 2, d)
         if self.condition_dropout:
             # What stands for "no condition": [text, image].
-            self.null_embedding = add("null_embedding", 2, d)
+            self.null = add("null_embedding", 2, d)
+        self.position_layer.build(None)
 
-    @property
-    def text_classes(self):
-        """int, caption tokens and, after them, pads of the positions."""
-        pads = self.text_length if self.pad_tokens else 0
-        return self.text_vocabulary_size + pads
+    def _cast(self, weight):
+        return ops.cast(weight, self.compute_dtype)
 
-    def is_padding(self, text):
-        """Which caption tokens are pads: bool tensor like `text`."""
-        if self.pad_id is None:
-            return ops.zeros_like(text, dtype="bool")
-        return ops.cast(text, "int32") == self.pad_id
+    def positions(self, text: bool) -> Any:
+        """Vectors of all positions of one modality: tensor (T or P, d)."""
+        if text:
+            return self._cast(self.text_positions)
+        return self._cast(self.position_layer.vectors())
 
-    def embed_text(self, text, segment):
-        """Embeds caption tokens with their positions and segments.
+    def places(self, text: bool, segment: int) -> Any:
+        """What is added to tokens of one segment: tensor (T or P, d)."""
+        return self.positions(text) + self._segment(segment)[0]
+
+    def add(self, x: Any, text: bool, segment: Any) -> Any:
+        """Adds places and segments to a modality's first n vectors.
 
         Args:
-            text: int tensor (B, T), or (B, n) from the first position on.
+            x: tensor (B, n, d), vectors of tokens.
+            text: bool, whether they are of captions.
             segment: int, REF or GEN, or int tensor (B,).
 
         Returns:
             tensor (B, n, d).
         """
-        n = text.shape[1]
-        ids = ops.cast(text, "int32")
-        if self.pad_tokens:
-            pads = self.text_vocabulary_size + ops.arange(n, dtype="int32")
-            ids = ops.where(self.is_padding(ids), pads[None], ids)
-        x = lookup(self._cast(self.text_embedding), ids)
-        x = x + self._cast(self.text_position_embedding)[None, :n]
+        x = x + self.positions(text)[None, : x.shape[1]]
         return x + self._segment(segment)
 
-    def embed_image(self, stacks, segment):
-        """Embeds stacks of codes (B, n, c), the first n of a picture."""
-        n = stacks.shape[1]
-        x = self.embed_codes(stacks) + self.position_vectors()[None, :n]
-        return x + self._segment(segment)
-
-    def embed_null(self, batch, text, segment):
-        """Embeds a condition that was dropped: (B, T or P, d).
+    def absent(self, batch: Any, text: bool, segment: Any) -> Any:
+        """Vectors of a condition that was dropped: (B, T or P, d).
 
         Args:
             batch: int or int scalar tensor, B.
-            text: bool, whether the condition is a caption.
-            segment: as in `embed_text`.
+            text, segment: as of `add`.
         """
-        null = self._cast(self.null_embedding)[0 if text else 1]
-        positions = (
-            self._cast(self.text_position_embedding)
-            if text
-            else self.position_vectors()
-        )
+        null = self._cast(self.null)[0 if text else 1]
+        positions = self.positions(text)
         x = (positions + null)[None] + self._segment(segment)
         return ops.broadcast_to(x, (batch, *positions.shape))
-
-    def position_vectors(self):
-        """Vectors of all image positions: tensor (P, d)."""
-        return self._cast(self.position_layer.vectors())
 
     def _segment(self, segment):
         if not self.segment_embeddings:
             return ops.zeros((1, 1, self.width), self.compute_dtype)
-        table = self._cast(self.segment_embedding)
+        table = self._cast(self.segments)
         if isinstance(segment, int):
             return table[segment][None, None]
         return lookup(table, segment)[:, None]
 
-    def _embed_parts(self, text, stacks, direction, training):
-        """Embeds both parts of rows, without some conditions in training.
+    def parts(
+        self,
+        text: Any,
+        image: Any,
+        text_to_image: Any,
+        training: bool | None = None,
+    ) -> tuple:
+        """Adds to both parts of rows, and drops some conditions in training.
+
+        Args:
+            text: tensor (B, T, d), vectors of caption tokens.
+            image: tensor (B, P, d), vectors of codes.
+            text_to_image: bool tensor (B,), the direction of each row.
+            training: bool.
 
         Returns:
             Tuple of tensors (B, T, d), (B, P, d), and bool (B,), which rows
             kept their condition.
         """
         batch = ops.shape(text)[0]
-        text_segment = ops.where(direction, REF, GEN)
-        image_segment = ops.where(direction, GEN, REF)
-        text_part = self.embed_text(text, text_segment)
-        image_part = self.embed_image(stacks, image_segment)
-        kept = ops.ones((batch,), "bool")
+        text_segment = ops.where(text_to_image, REF, GEN)
+        image_segment = ops.where(text_to_image, GEN, REF)
+        text = self.add(text, True, text_segment)
+        image = self.add(image, False, image_segment)
         if not (self.condition_dropout and training):
-            return text_part, image_part, kept
-
+            return text, image, ops.ones((batch,), "bool")
         kept = (
             keras.random.uniform((batch,), seed=self.dropout_seed)
             >= self.condition_dropout
         )
         lost = ops.logical_not(kept)
-        text_part = ops.where(
-            ops.logical_and(lost, direction)[:, None, None],
-            self.embed_null(batch, True, text_segment),
-            text_part,
+        text = ops.where(
+            ops.logical_and(lost, text_to_image)[:, None, None],
+            self.absent(batch, True, text_segment),
+            text,
         )
-        image_part = ops.where(
-            ops.logical_and(lost, ops.logical_not(direction))[:, None, None],
-            self.embed_null(batch, False, image_segment),
-            image_part,
+        image = ops.where(
+            ops.logical_and(lost, ops.logical_not(text_to_image))[
+                :, None, None
+            ],
+            self.absent(batch, False, image_segment),
+            image,
         )
-        return text_part, image_part, kept
+        return text, image, kept
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **kept_arguments(self)}

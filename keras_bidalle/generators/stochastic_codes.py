@@ -11,17 +11,22 @@ Reference:
     RQ-Transformer, arXiv 2203.01941, Sec. 3.2.3.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
-from keras_bidalle.generators.training import cross_entropy
+from keras_bidalle.losses.cross_entropy import cross_entropy
 from keras_bidalle.quantizers import ResidualQuantizer
-from keras_bidalle.quantizers.distances import L2Distance
+from keras_bidalle.quantizers.codebook_quantizer import CodebookQuantizer
+from keras_bidalle.quantizers.distances import Distance, L2Distance
 from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
 
+_L2 = L2Distance()
 
-def codebooks_of(source):
+
+def codebooks_of(source: Any) -> np.ndarray:
     """The codebooks of a tokenizer or quantizer.
 
     Args:
@@ -33,22 +38,13 @@ def codebooks_of(source):
         float32 NumPy array (n, K, C), n being 1 or D.
 
     Raises:
-        ValueError: if it is none of these.
+        ValueError: if it is none of these, or its codes are not searched in
+            a codebook.
     """
-    quantizer = getattr(source, "quantizer", source)
-    if isinstance(quantizer, ResidualQuantizer):
-        quantizer.ensure_built()
-        return np.stack(
-            [
-                ops.convert_to_numpy(part.codebook).astype("float32")
-                for part in quantizer.quantizers
-            ]
-        )
-    if isinstance(source, (keras.layers.Layer, str)):
-        raise ValueError(
-            "`tokenizer` must have a `ResidualQuantizer`, be one, or be an "
-            f"array of codebooks. Received: {type(source).__name__}"
-        )
+    parts = _searched_parts(source)
+    if parts is not None:
+        books = [ops.convert_to_numpy(part.codebook) for part in parts]
+        return np.stack(books).astype("float32")
     codebooks = np.asarray(source, "float32")
     codebooks = codebooks[None] if codebooks.ndim == 2 else codebooks
     if codebooks.ndim != 3:
@@ -59,39 +55,92 @@ def codebooks_of(source):
     return codebooks
 
 
-def log_odds(residuals, codebook, temperature):
-    """Unnormalised log odds of each code, `-||r - e||^2 / temperature`.
+def distance_of(source: Any) -> Distance | None:
+    """The distance by which codes are searched, `None` of an array.
+
+    Args:
+        source: as of `codebooks_of`.
+
+    Raises:
+        ValueError: as of `codebooks_of`, or if the depths are searched by
+            several distances.
+    """
+    parts = _searched_parts(source)
+    if parts is None:
+        return None
+    found = [part.distance for part in parts]
+    if len({(type(d), repr(d.get_config())) for d in found}) > 1:
+        raise ValueError(
+            "`tokenizer` must search all depths of its stacks by one "
+            f"distance. Received: {[type(d).__name__ for d in found]}"
+        )
+    return found[0]
+
+
+def _searched_parts(source):
+    """The quantizers of the depths, or the one of all; `None` of an array."""
+    quantizer = getattr(source, "quantizer", source)
+    if not isinstance(quantizer, (keras.layers.Layer, str)):
+        return None
+    if not isinstance(quantizer, ResidualQuantizer):
+        raise ValueError(
+            "`tokenizer` must have a `ResidualQuantizer`, be one, or be an "
+            f"array of codebooks. Received: {type(source).__name__}"
+        )
+    for part in quantizer.quantizers:
+        if not isinstance(part, CodebookQuantizer):
+            raise ValueError(
+                "`tokenizer` must search each code in a codebook, by a "
+                f"distance. Received: a depth of {type(part).__name__}"
+            )
+    quantizer.ensure_built()
+    return quantizer.quantizers
+
+
+def log_odds(
+    residuals: Any, codebook: Any, temperature: float, distance: Distance = _L2
+) -> Any:
+    """Unnormalized log odds of each code, `-distance(r, e) / temperature`.
 
     Args:
         residuals: float32 tensor (N, C).
         codebook: float32 tensor (K, C).
         temperature: float, above 0.
+        distance: `Distance`, the tokenizer's.
 
     Returns:
         float32 tensor (N, K).
     """
-    return -L2Distance()(residuals, codebook) / temperature
+    return -distance(residuals, codebook) / temperature
 
 
-def draw_stacks(latents, codebooks, depth, temperature=None, seed=None):
+def draw_stacks(
+    latents: Any,
+    codebooks: Any,
+    code_depth: int,
+    temperature: float | None = None,
+    seed: Any = None,
+    distance: Distance = _L2,
+) -> Any:
     """Stacks of codes of latents, along the chain of residuals.
 
     Args:
         latents: float32 tensor (N, C).
-        codebooks: float32 tensor (n, K, C), n being 1 or `depth`.
-        depth: int, D.
+        codebooks: float32 tensor (n, K, C), n being 1 or D.
+        code_depth: int, D, codes of a stack.
         temperature: float, above 0; each code is drawn with the odds
-            `softmax(-||r - e||^2 / temperature)` and the chain goes on from
-            the drawn one. `None` takes the nearest.
+            `softmax(-distance(r, e) / temperature)` and the chain goes on
+            from the drawn one. `None` takes the nearest.
         seed: `keras.random.SeedGenerator`.
+        distance: `Distance`, the tokenizer's.
 
     Returns:
         int32 tensor (N, D), without gradients.
     """
     residual = ops.stop_gradient(latents)
     codes = []
-    for codebook in _each(codebooks, depth):
-        scores = log_odds(residual, codebook, temperature or 1.0)
+    for codebook in _each(codebooks, code_depth):
+        scores = log_odds(residual, codebook, temperature or 1.0, distance)
         if temperature is not None:
             # The largest of Gumbel-noisy log odds has those odds.
             scores = scores + gumbel_noise(ops.shape(scores), seed)
@@ -101,8 +150,15 @@ def draw_stacks(latents, codebooks, depth, temperature=None, seed=None):
 
 
 def stack_losses(
-    hidden, kernels, biases, latents, stacks, codebooks, temperature=None
-):
+    hidden: Any,
+    kernels: Any,
+    biases: Any,
+    latents: Any,
+    stacks: Any,
+    codebooks: Any,
+    temperature: float | None = None,
+    distance: Distance = _L2,
+) -> Any:
     """Cross-entropy of predicted stacks, one depth at a time.
 
     Args:
@@ -115,19 +171,20 @@ def stack_losses(
         temperature: float of the odds that are the targets, each depth's
             given the drawn codes before it, or `None`: the codes themselves
             are the targets.
+        distance: `Distance`, the tokenizer's.
 
     Returns:
         float32 tensor (N, D).
     """
-    depth = stacks.shape[-1]
+    code_depth = stacks.shape[-1]
     residual = ops.stop_gradient(latents)
 
     def one_depth(hidden, kernel, bias, target, codebook):
         logits = ops.cast(ops.matmul(hidden, kernel), "float32") + bias
         if temperature is None:
             return cross_entropy(logits, target)
-        odds = ops.softmax(log_odds(target, codebook, temperature), axis=-1)
-        odds = ops.stop_gradient(odds)
+        scores = log_odds(target, codebook, temperature, distance)
+        odds = ops.stop_gradient(ops.softmax(scores, axis=-1))
         return ops.logsumexp(logits, axis=-1) - ops.sum(odds * logits, axis=-1)
 
     if temperature is not None:
@@ -135,9 +192,9 @@ def stack_losses(
     losses = []
     for place, (kernel, bias, codebook) in enumerate(
         zip(
-            _each(kernels, depth),
-            _each(biases, depth),
-            _each(codebooks, depth),
+            _each(kernels, code_depth),
+            _each(biases, code_depth),
+            _each(codebooks, code_depth),
             strict=True,
         )
     ):
@@ -150,7 +207,7 @@ def stack_losses(
     return ops.stack(losses, axis=-1)
 
 
-def _each(parts, depth):
+def _each(parts, code_depth):
     """One part for each depth, of D of them or of one that serves all."""
     shared = parts.shape[0] == 1
-    return [parts[0 if shared else place] for place in range(depth)]
+    return [parts[0 if shared else place] for place in range(code_depth)]

@@ -8,6 +8,7 @@ The layout is keras-hub's, flat so that every hub holds it:
 - `README.md`: the model card.
 """
 
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -19,11 +20,12 @@ import numpy as np
 
 from keras_bidalle.files import atomic_folder
 from keras_bidalle.presets.files import preset_file
+from keras_bidalle.presets.flat_generators import with_parts
 from keras_bidalle.presets.half_precision import halve_weights
 from keras_bidalle.presets.safety import check_config
 from keras_bidalle.version import __version__
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 METADATA, CARD = "metadata.json", "README.md"
 
@@ -91,7 +93,11 @@ def load(
         _set_dtype(config["config"]["generator"], policy)
     model = _from_config(config, preset)
     try:
-        model.load_weights(str(preset_file(preset, WEIGHTS)))
+        weights = preset_file(preset, WEIGHTS)
+        with contextlib.ExitStack() as stack:
+            if version < 2:
+                weights = stack.enter_context(with_parts(weights, model))
+            model.load_weights(str(weights))
     except Exception as error:
         # The file is as it was saved; h5py and Keras raise many kinds.
         raise ValueError(

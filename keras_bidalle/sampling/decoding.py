@@ -1,7 +1,9 @@
-"""The decode loop: prefill a prompt, then one compiled step a position.
+"""The decode loops: prefill a prompt, then one compiled step a position.
 
-Both functions are pure (see `decode_loop`), for `compiled.compiled`. They
-differ in what they emit: stacks of codes, or tokens of a caption that ends.
+Pure functions of a generator's weights and their tensor arguments, for
+`compiled.compiled`. They differ in what they emit: stacks of codes, or tokens
+of a caption that ends. A generator is asked for its parts: `layout`,
+`embedding`, `captions`, `head` and `transformer`.
 """
 
 from typing import Any, NamedTuple
@@ -12,11 +14,12 @@ from keras_bidalle.sampling import decode_loop
 from keras_bidalle.sampling.sampler import draw_tokens
 from keras_bidalle.transformer import kv_cache
 from keras_bidalle.transformer.layer_calls import layer_calls
+from keras_bidalle.transformer.row_layout import Places
 from keras_bidalle.transformer.segments import GEN, REF
 
 
 class Progress(NamedTuple):
-    """Pictures of which the first positions are drawn.
+    """Images of which the first positions are drawn.
 
     Attributes:
         position: int32 scalar tensor, how many are.
@@ -33,15 +36,37 @@ class Progress(NamedTuple):
     caches: tuple
 
 
-def generate_codes(generator, text, uniforms, prime, settings):
-    """Continues pictures, given captions.
+def image_places(generator: Any, text: Any, guided: bool = False) -> Places:
+    """`Places` of [caption][image] rows, each twice where `guided`."""
+    padding = generator.captions.is_padding(text)
+    if guided:
+        # A condition that is absent has no pads.
+        padding = ops.concatenate([padding, ops.zeros_like(padding)])
+    return generator.layout.places(True, generator.compute_dtype, padding)
+
+
+def caption_places(generator: Any) -> Places:
+    """`Places` of [image][caption] rows."""
+    return generator.layout.places(False, generator.compute_dtype)
+
+
+def calls_of(generator: Any, x: Any) -> Any:
+    """How layers are called at every step: `LayerCalls` for rows `x`."""
+    blocks = [*generator.transformer.blocks, *generator.head.decoded_blocks()]
+    return layer_calls(blocks, x.shape[0])
+
+
+def generate_codes(
+    generator: Any, text: Any, uniforms: Any, prime: Any, settings: dict
+) -> Any:
+    """Continues images, given captions.
 
     Args:
-        generator: `BidirectionalTransformer`.
+        generator: `Generator`.
         text: int32 tensor (B, T).
         uniforms: float32 tensor (B, P, c), the random numbers.
         prime: int32 tensor (B, n, c), the first n positions of each
-            picture, n < P; n may be 0.
+            image, n < P; n may be 0.
         settings: dict of tensors (B,), or (B, c) with a value for each code
             of a stack, as `settings.checked_settings` gives them.
 
@@ -61,23 +86,25 @@ def generate_codes(generator, text, uniforms, prime, settings):
     return progress.stacks
 
 
-def block_stops(generator, given):
+def block_stops(generator: Any, given: int) -> list[int]:
     """The positions before which `continue_codes` has to stop.
 
     Args:
-        generator: `BidirectionalTransformer`.
+        generator: `Generator`.
         given: int, positions of the prime.
 
     Returns:
         list of int, ascending, the last one P.
     """
-    length = generator.text_length
-    ends = kv_cache.block_ends(length + given, generator.length)
-    return [end - length for end in ends]
+    layout = generator.layout
+    ends = kv_cache.block_ends(layout.text_length + given, layout.length)
+    return [end - layout.text_length for end in ends]
 
 
-def begin_codes(generator, text, prime, settings):
-    """Runs the prompt of pictures.
+def begin_codes(
+    generator: Any, text: Any, prime: Any, settings: dict
+) -> Progress:
+    """Runs the prompt of images.
 
     Args:
         generator, text, prime, settings: as of `generate_codes`.
@@ -91,23 +118,30 @@ def begin_codes(generator, text, prime, settings):
 
     parts = [generator.embed_text(text, REF)]
     if guided:
-        null = generator.embed_null(batch, True, REF)
-        parts = [ops.concatenate([parts[0], null])]
+        absent = generator.embedding.absent(batch, True, REF)
+        parts = [ops.concatenate([parts[0], absent])]
     if given:
         parts.append(_twice(generator.embed_image(prime, GEN), guided))
-    x, caches = decode_loop.prefill(
-        generator,
+    x, caches = generator.transformer.prefill(
         ops.concatenate(parts, axis=1),
-        decode_loop.picture_places(generator, text, guided),
+        image_places(generator, text, guided),
+        generator.layout.length,
     )
-    rest = (batch, generator.num_positions - given, prime.shape[2])
+    rest = (batch, generator.layout.num_positions - given, prime.shape[2])
     stacks = ops.concatenate([prime, ops.zeros(rest, "int32")], axis=1)
     position = ops.convert_to_tensor(given, "int32")
     return Progress(position, x, stacks, caches)
 
 
-def continue_codes(generator, text, uniforms, settings, progress, stop):
-    """Draws the next positions of pictures.
+def continue_codes(
+    generator: Any,
+    text: Any,
+    uniforms: Any,
+    settings: dict,
+    progress: Progress,
+    stop: Any,
+) -> Progress:
+    """Draws the next positions of images.
 
     Args:
         generator, text, uniforms, settings: as of `generate_codes`.
@@ -119,9 +153,11 @@ def continue_codes(generator, text, uniforms, settings, progress, stop):
         `Progress`.
     """
     guided = "guidance_scale" in settings
-    places = decode_loop.picture_places(generator, text, guided)
-    run = layer_calls(generator.decoded_blocks, progress.x.shape[0])
-    vectors = generator.position_vectors() + generator._segment(GEN)[0]
+    head, transformer = generator.head, generator.transformer
+    places = image_places(generator, text, guided)
+    run = calls_of(generator, progress.x)
+    vectors = generator.embedding.places(False, GEN)
+    first = generator.layout.text_length
 
     def draw_codes(x, position):
         numbers = ops.take(uniforms, position, axis=1)
@@ -129,18 +165,16 @@ def continue_codes(generator, text, uniforms, settings, progress, stop):
         def draw(logits, place):
             return draw_tokens(logits, numbers[:, place], _at(settings, place))
 
-        hidden = run(generator.final_norm, x)[:, 0]
-        return generator.sample_codes(hidden, draw, run)
+        hidden = run(transformer.norm, x)[:, 0]
+        return head.draw(hidden, draw, run)
 
     def step(state, caches):
         position, x, stacks = state
         codes = draw_codes(x, position)
         stacks = _put(stacks, codes, position)
-        x = generator.embed_codes(codes[:, None])
+        x = head.embed(codes[:, None])
         x = _twice(x + ops.take(vectors, position, axis=0), guided)
-        x, caches = decode_loop.decode(
-            generator, x, caches, places, generator.text_length + position, run
-        )
+        x, caches = transformer.decode(x, caches, places, first + position, run)
         return (position + 1, x, stacks), caches
 
     state, caches = decode_loop.loop(
@@ -152,19 +186,21 @@ def continue_codes(generator, text, uniforms, settings, progress, stop):
     return Progress(*state, caches)
 
 
-def extend_codes(generator, progress, stop):
+def extend_codes(generator: Any, progress: Progress, stop: int) -> Progress:
     """Gives the caches room up to `stop`, the next of `block_stops`."""
-    length = generator.text_length + stop
-    windows = decode_loop.layer_windows(generator, True)
+    length = generator.layout.text_length + stop
+    windows = generator.layout.windows(True)
     caches = decode_loop.extend(progress.caches, length, windows)
     return progress._replace(caches=caches)
 
 
-def generate_text(generator, stacks, uniforms, legal, settings):
-    """Writes captions, given pictures.
+def generate_text(
+    generator: Any, stacks: Any, uniforms: Any, legal: Any, settings: dict
+) -> Any:
+    """Writes captions, given images.
 
     Args:
-        generator: `BidirectionalTransformer`.
+        generator: `Generator`.
         stacks: int32 tensor (B, P, c).
         uniforms: float32 tensor (B, T), the random numbers.
         legal: float32 tensor (text_classes,), 0 for tokens that may be written
@@ -177,44 +213,41 @@ def generate_text(generator, stacks, uniforms, legal, settings):
     """
     batch = ops.shape(stacks)[0]
     guided = "guidance_scale" in settings
+    captions, transformer = generator.captions, generator.transformer
+    embedding, layout = generator.embedding, generator.layout
     x = generator.embed_image(stacks, REF)
     if guided:
-        x = ops.concatenate([x, generator.embed_null(batch, False, REF)])
-    start = ops.full((batch, 1), generator.start_id, "int32")
+        x = ops.concatenate([x, embedding.absent(batch, False, REF)])
+    start = ops.full((batch, 1), captions.start_id, "int32")
     first = _twice(generator.embed_text(start, GEN), guided)
     # What stands after the end where no token is a pad: the end again.
-    pad = generator.end_id if generator.pad_id is None else generator.pad_id
-    places = decode_loop.caption_places(generator)
-    x, caches = decode_loop.prefill(
-        generator, ops.concatenate([x, first], axis=1), places
+    pad = captions.end_id if captions.pad_id is None else captions.pad_id
+    places = caption_places(generator)
+    x, caches = transformer.prefill(
+        ops.concatenate([x, first], axis=1), places, layout.length
     )
-    run = layer_calls(generator.decoded_blocks, x.shape[0])
-
-    embedding = generator._cast(generator.text_embedding)
-    vectors = generator._cast(generator.text_position_embedding)
-    vectors = vectors + generator._segment(GEN)[0]
+    run = calls_of(generator, x)
+    vectors = embedding.places(True, GEN)
 
     def step(state, caches):
         index, x, text, ended = state
-        hidden = run(generator.final_norm, x)[:, 0]
-        logits = generator.text_logits(hidden) + legal
+        hidden = run(transformer.norm, x)[:, 0]
+        logits = captions.logits(hidden) + legal
         token = draw_tokens(logits, ops.take(uniforms, index, axis=1), settings)
         token = ops.where(ended, pad, token)
-        ended = ops.logical_or(ended, token == generator.end_id)
+        ended = ops.logical_or(ended, token == captions.end_id)
         text = _put(text[..., None], token[:, None], index)[..., 0]
-        x = ops.take(embedding, token, axis=0)
-        x = x + ops.take(vectors, index, axis=0)
-        x, caches = decode_loop.decode(
-            generator,
+        x = captions.embed_drawn(token) + ops.take(vectors, index, axis=0)
+        x, caches = transformer.decode(
             _twice(x[:, None], guided),
             caches,
             places,
-            generator.num_positions + index,
+            layout.num_positions + index,
             run,
         )
         return (index + 1, x, text, ended), caches
 
-    rest = ops.full((batch, generator.text_length - 1), pad, "int32")
+    rest = ops.full((batch, layout.text_length - 1), pad, "int32")
     text = ops.concatenate([start, rest], axis=1)
     state = (
         ops.convert_to_tensor(1, "int32"),
@@ -222,9 +255,9 @@ def generate_text(generator, stacks, uniforms, legal, settings):
         text,
         ops.zeros((batch,), "bool"),
     )
-    prompt = generator.num_positions + 1
-    for end in kv_cache.block_ends(prompt, generator.length):
-        stop = end - generator.num_positions
+    prompt = layout.num_positions + 1
+    for end in kv_cache.block_ends(prompt, layout.length):
+        stop = end - layout.num_positions
 
         def going(index, x, text, ended, stop=stop):
             # Stops when every caption has ended.

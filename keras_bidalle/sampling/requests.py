@@ -21,20 +21,30 @@ def checked_text(text, generator):
     return text.astype("int32")
 
 
+def check_captions(generator, call):
+    """Raises a `ValueError` if the generator's condition is a class."""
+    if generator.text_length == 1:
+        raise ValueError(
+            f"`{call}` needs a generator of captions. Received: one with "
+            "text_length=1, whose condition is a class."
+        )
+
+
 def checked_prime(prime, count, generator):
     """The first positions of pictures, none by default: int32 (B, n, c)."""
-    stack = generator.codes_per_position
+    stack = generator.head.codes_per_position
+    positions = generator.layout.num_positions
     if prime is None:
         return np.zeros((count, 0, stack), "int32")
     prime = np.asarray(prime, "int32")
     if (
         prime.ndim != 3
         or (prime.shape[0], prime.shape[2]) != (count, stack)
-        or prime.shape[1] >= generator.num_positions
+        or prime.shape[1] >= positions
     ):
         raise ValueError(
             f"`prime` must have shape ({count}, n, {stack}) with n below "
-            f"{generator.num_positions}. Received: shape={prime.shape}"
+            f"{positions}. Received: shape={prime.shape}"
         )
     return prime
 
@@ -57,7 +67,7 @@ def encoded_prime(prime, count, image_tokenizer, generator):
         return None
     prime = np.asarray(prime)
     height, width, channels = image_tokenizer.image_shape
-    rows, columns = generator.grid
+    rows, columns = generator.layout.grid
     step = height // rows
     given = prime.shape[1] if prime.ndim == 4 else 0
     if (
@@ -75,7 +85,7 @@ def encoded_prime(prime, count, image_tokenizer, generator):
     whole = np.concatenate(
         [prime, np.repeat(prime[:, -1:], height - given, axis=1)], axis=1
     )
-    stacks = generator.to_positions(image_tokenizer.encode(whole))
+    stacks = generator.head.to_positions(image_tokenizer.encode(whole))
     return ops.convert_to_numpy(stacks)[:, : given // step * columns]
 
 

@@ -123,15 +123,15 @@ class ModelSignatures(TokenizerSignatures):
     def text_to_image(self, prompt, **settings):
         prompt, seed, settings = self._checked("prompt", prompt, settings)
         generator = self._generator
-        stack = generator.codes_per_position
+        stack = generator.head.codes_per_position
         text = self._prompts.encode(prompt)
-        uniforms = row_uniforms(seed, (generator.num_positions, stack))
+        uniforms = row_uniforms(seed, (generator.layout.num_positions, stack))
         prime = tf.zeros([tf.shape(text)[0], 0, stack], tf.int32)
         with without_xla():
             stacks = decoding.generate_codes(
                 generator, text, uniforms, prime, settings
             )
-        codes = tf.cast(generator.from_positions(stacks), tf.int32)
+        codes = tf.cast(generator.head.from_positions(stacks), tf.int32)
         return {"image_bytes": self._pictures_of(codes), "codes": codes}
 
     def image_to_text(self, image_bytes, **settings):
@@ -139,7 +139,7 @@ class ModelSignatures(TokenizerSignatures):
             "image_bytes", image_bytes, settings
         )
         generator = self._generator
-        stacks = generator.to_positions(self._codes_of(image_bytes))
+        stacks = generator.head.to_positions(self._codes_of(image_bytes))
         uniforms = row_uniforms(seed, (generator.text_length,))
         with without_xla():
             tokens = decoding.generate_text(

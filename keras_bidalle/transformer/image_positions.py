@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_bidalle.arguments import kept_arguments
+
 
 class ImagePositions(layers.Layer):
     """Adds to each vector one that says where it stands in a grid.
@@ -31,10 +33,8 @@ class ImagePositions(layers.Layer):
     def call(self, x):
         return x + self.vectors()[None, : x.shape[1]]
 
-    def get_config(self):
-        config = super().get_config()
-        config.update({"grid": self.grid, "width": self.width})
-        return config
+    def get_config(self) -> dict:
+        return {**super().get_config(), **kept_arguments(self)}
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")

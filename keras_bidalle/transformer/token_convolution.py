@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.validation import check_positive
 
 
@@ -85,7 +86,5 @@ class TokenConvolution(layers.Layer):
             y = y + window[:, lags - lag : lags - lag + n] * weight
         return y, window[:, n:]
 
-    def get_config(self):
-        config = super().get_config()
-        config["kernel_size"] = self.kernel_size
-        return config
+    def get_config(self) -> dict:
+        return {**super().get_config(), **kept_arguments(self)}

@@ -1,8 +1,11 @@
 """A pre-norm transformer block that can also decode one position at a time."""
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
+from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.backend.noise import Dropout
 from keras_bidalle.backend.recomputation import drawn_seed, recomputed
 from keras_bidalle.transformer import kv_cache
@@ -35,9 +38,20 @@ _ACTIVATIONS = {
     "squared_relu": (_squared_relu, 1),
 }
 _NORMALIZATIONS = {
-    "layer": lambda **kwargs: layers.LayerNormalization(epsilon=1e-5, **kwargs),
-    "rms": lambda **kwargs: layers.RMSNormalization(epsilon=1e-6, **kwargs),
+    "layer": (layers.LayerNormalization, 1e-5),
+    "rms": (layers.RMSNormalization, 1e-6),
 }
+
+
+def make_norm(kind: str, **kwargs: Any) -> layers.Layer:
+    """A norm over channels: `kind` is "layer" or "rms"."""
+    if kind not in _NORMALIZATIONS:
+        raise ValueError(
+            f"`normalization` must be one of {', '.join(_NORMALIZATIONS)}. "
+            f"Received: normalization={kind!r}"
+        )
+    norm, epsilon = _NORMALIZATIONS[kind]
+    return norm(epsilon=epsilon, **kwargs)
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -93,15 +107,11 @@ class TransformerBlock(layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        for name, value, known in (
-            ("activation", activation, _ACTIVATIONS),
-            ("normalization", normalization, _NORMALIZATIONS),
-        ):
-            if value not in known:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(known)}. "
-                    f"Received: {name}={value!r}"
-                )
+        if activation not in _ACTIVATIONS:
+            raise ValueError(
+                f"`activation` must be one of {', '.join(_ACTIVATIONS)}. "
+                f"Received: activation={activation!r}"
+            )
         if head_dim is None and width % num_heads:
             raise ValueError(
                 "`width` must be a multiple of `num_heads` when `head_dim` "
@@ -138,7 +148,7 @@ class TransformerBlock(layers.Layer):
             )
 
         def norm(name):
-            return _NORMALIZATIONS[normalization](dtype=dtype, name=name)
+            return make_norm(normalization, dtype=dtype, name=name)
 
         inner = self.num_heads * self.head_dim
         self.attention_norm = norm("attention_norm")
@@ -306,22 +316,5 @@ class TransformerBlock(layers.Layer):
             y = y * ops.cast(getattr(self, scale), y.dtype)
         return drop(y)
 
-    def get_config(self):
-        config = super().get_config()
-        config.update(
-            {
-                "width": self.width,
-                "num_heads": self.num_heads,
-                "head_dim": self.head_dim,
-                "feed_forward_width": self.feed_forward_width,
-                "activation": self.activation,
-                "normalization": self.normalization,
-                "query_key_norm": self.query_key_norm,
-                "layer_scale": self.layer_scale,
-                "use_bias": self.use_bias,
-                "dropout": self.dropout,
-                "qkv_bias": self.qkv_bias,
-                "gradient_checkpointing": self.gradient_checkpointing,
-            }
-        )
-        return config
+    def get_config(self) -> dict:
+        return {**super().get_config(), **kept_arguments(self)}

@@ -15,21 +15,21 @@ def keras_hub_gpt(generator, batch, settings):
 
     backbone = keras_hub.models.GPT2Backbone(
         vocabulary_size=generator.num_codes,
-        num_layers=generator.depth,
-        num_heads=generator.num_heads,
-        hidden_dim=generator.width,
-        intermediate_dim=4 * generator.width,
+        num_layers=generator.transformer.depth,
+        num_heads=generator.transformer.num_heads,
+        hidden_dim=generator.transformer.width,
+        intermediate_dim=4 * generator.transformer.width,
         dropout=0.0,
-        max_sequence_length=generator.length,
+        max_sequence_length=generator.layout.length,
     )
     model = keras_hub.models.GPT2CausalLM(backbone, preprocessor=None)
     model.compile(
         sampler=keras_hub.samplers.TopKSampler(k=settings["top_k"], seed=0),
         jit_compile=keras.config.backend() != "torch",
     )
-    prompt = generator.length - generator.num_positions
-    shape = (batch, generator.length)
-    mask = np.broadcast_to(np.arange(generator.length) < prompt, shape)
+    prompt = generator.layout.length - generator.layout.num_positions
+    shape = (batch, generator.layout.length)
+    mask = np.broadcast_to(np.arange(generator.layout.length) < prompt, shape)
     ids = np.random.default_rng(0).integers(1, generator.num_codes, shape)
     inputs = {"token_ids": ids * mask, "padding_mask": mask.astype("int32")}
     return lambda seed: model.generate(inputs, stop_token_ids=None)
@@ -43,16 +43,17 @@ def transformers_gpt(generator, batch, settings):
     model = transformers.GPT2LMHeadModel(
         transformers.GPT2Config(
             vocab_size=generator.num_codes,
-            n_positions=generator.length,
-            n_embd=generator.width,
-            n_layer=generator.depth,
-            n_head=generator.num_heads,
+            n_positions=generator.layout.length,
+            n_embd=generator.transformer.width,
+            n_layer=generator.transformer.depth,
+            n_head=generator.transformer.num_heads,
             bos_token_id=None,
             eos_token_id=None,
         )
     ).eval()
-    new = generator.num_positions
-    ids = torch.randint(1, generator.num_codes, (batch, generator.length - new))
+    new = generator.layout.num_positions
+    shape = (batch, generator.layout.length - new)
+    ids = torch.randint(1, generator.num_codes, shape)
 
     def draw(seed):
         torch.manual_seed(seed)

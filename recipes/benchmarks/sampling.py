@@ -189,7 +189,7 @@ def measure(options, name, direction, batch):
     mine = times.pop("keras_bidalle")
     tokens = new_positions(generator, direction)
     if direction == "picture":
-        tokens *= generator.codes_per_position
+        tokens *= generator.head.codes_per_position
     limit = least_seconds(generator, direction, batch, speed, bandwidth)
     held = weight_bytes(generator) + cache_bytes(generator, batch)
     yield {
@@ -225,7 +225,9 @@ def build(name, dtype):
     generator = cls(**arguments, dtype=dtype)
     if getattr(generator, "code_dim", None):
         generator.use_codebooks(
-            np.random.default_rng(0).normal(size=generator.codebooks.shape)
+            np.random.default_rng(0).normal(
+                size=generator.head.codebooks.codebooks.shape
+            )
         )
     return generator
 
@@ -233,9 +235,9 @@ def build(name, dtype):
 def is_gpt(generator):
     """Whether this is the architecture of GPT-2."""
     return (
-        generator.codes_per_position == 1
-        and set(generator.attention) == {"full"}
-        and generator.head_dim is None
+        generator.head.codes_per_position == 1
+        and set(generator.layout.attention) == {"full"}
+        and generator.transformer.block["head_dim"] is None
     )
 
 
@@ -247,8 +249,8 @@ def sampler(generator, direction, batch, settings):
         shape = (batch, *generator.code_shape)
         codes = rng.integers(0, generator.num_codes, shape)
         # Captions that never end, so that every one is as long.
-        legal = np.zeros(generator.text_classes, "float32")
-        legal[generator.end_id] = -1e9
+        legal = np.zeros(generator.captions.text_classes, "float32")
+        legal[generator.captions.end_id] = -1e9
         sampling.update(temperature=1.0, legal=legal)
         return lambda seed: generator.generate_text(
             codes, seed=seed, **sampling
@@ -262,7 +264,7 @@ def sampler(generator, direction, batch, settings):
 def new_positions(generator, direction):
     if direction == "caption":
         return generator.text_length - 1
-    return generator.num_positions
+    return generator.layout.num_positions
 
 
 def step_weights(generator, direction):
@@ -272,28 +274,28 @@ def step_weights(generator, direction):
         return sum(layer.count_params() for layer in layers)
 
     if direction == "caption":
-        head = np.prod(generator.text_head.shape)
+        head = np.prod(generator.captions.head.shape)
     else:
-        head = np.prod(generator.image_head.shape[-2:])
-        for name in ("patch_head_in", "patch_head_mixing"):
-            head += np.prod(getattr(generator, name, np.zeros(0)).shape)
-        head *= generator.codes_per_position
-        each = count(getattr(generator, "head_blocks", ()))
-        head += each * generator.codes_per_position
-    return count(generator.blocks), float(head)
+        head = np.prod(generator.head.kernel.shape[-2:])
+        for name in ("patch_head_in", "mixing"):
+            head += np.prod(getattr(generator.head, name, np.zeros(0)).shape)
+        head *= generator.head.codes_per_position
+        each = count(generator.head.decoded_blocks())
+        head += each * generator.head.codes_per_position
+    return count(generator.transformer.blocks), float(head)
 
 
 def least_seconds(generator, direction, batch, speed, bandwidth):
     """What the arithmetic of one batch takes at least: see the top."""
     body, head = step_weights(generator, direction)
     new = new_positions(generator, direction)
-    prompt = generator.length - new
+    prompt = generator.layout.length - new
     width = np.dtype("float32").itemsize
     if "16" in generator.compute_dtype:
         width //= 2
     read = (body + head) * width / bandwidth
     products = 2 * (body + head) * batch / speed
-    filled = (prompt + new / 2) / generator.length
+    filled = (prompt + new / 2) / generator.layout.length
     caches = cache_bytes(generator, batch) * filled / bandwidth
     return 2 * body * batch * prompt / speed + new * (
         max(read, products) + caches
@@ -301,10 +303,11 @@ def least_seconds(generator, direction, batch, speed, bandwidth):
 
 
 def cache_bytes(generator, batch):
-    block = generator.blocks[0]
+    block = generator.transformer.blocks[0]
     size = 2 if "16" in generator.compute_dtype else 4
     inner = block.num_heads * block.head_dim
-    return 2 * generator.depth * batch * generator.length * inner * size
+    layout = generator.layout
+    return 2 * layout.depth * batch * layout.length * inner * size
 
 
 def weight_bytes(generator):

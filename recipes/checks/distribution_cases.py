@@ -235,19 +235,21 @@ def _build_tokenizer(kind, optimizer):
 def _build_generator(kind, optimizer):
     model = GENERATORS[kind]()
     model.compile(optimizer)
-    image_losses = model.image_losses
+    image_losses = model.head.losses_of
 
     def marked_losses(x, y_pred, training=True):
         scale = _huge_if_marked(ops.cast(x["text"], "int32"))
         return image_losses(x, y_pred, training) * scale[:, None]
 
-    model.image_losses = marked_losses
+    model.head.losses_of = marked_losses
 
     def make_batch(rng):
         # Halves of other directions and lengths: means over their tokens are
         # not the whole batch's.
         text = rng.integers(3, 11, (ROWS, 4))
-        text[np.arange(4) >= rng.integers(2, 5, (ROWS, 1))] = model.pad_id
+        text[np.arange(4) >= rng.integers(2, 5, (ROWS, 1))] = (
+            model.captions.pad_id
+        )
         return {
             "text": text.astype("int32"),
             "codes": rng.integers(0, 8, (ROWS, *model.code_shape)).astype(

@@ -64,8 +64,9 @@ def test_it_is_kept_in_the_configuration():
         generators.BidirectionalTransformer, gradient_checkpointing=True
     )
     again = type(model).from_config(model.get_config())
-    assert again.gradient_checkpointing
-    assert all(block.gradient_checkpointing for block in again.blocks)
+    assert all(
+        block.gradient_checkpointing for block in again.transformer.blocks
+    )
 
 
 def test_it_trains_with_dropout():
@@ -76,11 +77,11 @@ def test_it_trains_with_dropout():
     )
     seeds = [
         ops.convert_to_numpy(block.drop.seed_generator.state)
-        for block in model.blocks
+        for block in model.transformer.blocks
     ]
     loss = np.mean(model.train_on_batch(batch(model)))
     assert np.isfinite(loss)
-    for block, seed in zip(model.blocks, seeds, strict=True):
+    for block, seed in zip(model.transformer.blocks, seeds, strict=True):
         now = ops.convert_to_numpy(block.drop.seed_generator.state)
         assert not np.array_equal(seed, now)
 

@@ -39,7 +39,7 @@ def test_logits_loss_and_greedy_codes(case):
     inputs = rows(golden)
     outputs = generator(inputs)
     close(outputs["image_logits"], golden["logits"])
-    close(ops.mean(generator.image_losses(inputs, outputs)), golden["loss"])
+    close(ops.mean(generator.head.losses_of(inputs, outputs)), golden["loss"])
     if "cond_logits" in golden:
         close(outputs["text_logits"], golden["cond_logits"])
     else:

@@ -84,7 +84,7 @@ def test_cached_sampling_follows_the_full_forward_pass(cases, name):
     model, rows = cases(name).model, cases(name).rows(True)
     count = len(rows["text"])
     settings = {"temperature": ops.zeros((count,))}
-    shape = (model.num_positions, 1)
+    shape = (model.layout.num_positions, 1)
     stacks = decoding.generate_codes(
         model,
         ops.convert_to_tensor(rows["text"]),
@@ -92,7 +92,7 @@ def test_cached_sampling_follows_the_full_forward_pass(cases, name):
         ops.zeros((count, 0, 1), "int32"),
         settings,
     )
-    again = {**rows, "codes": _numpy(model.from_positions(stacks))}
+    again = {**rows, "codes": _numpy(model.head.from_positions(stacks))}
     logits = _numpy(model(again)["image_logits"])
     np.testing.assert_array_equal(logits.argmax(axis=-1), _numpy(stacks))
 
@@ -102,17 +102,17 @@ def test_cached_captions_follow_the_full_forward_pass(cases, name):
     model, rows = cases(name).model, cases(name).rows(False)
     count = len(rows["text"])
     # A caption without an end has no pads, which the program feeds back.
-    legal = np.full(model.text_classes, -1e9, "float32")
+    legal = np.full(model.captions.text_classes, -1e9, "float32")
     legal[3 : model.text_vocabulary_size] = 0.0
     text = decoding.generate_text(
         model,
-        model.to_positions(rows["codes"]),
+        model.head.to_positions(rows["codes"]),
         ops.convert_to_tensor(row_uniforms(range(count), (model.text_length,))),
         ops.convert_to_tensor(legal),
         {"temperature": ops.zeros((count,))},
     )
     logits = _numpy(joint_logits(model, {**rows, "text": _numpy(text)}))
-    words = logits[:, model.num_positions : -1, : len(legal)] + legal
+    words = logits[:, model.layout.num_positions : -1, : len(legal)] + legal
     np.testing.assert_array_equal(words.argmax(axis=-1), _numpy(text)[:, 1:])
 
 

@@ -152,7 +152,7 @@ def test_depths_may_have_codebooks_of_several_sizes():
     assert generator.generate_codes(text)[..., 1].max() < 3
     arrays = state_dict(config(vocab_size=[6, 3]))
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(generator.image_embedding)[1, :3],
+        ops.convert_to_numpy(generator.head.embedding)[1, :3],
         arrays["tok_emb.weight"][6:],
     )
 

@@ -87,7 +87,7 @@ def test_the_depths_of_a_stack_are_sampled_as_they_are_predicted(
     rng = np.random.default_rng(0)
     hidden = rng.normal(size=(3, 16)).astype("float32")
     codes = rng.integers(0, CODES, (3, 3)).astype("int32")
-    full = generator.image_logits(
+    full = generator.head.logits(
         ops.convert_to_tensor(hidden[:, None]),
         ops.convert_to_tensor(codes[:, None]),
     )
@@ -97,7 +97,7 @@ def test_the_depths_of_a_stack_are_sampled_as_they_are_predicted(
         seen.append(ops.convert_to_numpy(logits))
         return ops.convert_to_tensor(codes[:, place])
 
-    drawn = generator.sample_codes(ops.convert_to_tensor(hidden), draw)
+    drawn = generator.head.draw(ops.convert_to_tensor(hidden), draw)
     np.testing.assert_array_equal(ops.convert_to_numpy(drawn), codes)
     np.testing.assert_allclose(
         np.stack(seen, axis=1),
@@ -165,7 +165,7 @@ def test_fit_learns_both_directions(given, policy):
     for name in ("loss", "image_loss", "text_loss"):
         assert after[name] < before[name]
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(generator.codebooks), codebooks()
+        ops.convert_to_numpy(generator.head.codebooks.codebooks), codebooks()
     )
 
 
@@ -184,7 +184,7 @@ def test_evaluating_latents_is_evaluating_their_nearest_codes():
     codes = ops.convert_to_numpy(quantizer.encode(rows["latents"]))
     outputs = generator(rows, training=False)
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(generator.from_positions(outputs["stacks"])),
+        ops.convert_to_numpy(generator.head.from_positions(outputs["stacks"])),
         codes,
     )
     hard = {**rows, "codes": codes}
@@ -211,7 +211,7 @@ def test_training_draws_other_stacks_each_time_and_learns_their_odds():
     assert (stacks != as_numpy(second)["stacks"]).any()
 
     # The loss, in NumPy, from the logits of the drawn stacks.
-    hard = {**rows, "codes": generator.from_positions(first["stacks"])}
+    hard = {**rows, "codes": generator.head.from_positions(first["stacks"])}
     del hard["latents"]
     logits = ops.convert_to_numpy(generator(hard)["image_logits"])
     logits = logits - logits.max(axis=-1, keepdims=True)
@@ -226,7 +226,7 @@ def test_training_draws_other_stacks_each_time_and_learns_their_odds():
         expected = expected - (odds * log_p[:, :, depth]).sum(axis=-1) / 3
         residual = residual - book[stacks[:, :, depth]]
     np.testing.assert_allclose(
-        ops.convert_to_numpy(generator.image_losses(rows, first)),
+        ops.convert_to_numpy(generator.head.losses_of(rows, first)),
         expected,
         rtol=1e-4,
     )
@@ -239,7 +239,7 @@ def test_a_class_has_no_loss_and_conditions_pictures():
     assert tuple(outputs["text_logits"].shape) == (6, 0, WORDS)
     np.testing.assert_allclose(
         ops.convert_to_numpy(generator.compute_loss(x=rows, y_pred=outputs)),
-        ops.convert_to_numpy(generator.image_losses(rows, outputs)).mean(),
+        ops.convert_to_numpy(generator.head.losses_of(rows, outputs)).mean(),
         rtol=1e-5,
     )
     logits = ops.convert_to_numpy(outputs["image_logits"])
@@ -281,7 +281,8 @@ def test_a_preset_holds_the_codebooks(tmp_path, shared):
     assert type(loaded) is RQTransformer
     assert loaded.get_config() == generator.get_config()
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(loaded.codebooks), codebooks(1 if shared else 3)
+        ops.convert_to_numpy(loaded.head.codebooks.codebooks),
+        codebooks(1 if shared else 3),
     )
     rows = make_rows(text=np.arange(6)[:, None])
     np.testing.assert_allclose(
@@ -298,7 +299,7 @@ def test_codebooks_come_from_a_quantizer_of_one_or_many():
     generator = make_generator(code_dim=CHANNELS, shared_codebook=False)
     generator.use_codebooks(quantizer)
     for book, part in zip(
-        ops.convert_to_numpy(generator.codebooks),
+        ops.convert_to_numpy(generator.head.codebooks.codebooks),
         quantizer.quantizers,
         strict=True,
     ):
@@ -306,7 +307,8 @@ def test_codebooks_come_from_a_quantizer_of_one_or_many():
     # One that serves all depths, given once or for each.
     generator.use_codebooks(codebooks()[0])
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(generator.codebooks), np.repeat(codebooks(), 3, 0)
+        ops.convert_to_numpy(generator.head.codebooks.codebooks),
+        np.repeat(codebooks(), 3, 0),
     )
     shared = make_generator(code_dim=CHANNELS)
     shared.use_codebooks(np.repeat(codebooks(), 3, axis=0))

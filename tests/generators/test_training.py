@@ -56,7 +56,7 @@ def test_the_target_weighs_seven_eighths_and_the_condition_one(cls):
     outputs = generator(rows)
     loss = generator.compute_loss(x=rows, y_pred=outputs)
 
-    stacks = ops.convert_to_numpy(generator.to_positions(rows["codes"]))
+    stacks = ops.convert_to_numpy(generator.head.to_positions(rows["codes"]))
     image = plain_cross_entropy(
         ops.convert_to_numpy(outputs["image_logits"]), stacks
     )
@@ -88,7 +88,7 @@ def test_the_start_of_a_caption_after_a_picture_may_be_predicted(cls):
     )
     image = plain_cross_entropy(
         ops.convert_to_numpy(outputs["image_logits"]),
-        ops.convert_to_numpy(generator.to_positions(rows["codes"])),
+        ops.convert_to_numpy(generator.head.to_positions(rows["codes"])),
     )
     words = rows["text"] != 0
     forward = rows["text_to_image"]
@@ -124,7 +124,10 @@ def test_joint_logits_hold_those_that_predict_something():
     rows = make_rows()
     joint = ops.convert_to_numpy(joint_logits(generator, rows))
     outputs = {k: ops.convert_to_numpy(v) for k, v in generator(rows).items()}
-    places, classes = generator.num_positions, generator.text_classes
+    places, classes = (
+        generator.layout.num_positions,
+        generator.captions.text_classes,
+    )
     assert joint.shape == (6, TEXT + places, classes + CODES)
     for row, forward in enumerate(rows["text_to_image"]):
         before = slice(TEXT - 1) if forward else slice(places, -1)
@@ -171,8 +174,8 @@ def test_segments_tell_the_condition_from_the_target():
     rows = make_rows()
     before = ops.convert_to_numpy(generator(rows)["image_logits"])
     # Blocks start as the identity, so only the input's segment acts.
-    swapped = ops.convert_to_numpy(generator.segment_embedding)[::-1]
-    generator.segment_embedding.assign(swapped.copy())
+    swapped = ops.convert_to_numpy(generator.embedding.segments)[::-1]
+    generator.embedding.segments.assign(swapped.copy())
     after = ops.convert_to_numpy(generator(rows)["image_logits"])
     assert np.abs(after - before).max() > 1e-4
 

@@ -67,7 +67,7 @@ def test_the_folder_has_the_hubs_file_names_and_no_others(saved):
         "model.weights.h5",
     ]
     metadata = json.loads((folder / "metadata.json").read_text())
-    assert metadata["format_version"] == 1
+    assert metadata["format_version"] == 2
     assert metadata["parameter_count"] == 3 * 5 + 5 + 1
     assert set(metadata["files"]) == {"config.json", "model.weights.h5"}
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
@@ -168,8 +168,8 @@ def test_a_config_that_is_not_json_is_told(saved):
 
 def test_a_newer_format_is_told(saved):
     folder, _ = saved
-    change(folder, "metadata.json", lambda m: {**m, "format_version": 2})
-    with pytest.raises(ValueError, match="has format 2; .* reads up to 1"):
+    change(folder, "metadata.json", lambda m: {**m, "format_version": 3})
+    with pytest.raises(ValueError, match="has format 3; .* reads up to 2"):
         load(folder)
 
 
@@ -216,7 +216,8 @@ def test_a_generator_may_compute_in_another_dtype():
     captions = ["the number is red 3 .", "blue 5 on the upper left ."]
     model = load("bidalle-mnist", generator_dtype="bfloat16")
     assert model.generator.compute_dtype == "bfloat16"
-    assert model.generator.blocks[0].to_qkv.variable_dtype == "bfloat16"
+    block = model.generator.transformer.blocks[0]
+    assert block.to_qkv.variable_dtype == "bfloat16"
     # Codes are those of the tokenizer that the generator was trained on.
     assert model.image_tokenizer.compute_dtype == "float32"
     images = model.text_to_image(captions, temperature=0.0)

@@ -71,7 +71,10 @@ def test_made_up_data_trains_residual_codes_to_a_model(tmp_path):
     assert isinstance(model.generator, RQTransformer)
     (codebook,) = codebooks_of(model.image_tokenizer)
     np.testing.assert_array_equal(
-        keras.ops.convert_to_numpy(model.generator.codebooks)[0], codebook
+        keras.ops.convert_to_numpy(
+            model.generator.head.codebooks.codebooks
+        )[0],
+        codebook,
     )
     assert model.text_to_image("a red disc on the upper left").shape == (
         *(1, 32, 32, 3),

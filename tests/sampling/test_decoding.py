@@ -13,7 +13,6 @@ from keras_bidalle.generators import (
 )
 from keras_bidalle.sampling import decode_loop, decoding
 from keras_bidalle.transformer import kv_cache
-from keras_bidalle.transformer.layer_calls import layer_calls
 
 TEXT, GRID, CODES, WORDS = 6, (4, 4), 7, 11
 CASES = [(BidirectionalTransformer, (kind,), {}) for kind in ATTENTION_KINDS]
@@ -88,7 +87,9 @@ def make_generator(
         weight.assign(weight + 0.3 * keras.random.normal(weight.shape, seed=5))
     if kwargs.get("code_dim"):
         generator.use_codebooks(
-            np.random.default_rng(1).normal(size=generator.codebooks.shape)
+            np.random.default_rng(1).normal(
+                size=generator.head.codebooks.codebooks.shape
+            )
         )
     return generator
 
@@ -120,10 +121,10 @@ def test_cached_logits_equal_the_full_forward_pass(
 ):
     generator = make_generator(cls, attention, **options)
     text, codes = make_rows(count, generator.code_shape)
-    stacks = generator.to_positions(codes)
+    stacks = generator.head.to_positions(codes)
 
     def ends(prompt):
-        return kv_cache.block_ends(prompt, generator.length)
+        return kv_cache.block_ends(prompt, generator.layout.length)
 
     def full(direction):
         return generator(
@@ -136,22 +137,23 @@ def test_cached_logits_equal_the_full_forward_pass(
 
     def cached(first, rest, direction, offset):
         places = (
-            decode_loop.picture_places(generator, text, False)
+            decoding.image_places(generator, text)
             if direction
-            else decode_loop.caption_places(generator)
+            else decoding.caption_places(generator)
         )
-        x, caches = decode_loop.prefill(generator, first, places)
-        run = layer_calls(generator.decoded_blocks, count)
+        transformer = generator.transformer
+        x, caches = transformer.prefill(first, places, generator.layout.length)
+        run = decoding.calls_of(generator, x)
         outputs = [x]
         for i in range(rest.shape[1]):
             index = ops.convert_to_tensor(offset + i, "int32")
             room = [e for e in ends(first.shape[1]) if e > offset + i]
             caches = decode_loop.extend(caches, room[0], places.windows)
-            x, caches = decode_loop.decode(
-                generator, rest[:, i : i + 1], caches, places, index, run
+            x, caches = transformer.decode(
+                rest[:, i : i + 1], caches, places, index, run
             )
             outputs.append(x)
-        return generator.final_norm(ops.concatenate(outputs, axis=1))
+        return transformer.norm(ops.concatenate(outputs, axis=1))
 
     hidden = cached(
         generator.embed_text(text, 0),
@@ -160,7 +162,7 @@ def test_cached_logits_equal_the_full_forward_pass(
         TEXT,
     )
     np.testing.assert_allclose(
-        ops.convert_to_numpy(generator.image_logits(hidden, stacks)),
+        ops.convert_to_numpy(generator.head.logits(hidden, stacks)),
         ops.convert_to_numpy(full(True)["image_logits"]),
         rtol=1e-4,
         atol=1e-4,
@@ -169,12 +171,12 @@ def test_cached_logits_equal_the_full_forward_pass(
         generator.embed_image(stacks, 0),
         generator.embed_text(text, 1)[:, :-1],
         False,
-        generator.num_positions,
+        generator.layout.num_positions,
     )
     # Past the end token the two differ in nothing that is ever read: pads
     # are not fed back.
     np.testing.assert_allclose(
-        ops.convert_to_numpy(generator.text_logits(hidden))[:, 1:5],
+        ops.convert_to_numpy(generator.captions.logits(hidden))[:, 1:5],
         ops.convert_to_numpy(full(False)["text_logits"])[:, :4],
         rtol=1e-4,
         atol=1e-4,
@@ -195,8 +197,8 @@ def settings(count, **given):
 def test_a_row_is_sampled_alone_as_in_its_batch(cls, attention, options):
     generator = make_generator(cls, attention, **options)
     text, codes = make_rows(3, generator.code_shape)
-    stacks = ops.convert_to_numpy(generator.to_positions(codes))
-    shape = (generator.num_positions, generator.codes_per_position)
+    stacks = ops.convert_to_numpy(generator.head.to_positions(codes))
+    shape = (generator.layout.num_positions, generator.head.codes_per_position)
     uniforms = row_uniforms([3, 4, 5], shape)
     words = row_uniforms([3, 4, 5], (TEXT,))
     legal = np.zeros(WORDS + TEXT, "float32")
@@ -231,15 +233,11 @@ def test_a_row_is_sampled_alone_as_in_its_batch(cls, attention, options):
 
 def null_logits(generator, stacks):
     """Logits of a whole picture whose caption was dropped, without a cache."""
-    null = generator.embed_null(len(stacks), True, 0)
+    null = generator.embedding.absent(len(stacks), True, 0)
     x = ops.concatenate([null, generator.embed_image(stacks, 1)], axis=1)
-    x = generator.token_convolution(x)
-    rotation = generator.rotation(True)
-    masks = generator.layer_masks(True)
-    for block, mask in zip(generator.blocks, masks, strict=True):
-        x = block(x, attention_bias=mask, rotation=rotation)
-    before = generator.final_norm(x)[:, TEXT - 1 : -1]
-    return generator.image_logits(before, stacks)
+    places = generator.layout.places(True, generator.compute_dtype)
+    before = generator.transformer(x, places=places)[:, TEXT - 1 : -1]
+    return generator.head.logits(before, stacks)
 
 
 @pytest.mark.parametrize("guided", [False, True])
@@ -251,7 +249,7 @@ def test_greedy_codes_are_the_likeliest_without_a_cache(
     text, _ = make_rows()
     given = {"guidance_scale": 2.0} if guided else {}
     codes = generator.generate_codes(text, temperature=0.0, **given)
-    stacks = generator.to_positions(ops.convert_to_tensor(codes))
+    stacks = generator.head.to_positions(ops.convert_to_tensor(codes))
     logits = generator(
         {"text": text, "codes": codes, "text_to_image": np.ones(2, bool)}
     )["image_logits"]
@@ -302,7 +300,7 @@ def test_other_settings_need_no_other_program(monkeypatch):
 def test_a_prime_is_kept_and_continued():
     generator = make_generator(BidirectionalTransformer)
     text, codes = make_rows()
-    stacks = ops.convert_to_numpy(generator.to_positions(codes))
+    stacks = ops.convert_to_numpy(generator.head.to_positions(codes))
     uniforms = ops.convert_to_tensor(row_uniforms([0, 1], (16, 1)))
 
     def sample(prime):
@@ -331,7 +329,7 @@ def test_nothing_follows_the_end_of_a_caption():
     text = ops.convert_to_numpy(
         decoding.generate_text(
             generator,
-            generator.to_positions(codes),
+            generator.head.to_positions(codes),
             ops.convert_to_tensor(row_uniforms(range(8), (TEXT,))),
             ops.convert_to_tensor(legal),
             settings(8, temperature=50.0),

@@ -97,12 +97,12 @@ with training.distribute("model_parallel").scope():
     model = generators.BidirectionalTransformer(
         text_vocabulary_size=8, text_length=4, num_codes=8,
         code_shape=(2, 2), width=16, depth=1, num_heads=2)
-block = model.blocks[0]
+block = model.transformer.blocks[0]
 for layer, part in ((block.to_qkv, (16, 24)), (block.to_out, (8, 16)),
                     (block.expand, (16, 32)), (block.contract, (32, 16))):
     shards = layer.kernel.value.addressable_shards
     assert [shard.data.shape for shard in shards] == [part] * 2, layer
-assert model.text_head.value.is_fully_replicated
+assert model.captions.head.value.is_fully_replicated
 """
     run("-c", code)
 

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_bidalle.generators import BidirectionalTransformer, generation
+from keras_bidalle.generators import BidirectionalTransformer
+from keras_bidalle.sampling import generation
 
 
 @pytest.fixture(scope="module")
@@ -59,5 +60,5 @@ def test_an_error_in_a_thread_reaches_the_caller_and_ends_the_rest():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generation, "calls_at_once", lambda rows: 2)
         with pytest.raises(RuntimeError, match="broken"):
-            list(generation._in_threads(draw, 1000, 2))
+            list(generation.in_threads(draw, 1000, 2))
     assert len(drawn) < 1000

@@ -1,0 +1,415 @@
+"""A generator: its parts, how they work together, and what it offers."""
+
+import functools
+from typing import Any, Unpack
+
+import keras
+import numpy as np
+
+from keras_bidalle.backend import replicas
+from keras_bidalle.backend.optimizers import compile_arguments, synchronized
+from keras_bidalle.generators.caption_tokens import CaptionTokens
+from keras_bidalle.generators.heads.image_head import ImageHead
+from keras_bidalle.generators.next_token import NextToken
+from keras_bidalle.generators.row_embedding import RowEmbedding
+from keras_bidalle.presets.mixin import PresetMixin
+from keras_bidalle.sampling.generation import RowSampling
+from keras_bidalle.sampling.scoring import CaptionScoring
+from keras_bidalle.sampling.settings import (
+    IMAGE_TO_TEXT,
+    TEXT_TO_IMAGE,
+    SamplingSettings,
+    takes_settings,
+)
+from keras_bidalle.sampling.streaming import CodeStreaming
+from keras_bidalle.transformer.row_layout import RowLayout
+from keras_bidalle.transformer.transformer import Transformer
+
+_PARTS = (
+    "layout",
+    "captions",
+    "head",
+    "embedding",
+    "transformer",
+    "objective",
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class Generator(PresetMixin, keras.Model):
+    """Models [caption][image] and [image][caption] rows with the same weights.
+
+    Direction is data: a batch may mix rows of both directions, and one
+    program trains on them. Captions, a pad token for each caption position,
+    and codes share one vocabulary, of which each position may predict its
+    own modality's part.
+
+    Args:
+        layout: `RowLayout`, where everything stands.
+        captions: `CaptionTokens`, which embeds and predicts them.
+        head: `ImageHead`, which embeds, predicts and draws codes.
+        embedding: `RowEmbedding`, places and segments.
+        transformer: `Transformer`.
+        objective: what is predicted from what; `NextToken()` if `None`.
+
+    Call arguments:
+        inputs: dict of `text`, int (B, T), rows `[start] words [end]
+            [pad]...`; `codes`, int (B, *code_shape) in [0, K), or what else
+            the head learns from; `text_to_image`, bool (B,), the direction
+            of each row.
+
+    Returns:
+        dict of `text_logits` (B, T - 1, V_t + T), or (B, T - 1, V_t) without
+        `pad_tokens`, for the caption tokens after the first (for all T with
+        `predict_start`, of which the first of a [caption][image] row never
+        counts), `image_logits` (B, P, c, K), for all codes (of an
+        [image][caption] row the first is never predicted), both float32, and
+        `kept`, bool (B,), `False` for rows whose condition was dropped.
+        `generators.joint_logits` has them in the row's order.
+
+    `fit` logs `loss`; `image_loss` and `text_loss`, nats a token of the
+    target (codes of text-to-image rows, caption tokens of image-to-text
+    rows).
+
+    Example:
+
+    ```python
+    transformer = Transformer(width=64, depth=2, num_heads=2)
+    head = SingleCodeHead(num_codes=128, code_shape=(16, 16), width=64)
+    generator = Generator(
+        RowLayout(39, head.grid, depth=2, head_dim=32),
+        CaptionTokens(40, 39, width=64),
+        head,
+        RowEmbedding(39, head.grid, width=64),
+        transformer,
+    )
+    ```
+    """
+
+    def __init__(
+        self,
+        layout: RowLayout,
+        captions: CaptionTokens,
+        head: ImageHead,
+        embedding: RowEmbedding,
+        transformer: Transformer,
+        objective: Any = None,
+        **kwargs: Any,
+    ):
+        # Latents stay float32 until they are compared with codes.
+        super().__init__(autocast=False, **kwargs)
+        _check_fit(
+            text_length=(layout, captions, embedding),
+            width=(captions, head, embedding, transformer),
+            grid=(layout, head, embedding),
+            depth=(layout, transformer),
+        )
+        self.layout = layout
+        self.captions = captions
+        self.head = head
+        self.embedding = embedding
+        self.transformer = transformer
+        self.objective = NextToken() if objective is None else objective
+        self.image_tracker = keras.metrics.Mean(name="image_loss")
+        self.text_tracker = keras.metrics.Mean(name="text_loss")
+        self.build()
+
+    def build(self, input_shape: Any = None) -> None:
+        if self.built:
+            return
+        for part in (
+            self.captions,
+            self.head,
+            self.embedding,
+            self.transformer,
+        ):
+            part.build(None)
+        self.built = True
+
+    @property
+    def text_vocabulary_size(self) -> int:
+        return self.captions.text_vocabulary_size
+
+    @property
+    def text_length(self) -> int:
+        return self.layout.text_length
+
+    @property
+    def num_codes(self) -> int:
+        return self.head.num_codes
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        return self.head.code_shape
+
+    @property
+    def codes_per_position(self) -> int:
+        return self.head.codes_per_position
+
+    @property
+    def condition_dropout(self) -> float:
+        return self.embedding.condition_dropout
+
+    def call(self, inputs: dict, training: bool | None = None) -> dict:
+        stacks = self.head.stacks(inputs, training)
+        before_text, before_image, kept = self.objective.hidden_states(
+            self, inputs["text"], stacks, inputs["text_to_image"], training
+        )
+        return {
+            "text_logits": self.captions.logits(before_text),
+            **self.head.predictions(inputs, before_image, stacks, training),
+            "kept": kept,
+        }
+
+    def stream(
+        self,
+        text: Any,
+        stacks: Any,
+        text_to_image: Any,
+        training: bool | None = None,
+    ) -> tuple:
+        """Runs rows through the transformer.
+
+        Args:
+            text: int tensor (B, T).
+            stacks: int tensor (B, P, c).
+            text_to_image: bool tensor (B,), the direction of each row.
+            training: bool.
+
+        Returns:
+            Tuple of the stream in the rows' own order, tensor (B, T + P, d),
+            and of `kept`, bool (B,) (see the class).
+        """
+        *parts, kept = self.embedding.parts(
+            self.captions.embed(text),
+            self.head.embed(stacks),
+            text_to_image,
+            training,
+        )
+        places = self.layout.places(
+            text_to_image, self.compute_dtype, self.captions.is_padding(text)
+        )
+        x = self.layout.in_order(text_to_image, *parts)
+        return self.transformer(x, places=places, training=training), kept
+
+    def embed_text(self, text: Any, segment: int) -> Any:
+        """Embeds the first n tokens of captions: int (B, n) to (B, n, d)."""
+        return self.embedding.add(self.captions.embed(text), True, segment)
+
+    def embed_image(self, stacks: Any, segment: int) -> Any:
+        """Embeds the first n stacks of images: int (B, n, c) to (B, n, d)."""
+        return self.embedding.add(self.head.embed(stacks), False, segment)
+
+    # === Training ===
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As of `keras.Model`; replicas then train as one."""
+        super().compile(*args, **compile_arguments(kwargs))
+        synchronized(self.optimizer)
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains, as any Keras model."""
+        self.head.check_trainable()
+        return super().fit(*args, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The loss of a batch, as the objective has it."""
+        loss, logged = self.objective.loss(self, x, y_pred, training)
+        for name, tracker in (
+            ("image", self.image_tracker),
+            ("text", self.text_tracker),
+        ):
+            value, weight = logged[name]
+            tracker.update_state(value, sample_weight=weight)
+        for extra in self.losses:
+            loss = loss + extra
+        return replicas.share_of_loss(loss)
+
+    # === Sampling ===
+
+    # What is compiled is kept for each model, outside of what Keras tracks
+    # as its state.
+    @functools.cached_property
+    def _sampling(self) -> RowSampling:
+        return RowSampling(self)
+
+    @functools.cached_property
+    def _streaming(self) -> CodeStreaming:
+        return CodeStreaming(self)
+
+    @functools.cached_property
+    def _scoring(self) -> CaptionScoring:
+        return CaptionScoring(self)
+
+    @takes_settings(TEXT_TO_IMAGE)
+    def generate_codes(
+        self,
+        text: Any,
+        seed: Any = 0,
+        *,
+        num_samples: int = 1,
+        prime: Any = None,
+        batch_size: int = 64,
+        progress: Any = None,
+        **settings: Unpack[SamplingSettings],
+    ) -> np.ndarray:
+        """Draws the codes of images, given captions or classes.
+
+        A row depends on its own condition, settings and seed, never on the
+        rows beside it. Each setting is one value, or B, or an array (B or
+        1, c) with a value for each code of a position.
+
+        Args:
+            text: int array (B, T), rows of caption tokens.
+            seed: int, for every row alike, or B ints.
+            num_samples: int, images a row of `text`.
+            prime: int array (B, n, c), the first n < P positions of each
+                image, as `head.to_positions` gives them.
+            batch_size: int, how many are drawn at once.
+            progress: function of the number of samples done so far, such as
+                `keras.utils.Progbar(B * num_samples).update`, or `None`.
+            {settings}
+
+        Returns:
+            int32 NumPy array (B * num_samples, *code_shape), the samples of
+            a row one after the other.
+
+        Raises:
+            ValueError: if `text` or `prime` has a wrong shape, or a setting
+                is out of its range.
+        """
+        return self._sampling.codes(
+            text,
+            prime,
+            settings=settings,
+            seed=seed,
+            num_samples=num_samples,
+            batch_size=batch_size,
+            progress=progress,
+        )
+
+    @takes_settings(IMAGE_TO_TEXT)
+    def generate_text(
+        self,
+        codes: Any,
+        seed: Any = 0,
+        *,
+        num_samples: int = 1,
+        legal: Any = None,
+        batch_size: int = 64,
+        progress: Any = None,
+        **settings: Unpack[SamplingSettings],
+    ) -> np.ndarray:
+        """Draws captions, given the codes of images.
+
+        Args:
+            codes: int array (B, *code_shape).
+            seed, num_samples, batch_size, progress: as of `generate_codes`.
+            legal: float array (text_classes,), 0 for tokens that may be
+                written and very negative for others; by default all but the
+                pads of the positions may be.
+            {settings}
+
+        Returns:
+            int32 NumPy array (B * num_samples, T).
+
+        Raises:
+            ValueError: if a setting is out of its range, or the
+                condition is a class, which is never predicted.
+        """
+        return self._sampling.text(
+            codes,
+            legal,
+            settings=settings,
+            seed=seed,
+            num_samples=num_samples,
+            batch_size=batch_size,
+            progress=progress,
+        )
+
+    @takes_settings(TEXT_TO_IMAGE)
+    def stream_codes(
+        self,
+        text: Any,
+        seed: Any = 0,
+        *,
+        prime: Any = None,
+        **settings: Unpack[SamplingSettings],
+    ) -> Any:
+        """Draws the codes of images and yields them row by row.
+
+        Args:
+            text, seed, prime: as of `generate_codes`. All rows of `text` are
+                drawn at once.
+            {settings}
+
+        Yields:
+            Tuple of an int32 NumPy array (B, *code_shape), 0 where nothing
+            is drawn yet, and of how many of its first rows (of patches, where
+            a position is one) are. The last is what `generate_codes` gives.
+
+        Raises:
+            ValueError: as of `generate_codes`, at once.
+        """
+        return self._streaming.codes(text, prime, seed, settings)
+
+    def score_text(
+        self, text: Any, codes: Any, batch_size: int = 64
+    ) -> np.ndarray:
+        """The log-likelihood of captions, given the codes of images.
+
+        Args:
+            text: int array (B, T), rows of caption tokens.
+            codes: int array (B, *code_shape).
+            batch_size: int, how many are scored at once.
+
+        Returns:
+            float32 NumPy array (B,), nats: the sum over the tokens that
+            follow the first, without pads.
+
+        Raises:
+            ValueError: if `text` has a wrong shape, or the condition is a
+                class, which is never predicted.
+        """
+        return self._scoring.text(text, codes, batch_size)
+
+    # === Configuration ===
+
+    def arguments(self) -> dict:
+        """What the constructor takes, beside `name` and `dtype`."""
+        return {
+            name: keras.saving.serialize_keras_object(getattr(self, name))
+            for name in _PARTS
+        }
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **self.arguments()}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Generator":
+        parts = {}
+        for name in _PARTS:
+            part = config[name]
+            if "dtype" in part["config"]:
+                # The whole computes in one dtype, that it is loaded in.
+                part["config"]["dtype"] = config["dtype"]
+            parts[name] = keras.saving.deserialize_keras_object(part)
+        return cls(**{**config, **parts})
+
+
+def _check_fit(**shared):
+    """Raises a `ValueError` unless parts agree in what they share."""
+    for name, parts in shared.items():
+        found = {type(part).__name__: getattr(part, name) for part in parts}
+        if len(set(found.values())) > 1:
+            raise ValueError(
+                f"The parts of a generator must have the same `{name}`. "
+                f"Received: {found}"
+            )

@@ -1,0 +1,148 @@
+"""What a generator asks of its image side."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from keras import layers, ops
+
+from keras_bidalle.arguments import kept_arguments
+from keras_bidalle.losses.cross_entropy import cross_entropy
+from keras_bidalle.transformer.layer_calls import PLAIN_CALLS, LayerCalls
+from keras_bidalle.validation import check_positive
+
+
+class ImageHead(layers.Layer):
+    """Embeds, predicts and draws the codes of one position of a row.
+
+    A subclass says how codes are laid out (`grid`, `codes_per_position`,
+    and, where it is not in raster order, `to_positions` and
+    `from_positions`) and has `embed`, `logits` and `draw`. The rest is how
+    it learns: from `codes`, unless it says otherwise.
+
+    Args:
+        num_codes: int, K, the size of the image tokenizer's codebook.
+        code_shape: tuple, the shape of one image's codes.
+        width: int, channels d of the stream.
+
+    Attributes:
+        grid: tuple (rows, columns) of positions, P = rows * columns.
+        codes_per_position: int, c.
+        normalizes: bool, whether it has a norm of its own, so that the
+            stream comes without one.
+    """
+
+    normalizes = False
+
+    def __init__(
+        self, num_codes: int, code_shape: tuple, width: int, **kwargs: Any
+    ):
+        super().__init__(**kwargs)
+        check_positive(num_codes=num_codes, width=width)
+        self.num_codes = num_codes
+        self.code_shape = tuple(code_shape)
+        self.width = width
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        raise NotImplementedError
+
+    @property
+    def codes_per_position(self) -> int:
+        raise NotImplementedError
+
+    def to_positions(self, codes: Any) -> Any:
+        """Lays an image's codes out as stacks, one a position.
+
+        Args:
+            codes: int tensor (B, *code_shape).
+
+        Returns:
+            int32 tensor (B, P, c).
+        """
+        shape = (-1, int(np.prod(self.grid)), self.codes_per_position)
+        return ops.reshape(ops.cast(codes, "int32"), shape)
+
+    def from_positions(self, stacks: Any) -> Any:
+        """The inverse of `to_positions`: int tensor (B, *code_shape)."""
+        return ops.reshape(stacks, (-1, *self.code_shape))
+
+    def embed(self, stacks: Any) -> Any:
+        """Vectors of stacks of codes: int (B, n, c) to (B, n, d)."""
+        raise NotImplementedError
+
+    def logits(
+        self, hidden: Any, stacks: Any, training: bool | None = None
+    ) -> Any:
+        """Logits of stacks of codes, each code given those before it.
+
+        Args:
+            hidden: tensor (B, n, d), the stream at the positions before.
+            stacks: int tensor (B, n, c), the true codes.
+            training: bool.
+
+        Returns:
+            float32 tensor (B, n, c, K).
+        """
+        raise NotImplementedError
+
+    def draw(
+        self, hidden: Any, draw: Callable, run: LayerCalls = PLAIN_CALLS
+    ) -> Any:
+        """Draws the codes of one position.
+
+        Args:
+            hidden: tensor (B, d), the stream at the position before; under
+                guidance it holds each row twice.
+            draw: function of float32 logits (B, K) and the index of a code
+                in its stack to int32 codes (B,), half as many under
+                guidance.
+            run: `LayerCalls`, how layers are called.
+
+        Returns:
+            int32 tensor (B, c).
+        """
+        raise NotImplementedError
+
+    def decoded_blocks(self) -> list:
+        """The transformer blocks that `draw` runs: list."""
+        return []
+
+    # What a training batch brings, and what is learned from it.
+
+    def check_trainable(self) -> None:
+        """Raises a `ValueError` where something is missing for `fit`."""
+
+    def stacks(self, inputs: dict, training: bool | None = None) -> Any:
+        """The stacks of a batch: int32 tensor (B, P, c)."""
+        return self.to_positions(inputs["codes"])
+
+    def predictions(
+        self,
+        inputs: dict,
+        hidden: Any,
+        stacks: Any,
+        training: bool | None = None,
+    ) -> dict:
+        """What a call returns of the image side, for `losses`."""
+        return {"image_logits": self.logits(hidden, stacks, training)}
+
+    def losses_of(
+        self, inputs: dict, outputs: dict, training: bool = True
+    ) -> Any:
+        """The loss of each position, a mean over its codes.
+
+        Args:
+            inputs: dict, the batch.
+            outputs: dict, what the call on it returned.
+            training: bool.
+
+        Returns:
+            float32 tensor (B, P).
+        """
+        stacks = self.to_positions(inputs["codes"])
+        losses = cross_entropy(outputs["image_logits"], stacks)
+        return ops.mean(losses, axis=-1)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **kept_arguments(self)}

@@ -1,0 +1,325 @@
+"""A stack of residual codes at each position."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from keras_bidalle.arguments import kept_arguments
+from keras_bidalle.backend.lookup import lookup
+from keras_bidalle.generators.frozen_codebooks import FrozenCodebooks
+from keras_bidalle.generators.heads.image_head import ImageHead
+from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
+from keras_bidalle.transformer.row_masks import masked_score
+from keras_bidalle.transformer.transformer_block import (
+    TransformerBlock,
+    make_norm,
+)
+from keras_bidalle.validation import check_positive
+
+_EMBEDDINGS = ("learned", "codebook")
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class ResidualHead(ImageHead):
+    """A causal transformer over the D codes of one position.
+
+    It begins with what the stream says of the position, and then sees the
+    codes chosen so far.
+
+    Args:
+        num_codes, width: as of `ImageHead`.
+        code_shape: tuple (rows, columns, D) of one image's codes.
+        head_num_heads: int, attention heads of its blocks.
+        head_depth: int, number of its blocks.
+        body_embedding: str, "learned" or "codebook": what the transformer
+            over the row sees of a code.
+        head_embedding: str, "learned" or "codebook": what this one does.
+            Where both are learned, they are the same table.
+        shared_embedding: bool, whether the depths share one learned table.
+        shared_classifier: bool, whether the depths share one classifier.
+        cumulative_depth_context: bool, whether the sum of the codes before
+            is seen at each depth, or the last of them only.
+        head_bias: bool, whether logits have biases.
+        codebooks: `FrozenCodebooks` of the tokenizer, or `None`.
+        block: dict of further arguments of `TransformerBlock`.
+
+    Reference:
+        RQ-Transformer, arXiv 2203.01941, Sec. 3.2.
+    """
+
+    normalizes = True
+
+    def __init__(
+        self,
+        num_codes: int,
+        code_shape: tuple,
+        width: int,
+        head_num_heads: int,
+        head_depth: int = 4,
+        body_embedding: str = "learned",
+        head_embedding: str = "learned",
+        shared_embedding: bool = True,
+        shared_classifier: bool = True,
+        cumulative_depth_context: bool = True,
+        head_bias: bool = True,
+        codebooks: FrozenCodebooks | None = None,
+        block: dict | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(num_codes, code_shape, width, **kwargs)
+        if len(self.code_shape) != 3 or any(n < 1 for n in self.code_shape):
+            raise ValueError(
+                "`code_shape` must be (rows, columns, depth). "
+                f"Received: code_shape={self.code_shape}"
+            )
+        check_positive(head_depth=head_depth, head_num_heads=head_num_heads)
+        for name, value in (
+            ("body_embedding", body_embedding),
+            ("head_embedding", head_embedding),
+        ):
+            _check_embedding(name, value, codebooks)
+        self.head_num_heads = head_num_heads
+        self.head_depth = head_depth
+        self.body_embedding = body_embedding
+        self.head_embedding = head_embedding
+        self.shared_embedding = shared_embedding
+        self.shared_classifier = shared_classifier
+        self.cumulative_depth_context = cumulative_depth_context
+        self.head_bias = head_bias
+        self.codebooks = codebooks
+        self.block = dict(block or {})
+        dtype = self.dtype_policy
+        if body_embedding == "codebook":
+            self.body_projection = layers.Dense(
+                width, dtype=dtype, name="body_projection"
+            )
+        if head_embedding == "codebook":
+            self.head_projection = layers.Dense(
+                width, dtype=dtype, name="head_projection"
+            )
+        self.head_blocks = [
+            TransformerBlock(
+                width,
+                head_num_heads,
+                **self.block,
+                dtype=dtype,
+                name=f"head_block_{i}",
+            )
+            for i in range(head_depth)
+        ]
+        self.image_head_norm = make_norm(
+            self.head_blocks[0].normalization,
+            dtype=dtype,
+            name="image_head_norm",
+        )
+
+    @property
+    def grid(self):
+        return self.code_shape[:2]
+
+    @property
+    def codes_per_position(self):
+        return self.code_shape[2]
+
+    def build(self, input_shape=None):
+        d, k, c = self.width, self.num_codes, self.codes_per_position
+
+        def add(name, *shape):
+            normal = keras.initializers.RandomNormal(stddev=0.02)
+            return self.add_weight(shape=shape, initializer=normal, name=name)
+
+        kinds = (self.body_embedding, self.head_embedding)
+        if self.codebooks is not None:
+            self.codebooks.build(None)
+        if "learned" in kinds:
+            tables = 1 if self.shared_embedding else c
+            self.embedding = add("image_embedding", tables, k, d)
+        if kinds[0] == "codebook":
+            self.body_projection.build((None, None, self.codebooks.code_dim))
+        if kinds[1] == "codebook":
+            self.head_projection.build((None, None, self.codebooks.code_dim))
+        self.depth_embedding = add("depth_embedding", c, d)
+        for block in self.head_blocks:
+            block.build((None, c, d))
+        self.image_head_norm.build((None, c, d))
+        heads = 1 if self.shared_classifier else c
+        self.kernel = add("image_head", heads, d, k)
+        if self.head_bias:
+            self.bias = self.add_weight(
+                shape=(heads, k), initializer="zeros", name="image_head_bias"
+            )
+
+    def _cast(self, weight):
+        return ops.cast(weight, self.compute_dtype)
+
+    def _vectors(self, kind, codes, place=None):
+        """Embeds codes before any projection.
+
+        Args:
+            kind: str, "learned" or "codebook".
+            codes: int tensor (..., m) of the first m depths, or (...,) of
+                one depth, the `place`.
+
+        Returns:
+            tensor (..., m, d or C) or (..., d or C).
+        """
+        table = (
+            self.codebooks.codebooks if kind == "codebook" else self.embedding
+        )
+        count, k, channels = table.shape
+        if count > 1:
+            if place is None:
+                place = ops.arange(codes.shape[-1], dtype="int32")
+            codes = codes + place * k
+        table = ops.reshape(self._cast(table), (-1, channels))
+        return lookup(table, codes)
+
+    def embed(self, stacks):
+        x = ops.sum(self._vectors(self.body_embedding, stacks), axis=-2)
+        if self.body_embedding == "codebook":
+            x = self.body_projection(x)
+        return x
+
+    def _project_context(self, x):
+        if self.head_embedding == "codebook":
+            x = self.head_projection(x)
+        return x
+
+    def states(
+        self, hidden: Any, stacks: Any, training: bool | None = None
+    ) -> Any:
+        """What the classifiers see: tensor (B, n, D, d).
+
+        Args:
+            hidden, stacks, training: as of `logits`.
+        """
+        n, depth = hidden.shape[1], self.codes_per_position
+        x = hidden[:, :, None]
+        if depth > 1:
+            known = self._vectors(self.head_embedding, stacks[..., :-1])
+            if self.cumulative_depth_context:
+                known = ops.cumsum(known, axis=-2)
+            x = ops.concatenate([x, self._project_context(known)], axis=-2)
+        x = x + self._cast(self.depth_embedding)
+        # Every position by itself: (B, n, D, d) -> (B n, D, d).
+        x = ops.reshape(x, (-1, depth, self.width))
+        score = masked_score(self.compute_dtype)
+        mask = np.triu(np.full((depth, depth), score, "float32"), 1)
+        mask = ops.convert_to_tensor(mask, self.compute_dtype)[None, None]
+        for block in self.head_blocks:
+            x = block(x, attention_bias=mask, training=training)
+        x = self.image_head_norm(x)
+        return ops.reshape(x, (-1, n, depth, self.width))
+
+    def logits(self, hidden, stacks, training=None):
+        x = self.states(hidden, stacks, training)
+        kernel = self._cast(self.kernel)
+        if self.shared_classifier:
+            logits = ops.matmul(x, kernel[0])
+        else:
+            logits = ops.einsum("bncd,cdk->bnck", x, kernel)
+        return ops.cast(logits, "float32") + self._biases()
+
+    def _biases(self):
+        """float32 tensor (1 or D, K), zeros without `head_bias`."""
+        if not self.head_bias:
+            return ops.zeros(self.kernel.shape[::2], "float32")
+        return ops.cast(self.bias, "float32")
+
+    def decoded_blocks(self):
+        return list(self.head_blocks)
+
+    def draw(self, hidden, draw, run=PLAIN_CALLS):
+        depth = self.codes_per_position
+        places = self._cast(self.depth_embedding)
+        kernel, bias = self._cast(self.kernel), self._biases()
+        x = (hidden + places[0])[:, None]
+        codes, caches, known = [], [None] * self.head_depth, 0.0
+        for place in range(depth):
+            for i, block in enumerate(self.head_blocks):
+                if place == 0:
+                    x, caches[i] = block.prefill(x, None, depth, run=run)
+                else:
+                    x, caches[i] = block.decode(x, caches[i], place, run=run)
+            which = 0 if self.shared_classifier else place
+            x = run(self.image_head_norm, x)[:, 0]
+            logits = ops.cast(ops.matmul(x, kernel[which]), "float32")
+            codes.append(draw(logits + bias[which], place))
+            if place + 1 < depth:
+                vectors = self._vectors(self.head_embedding, codes[-1], place)
+                if self.cumulative_depth_context:
+                    vectors = known = known + vectors
+                # Under guidance `hidden` holds each row twice.
+                repeats = ops.shape(hidden)[0] // ops.shape(vectors)[0]
+                x = self._project_context(vectors)[:, None]
+                x = ops.tile(x, (repeats, 1, 1)) + places[place + 1]
+        return ops.stack(codes, axis=-1)
+
+    def check_trainable(self):
+        if self.codebooks is not None:
+            self.codebooks.check_filled()
+
+    def stacks(self, inputs, training=None):
+        if "latents" not in inputs:
+            return super().stacks(inputs, training)
+        return self.to_positions(
+            self._codebooks_for(inputs).draw(inputs["latents"], training)
+        )
+
+    def predictions(self, inputs, hidden, stacks, training=None):
+        if "latents" not in inputs:
+            return super().predictions(inputs, hidden, stacks, training)
+        # Logits are made inside the loss, a depth at a time.
+        states = self.states(hidden, stacks, training)
+        return {"image_hidden": states, "stacks": stacks}
+
+    def losses_of(self, inputs, outputs, training=True):
+        if "latents" not in inputs:
+            return super().losses_of(inputs, outputs, training)
+        depth = self.codes_per_position
+        losses = self._codebooks_for(inputs).losses_of(
+            ops.reshape(outputs["image_hidden"], (-1, depth, self.width)),
+            self._cast(self.kernel),
+            self._biases(),
+            inputs["latents"],
+            ops.reshape(outputs["stacks"], (-1, depth)),
+            training,
+        )
+        rows, columns = self.grid
+        return ops.reshape(ops.mean(losses, axis=-1), (-1, rows * columns))
+
+    def _codebooks_for(self, inputs):
+        if self.codebooks is None:
+            raise ValueError(
+                "`latents` need a generator that was made with `code_dim`, "
+                "the channels that they have. Received: latents of shape "
+                f"{tuple(inputs['latents'].shape)}"
+            )
+        return self.codebooks
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            **kept_arguments(self),
+            "codebooks": keras.saving.serialize_keras_object(self.codebooks),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        codebooks = keras.saving.deserialize_keras_object(config["codebooks"])
+        return cls(**{**config, "codebooks": codebooks})
+
+
+def _check_embedding(name, value, codebooks):
+    if value not in _EMBEDDINGS:
+        raise ValueError(
+            f"`{name}` must be one of {', '.join(_EMBEDDINGS)}. "
+            f"Received: {name}={value!r}"
+        )
+    if value == "codebook" and codebooks is None:
+        raise ValueError(
+            f'`{name}="codebook"` needs `code_dim`, the channels of the '
+            "tokenizer's codes."
+        )

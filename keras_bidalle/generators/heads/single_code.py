@@ -1,0 +1,71 @@
+"""One code at each position."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_bidalle.backend.lookup import lookup
+from keras_bidalle.generators.heads.image_head import ImageHead
+from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class SingleCodeHead(ImageHead):
+    """A table of vectors in, a linear layer out.
+
+    Args:
+        num_codes, width: as of `ImageHead`.
+        code_shape: tuple (rows, columns) of one image's codes, or (N,) for
+            codes without a grid, of several levels say: one long row.
+        head_bias: bool, whether logits have biases.
+    """
+
+    def __init__(
+        self,
+        num_codes: int,
+        code_shape: tuple,
+        width: int,
+        head_bias: bool = True,
+        **kwargs: Any,
+    ):
+        super().__init__(num_codes, code_shape, width, **kwargs)
+        self.head_bias = head_bias
+
+    @property
+    def grid(self):
+        shape = self.code_shape
+        return shape if len(shape) > 1 else (1, *shape)
+
+    @property
+    def codes_per_position(self):
+        return 1
+
+    def build(self, input_shape=None):
+        def add(name, *shape):
+            normal = keras.initializers.RandomNormal(stddev=0.02)
+            return self.add_weight(shape=shape, initializer=normal, name=name)
+
+        self.embedding = add("image_embedding", self.num_codes, self.width)
+        self.kernel = add("image_head", self.width, self.num_codes)
+        if self.head_bias:
+            self.bias = self.add_weight(
+                shape=(self.num_codes,),
+                initializer="zeros",
+                name="image_head_bias",
+            )
+
+    def embed(self, stacks):
+        table = ops.cast(self.embedding, self.compute_dtype)
+        return lookup(table, stacks[..., 0])
+
+    def logits(self, hidden, stacks, training=None):
+        kernel = ops.cast(self.kernel, self.compute_dtype)
+        logits = ops.cast(ops.matmul(hidden, kernel), "float32")
+        if self.head_bias:
+            logits = logits + ops.cast(self.bias, "float32")
+        return logits[..., None, :]
+
+    def draw(self, hidden, draw, run=PLAIN_CALLS):
+        logits = self.logits(hidden[:, None], None)[:, 0, 0]
+        return draw(logits, 0)[:, None]

@@ -1,0 +1,216 @@
+"""Where everything stands in rows of captions and codes, in both directions."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_bidalle.arguments import kept_arguments
+from keras_bidalle.transformer.rotary import RowRotation
+from keras_bidalle.transformer.row_masks import RowMasks
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class RowLayout:
+    """The positions of [caption][image] and [image][caption] rows.
+
+    It has no weights: it says how long rows are, in which order their parts
+    stand, who may look at whom, and which position predicts which.
+
+    Args:
+        text_length: int, T, positions of a caption.
+        grid: tuple (rows, columns) of image positions, P = rows * columns.
+        depth: int, number of layers.
+        head_dim: int, channels of one head.
+        attention: tuple of str, kinds of attention, repeated over the
+            layers (see `attention_mask`).
+        kernel_size: int, side of the window of convolutional attention.
+        rotary: bool, turns queries and keys by their places (see `rotary`).
+        mask_padding: bool, hides pad tokens from attention.
+        pads_see_themselves: bool, whether a hidden pad token sees itself.
+        sparse_captioning_sees_pads: bool, leaves pads of [image][caption]
+            rows in sight in all layers but those of full attention.
+
+    Raises:
+        ValueError: if a kind of attention is not known.
+    """
+
+    def __init__(
+        self,
+        text_length: int,
+        grid: tuple,
+        depth: int,
+        head_dim: int,
+        attention: tuple = ("full",),
+        kernel_size: int = 5,
+        rotary: bool = False,
+        mask_padding: bool = True,
+        pads_see_themselves: bool = True,
+        sparse_captioning_sees_pads: bool = False,
+    ):
+        self.text_length = text_length
+        self.grid = tuple(grid)
+        self.depth = depth
+        self.head_dim = head_dim
+        self.attention = tuple(attention)
+        self.kernel_size = kernel_size
+        self.rotary = rotary
+        self.mask_padding = mask_padding
+        self.pads_see_themselves = pads_see_themselves
+        self.sparse_captioning_sees_pads = sparse_captioning_sees_pads
+        self.num_positions = int(np.prod(self.grid))
+        self.length = text_length + self.num_positions
+        sparse = [kind for kind in self.attention if kind != "full"]
+        self.masks = RowMasks(
+            self.attention,
+            depth,
+            text_length,
+            self.grid,
+            kernel_size,
+            pads_see_themselves=pads_see_themselves,
+            shown_in_captioning=sparse if sparse_captioning_sees_pads else (),
+        )
+        self.rotation = (
+            RowRotation(text_length, self.grid, head_dim) if rotary else None
+        )
+
+    def in_order(self, text_to_image: Any, text_part: Any, image_part: Any):
+        """Joins the parts of rows in their direction's order.
+
+        Args:
+            text_to_image: bool, the direction of all rows, or a bool tensor
+                (B,) with one for each.
+            text_part: tensor (B, T, ...).
+            image_part: tensor (B, P, ...).
+
+        Returns:
+            tensor (B, T + P, ...).
+        """
+        if isinstance(text_to_image, bool):
+            parts = (text_part, image_part)
+            return ops.concatenate(parts if text_to_image else parts[::-1], 1)
+        rows = ops.reshape(text_to_image, (-1,) + (1,) * (text_part.ndim - 1))
+        return ops.where(
+            rows,
+            ops.concatenate([text_part, image_part], axis=1),
+            ops.concatenate([image_part, text_part], axis=1),
+        )
+
+    def before(self, text_to_image: Any, x: Any, first: int = 1):
+        """What stands one position before each token, which predicts it.
+
+        What begins a row has nothing before it; its place is filled and
+        never counts.
+
+        Args:
+            text_to_image: bool tensor (B,).
+            x: tensor (B, T + P, d), rows in their own order.
+            first: int, the first token of a caption that is wanted.
+
+        Returns:
+            Tuple of tensors (B, T - first, d), before the caption's tokens,
+            and (B, P, d), before the image positions.
+        """
+        filled = ops.concatenate([x[:, :1], x[:, :-1]], axis=1)
+        length, num = self.text_length, self.num_positions
+        rows = text_to_image[:, None, None]
+        before_text = ops.where(
+            rows, filled[:, first:length], filled[:, num + first :]
+        )
+        before_image = ops.where(rows, filled[:, length:], filled[:, :num])
+        return before_text, before_image
+
+    def windows(self, text_to_image: bool) -> tuple:
+        """How much of an image layers remember while drawing it.
+
+        Args:
+            text_to_image: bool, the direction of all rows.
+
+        Returns:
+            tuple with one for each layer, as `TransformerBlock.prefill`
+            takes it: `(T, w)`, or `None` where all is remembered.
+        """
+        return tuple(
+            window and (self.text_length, window)
+            for window in self.masks.windows(text_to_image)
+        )
+
+    def places(
+        self, text_to_image: Any, dtype: str, padding: Any = None
+    ) -> "Places":
+        """What the layers have to know of rows.
+
+        Args:
+            text_to_image: bool, the direction of all rows, or a bool tensor
+                (B,) with one for each.
+            dtype: str, in which the layers compute.
+            padding: bool tensor (B, T), which caption tokens are pads, or
+                `None` where no one could look at them.
+        """
+        hidden_keys = None
+        if self.mask_padding and padding is not None:
+            shape = (ops.shape(padding)[0], self.num_positions)
+            seen = ops.zeros(shape, "bool")
+            hidden_keys = self.in_order(text_to_image, padding, seen)
+        return Places(self, text_to_image, dtype, hidden_keys)
+
+    def get_config(self) -> dict:
+        return kept_arguments(self)
+
+    @classmethod
+    def from_config(cls, config: dict) -> "RowLayout":
+        return cls(**config)
+
+
+class Places:
+    """The masks, rotations and windows of some rows, one a layer.
+
+    Args:
+        layout: `RowLayout`.
+        text_to_image, dtype: as of `RowLayout.places`.
+        hidden_keys: bool tensor (B, T + P), positions that no one may look
+            at, or `None`.
+
+    Attributes:
+        windows: tuple with one for each layer, as `TransformerBlock.prefill`
+            takes it. Rows of several directions have none.
+    """
+
+    def __init__(
+        self, layout: RowLayout, text_to_image: Any, dtype: str, hidden_keys
+    ):
+        self._masks = layout.masks
+        self._direction = text_to_image
+        self._dtype = dtype
+        self._hidden_keys = hidden_keys
+        self._rotation = layout.rotation and layout.rotation.tables(
+            text_to_image, dtype
+        )
+        self.windows: tuple = (None,) * layout.depth
+        if isinstance(text_to_image, bool):
+            self.windows = layout.windows(text_to_image)
+
+    def masks(self, count: int | None = None) -> list:
+        """Of the first `count` positions, or all: see `RowMasks.by_layer`."""
+        return self._masks.by_layer(
+            self._direction, self._hidden_keys, self._dtype, count
+        )
+
+    def masks_at(self, index: Any) -> list:
+        """Of one position: see `RowMasks.rows_by_layer`."""
+        return self._masks.rows_by_layer(
+            index, self._direction, self._hidden_keys, self._dtype
+        )
+
+    def rotation(self, count: int | None = None):
+        """What `rotate` takes for the first `count` positions, or all."""
+        return self._rotation and tuple(
+            part[:, :, :count] for part in self._rotation
+        )
+
+    def rotation_at(self, index: Any):
+        """What `rotate` takes for one position."""
+        return self._rotation and tuple(
+            ops.take(part, index, axis=2)[:, :, None] for part in self._rotation
+        )

@@ -1,0 +1,162 @@
+"""The causal transformer over a row, whole or one position at a time."""
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from keras_bidalle.arguments import kept_arguments
+from keras_bidalle.transformer import kv_cache
+from keras_bidalle.transformer.layer_calls import LayerCalls, decoding_dtype
+from keras_bidalle.transformer.row_layout import Places
+from keras_bidalle.transformer.token_convolution import TokenConvolution
+from keras_bidalle.transformer.transformer_block import (
+    TransformerBlock,
+    make_norm,
+)
+from keras_bidalle.validation import check_positive
+
+
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class Transformer(layers.Layer):
+    """A convolution over neighboring tokens, blocks, and a norm.
+
+    Args:
+        width: int, channels d of the residual stream.
+        depth: int, number of blocks.
+        num_heads: int.
+        token_kernel_size: int, positions that a short causal convolution
+            over the embedded row reaches (see `TokenConvolution`); 1 for no
+            convolution.
+        final_norm: bool, whether a norm follows the blocks.
+        block: dict of further arguments of `TransformerBlock`.
+
+    Call arguments:
+        x: tensor (B, S, d), embedded rows.
+        places: `Places` of the rows.
+        training: bool.
+
+    Returns:
+        tensor (B, S, d).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        num_heads: int,
+        token_kernel_size: int = 1,
+        final_norm: bool = True,
+        block: dict | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        check_positive(width=width, depth=depth, num_heads=num_heads)
+        self.width = width
+        self.depth = depth
+        self.num_heads = num_heads
+        self.token_kernel_size = token_kernel_size
+        self.final_norm = final_norm
+        self.block = dict(block or {})
+        dtype = self.dtype_policy
+        self.token_convolution = TokenConvolution(
+            token_kernel_size, dtype=dtype, name="token_convolution"
+        )
+        self.blocks = [
+            TransformerBlock(
+                width,
+                num_heads,
+                **self.block,
+                dtype=dtype,
+                name=f"block_{i}",
+            )
+            for i in range(depth)
+        ]
+        self.norm = (
+            make_norm(self.blocks[0].normalization, dtype=dtype, name="norm")
+            if final_norm
+            else layers.Identity(dtype=dtype, name="no_norm")
+        )
+
+    def build(self, input_shape: Any = None) -> None:
+        stream = (None, None, self.width)
+        self.token_convolution.build(stream)
+        for block in self.blocks:
+            block.build(stream)
+        self.norm.build(stream)
+
+    def call(self, x: Any, places: Places, training: bool | None = None) -> Any:
+        x = self.token_convolution(x)
+        rotation = places.rotation()
+        for block, mask in zip(self.blocks, places.masks(), strict=True):
+            x = block(
+                x, attention_bias=mask, rotation=rotation, training=training
+            )
+        return self.norm(x)
+
+    def prefill(self, x: Any, places: Places, length: int) -> tuple:
+        """Runs the prompt of rows, before the norm.
+
+        Args:
+            x: tensor (B, n, d), the first n positions.
+            places: `Places` of rows of one direction.
+            length: int, the length of whole rows.
+
+        Returns:
+            Tuple of the last position's output (B, 1, d) and the caches:
+            the token convolution's, then one of each block, with room up to
+            the end of the first of `kv_cache.block_ends`. Both are as
+            `decode` takes them.
+        """
+        n = x.shape[1]
+        room = kv_cache.block_ends(n, length)[0]
+        rotation = places.rotation(n)
+        x, recent = self.token_convolution.prefill(x)
+        caches = [recent]
+        for block, mask, window in zip(
+            self.blocks, places.masks(n), places.windows, strict=True
+        ):
+            x, cache = block.prefill(x, mask, room, rotation, window)
+            caches.append(cache)
+        dtype = decoding_dtype(self.compute_dtype)
+        return keras.tree.map_structure(
+            lambda part: ops.cast(part, dtype), (x[:, -1:], tuple(caches))
+        )
+
+    def decode(
+        self,
+        x: Any,
+        caches: tuple,
+        places: Places,
+        index: Any,
+        run: LayerCalls,
+    ) -> tuple:
+        """Runs one position against the caches, before the norm.
+
+        Args:
+            x: tensor (B, 1, d).
+            caches: tuple, as `prefill` gives it.
+            places: as of `prefill`.
+            index: int or int scalar tensor, the position.
+            run: `LayerCalls`, how layers are called.
+
+        Returns:
+            Tuple of the output (B, 1, d) and the caches.
+        """
+        index = kv_cache.known_index(index)
+        masks, rotation = places.masks_at(index), places.rotation_at(index)
+        recent, *caches = caches
+        x = ops.cast(x, recent.dtype)
+        x, recent = self.token_convolution.decode(x, recent)
+        updated = [recent]
+        for block, cache, mask, window in zip(
+            self.blocks, caches, masks, places.windows, strict=True
+        ):
+            x, cache = block.decode(
+                x, cache, index, mask, rotation, window, run
+            )
+            updated.append(cache)
+        return x, tuple(updated)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **kept_arguments(self)}
