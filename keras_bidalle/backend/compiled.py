@@ -13,6 +13,8 @@ and only this module knows them:
 import functools
 import os
 import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,7 +23,9 @@ from keras import ops
 from keras_bidalle.backend.current import backend_name
 
 
-def compiled(function, layers, xla=False, **static):
+def compiled(
+    function: Callable[..., Any], layers: list, xla: bool = False, **static: Any
+) -> Callable[..., Any]:
     """Returns `function` compiled for inference.
 
     The function is traced once for every combination of shapes and dtypes
@@ -66,7 +70,13 @@ def compiled(function, layers, xla=False, **static):
     return function
 
 
-def in_batches(function, inputs, batch_size, prepare, empty):
+def in_batches(
+    function: Callable[..., Any],
+    inputs: np.ndarray,
+    batch_size: int,
+    prepare: Callable[[Any], np.ndarray],
+    empty: np.ndarray,
+) -> np.ndarray:
     """Runs a compiled function over any number of rows, in few shapes.
 
     The last batch is filled up, and a small number of rows is rounded up
@@ -92,7 +102,9 @@ def in_batches(function, inputs, batch_size, prepare, empty):
     return np.concatenate(results)
 
 
-def row_batches(count, batch_size, calls=1):
+def row_batches(
+    count: int, batch_size: int, calls: int = 1
+) -> Iterator[tuple[np.ndarray, int]]:
     """Batches of one size, for any number of rows, in few sizes over all.
 
     A small number of rows is rounded up to a power of two.
@@ -114,7 +126,7 @@ def row_batches(count, batch_size, calls=1):
         yield np.minimum(rows, count - 1), min(batch_size, count - start)
 
 
-def calls_at_once(rows):
+def calls_at_once(rows: int) -> int:
     """How many calls, from as many threads, compute so many rows fastest.
 
     JAX runs most of a small program on one core of a CPU: what reads caches

@@ -5,17 +5,19 @@ and JAX `ops.argmin` and `ops.argmax` tell those two apart by their bits, which
 costs time and is what neither ONNX nor LiteRT has operations for.
 """
 
+from typing import Any
+
 from keras import ops
 
 from keras_bidalle.backend.current import backend_name
 
 
-def argmin(x):
+def argmin(x: Any) -> Any:
     """int32 tensor (...), given a float tensor (..., K)."""
     return _extreme("argmin", x)
 
 
-def argmax(x):
+def argmax(x: Any) -> Any:
     """int32 tensor (...), given a float tensor (..., K)."""
     return _extreme("argmax", x)
 

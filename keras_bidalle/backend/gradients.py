@@ -6,12 +6,15 @@ computed inside `compute_loss`, which the trainers run under a gradient
 tape, inside a JAX transformation or with autograd on.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from keras import ops
 
 from keras_bidalle.backend.current import backend_name
 
 
-def value_and_gradient(function, x):
+def value_and_gradient(function: Callable[..., Any], x: Any) -> tuple[Any, Any]:
     """Returns `function(x)` and its gradient with respect to `x`.
 
     Both results are constants to any gradient taken around this call, and
@@ -47,7 +50,7 @@ def value_and_gradient(function, x):
     return ops.stop_gradient(value), ops.stop_gradient(gradient)
 
 
-def linearize(function, x):
+def linearize(function: Callable[..., Any], x: Any) -> tuple[Any, Any]:
     """Evaluates `function` at `x` so that its gradient is known and reused.
 
     The returned scalar has the value of `function(x)` and the same first

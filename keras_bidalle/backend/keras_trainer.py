@@ -18,7 +18,7 @@ from keras_bidalle.backend.current import is_tensorflow
 
 
 @functools.cache
-def let_keras_fit_under_strategies():
+def let_keras_fit_under_strategies() -> None:
     """Makes `fit` run under any strategy and on any inputs, once for all."""
     from keras.src.backend.tensorflow import trainer
 

@@ -1,11 +1,13 @@
 """Rows of a table, with the same training on every backend."""
 
+from typing import Any
+
 from keras import ops
 
 from keras_bidalle.backend.current import is_tensorflow
 
 
-def lookup(table, ids):
+def lookup(table: Any, ids: Any) -> Any:
     """Takes rows of an embedding table.
 
     Args:

@@ -29,7 +29,7 @@ class NoiseSeedGenerator(keras.random.SeedGenerator):
         name: str or `None`.
     """
 
-    def next(self, ordered=True):
+    def next(self, ordered: bool = True) -> Any:
         state = super().next(ordered)
         if replicas.num_replicas() == 1:
             return state

@@ -11,6 +11,7 @@ wrapper does not sum them at all under Keras 3. Here the sum comes first, in
 """
 
 import functools
+from typing import Any
 
 import keras
 from keras import ops
@@ -19,7 +20,7 @@ from keras_bidalle.backend import replicas
 from keras_bidalle.backend.current import is_tensorflow
 
 
-def synchronized(optimizer):
+def synchronized(optimizer: Any) -> Any:
     """Makes an optimizer sum gradients over replicas before all else.
 
     Clipping, accumulation, loss scaling (an overflow on one replica skips
@@ -61,7 +62,7 @@ def synchronized(optimizer):
     return optimizer
 
 
-def compile_arguments(arguments):
+def compile_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
     """Arguments of `keras.Model.compile` that replicas can train with.
 
     Args:

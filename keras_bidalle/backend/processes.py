@@ -12,7 +12,7 @@ from keras_bidalle.backend import replicas
 from keras_bidalle.backend.current import backend_name
 
 
-def from_first_process(number):
+def from_first_process(number: int) -> int:
     """Makes all processes take the first one's number.
 
     Args:
@@ -26,7 +26,7 @@ def from_first_process(number):
     return _sum_over_processes(number if first else 0)
 
 
-def any_process(flag):
+def any_process(flag: bool) -> bool:
     """Whether the flag is set on at least one process.
 
     Args:

@@ -7,6 +7,7 @@ dropout draws on that backend unless it is given a seed.
 """
 
 import random
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,14 +16,15 @@ from keras_bidalle.backend.current import backend_name
 from keras_bidalle.backend.keras_internals import global_seed_generator
 
 
-def random_state():
+def random_state() -> dict[str, Any]:
     """The process's random state.
 
     Returns:
         dict of JSON values.
     """
     version, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state()
+    state_of_numpy: Any = np.random.get_state()
+    name, keys, position, has_gauss, cached = state_of_numpy
     seed = global_seed_generator()
     state = {
         "python": [version, list(words), gauss],
@@ -40,17 +42,18 @@ def random_state():
     return state
 
 
-def set_random_state(state):
+def set_random_state(state: dict[str, Any]) -> None:
     """Puts back what `random_state` gave.
 
     Args:
         state: dict.
     """
     if state["keras"] is not None:
-        if global_seed_generator() is None:
+        seed: Any = global_seed_generator()
+        if seed is None:
             # Keras makes it at the first draw, with a seed from Python's.
             keras.random.uniform(())
-        seed = global_seed_generator()
+            seed = global_seed_generator()
         seed.state.assign(np.array(state["keras"], seed.state.dtype))
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))

@@ -6,12 +6,15 @@ second time, so that gradients were those of another network; on JAX its new
 state could not leave the function at all. So noise is seeded outside.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from keras_bidalle.backend.keras_internals import DrawnSeed
 
 
-def recomputed(function, x):
+def recomputed(function: Callable[..., Any], x: Any) -> Any:
     """Calls a function of which only input and output are kept for gradients.
 
     Args:
@@ -29,7 +32,9 @@ def recomputed(function, x):
     return keras.remat(function)(x)
 
 
-def drawn_seed(generator):
+def drawn_seed(
+    generator: keras.random.SeedGenerator,
+) -> keras.random.SeedGenerator:
     """Draws the next seed of a generator, for use inside `recomputed`.
 
     Args:

@@ -8,6 +8,7 @@ compiler puts the collectives in.
 """
 
 import sys
+from typing import Any
 
 from keras_bidalle.backend.current import backend_name, is_tensorflow
 
@@ -75,7 +76,7 @@ class _HorovodReplica(_OneReplica):
         return self.hvd.grouped_allreduce(dense, op=self.hvd.Average)
 
 
-def horovod():
+def horovod() -> Any:
     """The module of Horovod, where the program has initialized it.
 
     Returns:
@@ -102,7 +103,7 @@ def _here():
     return _TensorFlowReplica(context)
 
 
-def num_replicas():
+def num_replicas() -> int:
     """Number of replicas that train together.
 
     Returns:
@@ -111,7 +112,7 @@ def num_replicas():
     return _here().count
 
 
-def replica_id():
+def replica_id() -> Any:
     """Which of the replicas this one is.
 
     Returns:
@@ -121,7 +122,7 @@ def replica_id():
     return _here().index
 
 
-def all_reduce_sum(x):
+def all_reduce_sum(x: Any) -> Any:
     """Sums a tensor over all replicas.
 
     Its gradient is the sum of the replicas' gradients.
@@ -135,13 +136,13 @@ def all_reduce_sum(x):
     return _here().all_reduce_sum(x)
 
 
-def all_reduce_mean(x):
+def all_reduce_mean(x: Any) -> Any:
     """Averages a tensor over all replicas, as `all_reduce_sum`."""
     here = _here()
     return x if here.count == 1 else here.all_reduce_sum(x) / here.count
 
 
-def all_gather(x):
+def all_gather(x: Any) -> Any:
     """Joins the rows of all replicas, in the order of the replicas.
 
     Args:
@@ -154,7 +155,7 @@ def all_gather(x):
     return _here().all_gather(x)
 
 
-def share_of_loss(loss):
+def share_of_loss(loss: Any) -> Any:
     """What this replica adds to a loss that is a mean over the global batch.
 
     A strategy of `tf.distribute` sums gradients over the replicas, so that
@@ -170,7 +171,7 @@ def share_of_loss(loss):
     return _here().share_of_loss(loss)
 
 
-def reduce_gradients(gradients):
+def reduce_gradients(gradients: list) -> list:
     """Gradients of the global batch's loss, out of each replica's own.
 
     Args:
@@ -191,7 +192,7 @@ def reduce_gradients(gradients):
     ]
 
 
-def planned():
+def planned() -> int:
     """Number of replicas that a step of `fit` begun here would have.
 
     Unlike `num_replicas` it knows so before the step, where models are made
@@ -246,7 +247,7 @@ _PROCESSES = {
 }
 
 
-def data_shard():
+def data_shard() -> tuple[int, int]:
     """Which share of the data this process reads.
 
     On TensorFlow several replicas of one process share what it reads: `fit`
@@ -260,7 +261,7 @@ def data_shard():
     return find() if find else (0, 1)
 
 
-def is_first_process():
+def is_first_process() -> bool:
     """Whether this process is the one that writes files and prints.
 
     Returns:

@@ -6,6 +6,7 @@ for what a stock TensorFlow Serving has to run.
 
 import contextlib
 import contextvars
+from collections.abc import Iterator
 
 from keras_bidalle.backend.current import is_eager
 
@@ -13,7 +14,7 @@ _WITHOUT_XLA = contextvars.ContextVar("without_xla", default=False)
 
 
 @contextlib.contextmanager
-def without_xla():
+def without_xla() -> Iterator[None]:
     """What TensorFlow traces inside has its own operations alone.
 
     `ops.slice_update`, for one, is an operation of XLA there, even in a
@@ -26,6 +27,6 @@ def without_xla():
         _WITHOUT_XLA.reset(token)
 
 
-def has_xla():
+def has_xla() -> bool:
     """Whether sampling is compiled by XLA."""
     return not is_eager() and not _WITHOUT_XLA.get()

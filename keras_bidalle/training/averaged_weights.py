@@ -6,6 +6,7 @@ trains. `keras.callbacks.SwapEMAWeights` leaves them in the model after
 """
 
 import contextlib
+from collections.abc import Iterator
 
 import keras
 from keras import ops
@@ -14,7 +15,7 @@ from keras_bidalle.backend.optimizers import averages, keeps_averages
 
 
 @contextlib.contextmanager
-def averaged_weights(model):
+def averaged_weights(model: keras.Model) -> Iterator[None]:
     """A context in which a model has the averages of its weights.
 
     Codebooks that are averages themselves, and other weights that no
@@ -84,7 +85,7 @@ class EvaluateAveraged(keras.callbacks.Callback):
     def _leave(self, logs=None):
         self._inside.close()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         # On JAX `fit` leaves one array in both, and the next step would fail
         # where it gives away the same one twice.
         for weight, _ in averages(self.model.optimizer):

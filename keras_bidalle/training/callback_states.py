@@ -19,7 +19,7 @@ _COUNTERS = {
 }
 
 
-def callback_states(callbacks):
+def callback_states(callbacks: list) -> tuple[list, list]:
     """Reads the state of callbacks.
 
     Those of Keras that count are known (`EarlyStopping`,
@@ -34,7 +34,8 @@ def callback_states(callbacks):
         Tuple of a list of `None` or dicts of JSON values, one for each
         callback, and a list of NumPy arrays that those dicts refer to.
     """
-    states, arrays = [], []
+    states: list = []
+    arrays: list[np.ndarray] = []
     for callback in callbacks:
         state = _state_of(callback)
         if state is not None:
@@ -46,7 +47,7 @@ def callback_states(callbacks):
     return states, arrays
 
 
-def restore_callbacks(callbacks, states, arrays):
+def restore_callbacks(callbacks: list, states: list, arrays: list) -> None:
     """Puts states back into callbacks, after their `on_train_begin`.
 
     Args:

@@ -1,6 +1,7 @@
 """What TensorBoard shows of a run: its logs, and what the model makes."""
 
 import contextlib
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +21,12 @@ class ScalarSummaries(StepCallback):
         every_steps: int or `None`, steps between logs within an epoch.
     """
 
-    def __init__(self, writer, every_steps=None):
+    def __init__(self, writer: Any, every_steps: int | None = None):
         super().__init__()
         self.writer = writer
         self.every_steps = every_steps
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         if self.every_steps is None:
             return
         step = self.steps_done(batch)
@@ -33,7 +34,7 @@ class ScalarSummaries(StepCallback):
             for name, value in (logs or {}).items():
                 self.writer.scalar(f"train/{name}", value, step)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         step = self.steps_done(self.steps_per_epoch - 1)
         for name, value in (logs or {}).items():
             if name.startswith("val_"):
@@ -83,7 +84,7 @@ class ImageSummaries(_EpochSummaries):
     ```
     """
 
-    def write(self, pictures, step):
+    def write(self, pictures: Any, step: int) -> None:
         pictures = np.asarray(pictures)
         if pictures.ndim == 4:
             pictures = picture_grid(pictures)
@@ -101,7 +102,7 @@ class TextSummaries(_EpochSummaries):
         every_epochs: int, epochs between texts; the last one always has one.
     """
 
-    def write(self, text, step):
+    def write(self, text: str, step: int) -> None:
         if not isinstance(text, str):
             text = "\n".join(f"- {line}" for line in text)
         self.writer.text(self.tag, text, step)

@@ -9,6 +9,8 @@ import hashlib
 import io
 import json
 import os
+import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +25,9 @@ class DamagedCheckpoint(ValueError):
     """A checkpoint is not what was written."""
 
 
-def write_checkpoint(path, state, groups):
+def write_checkpoint(
+    path: pathlib.Path, state: dict[str, Any], groups: dict[str, list]
+) -> None:
     """Writes a checkpoint so that a kill leaves all of it or nothing.
 
     Args:
@@ -41,7 +45,7 @@ def write_checkpoint(path, state, groups):
             arrays[f"{group}.{i:05d}"] = _storable(value)
     with atomic_path(path) as temporary:
         with _HashingFile(temporary) as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
             file.write_raw(_MARK + file.hexdigest().encode())
     # The rename is on the disk once the folder is.
     folder = os.open(path.parent, os.O_RDONLY)
@@ -51,7 +55,7 @@ def write_checkpoint(path, state, groups):
         os.close(folder)
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: pathlib.Path) -> tuple[dict, dict]:
     """Reads a checkpoint and compares its checksum.
 
     Args:
@@ -65,7 +69,7 @@ def read_checkpoint(path):
         OSError: if the file cannot be opened.
     """
     _verify(path)
-    groups = {}
+    groups: dict[str, list] = {}
     with np.load(path, allow_pickle=False) as saved:
         state = json.loads(saved["state"].tobytes())
         if state["format"] != FORMAT:

@@ -6,8 +6,11 @@ one file of everything that training changes, with a checksum; its rename is
 atomic, and the newest undamaged one wins.
 """
 
+import pathlib
 import signal
 import time
+
+import keras
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.processes import any_process, from_first_process
@@ -79,11 +82,11 @@ class ResumableCheckpoint(StepCallback):
 
     def __init__(
         self,
-        folder,
-        every_seconds=60.0,
-        every_steps=None,
-        keep=2,
-        stop_signals=(signal.SIGTERM,),
+        folder: str | pathlib.Path,
+        every_seconds: float | None = 60.0,
+        every_steps: int | None = None,
+        keep: int = 2,
+        stop_signals: tuple = (signal.SIGTERM,),
     ):
         super().__init__()
         given = dict(every_seconds=every_seconds, every_steps=every_steps)
@@ -97,9 +100,9 @@ class ResumableCheckpoint(StepCallback):
         self.every_seconds = every_seconds
         self.every_steps = every_steps
         self.stop_signals = StopSignals(stop_signals)
-        self.history = []
+        self.history: list[dict] = []
         # Known to `resumable_fit`, which fills them in.
-        self.callbacks = []
+        self.callbacks: list = []
         self.validates = False
         # Whether a callback had ended the run before its last epoch.
         self.stopped = False
@@ -108,7 +111,7 @@ class ResumableCheckpoint(StepCallback):
         self._saved_at = time.monotonic()
         self._saved_step = 0
 
-    def restore(self, model):
+    def restore(self, model: keras.Model) -> int:
         """Puts the newest undamaged checkpoint into a compiled model.
 
         Args:
@@ -166,24 +169,24 @@ class ResumableCheckpoint(StepCallback):
         self._cut_epoch = groups["model"], groups["metrics"]
         return state["step"]
 
-    def restore_callbacks(self):
+    def restore_callbacks(self) -> None:
         """Puts back the state of the other callbacks, once they have begun."""
         if self._restored is not None:
             restore_callbacks(self.callbacks, *self._restored)
 
-    def clear(self):
+    def clear(self) -> None:
         """Forgets the checkpoints in the folder: the next run starts anew."""
         self._saved.clear()
         self.history = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self._saved_at = time.monotonic()
         self.stop_signals.begin()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         self.stop_signals.end()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self.history = [row for row in self.history if row["epoch"] < epoch]
         cut, self._cut_epoch = self._cut_epoch, None
@@ -196,7 +199,7 @@ class ResumableCheckpoint(StepCallback):
                 for variable, array in zip(variables, arrays, strict=True):
                     variable.assign(array)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         step = self.steps_done(batch)
         if batch + 1 >= self.steps_per_epoch:
             # on_epoch_end follows, and knows the epoch's logs; but what
@@ -212,12 +215,12 @@ class ResumableCheckpoint(StepCallback):
         if stop:
             self._stop()
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
         # Several processes must stop together: they do at the epoch's end.
         if self.stop_signals.received and replicas.data_shard()[1] == 1:
             self._stop()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         step = self.steps_done(self.steps_per_epoch - 1)
         self._add_to_history(logs, step)
         self.save(step)
@@ -262,7 +265,7 @@ class ResumableCheckpoint(StepCallback):
             )
         raise Preempted(number)
 
-    def save(self, step):
+    def save(self, step: int) -> None:
         """Writes a checkpoint and removes those beyond `keep`.
 
         Args:

@@ -6,6 +6,12 @@ workers take the state that was last committed to memory, and go on from its
 step.
 """
 
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
 from keras_bidalle.backend.optimizers import synchronized
 from keras_bidalle.training.checkpoints import ResumableCheckpoint
 from keras_bidalle.training.fitting import resumable_fit
@@ -33,19 +39,21 @@ class ElasticCheckpoint(ResumableCheckpoint):
         ValueError: if an argument is out of range.
     """
 
-    def __init__(self, folder, commit_steps=10, **kwargs):
+    def __init__(
+        self, folder: str | pathlib.Path, commit_steps: int = 10, **kwargs: Any
+    ):
         super().__init__(folder, **kwargs)
         check_positive(commit_steps=commit_steps)
         self.commit_steps = commit_steps
         # Looks for workers that went or came; `elastic_fit` sets it.
         self.look_around = lambda: None
-        self._committed = None
+        self._committed: Any = None
 
-    def restore(self, model):
+    def restore(self, model: keras.Model) -> int:
         # `synchronize` has put the common state into the model.
         return self._committed[0]["step"]
 
-    def synchronize(self, model, hvd):
+    def synchronize(self, model: keras.Model, hvd: Any) -> None:
         """Gives all workers the first one's last state.
 
         Args:
@@ -64,7 +72,7 @@ class ElasticCheckpoint(ResumableCheckpoint):
         self._take(state)
         self._commit(state["step"])
 
-    def roll_back(self):
+    def roll_back(self) -> None:
         """Puts the last committed state back, after a step that failed."""
         if self._committed is None:
             return
@@ -74,7 +82,7 @@ class ElasticCheckpoint(ResumableCheckpoint):
             variable.assign(array)
         self._take(state)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         super().on_train_batch_end(batch, logs)
         step = self.steps_done(batch)
         in_epoch = batch + 1 < self.steps_per_epoch
@@ -82,7 +90,7 @@ class ElasticCheckpoint(ResumableCheckpoint):
             self._commit(step)
             self.look_around()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         super().on_epoch_end(epoch, logs)
         self._commit(self.steps_done(self.steps_per_epoch - 1))
         self.look_around()
@@ -110,7 +118,14 @@ class ElasticCheckpoint(ResumableCheckpoint):
         self._saved_step = state["step"]
 
 
-def elastic_fit(model, batches, checkpoint, epochs, steps_per_epoch, **kwargs):
+def elastic_fit(
+    model: keras.Model,
+    batches: Callable[[int], Any],
+    checkpoint: Any,
+    epochs: int,
+    steps_per_epoch: int,
+    **kwargs: Any,
+) -> list[dict]:
     """`resumable_fit` with workers that may go and come, under Horovod.
 
     Start it with `horovodrun --min-np 1 --max-np 8

@@ -10,6 +10,7 @@ import os
 import pathlib
 import socket
 import time
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -46,7 +47,9 @@ class SummaryWriter:
 
     _count = 0
 
-    def __init__(self, folder, resumed_at=None):
+    def __init__(
+        self, folder: str | pathlib.Path, resumed_at: int | None = None
+    ):
         self.folder = pathlib.Path(folder)
         # The name TensorBoard looks for; it reads them in alphabetical order.
         SummaryWriter._count += 1
@@ -65,11 +68,11 @@ class SummaryWriter:
             start = SessionLog(status=SessionLog.START)
             self._write(Event(step=resumed_at + 1, session_log=start))
 
-    def scalar(self, tag, value, step):
+    def scalar(self, tag: str, value: Any, step: int) -> None:
         """Logs a number under `tag`."""
         self._value(step, Summary.Value(tag=tag, simple_value=float(value)))
 
-    def image(self, tag, image, step):
+    def image(self, tag: str, image: Any, step: int) -> None:
         """Logs an image under `tag`.
 
         Args:
@@ -94,7 +97,7 @@ class SummaryWriter:
         )
         self._value(step, Summary.Value(tag=tag, image=picture))
 
-    def text(self, tag, text, step):
+    def text(self, tag: str, text: str, step: int) -> None:
         """Logs `text`, read as Markdown, under `tag`."""
         tensor = TensorProto(
             dtype=DT_STRING,
@@ -106,7 +109,7 @@ class SummaryWriter:
         value = Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
         self._value(step, value)
 
-    def close(self):
+    def close(self) -> None:
         """Closes the file. Closing twice is allowed."""
         self._file.close()
 

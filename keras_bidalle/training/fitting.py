@@ -6,6 +6,8 @@ the callbacks.
 """
 
 import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
@@ -14,15 +16,15 @@ from keras_bidalle.validation import check_positive
 
 
 def resumable_fit(
-    model,
-    batches,
-    checkpoint,
-    epochs,
-    steps_per_epoch,
-    callbacks=(),
-    verbose=0,
-    **kwargs,
-):
+    model: keras.Model,
+    batches: Callable[[int], Any],
+    checkpoint: Any,
+    epochs: int,
+    steps_per_epoch: int,
+    callbacks: Sequence[Any] = (),
+    verbose: Any = 0,
+    **kwargs: Any,
+) -> list[dict]:
     """Trains with `model.fit` from the last checkpoint to the end.
 
     Args:

@@ -1,5 +1,7 @@
 """How a tokenizer with a Gumbel quantizer cools down, as DALL-E's did."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -31,7 +33,7 @@ class CosineRamp:
         ValueError: if `steps` is not a positive integer.
     """
 
-    def __init__(self, start, end, steps):
+    def __init__(self, start: float, end: float, steps: int):
         check_positive(steps=steps)
         self.start = start
         self.end = end
@@ -42,22 +44,22 @@ class CosineRamp:
         rest = (1.0 + np.cos(np.pi * share)) / 2.0
         return float(self.end + (self.start - self.end) * rest)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"start": self.start, "end": self.end, "steps": self.steps}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "CosineRamp":
         return cls(**config)
 
 
 def gumbel_schedules(
-    tokenizer,
-    temperature=(1.0, 1 / 16),
-    temperature_steps=150_000,
-    beta=(0.0, 6.6),
-    beta_steps=5_000,
-    every_steps=1,
-):
+    tokenizer: Any,
+    temperature: tuple[float, float] = (1.0, 1 / 16),
+    temperature_steps: int = 150_000,
+    beta: tuple[float, float] = (0.0, 6.6),
+    beta_steps: int = 5_000,
+    every_steps: int = 1,
+) -> list:
     """Callbacks for the temperature and the divergence's weight.
 
     The defaults are those published for DALL-E's discrete VAE, which were
@@ -111,7 +113,7 @@ def gumbel_schedules(
         raise ValueError(
             f"`beta` must be two numbers of at least 0. Received: beta={beta}"
         )
-    weight = (value / _values_of_a_code(tokenizer) for value in beta)
+    start, end = (value / _values_of_a_code(tokenizer) for value in beta)
     return [
         VariableSchedule(
             quantizer.temperature,
@@ -119,12 +121,17 @@ def gumbel_schedules(
             every_steps,
         ),
         VariableSchedule(
-            quantizer.kl_weight, CosineRamp(*weight, beta_steps), every_steps
+            quantizer.kl_weight, CosineRamp(start, end, beta_steps), every_steps
         ),
     ]
 
 
-def cooling(tokenizer, temperature_steps, beta_steps, kl_weight=None):
+def cooling(
+    tokenizer: Any,
+    temperature_steps: int | None,
+    beta_steps: int | None,
+    kl_weight: float | None = None,
+) -> list:
     """`gumbel_schedules` of the tokenizers that need them.
 
     Args:
@@ -137,14 +144,20 @@ def cooling(tokenizer, temperature_steps, beta_steps, kl_weight=None):
     Returns:
         List of callbacks, empty for other quantizers and for `None` steps.
     """
-    steps = temperature_steps, beta_steps
     quantizer = tokenizer.quantizer
-    if None in steps or not isinstance(quantizer, GumbelQuantizer):
+    if not isinstance(quantizer, GumbelQuantizer):
         return []
-    arguments = dict(temperature_steps=steps[0], beta_steps=steps[1])
+    if temperature_steps is None or beta_steps is None:
+        return []
+    arguments: dict[str, Any] = {}
     if kl_weight is not None:
         arguments["beta"] = (0.0, kl_weight * _values_of_a_code(tokenizer))
-    return gumbel_schedules(tokenizer, **arguments)
+    return gumbel_schedules(
+        tokenizer,
+        temperature_steps=temperature_steps,
+        beta_steps=beta_steps,
+        **arguments,
+    )
 
 
 def _values_of_a_code(tokenizer):

@@ -3,6 +3,8 @@
 Horovod's own callbacks for Keras are for Keras 2 and fail with Keras 3.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -13,7 +15,7 @@ def _horovod():
     return hvd
 
 
-def broadcast_state(model):
+def broadcast_state(model: keras.Model) -> None:
     """Gives all processes the first one's state of a model.
 
     Weights, what no optimizer trains (codebooks, their statistics, seed
@@ -42,7 +44,7 @@ def broadcast_state(model):
 class BroadcastState(keras.callbacks.Callback):
     """Broadcasts the first process's state when training begins."""
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         broadcast_state(self.model)
 
 
@@ -52,13 +54,13 @@ class AverageMetrics(keras.callbacks.Callback):
     To come before the callbacks that read logs.
     """
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         import tensorflow as tf
 
         hvd = _horovod()
-        names = sorted(logs or {})
-        if not names:
+        if not logs:
             return
+        names = sorted(logs)
         values = tf.constant([float(logs[name]) for name in names], "float64")
         means = hvd.allreduce(values, op=hvd.Average).numpy()
         logs.update(zip(names, means.tolist(), strict=True))
@@ -97,7 +99,9 @@ class ScaledLearningRate(keras.optimizers.schedules.LearningRateSchedule):
         section 2.2.
     """
 
-    def __init__(self, learning_rate, num_replicas, warmup_steps=0):
+    def __init__(
+        self, learning_rate: Any, num_replicas: int, warmup_steps: int = 0
+    ):
         super().__init__()
         if num_replicas < 1 or warmup_steps < 0:
             raise ValueError(
@@ -120,7 +124,7 @@ class ScaledLearningRate(keras.optimizers.schedules.LearningRateSchedule):
             )
         return rate * (1.0 + (self.num_replicas - 1) * risen)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         rate = self.learning_rate
         if callable(rate):
             rate = keras.saving.serialize_keras_object(rate)
@@ -131,7 +135,7 @@ class ScaledLearningRate(keras.optimizers.schedules.LearningRateSchedule):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "ScaledLearningRate":
         rate = config["learning_rate"]
         if isinstance(rate, dict):
             rate = keras.saving.deserialize_keras_object(rate)

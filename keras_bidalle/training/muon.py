@@ -1,5 +1,7 @@
 """Muon with its matrix iteration in bfloat16, and few of them."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -27,7 +29,12 @@ class Muon(keras.optimizers.Muon):
         networks", 2024; Liu et al., arXiv 2502.16982 (update scale).
     """
 
-    def __init__(self, learning_rate=1e-3, exclude_layers=None, **kwargs):
+    def __init__(
+        self,
+        learning_rate: Any = 1e-3,
+        exclude_layers: list[str] | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(
             learning_rate=learning_rate,
             exclude_layers=(
@@ -74,13 +81,13 @@ class Muon(keras.optimizers.Muon):
                 learning_rate,
             )
 
-    def lr_adjust(self, x):
+    def lr_adjust(self, x: Any) -> Any:
         # Keras takes the tensor root of two Python integers here.
         if self.rms_rate is None:
             return x
         return x * (max(x.shape) ** 0.5 * self.rms_rate)
 
-    def zeropower_via_newtonschulz5(self, x, steps):
+    def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
         low = ops.cast(x, "bfloat16")
         return ops.cast(
             super().zeropower_via_newtonschulz5(low, steps), x.dtype

@@ -1,7 +1,9 @@
 """Images of a run for people: grids, captions beside images, curves."""
 
 import math
+import pathlib
 import textwrap
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,7 +15,9 @@ from keras_bidalle.files import atomic_path
 RIGHT, WRONG = "#1a7f37", "#cf222e"
 
 
-def picture_grid(images, columns=None, gap=2):
+def picture_grid(
+    images: Any, columns: int | None = None, gap: int = 2
+) -> np.ndarray:
     """Lays images out in rows.
 
     Args:
@@ -40,7 +44,9 @@ def picture_grid(images, columns=None, gap=2):
     return grid
 
 
-def comparison_grid(originals, reconstructions, pairs=4, gap=2):
+def comparison_grid(
+    originals: Any, reconstructions: Any, pairs: int = 4, gap: int = 2
+) -> np.ndarray:
     """Lays originals and their reconstructions out side by side.
 
     Args:
@@ -63,7 +69,7 @@ def comparison_grid(originals, reconstructions, pairs=4, gap=2):
     return picture_grid(both, columns=2 * min(pairs, len(originals)), gap=gap)
 
 
-def save_png(path, image, scale=1):
+def save_png(path: str | pathlib.Path, image: Any, scale: int = 1) -> None:
     """Writes an image.
 
     Args:
@@ -77,7 +83,13 @@ def save_png(path, image, scale=1):
         Image.fromarray(image).save(temporary, format="PNG")
 
 
-def save_captioned(path, captions, images, columns=4, title=None):
+def save_captioned(
+    path: str | pathlib.Path,
+    captions: list[str],
+    images: Any,
+    columns: int = 4,
+    title: str | None = None,
+) -> None:
     """Draws each caption with the images made from it below.
 
     Args:
@@ -103,7 +115,14 @@ def save_captioned(path, captions, images, columns=4, title=None):
     _save(figure, path)
 
 
-def save_read_pictures(path, images, truths, readings, columns=4, title=None):
+def save_read_pictures(
+    path: str | pathlib.Path,
+    images: Any,
+    truths: list[str],
+    readings: list,
+    columns: int = 4,
+    title: str | None = None,
+) -> None:
     """Draws images with their true captions and those read from them.
 
     Args:
@@ -152,7 +171,12 @@ def save_read_pictures(path, images, truths, readings, columns=4, title=None):
     _save(figure, path)
 
 
-def save_curves(path, history, names=None, title=None):
+def save_curves(
+    path: str | pathlib.Path,
+    history: list[dict],
+    names: list[str] | None = None,
+    title: str | None = None,
+) -> None:
     """Draws figures of a run over its steps.
 
     Args:

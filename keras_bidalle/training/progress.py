@@ -7,6 +7,7 @@ short epochs needs the time left in all of it, on a terminal and in a log.
 import shutil
 import sys
 import time
+from typing import Any
 
 from keras_bidalle.training.steps import StepCallback
 
@@ -37,11 +38,11 @@ class RunProgress(StepCallback):
 
     def __init__(
         self,
-        label="training",
-        batch_size=None,
-        unit="pictures",
-        log_seconds=10.0,
-        stream=None,
+        label: str = "training",
+        batch_size: int | None = None,
+        unit: str = "pictures",
+        log_seconds: float = 10.0,
+        stream: Any = None,
     ):
         super().__init__()
         self.label = label
@@ -49,17 +50,18 @@ class RunProgress(StepCallback):
         self.unit = unit
         self.log_seconds = log_seconds
         self.stream = stream
-        self._first_step = None
+        self._first_step: int | None = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self._out = self.stream or sys.stdout
         self._terminal = bool(getattr(self._out, "isatty", lambda: False)())
         self._began = self._shown = time.monotonic()
         self._first_step = None
-        self._kept, self._last_logs = {}, {}
+        self._kept: dict[str, Any] = {}
+        self._last_logs: dict[str, Any] = {}
         self._width = 0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         now = time.monotonic()
         step = self.steps_done(batch)
         if self._first_step is None:
@@ -69,7 +71,7 @@ class RunProgress(StepCallback):
             return
         self._show(step, {**self._kept, **(logs or {})}, now)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         # Validation figures stay on the line until the next ones.
         self._kept = {
             name: value
@@ -78,7 +80,7 @@ class RunProgress(StepCallback):
         }
         self._last_logs = dict(logs or {})
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         if self._first_step is None:
             return
         step = self.steps_done(self.steps_per_epoch - 1)
@@ -108,7 +110,7 @@ class RunProgress(StepCallback):
                 return line[:room]
             names.pop()
 
-    def line(self, step, logs, now):
+    def line(self, step: int, logs: dict, now: float) -> str:
         """The line of progress, a str.
 
         Args:
@@ -124,7 +126,8 @@ class RunProgress(StepCallback):
         parts.append(f"{100 * step // total}%")
         parts += [f"{name} {float(v):.4g}" for name, v in logs.items()]
         parts.append(f"| {_clock(now - self._began)} done")
-        steps, seconds = step - self._first_step, now - self._first_time
+        first = step if self._first_step is None else self._first_step
+        steps, seconds = step - first, now - self._first_time
         if steps > 0 and seconds > 0:
             speed = steps / seconds
             if step < total:

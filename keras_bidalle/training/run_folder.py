@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from typing import Any
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.files import atomic_path
@@ -24,7 +25,12 @@ class RunFolder:
         ValueError: if the run there has other settings.
     """
 
-    def __init__(self, path, config, resume=False):
+    def __init__(
+        self,
+        path: str | pathlib.Path,
+        config: dict[str, Any],
+        resume: bool = False,
+    ):
         self.path = pathlib.Path(path)
         config = json.loads(json.dumps(config))
         there = self.read("config.json")
@@ -53,17 +59,17 @@ class RunFolder:
     def __truediv__(self, name):
         return self.path / name
 
-    def read(self, name):
+    def read(self, name: str) -> Any:
         """The JSON value in a file of the folder, `None` without the file."""
         file = self.path / name
         return json.loads(file.read_text()) if file.is_file() else None
 
-    def write(self, name, value):
+    def write(self, name: str, value: Any) -> None:
         """Writes a JSON value, all of it or nothing."""
         with atomic_path(self.path / name) as temporary:
             temporary.write_text(json.dumps(value, indent=2) + "\n")
 
-    def update_metrics(self, **metrics):
+    def update_metrics(self, **metrics: Any) -> None:
         """Adds figures to `metrics.json`."""
         self.write(
             "metrics.json", {**(self.read("metrics.json") or {}), **metrics}

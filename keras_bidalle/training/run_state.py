@@ -1,5 +1,8 @@
 """What a run consists of, read and put back variable by variable."""
 
+import pathlib
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -8,7 +11,7 @@ from keras_bidalle.backend import replicas
 from keras_bidalle.backend.current import backend_name
 
 
-def circumstances():
+def circumstances() -> dict[str, Any]:
     """dict of what a run depends on besides its checkpoint."""
     return {
         "backend": backend_name(),
@@ -39,7 +42,7 @@ _CONSEQUENCES = {
 }
 
 
-def tell_changes(path, state):
+def tell_changes(path: pathlib.Path, state: dict[str, Any]) -> None:
     """Prints what differs from the run that wrote a checkpoint.
 
     Args:
@@ -57,7 +60,7 @@ def tell_changes(path, state):
             )
 
 
-def all_hand_in():
+def all_hand_in() -> bool:
     """Whether all processes must take part where the state is read.
 
     On JAX each may have a part of the weights; under TensorFlow's strategies
@@ -70,7 +73,7 @@ def all_hand_in():
     return replicas.data_shard()[1] > 1 and replicas.horovod() is None
 
 
-def as_array(variable):
+def as_array(variable: keras.Variable) -> np.ndarray:
     """The whole value of a variable, a NumPy array."""
     value = variable.value
     # JAX cannot read what is spread over the devices of other processes.
@@ -83,7 +86,9 @@ def as_array(variable):
     return np.asarray(ops.convert_to_numpy(variable))
 
 
-def assign_all(variables, arrays, what, path):
+def assign_all(
+    variables: list, arrays: list, what: str, path: pathlib.Path
+) -> None:
     """Puts arrays into variables.
 
     Args:

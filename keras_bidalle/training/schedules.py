@@ -1,6 +1,8 @@
 """Learning rates and layer variables that change along the run."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
@@ -33,7 +35,14 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         SGDR, arXiv 1608.03983, equation 5, for the cosine.
     """
 
-    def __init__(self, peak, steps, warmup_steps=0, floor=0.0, cycles=1):
+    def __init__(
+        self,
+        peak: float,
+        steps: int,
+        warmup_steps: int = 0,
+        floor: float = 0.0,
+        cycles: int = 1,
+    ):
         super().__init__()
         if not 0 <= warmup_steps < steps:
             raise ValueError(
@@ -59,7 +68,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         fall = 0.5 + 0.5 * ops.cos(math.pi * past)
         return rise * (self.floor + (self.peak - self.floor) * fall)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "peak": self.peak,
             "steps": self.steps,
@@ -89,14 +98,21 @@ class VariableSchedule(StepCallback):
     ```
     """
 
-    def __init__(self, variable, schedule, every_steps=1):
+    def __init__(
+        self,
+        variable: keras.Variable,
+        schedule: Callable[[int], Any],
+        every_steps: int = 1,
+    ):
         super().__init__()
         check_positive(every_steps=every_steps)
         self.variable = variable
         self.schedule = schedule
         self.every_steps = every_steps
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict | None = None
+    ) -> None:
         step = self.steps_done(batch - 1)
         if step % self.every_steps == 0:
             self.sync_weights()

@@ -17,11 +17,11 @@ class StepCallback(keras.callbacks.Callback):
 
     _epoch = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._epoch = epoch
 
     @property
-    def steps_per_epoch(self):
+    def steps_per_epoch(self) -> int:
         """Number of steps in an epoch, an int.
 
         Raises:
@@ -36,11 +36,11 @@ class StepCallback(keras.callbacks.Callback):
             )
         return steps
 
-    def steps_done(self, batch=-1):
+    def steps_done(self, batch: int = -1) -> int:
         """Steps that are complete once `batch` of this epoch is."""
         return self._epoch * self.steps_per_epoch + batch + 1
 
-    def sync_weights(self):
+    def sync_weights(self) -> None:
         """Makes variables readable and writable inside an epoch.
 
         The JAX trainer holds them outside the model while an epoch runs.

@@ -8,6 +8,7 @@ work since the last save; here it is kept until the step is done.
 import contextlib
 import signal
 import threading
+from typing import Any
 
 
 class Preempted(SystemExit):
@@ -20,7 +21,7 @@ class Preempted(SystemExit):
         number: int, the signal's number.
     """
 
-    def __init__(self, number):
+    def __init__(self, number: int):
         super().__init__(128 + number)
 
 
@@ -34,12 +35,12 @@ class StopSignals:
         signals: tuple of `signal.Signals`.
     """
 
-    def __init__(self, signals=(signal.SIGTERM,)):
+    def __init__(self, signals: tuple = (signal.SIGTERM,)):
         self.signals = tuple(signal.Signals(s) for s in signals)
         self.received = None
-        self._before = {}
+        self._before: dict[int, Any] = {}
 
-    def begin(self):
+    def begin(self) -> None:
         """Starts to note signals; does nothing outside the main thread."""
         if threading.current_thread() is not threading.main_thread():
             return
@@ -47,7 +48,7 @@ class StopSignals:
             if number not in self._before:
                 self._before[number] = signal.signal(number, self._note)
 
-    def end(self):
+    def end(self) -> None:
         """Leaves signals to whoever had them before."""
         while self._before:
             number, before = self._before.popitem()

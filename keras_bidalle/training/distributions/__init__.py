@@ -1,5 +1,7 @@
 """Training on several devices, by name: the mathematics stays that of one."""
 
+from typing import Any
+
 from keras_bidalle.training.distributions.distribution import Distribution
 from keras_bidalle.training.distributions.horovod import Horovod
 from keras_bidalle.training.distributions.keras_parallel import (
@@ -25,7 +27,7 @@ DISTRIBUTIONS = {
 }
 
 
-def distribute(name="none", **options):
+def distribute(name: str = "none", **options: Any) -> Distribution:
     """The distribution of a name, ready to train in.
 
     | name | backend | over |

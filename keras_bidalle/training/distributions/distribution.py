@@ -1,6 +1,7 @@
 """Where a program trains: the base of all distributions, and one process."""
 
 import contextlib
+from typing import Any
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.current import backend_name
@@ -17,7 +18,7 @@ class Distribution:
 
     name = "none"
     # The backends that it is for.
-    backends = ("tensorflow", "jax", "torch")
+    backends: tuple[str, ...] = ("tensorflow", "jax", "torch")
 
     def __init__(self):
         backend = backend_name()
@@ -29,24 +30,24 @@ class Distribution:
             )
 
     @contextlib.contextmanager
-    def scope(self):
+    def scope(self) -> Any:
         """A context in which all that is made is made for all replicas."""
         yield self
 
     @property
-    def num_replicas(self):
+    def num_replicas(self) -> int:
         """int, how many replicas share a batch."""
         with self.scope():
             return replicas.planned()
 
     @property
-    def shard(self):
+    def shard(self) -> tuple[int, int]:
         """Tuple (k, n): this is the k-th of n processes."""
         with self.scope():
             return replicas.data_shard()
 
     @property
-    def is_first_process(self):
+    def is_first_process(self) -> bool:
         """bool, whether this process writes files and prints."""
         return self.shard[0] == 0
 

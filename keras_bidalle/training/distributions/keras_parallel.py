@@ -1,6 +1,7 @@
 """`keras.distribution`, on JAX: one program, written for the global batch."""
 
 import os
+from typing import Any
 
 import keras
 
@@ -12,12 +13,13 @@ class _KerasDistribution(Distribution):
     """A `keras.distribution.Distribution`, kept in `distribution`."""
 
     backends = ("jax",)
+    distribution: Any
 
     def __init__(self):
         super().__init__()
         _join_processes()
 
-    def scope(self):
+    def scope(self) -> Any:
         # Keras' own yields nothing and forgets it at the end.
         return self.distribution.scope()
 
@@ -40,7 +42,7 @@ class DataParallel(_KerasDistribution):
 
     name = "data_parallel"
 
-    def __init__(self, devices=None):
+    def __init__(self, devices: list[str] | None = None):
         super().__init__()
         self.distribution = keras.distribution.DataParallel(
             devices=devices, auto_shard_dataset=False
@@ -65,7 +67,12 @@ class ModelParallel(_KerasDistribution):
 
     name = "model_parallel"
 
-    def __init__(self, model_shards=None, devices=None, layouts=None):
+    def __init__(
+        self,
+        model_shards: int | None = None,
+        devices: list[str] | None = None,
+        layouts: dict[str, tuple] | None = None,
+    ):
         super().__init__()
         devices = devices or keras.distribution.list_devices()
         count = len(devices)

@@ -1,7 +1,7 @@
 """How a generator's weights are cut for model parallelism."""
 
 
-def generator_layouts(axis="model"):
+def generator_layouts(axis: str = "model") -> dict[str, tuple]:
     """Layouts of the weights of attention and feed-forward.
 
     As Megatron-LM cuts a block: the first matrix of attention and of the

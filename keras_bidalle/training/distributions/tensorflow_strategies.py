@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+from typing import Any
 
 from keras_bidalle.backend.keras_trainer import (
     let_keras_fit_under_strategies,
@@ -14,8 +15,9 @@ class _Strategy(Distribution):
     """A `tf.distribute.Strategy`, kept in `strategy`."""
 
     backends = ("tensorflow",)
+    strategy: Any
 
-    def scope(self):
+    def scope(self) -> Any:
         let_keras_fit_under_strategies()
         return self.strategy.scope()
 
@@ -30,7 +32,7 @@ class Mirrored(_Strategy):
 
     name = "mirrored"
 
-    def __init__(self, devices=None):
+    def __init__(self, devices: list[str] | None = None):
         super().__init__()
         self.strategy = _mirrored(None if devices is None else tuple(devices))
 
