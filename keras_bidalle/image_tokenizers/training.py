@@ -17,6 +17,7 @@ from keras_bidalle.image_tokenizers.training_images import (
     TrainingImages,
     as_float_images,
 )
+from keras_bidalle.losses.adversarial import frozen
 from keras_bidalle.metrics.psnr import psnr
 
 PIXEL_LOSSES = {
@@ -246,12 +247,8 @@ class TokenizerTraining:
 
     def _head(self, features, kernel):
         """The decoder's last layer on fixed features, with another kernel."""
-        last = self.decoder.conv_out.kernel
-        mapping = [
-            (v, kernel if v is last else ops.stop_gradient(v.value))
-            for v in self.decoder.conv_out.variables
-        ]
-        with keras.StatelessScope(state_mapping=mapping):
+        last = self.decoder.conv_out
+        with frozen(last, [(last.kernel, kernel)]):
             return self.decoder.head(features)
 
 

@@ -28,7 +28,7 @@ once each; the adaptive weight reuses their gradients at the image, so it
 costs one small convolution.
 """
 
-import collections
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -37,34 +37,33 @@ from keras_bidalle.backend import replicas
 from keras_bidalle.backend.gradients import linearize, value_and_gradient
 from keras_bidalle.losses.discriminator import PatchDiscriminator
 from keras_bidalle.losses.game import HingeLoss, VanillaLoss
+from keras_bidalle.validation import check_at_least
 
-AdversarialTerms = collections.namedtuple(
-    "AdversarialTerms",
-    [
-        "reconstruction",
-        "generator",
-        "discriminator",
-        "adaptive_weight",
-        "real_logits",
-        "fake_logits",
-    ],
-)
-AdversarialTerms.__doc__ = """What one step of adversarial training adds up.
 
-All are float32 scalars; the loss to minimize is the sum of the first three.
+class AdversarialTerms(NamedTuple):
+    """What one step of adversarial training adds up.
 
-Attributes:
-    reconstruction: the value of `reconstruction_loss(fake)`.
-    generator: the generator's loss, weighted and scheduled; its gradient
-        reaches the images but not the discriminator.
-    discriminator: the discriminator's loss, scheduled; its gradient reaches
-        the discriminator but not the images.
-    adaptive_weight: the weight of the generator's loss before the schedule,
-        a constant.
-    real_logits: the discriminator's mean logit of images, to look at.
-    fake_logits: that of reconstructions; when the two drift far apart the
-        discriminator has won.
-"""
+    All are float32 scalars; the loss to minimize is the sum of the first three.
+
+    Attributes:
+        reconstruction: the value of `reconstruction_loss(fake)`.
+        generator: the generator's loss, weighted and scheduled; its gradient
+            reaches the images but not the discriminator.
+        discriminator: the discriminator's loss, scheduled; its gradient reaches
+            the discriminator but not the images.
+        adaptive_weight: the weight of the generator's loss before the schedule,
+            a constant.
+        real_logits: the discriminator's mean logit of images, to look at.
+        fake_logits: that of reconstructions; when the two drift far apart the
+            discriminator has won.
+    """
+
+    reconstruction: Any
+    generator: Any
+    discriminator: Any
+    adaptive_weight: Any
+    real_logits: Any
+    fake_logits: Any
 
 
 _LOSSES = {"hinge": HingeLoss, "vanilla": VanillaLoss}
@@ -96,13 +95,15 @@ def _norm(x):
     return ops.sqrt(ops.sum(ops.square(ops.cast(x, "float32"))))
 
 
-def frozen(layer):
+def frozen(layer, instead=()):
     """A scope in which `layer` reads its variables as constants.
 
     What the layer writes inside (moving statistics, say) is dropped.
 
     Args:
         layer: a built `keras.layers.Layer`.
+        instead: pairs of a variable of the layer and the tensor that is read
+            in its place.
 
     Example:
 
@@ -113,12 +114,11 @@ def frozen(layer):
     """
     # Every variable is mapped: inside this scope an unmapped one would be
     # read from its own storage, past the scope that a JAX trainer opened.
-    return keras.StatelessScope(
-        state_mapping=[
-            (variable, ops.stop_gradient(variable.value))
-            for variable in layer.variables
-        ]
-    )
+    constants = [
+        (variable, ops.stop_gradient(variable.value))
+        for variable in layer.variables
+    ]
+    return keras.StatelessScope(state_mapping=[*constants, *instead])
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -183,16 +183,12 @@ class AdversarialLoss(keras.layers.Layer):
     ):
         # The players cast what they read themselves; the terms are float32.
         super().__init__(autocast=False, **kwargs)
-        for name, value in (
-            ("start_step", start_step),
-            ("discriminator_start_step", discriminator_start_step),
-            ("ramp_steps", ramp_steps),
-            ("weight", weight),
-        ):
-            if value is not None and value < 0:
-                raise ValueError(
-                    f"`{name}` must not be negative. Received: {name}={value}"
-                )
+        check_at_least(
+            start_step=start_step,
+            discriminator_start_step=discriminator_start_step or 0,
+            ramp_steps=ramp_steps,
+            weight=weight,
+        )
         if discriminator is None:
             discriminator = PatchDiscriminator()
         if isinstance(loss, str):
