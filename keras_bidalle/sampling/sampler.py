@@ -7,6 +7,8 @@ generator seeded for that row alone: the same seed gives the same token on
 every backend, in any batch.
 """
 
+import functools
+
 import numpy as np
 from keras import ops
 
@@ -68,8 +70,12 @@ def draw_tokens(logits, uniforms, settings):
     return sample_tokens(logits, uniforms, **filters)
 
 
-def sample_tokens(logits, uniforms, temperature, top_k=None, top_p=None):
+def sample_tokens(
+    logits, uniforms, temperature, top_k=None, top_p=None, min_p=None
+):
     """Draws one token a row by inverting the cumulative distribution.
+
+    Temperature comes first, then the filters, in the order of the arguments.
 
     Args:
         logits: float tensor (B, V); illegal tokens are -inf or very
@@ -82,9 +88,15 @@ def sample_tokens(logits, uniforms, temperature, top_k=None, top_p=None):
         top_p: float tensor (B,), keeps the likeliest tokens whose
             probability together first reaches p, after `top_k`; 1 or more
             keeps all. `None` for no such filter.
+        min_p: float tensor (B,), keeps tokens of at least this share of the
+            likeliest one's probability; 0 keeps all. `None` for no such
+            filter.
 
     Returns:
         int32 tensor (B,).
+
+    Reference:
+        `min_p`: Nguyen et al., arXiv 2407.01082, Sec. 3.
     """
     logits = ops.cast(logits, "float32")
     greedy = ops.cast(ops.argmax(logits, axis=-1), "int32")
@@ -92,9 +104,16 @@ def sample_tokens(logits, uniforms, temperature, top_k=None, top_p=None):
     safe = ops.where(temperature > 0, temperature, ops.ones_like(temperature))
     probabilities = ops.softmax(logits / safe[:, None], axis=-1)
 
+    least = []
     if top_k is not None or top_p is not None:
-        least = least_kept(probabilities, top_k, top_p)
-        probabilities = ops.where(probabilities >= least, probabilities, 0.0)
+        least.append(least_kept(probabilities, top_k, top_p))
+    if min_p is not None:
+        # Rounding must not drop what is at the bound.
+        highest = (1 - 1e-6) * ops.max(probabilities, axis=-1, keepdims=True)
+        least.append(min_p[:, None] * highest)
+    if least:
+        kept = probabilities >= functools.reduce(ops.maximum, least)
+        probabilities = ops.where(kept, probabilities, 0.0)
 
     cumulative = ops.cumsum(probabilities, axis=-1)
     total = cumulative[:, -1:]

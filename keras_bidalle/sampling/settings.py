@@ -187,6 +187,18 @@ class SamplingSettings(TypedDict, total=False):
             examples=(1.0, 0.9, 0.5),
         ),
     ]
+    min_p: Annotated[
+        Floats,
+        Setting(
+            "keeps tokens of at least this share of the likeliest one's "
+            "probability",
+            dtype="float32",
+            low=0,
+            high=1,
+            neutral=0.0,
+            examples=(0.0, 0.1, 1.0),
+        ),
+    ]
     guidance_scale: Annotated[
         Floats,
         Setting(

@@ -53,6 +53,14 @@ def test_temperature_zero_takes_the_likeliest_token():
         ({"top_p": np.float32(0.3)}, [1]),
         ({"top_p": np.float32(1.0)}, [0, 1, 2, 3, 4]),
         ({"top_k": np.int32(3), "top_p": np.float32(0.7)}, [1, 3]),
+        ({"min_p": np.float32(0.3)}, [1, 2, 3]),
+        # At the bound is kept, and the likeliest always.
+        ({"min_p": np.float32(0.5)}, [1, 2, 3]),
+        ({"min_p": np.float32(1.0)}, [1]),
+        ({"min_p": np.float32(0.0)}, [0, 1, 2, 3, 4]),
+        ({"top_k": np.int32(2), "min_p": np.float32(0.1)}, [1, 3]),
+        # Last in the order: of all the probability, `top_p` leaves three.
+        ({"top_p": np.float32(0.85), "min_p": np.float32(0.5)}, [1, 2, 3]),
     ],
 )
 def test_filters_keep_the_likeliest_and_renormalise(settings, kept):
@@ -117,6 +125,8 @@ def test_uniform_numbers_belong_to_the_seed_and_not_to_the_batch():
         {"temperature": 1.0, "top_k": 100},
         {"temperature": 1.3, "top_p": 0.8},
         {"temperature": 0.9, "top_k": 40, "top_p": 0.7},
+        {"temperature": 1.3, "min_p": 0.05},
+        {"temperature": 1.1, "top_k": 60, "top_p": 0.9, "min_p": 0.03},
     ],
 )
 def test_draws_follow_the_filtered_softmax(settings):
@@ -128,6 +138,7 @@ def test_draws_follow_the_filtered_softmax(settings):
     kept = order[: settings.get("top_k", size)]
     mass = np.cumsum(shares[kept]) / shares[kept].sum()
     kept = kept[: np.searchsorted(mass, settings.get("top_p", 1.0)) + 1]
+    kept = kept[shares[kept] >= settings.get("min_p", 0.0) * shares.max()]
     expected = np.zeros(size)
     expected[kept] = shares[kept] / shares[kept].sum()
 

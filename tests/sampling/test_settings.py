@@ -29,6 +29,7 @@ def test_the_table_holds_the_settings_in_their_order():
         "temperature",
         "top_k",
         "top_p",
+        "min_p",
         "guidance_scale",
     ]
 
