@@ -15,8 +15,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     ):
         os.environ.setdefault(name, "1")
 
-# Tests compile many programs and run each a few times: a third less time.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Tests compile many programs and run each a few times: half the time.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
+)
 
 import keras
 import pytest

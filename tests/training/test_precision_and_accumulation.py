@@ -7,6 +7,9 @@ from keras import ops
 
 from keras_bidalle import generators, image_tokenizers, quantizers
 
+# Step by step, JAX compiles each operation: that takes longer than one whole.
+ON_JAX = keras.config.backend() == "jax"
+
 
 def tokenizer(dtype=None):
     return image_tokenizers.PatchVQGAN(
@@ -61,7 +64,7 @@ def test_float16_trains_with_accumulation_and_scales_its_loss(kind):
         keras.optimizers.Adam(
             0.01, global_clipnorm=1.0, gradient_accumulation_steps=2
         ),
-        jit_compile=False,
+        jit_compile=ON_JAX,
     )
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     before = [w.copy() for w in model.get_weights()]
@@ -94,7 +97,7 @@ def test_two_halves_accumulated_are_one_whole_batch(kind):
                 global_clipnorm=0.5,
                 gradient_accumulation_steps=steps if steps > 1 else None,
             ),
-            jit_compile=False,
+            jit_compile=ON_JAX,
         )
         model.fit(
             make_rows(8),
