@@ -123,7 +123,9 @@ class Generator(PresetMixin, keras.Model):
             self.embedding,
             self.transformer,
         ):
-            part.build(None)
+            # Keras builds those of a saved configuration.
+            if not part.built:
+                part.build(None)
         self.built = True
 
     @property
