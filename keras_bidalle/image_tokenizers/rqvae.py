@@ -4,7 +4,6 @@ import keras
 
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
 from keras_bidalle.image_tokenizers.vqgan import VQGAN
-from keras_bidalle.quantizers import ResidualQuantizer
 
 # Where the published configuration differs from TE-VQGAN's.
 _PUBLISHED = {
@@ -26,16 +25,13 @@ class RQVAE(VQGAN):
     adversarial loss.
 
     Args:
-        quantizer: a `ResidualQuantizer`, published with one
-            `RestartingVectorQuantizer` of 16384 codes of dimension 256 that
-            all four depths share.
+        quantizer: a `keras_bidalle.quantizers.Quantizer`, published as a
+            `ResidualQuantizer` with one `RestartingVectorQuantizer` of 16384
+            codes of dimension 256 that all four depths share.
         image_shape: tuple (H, W, C).
         **kwargs: as in `VQGAN`, by default `channel_multipliers=(1, 1, 2, 2,
             4, 4)`, `num_res_blocks=2`, `attention_resolutions=(8,)` and
             `encoder_padding_mode="zero"`.
-
-    Raises:
-        ValueError: if `quantizer` is not a `ResidualQuantizer`.
 
     Example:
 
@@ -53,15 +49,5 @@ class RQVAE(VQGAN):
         Quantization", 2022, section 3.1 (arXiv:2203.01941).
     """
 
-    def __init__(
-        self,
-        quantizer,
-        image_shape=(256, 256, 3),
-        **kwargs,
-    ):
-        if not isinstance(quantizer, ResidualQuantizer):
-            raise ValueError(
-                f"`quantizer` must be a ResidualQuantizer. "
-                f"Received: {quantizer!r}"
-            )
+    def __init__(self, quantizer, image_shape=(256, 256, 3), **kwargs):
         super().__init__(quantizer, image_shape, **{**_PUBLISHED, **kwargs})

@@ -6,9 +6,6 @@ import pytest
 from keras import ops
 from small_tokenizers import rqvae, uint8_images, vqgan
 
-from keras_bidalle.image_tokenizers import RQVAE
-from keras_bidalle.quantizers import EMAVectorQuantizer
-
 
 def test_the_first_codes_of_each_stack_are_a_coarser_picture():
     model, images = rqvae(), uint8_images(3)
@@ -68,8 +65,3 @@ def test_codebooks_stay_in_float32_under_mixed_precision():
     assert np.isfinite(logs["loss"]).all()
     (codebook,) = model.quantizer.quantizers
     assert codebook.embedding.dtype == "float32"
-
-
-def test_the_quantizer_must_be_a_residual_one():
-    with pytest.raises(ValueError, match="ResidualQuantizer"):
-        RQVAE(EMAVectorQuantizer(12, 8))
