@@ -1,4 +1,4 @@
-"""The task: captions in and pictures out, pictures in and captions out."""
+"""The task: captions in and images out, images in and captions out."""
 
 from typing import Unpack
 
@@ -23,7 +23,7 @@ _PARTS = ("image_tokenizer", "caption_tokenizer", "generator")
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class TextImageModel(PresetMixin, ServingMixin, keras.Model):
-    """Generates pictures from captions and captions from pictures.
+    """Generates images from captions and captions from images.
 
     Args:
         image_tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
@@ -76,9 +76,9 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         scorer=None,
         **settings: Unpack[SamplingSettings],
     ):
-        """Draws pictures of captions.
+        """Draws images of captions.
 
-        A row's picture depends on its own caption, settings and seed, never
+        A row's image depends on its own caption, settings and seed, never
         on the rows beside it. Settings are single values, or one a row, or,
         where a position has several codes (D, depths of an RQ-VAE), an array
         (B or 1, D) with a value for each of them.
@@ -86,22 +86,22 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         Args:
             captions: str or list of B str.
             seed: int, for every row alike, or B ints. The same caption with
-                the same seed gives the same picture.
-            num_samples: int, pictures a caption.
-            prime: pictures' top part, (B, h, W, C) uint8 or float in
+                the same seed gives the same image.
+            num_samples: int, images a caption.
+            prime: the top part of the images, (B, h, W, C) uint8 or float in
                 [-1, 1], h a multiple of the height of one position of the
-                generator; the pictures continue it downwards.
+                generator; the images continue it downwards.
             batch_size: int, how many are drawn at once.
             progress: function of the number of samples done so far, such as
                 `keras.utils.Progbar(B * num_samples).update`, or `None`.
-            best_of: int, N of at least `num_samples`: so many pictures are
+            best_of: int, N of at least `num_samples`: so many images are
                 drawn of a caption, and the `num_samples` that the scorer
                 likes best returned, best first. `None` for all that are
                 drawn.
-            scorer: function of a list of captions and as many pictures,
+            scorer: function of a list of captions and as many images,
                 uint8 (n, H, W, C), to n numbers, the higher the better; by
                 default `score_captions`, how likely the model itself finds
-                the caption of the picture.
+                the caption of the image.
             {settings}
 
         Returns:
@@ -151,7 +151,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         prime=None,
         **settings: Unpack[SamplingSettings],
     ):
-        """Draws pictures of captions and yields them while they grow.
+        """Draws images of captions and yields them while they grow.
 
         Args:
             captions, seed, prime: as in `text_to_image`. All captions are
@@ -160,7 +160,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
 
         Yields:
             uint8 NumPy array (B, H, W, C) after each row of the generator's
-            positions: grey where nothing is drawn yet. The last is what
+            positions: gray where nothing is drawn yet. The last is what
             `text_to_image` gives.
 
         Raises:
@@ -188,7 +188,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         codes, rows = drawn
         total = self.generator.layout.grid[0]
         shown = codes.shape[1] // total * rows
-        # A tokenizer looks at neighbours: the last row goes on for a while.
+        # A tokenizer looks at neighbors: the last row goes on for a while.
         codes[:, shown:] = codes[:, shown - 1 : shown]
         pictures = validation.as_uint8_images(
             self.image_tokenizer.decode(codes)
@@ -198,7 +198,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         return pictures
 
     def score_captions(self, captions, images, batch_size=64):
-        """How likely the model finds captions of pictures.
+        """How likely the model finds captions of images.
 
         Args:
             captions: list of B str.
@@ -207,7 +207,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
 
         Returns:
             float32 NumPy array (B,), the log-likelihood of each caption,
-            given its picture, in nats.
+            given its image, in nats.
         """
         return self.generator.score_text(
             self.caption_tokenizer.encode(list(captions)),
@@ -228,7 +228,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         scorer=None,
         **settings: Unpack[SamplingSettings],
     ):
-        """Writes captions of pictures.
+        """Writes captions of images.
 
         Args:
             images: array (B, H, W, C), uint8 in [0, 255] or float in
@@ -243,15 +243,15 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
             `num_samples` is more than 1.
 
         Raises:
-            ValueError: on pictures of a wrong shape or range, or a setting
+            ValueError: on images of a wrong shape or range, or a setting
                 out of its range.
-            TypeError: on pictures of a wrong dtype.
+            TypeError: on images of a wrong dtype.
         """
         candidates = Candidates(
             num_samples, best_of, scorer, self._score_written
         )
         codes = self.image_tokenizer.encode(images, batch_size=batch_size)
-        # Some tokenizers take pictures of any size; a generator does not.
+        # Some tokenizers take images of any size; a generator does not.
         if codes.shape[1:] != tuple(self.image_tokenizer.code_shape):
             raise ValueError(
                 "`images` must have shape (batch, height, width, channels) "

@@ -1,8 +1,8 @@
 """What user-facing calls accept, checked in one place.
 
-Models compute on float32 pictures in [-1, 1]; people hold uint8 ones. Every
-public call that takes pictures or codes goes through here, so that a wrong
-range or size is told by name instead of giving a strange picture.
+Models compute on float32 images in [-1, 1]; people hold uint8 ones. Every
+public call that takes images or codes goes through here, so that a wrong
+range or size is told by name instead of giving a strange image.
 """
 
 from typing import Any
@@ -77,7 +77,7 @@ def check_image_range(low: float, high: float, name: str = "images") -> None:
 
 
 def as_model_images(images, image_shape, name="images"):
-    """Checks pictures and returns them as float32 in [-1, 1].
+    """Checks images and returns them as float32 in [-1, 1].
 
     Args:
         images: array (B, H, W, C), uint8 in [0, 255] or float in [-1, 1].
@@ -112,7 +112,7 @@ def as_model_images(images, image_shape, name="images"):
 
 
 def as_uint8_images(images):
-    """Turns pictures in [-1, 1] into uint8 in [0, 255], rounding.
+    """Turns images in [-1, 1] into uint8 in [0, 255], rounding.
 
     Args:
         images: float array of any shape, values in [-1, 1] (clipped).

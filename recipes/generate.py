@@ -1,19 +1,19 @@
-r"""Draws pictures of captions, and writes captions of pictures.
+r"""Draws images of captions, and writes captions of images.
 
     python recipes/generate.py bidalle-mnist --captions \
         "red 3 on the upper left ." "the number is green 7 ." --samples 4
     python recipes/generate.py bidalle-mnist --pictures photo.png folder
 
-Of captions, each picture is written by itself (`<caption>-<sample>.png`,
-both counted from 0) and all of them in `grid.png`. Captions of pictures are
-printed, one a line behind the picture's path and a tab, and written to
-`captions.json`. Caption or picture number i is drawn with seed `--seed` + i,
+Of captions, each image is written by itself (`<caption>-<sample>.png`,
+both counted from 0) and all of them in `grid.png`. Captions of images are
+printed, one a line behind the image's path and a tab, and written to
+`captions.json`. Caption or image number i is drawn with seed `--seed` + i,
 whatever stands beside it, so each can be drawn again alone.
 
 Of `--best-of N` candidates the `--samples` that `--scorer` likes best are
 kept, best first; without one, those whose caption the model itself finds
-likeliest, given the picture. The scorer is `module:function`, found from here
-or on Python's path, and is called with a list of captions and pictures of the
+likeliest, given the image. The scorer is `module:function`, found from here
+or on Python's path, and is called with a list of captions and images of the
 same number, uint8 (n, H, W, 3); it gives n numbers, the higher the better:
 
     def score(captions, images):
@@ -22,8 +22,8 @@ same number, uint8 (n, H, W, 3); it gives n numbers, the higher the better:
 Captions are the likeliest words by default, and drawn at temperature 1 where
 there are to be several.
 
-A caption that has words outside the vocabulary, or a picture that cannot be
-read, is told in one line, and the rest goes on; the exit status is then 1.
+A caption that has words outside the vocabulary, or an image that cannot be
+read, is reported in one line, and the rest goes on; the exit status is then 1.
 """
 
 import importlib
@@ -95,7 +95,7 @@ def run(options):
 
 
 def draw(model, captions, common, options):
-    """Draws pictures of captions; returns how many captions were refused."""
+    """Draws images of captions; returns how many captions were refused."""
     drawn, seeds = [], []
     for number, caption in enumerate(captions):
         try:
@@ -125,7 +125,7 @@ def draw(model, captions, common, options):
 
 
 def read(model, common, options):
-    """Writes captions of pictures; returns how many could not be read."""
+    """Writes captions of images; returns how many could not be read."""
     files, failed = wiring.picture_inputs(options.pictures)
     shape = model.image_tokenizer.image_shape
     if (options.best_of or options.samples) > 1:

@@ -1,11 +1,11 @@
-r"""Shows what an image tokenizer makes of pictures of yours.
+r"""Shows what an image tokenizer makes of images of yours.
 
     python recipes/reconstruct.py te-vqgan-mnist photo.jpg folder \
         --output reconstructions
 
-Writes, for each picture, one with the original, its middle scaled to the
+Writes, for each image, one with the original, its middle scaled to the
 tokenizer's size, to the left and the reconstruction to the right, and all
-side by side in `grid.png`. A picture that cannot be read is told in one
+side by side in `grid.png`. An image that cannot be read is reported in one
 line, and the rest goes on; the exit status is then 1.
 """
 

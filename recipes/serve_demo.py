@@ -1,10 +1,10 @@
-"""A web page on which captions become pictures and pictures captions.
+"""A web page on which captions become images and images captions.
 
     pip install "keras_bidalle[demo]"
     python recipes/serve_demo.py            # bidalle-mnist at localhost:7860
     python recipes/serve_demo.py runs/small --port 8000
 
-The model is what `recipes/export_serving.py` takes. Pictures of any size are
+The model is what `recipes/export_serving.py` takes. Images of any size are
 scaled as in training. The same inputs with the same seed give the same
 answer.
 """
@@ -24,7 +24,7 @@ from keras_bidalle.sampling.settings import (
     without_neutral,
 )
 
-# Pictures are shown enlarged, pixel by pixel, to about this side.
+# Images are shown enlarged, pixel by pixel, to about this side.
 SHOWN = 256
 
 
@@ -68,15 +68,15 @@ def examples_for(model):
 
 
 def draw(model, caption, seed, samples, settings, progress):
-    """Draws pictures of a caption, one after the other.
+    """Draws images of a caption, one after the other.
 
     Args:
         model: `TextImageModel`.
         caption: str.
         seed: int.
-        samples: int, number of pictures.
+        samples: int, number of images.
         settings: dict from name to number, sampling settings.
-        progress: function of the number of pictures done and of all.
+        progress: function of the number of images done and of all.
 
     Returns:
         list of `PIL.Image.Image`, enlarged.
@@ -102,20 +102,20 @@ def draw(model, caption, seed, samples, settings, progress):
 
 
 def read(model, picture, seed, settings, progress):
-    """Writes the caption of a picture.
+    """Writes the caption of an image.
 
     Args:
         model: `TextImageModel`.
         picture: what `data.open_image` opens, such as a path, or `None`.
         seed: int.
         settings: dict from name to number, sampling settings.
-        progress: function of the number of pictures done and of all.
+        progress: function of the number of images done and of all.
 
     Returns:
         str.
 
     Raises:
-        ValueError: when there is no picture.
+        ValueError: when there is no image.
     """
     if picture is None:
         raise ValueError("Upload a picture first.")

@@ -1,4 +1,4 @@
-r"""Trains a generator on captioned pictures of yours, in both directions.
+r"""Trains a generator on captioned images of yours, in both directions.
 
     python recipes/train_generator.py bidalle-mnist64 --pairs birds \
         --tokenizer runs/vqgan/tokenizer --set steps=20000
@@ -6,7 +6,7 @@ r"""Trains a generator on captioned pictures of yours, in both directions.
         --tokenizer runs/rq-vae-ffhq/tokenizer --tiny
 
 A byte pair encoding is trained on the captions. The shape and number of the
-codes are the tokenizer's, whatever the configuration says; each picture is
+codes are the tokenizer's, whatever the configuration says; each image is
 encoded once, scaled to fit, its middle cut out. Leaves in
 `runs/<name>/`: `model`, a TextImageModel for `keras_bidalle.load` and
 `recipes/generate.py`, curves and samples, TensorBoard's events, checkpoints

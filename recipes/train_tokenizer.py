@@ -1,4 +1,4 @@
-r"""Trains an image tokenizer on pictures of yours.
+r"""Trains an image tokenizer on images of yours.
 
     python recipes/train_tokenizer.py rq-vae-ffhq --images photos \
         --set steps=20000 --set batch_size=16 --lpips lpips-vgg16.npz

@@ -1,4 +1,4 @@
-"""What the programs share: the backend, options, and pictures.
+"""What the programs share: the backend, options, and images.
 
 Import it before Keras: it chooses the backend where nobody did.
 """
@@ -11,7 +11,7 @@ import warnings
 if "KERAS_BACKEND" not in os.environ and importlib.util.find_spec("torch"):
     # The fastest of the three on CPUs for these programs.
     os.environ["KERAS_BACKEND"] = "torch"
-# TensorFlow, when something imports it, tells of every library it looks for.
+# TensorFlow, when something imports it, prints every library it looks for.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from command_line import fail, make_parser, program  # noqa: F401
@@ -21,7 +21,7 @@ from keras_bidalle import TextImageModel, data, load, programs
 from keras_bidalle.programs import image_tokenizer_of  # noqa: F401
 from keras_bidalle.sampling.settings import SETTINGS
 
-# Large pictures are opened; those too large to be safe are an error.
+# Large images are opened; those too large to be safe are an error.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
@@ -70,7 +70,7 @@ def check_counts(**options):
 
 
 def picture_inputs(paths, reserved=()):
-    """The pictures that a command line names, folders searched.
+    """The images that a command line names, folders searched.
 
     Args:
         paths: list of str.
@@ -79,7 +79,7 @@ def picture_inputs(paths, reserved=()):
     Returns:
         Tuple of a dict from a name, its place below the folder that was
         given, without suffix and used once, to a `pathlib.Path`; and the
-        number of paths that were nothing, each told.
+        number of paths that were nothing, each reported.
     """
     found, failed = {}, 0
     for path in map(pathlib.Path, paths):
@@ -100,7 +100,7 @@ def picture_inputs(paths, reserved=()):
 
 
 def open_images(files, image_shape):
-    """Opens pictures one by one, in the shape that a model takes.
+    """Opens images one by one, in the shape that a model takes.
 
     Args:
         files: dict from name to path.
@@ -108,7 +108,7 @@ def open_images(files, image_shape):
 
     Yields:
         Tuple of a name and a uint8 array (H, W, C), or of a name and `None`
-        where the picture could not be read, which is told.
+        where the image could not be read, which is reported.
     """
     crop = data.CenterCrop(tuple(image_shape[:2]))
     for name, file in files.items():

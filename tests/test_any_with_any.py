@@ -142,6 +142,6 @@ def test_a_pair_learns_and_generates_in_both_directions(name, cls):
     assert drawn.shape == (2, *SHAPE) and drawn.dtype == np.uint8
     written = model.image_to_text(images)
     assert len(written) == 2 and all(isinstance(text, str) for text in written)
-    # The same codes; rounding their picture to 8 bits may fall either way.
+    # The same codes; rounding their image to 8 bits may fall either way.
     alone = model.text_to_image(CAPTIONS[1], seed=2)[0]
     assert np.abs(alone.astype(int) - drawn[1]).max() <= 1

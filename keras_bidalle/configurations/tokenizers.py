@@ -24,7 +24,7 @@ from keras_bidalle.quantizers import (
 
 def _rq_vae(num_codes, attention_resolution):
     # arXiv 2203.01941, section 4 and the released configurations: 256x256
-    # pictures, 8x8 places, four codes a place, one codebook.
+    # images, 8x8 places, four codes a place, one codebook.
     codebook = serialized(
         RestartingVectorQuantizer, {"num_codes": num_codes, "code_dim": 256}
     )

@@ -1,4 +1,4 @@
-"""How the published models were trained, as far as it was told.
+"""How the published models were trained, as far as is known.
 
 Settings are plain values, which the training program turns into optimizers,
 losses and crops. What a comment says was done otherwise, the program does not
@@ -36,7 +36,7 @@ _SHARED = {
     # How often figures and samples are logged; `None`: by the run's length.
     "reports": None,
     # A class of `keras_bidalle.data`, and its arguments but the size. A
-    # generator's pictures are made into codes once, cut as for evaluation,
+    # generator's images are made into codes once, cut as for evaluation,
     # so that of a crop only its scaling counts there.
     "crop": "CenterCrop",
     "crop_arguments": {},
@@ -59,7 +59,7 @@ _GENERATOR = {
     **_SHARED,
     "text_to_image_share": 0.5,
     "bpe_dropout": 0.0,
-    # Arguments of `text_to_image` for pictures that are shown or measured.
+    # Arguments of `text_to_image` for images that are shown or measured.
     "sampling": {},
 }
 # Settings that count something.
@@ -75,7 +75,7 @@ _SHARES = {
     *("text_to_image_share", "bpe_dropout"),
 }
 
-# arXiv 2203.01941: Adam, 128 pictures, no decay of the rate.
+# arXiv 2203.01941: Adam, 128 images, no decay of the rate.
 _RQ_VAE = {
     "learning_rate": 4e-5,
     "beta_1": 0.5,
@@ -93,7 +93,7 @@ _RQ_VAE = {
 # here.
 _AUGVAE = {
     "optimizer": "adamw",
-    "learning_rate": 3.6e-5,  # 4.5e-6 a picture of the batch
+    "learning_rate": 3.6e-5,  # 4.5e-6 an image of the batch
     "weight_decay": 1e-5,
     "batch_size": 8,
     "epochs": 30,
@@ -112,7 +112,7 @@ TOKENIZER_TRAINING = {
         "adversarial_weight": 0.8,
         "adversarial_start": 30001,
     },
-    # The rate and the betas of the paper's program, 4.5e-6 a picture.
+    # The rate and the betas of the paper's program, 4.5e-6 an image.
     "vqgan-imagenet-f16-16384": {
         "learning_rate": 5.4e-5,
         "beta_1": 0.5,
@@ -135,7 +135,7 @@ TOKENIZER_TRAINING = {
     },
     # From ImageNet's weights, which is what makes an epoch enough.
     "rq-vae-lsun": {**_RQ_VAE, "epochs": 1},
-    # What it was trained with was not told: as ImageNet's.
+    # What it was trained with is not known: as ImageNet's.
     "rq-vae-cc3m": {**_RQ_VAE, "epochs": 10},
     "augvae-ml": _AUGVAE,
     "augvae-sl": _AUGVAE,
@@ -160,8 +160,8 @@ TOKENIZER_TRAINING = {
     },
 }
 
-# arXiv 2203.01941: AdamW, a cosine to 0, no warm-up. How its pictures were
-# cut for this stage was not told, and the program was not released: the
+# arXiv 2203.01941: AdamW, a cosine to 0, no warm-up. How its images were
+# cut for this stage is not known, and the program was not released: the
 # middle, as for evaluation.
 _RQ_TRANSFORMER = {
     "optimizer": "adamw",
@@ -174,7 +174,7 @@ _RQ_TRANSFORMER = {
     "epochs": 100,
 }
 # The released program of arXiv 2112.00384: six cosines, each from the top.
-# It takes two steps a batch, first with the picture before its caption and
+# It takes two steps a batch, first with the image before its caption and
 # then behind; here both halves of a batch are in one step.
 _BIDALLE = {
     "clip_norm": 1.0,
@@ -232,7 +232,7 @@ def tokenizer_training(name: str | None = None) -> dict[str, Any]:
 
     Returns:
         dict of plain values, free to be changed: the published settings,
-        and defaults for what was not told.
+        and defaults for what is not known.
     """
     given = TOKENIZER_TRAINING.get(name or "", {})
     return copy.deepcopy({**_TOKENIZER, **given})
@@ -246,7 +246,7 @@ def generator_training(name: str | None = None) -> dict[str, Any]:
             the defaults.
 
     Returns:
-        dict, as of `tokenizer_training`.
+        dict, as in `tokenizer_training`.
     """
     given = GENERATOR_TRAINING.get(name or "", {})
     return copy.deepcopy({**_GENERATOR, **given})

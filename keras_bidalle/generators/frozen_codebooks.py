@@ -89,7 +89,7 @@ class FrozenCodebooks(layers.Layer):
         """Takes over the codebooks of a tokenizer.
 
         Args:
-            tokenizer: as of `codebooks_of`. An array is of codes that are
+            tokenizer: as in `codebooks_of`. An array is of codes that are
                 searched by `code_distance`.
 
         Raises:
@@ -157,7 +157,7 @@ class FrozenCodebooks(layers.Layer):
         """Cross-entropy of drawn stacks: float32 (N, D).
 
         Args:
-            hidden, kernels, biases, stacks: as of `stack_losses`.
+            hidden, kernels, biases, stacks: as in `stack_losses`.
             latents: float tensor (..., C), what the stacks were drawn from.
             training: bool, whether the odds are the targets.
         """

@@ -1,4 +1,4 @@
-"""Logits of every position over captions' and pictures' tokens together."""
+"""Logits of every position over captions' and images' tokens together."""
 
 from typing import Any
 

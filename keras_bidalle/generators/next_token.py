@@ -47,7 +47,7 @@ class NextToken:
 
         Args:
             generator: `Generator`.
-            text, stacks, text_to_image, training: as of `Generator.stream`.
+            text, stacks, text_to_image, training: as in `Generator.stream`.
 
         Returns:
             Tuple of tensors (B, T - 1, d), for the caption tokens after the

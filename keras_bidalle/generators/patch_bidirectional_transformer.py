@@ -26,7 +26,7 @@ class PatchBidirectionalTransformer(BidirectionalTransformer):
             Default: 2.
         patch_head_width: int, hidden channels of the network that predicts
             the codes of a patch. Default: 192.
-        **options: as of `BidirectionalTransformer`. The kinds of attention
+        **options: as in `BidirectionalTransformer`. The kinds of attention
             are over the grid of patches.
 
     Returns (when called):

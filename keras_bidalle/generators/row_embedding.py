@@ -116,7 +116,7 @@ class RowEmbedding(layers.Layer):
 
         Args:
             batch: int or int scalar tensor, B.
-            text, segment: as of `add`.
+            text, segment: as in `add`.
         """
         null = self._cast(self.null)[0 if text else 1]
         positions = self.positions(text)

@@ -63,16 +63,16 @@ class RQTransformer(BidirectionalTransformer):
         code_distance: `"l2"`, `"cosine"` or a `quantizers.Distance`, by
             which the tokenizer searches. `use_codebooks` takes over that of
             the tokenizer. Default: "l2".
-        **options: as of `BidirectionalTransformer`. `target_weight=9` gives
+        **options: as in `BidirectionalTransformer`. `target_weight=9` gives
             the published weights, 0.9 for images and 0.1 for captions.
 
     Call arguments:
-        inputs: dict as of `Generator`, with `codes` of shape (B, rows,
+        inputs: dict as in `Generator`, with `codes` of shape (B, rows,
             columns, D), or with `latents` in their place: float32 (B, rows,
             columns, C), what the tokenizer quantizes.
 
     Returns:
-        dict as of `Generator`, with `image_logits` of shape (B, P, D, K).
+        dict as in `Generator`, with `image_logits` of shape (B, P, D, K).
         Given `latents`, it has in its place `image_hidden` (B, P, D, d),
         what the classifiers see, and `stacks`, int32 (B, P, D): logits are
         then made inside the loss, a depth at a time.

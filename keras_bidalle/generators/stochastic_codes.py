@@ -59,10 +59,10 @@ def distance_of(source: Any) -> Distance | None:
     """The distance by which codes are searched, `None` of an array.
 
     Args:
-        source: as of `codebooks_of`.
+        source: as in `codebooks_of`.
 
     Raises:
-        ValueError: as of `codebooks_of`, or if the depths are searched by
+        ValueError: as in `codebooks_of`, or if the depths are searched by
             several distances.
     """
     parts = _searched_parts(source)

@@ -28,7 +28,7 @@ def preset_file(preset: str | pathlib.Path, file_name: str) -> pathlib.Path:
 
     Raises:
         ValueError: if there is no such preset, or a hub does not give it.
-        FileNotFoundError: if the preset lacks the file.
+        FileNotFoundError: if the preset has no such file.
     """
     if "://" in str(preset):
         return _hub_file(str(preset), file_name)

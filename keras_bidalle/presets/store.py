@@ -2,7 +2,7 @@
 
 The layout is keras-hub's, flat so that every hub holds it:
 
-- `config.json`: the model, with all it is made of, as Keras serialises it;
+- `config.json`: the model, with all it is made of, as Keras serializes it;
 - `model.weights.h5`: its weights, without an optimizer's state;
 - `metadata.json`: the format, versions, sizes and SHA-256 of both;
 - `README.md`: the model card.
@@ -55,7 +55,7 @@ def load(
         ValueError: if there is no such preset, or it is damaged, names other
             classes than ours, or was written in a newer format; or if a
             dtype names no policy, or there is no generator to have one.
-        FileNotFoundError: if it lacks a file.
+        FileNotFoundError: if a file is missing.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""What training programs are told on the command line."""
+"""The command line of the training programs."""
 
 import argparse
 import contextlib

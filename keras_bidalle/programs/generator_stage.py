@@ -21,7 +21,7 @@ from keras_bidalle.text_image_model import TextImageModel
 
 
 def check_captions(configuration: Configuration) -> None:
-    """Raises a `ValueError` if a generator's condition is no caption."""
+    """Raises a `ValueError` if a generator's condition is not a caption."""
     arguments = configuration.arguments
     for name in ("text_vocabulary_size", "text_length"):
         if not isinstance(arguments.get(name), int):
@@ -61,7 +61,7 @@ class GeneratorStage:
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """Arguments of `text_to_image` for pictures that are shown."""
+        """Arguments of `text_to_image` for images that are shown."""
         given = self.settings["sampling"]
         sampling = {k: v for k, v in given.items() if v is not None}
         if not self.configuration.arguments.get("condition_dropout"):

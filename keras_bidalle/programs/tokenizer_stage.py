@@ -97,7 +97,7 @@ class TokenizerStage:
 
         Args:
             folder: where the run is kept.
-            examples: uint8 (n, H, W, 3), pictures that are shown.
+            examples: uint8 (n, H, W, 3), images that are shown.
 
         Returns:
             The tokenizer, which computes in float32.

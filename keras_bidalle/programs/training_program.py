@@ -27,7 +27,7 @@ def train(plan: Plan) -> None:
     """Runs a plan, or what is left of it.
 
     Leaves in the run's folder `tokenizer` and, with a generator, `model`,
-    both presets for `keras_bidalle.load`; pictures and curves; TensorBoard's
+    both presets for `keras_bidalle.load`; images and curves; TensorBoard's
     events; checkpoints that a resumed run goes on from; `config.json`, which
     is itself a configuration; and `metrics.json`.
 

@@ -7,7 +7,7 @@ class Candidates:
     """How many samples are drawn of each row, and which of them are kept.
 
     Args:
-        num_samples, best_of, scorer: as of `TextImageModel.text_to_image`.
+        num_samples, best_of, scorer: as in `TextImageModel.text_to_image`.
         default_scorer: function, taken where `scorer` is `None`.
 
     Attributes:

@@ -17,7 +17,7 @@ def extend(caches: tuple, length: int, windows: tuple) -> tuple:
     Args:
         caches: tuple, as `Transformer.prefill` gives it.
         length: int, the positions that there is to be room for.
-        windows: tuple, as of `Places`.
+        windows: tuple, as in `Places`.
     """
     recent, *caches = caches
     extended = [

@@ -31,7 +31,7 @@ def check_captions(generator, call):
 
 
 def checked_prime(prime, count, generator):
-    """The first positions of pictures, none by default: int32 (B, n, c)."""
+    """The first positions of images, none by default: int32 (B, n, c)."""
     stack = generator.head.codes_per_position
     positions = generator.layout.num_positions
     if prime is None:
@@ -50,10 +50,10 @@ def checked_prime(prime, count, generator):
 
 
 def encoded_prime(prime, count, image_tokenizer, generator):
-    """The codes of pictures' top parts, as `generate_codes` takes them.
+    """The codes of images' top parts, as `generate_codes` takes them.
 
     Args:
-        prime: array (count, h, W, C), pictures' top part, or `None`.
+        prime: array (count, h, W, C), images' top part, or `None`.
         count: int, the number of rows.
         image_tokenizer, generator: those of the model.
 
@@ -80,7 +80,7 @@ def encoded_prime(prime, count, image_tokenizer, generator):
             f"h a multiple of {step} below {height}. "
             f"Received: shape={prime.shape}"
         )
-    # The tokenizer takes whole pictures; the part below the cut repeats the
+    # The tokenizer takes whole images; the part below the cut repeats the
     # last row, as its padding does at a border.
     whole = np.concatenate(
         [prime, np.repeat(prime[:, -1:], height - given, axis=1)], axis=1

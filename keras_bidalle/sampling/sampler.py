@@ -1,7 +1,7 @@
 """From logits to tokens: the one sampler that all generation uses.
 
 Every setting is a tensor with one value a row, so that one compiled program
-serves all of them and a row's result never depends on its neighbours. The
+serves all of them and a row's result never depends on its neighbors. The
 random numbers come from outside, one uniform number a token, drawn from a
 generator seeded for that row alone: the same seed gives the same token on
 every backend, in any batch.

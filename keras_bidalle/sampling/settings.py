@@ -40,7 +40,7 @@ class Setting:
             default and stands for leaving the step out.
         neutral: number, of a filter: what keeps every token, for rows that
             set no filter in a program that has them, and for servers, where
-            no input can be left out. `None` for what is no filter.
+            no input can be left out. `None` for what is not a filter.
         needs: str, the attribute of a generator that must be above 0, or
             `None`.
         examples: tuple of three numbers, the first to begin with, the
@@ -129,7 +129,7 @@ class Setting:
         array = np.asarray(value)
         shapes: list[tuple[int, ...]] = [(), (count,)]
         if stack > 1:
-            # Not (stack,): what it means would hang on the batch's size.
+            # Not (stack,): what it means would depend on the batch size.
             shapes += [(1, stack), (count, stack)]
         if (
             array.dtype.kind not in ("iu" if self.kind is int else "iuf")

@@ -8,7 +8,7 @@ class ServingMixin:
         """Writes the model as a folder that a stock TensorFlow Serving runs.
 
         The folder is a SavedModel that needs no Python and no XLA. Its
-        signatures take and give strings and pictures; its `README.md`
+        signatures take and give strings and images; its `README.md`
         documents them. Under JAX and PyTorch, a TensorFlow process beside
         this one writes it. The folder appears whole or not at all. Check it
         with `python -m keras_bidalle.serving.check <folder>`.
@@ -27,7 +27,7 @@ class ServingMixin:
         Raises:
             ValueError: if the model cannot be exported: a caption tokenizer
                 with other steps than `from_words` and `from_captions` give
-                it, or pictures without three channels.
+                it, or images without three channels.
             RuntimeError: if TensorFlow, run beside another backend, fails.
         """
         from keras_bidalle.serving.export import export_serving

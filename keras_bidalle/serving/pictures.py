@@ -1,8 +1,8 @@
-"""Pictures of a request, opened and scaled as in training, in a graph.
+"""Images of a request, opened and scaled as in training, in a graph.
 
 `data.open_image` and `data.CenterCrop` do this with Pillow. Here are the
 same steps as TensorFlow operations, with the same rounding: what is
-transparent is laid on white, a picture that its camera marked as turned is
+transparent is laid on white, an image that its camera marked as turned is
 turned back, the shorter side is scaled to fit and the middle cut out.
 """
 
@@ -14,17 +14,17 @@ from keras_bidalle.serving.requests import require
 MAX_BYTES = 16 * 2**20
 MAX_PIXELS = 2**26
 
-# Of the whole file, where cameras write how a picture is turned.
+# Of the whole file, where cameras write how an image is turned.
 _HEAD = 2**16
 _ORIENTATION = 0x0112
 # Pillow's scaling has this many bits behind the point.
 _PRECISION = 22
-# Rows that are scaled at once, so that a large picture needs little memory.
+# Rows that are scaled at once, so that a large image needs little memory.
 _ROWS = 64
 
 
 def read_pictures(image_bytes, image_shape):
-    """Opens and scales pictures.
+    """Opens and scales images.
 
     Args:
         image_bytes: string tensor (B,), PNG or JPEG files.
@@ -52,12 +52,12 @@ def read_pictures(image_bytes, image_shape):
 
 
 def as_model_images(pictures):
-    """uint8 pictures as float32 in [-1, 1]."""
+    """uint8 images as float32 in [-1, 1]."""
     return tf.cast(pictures, tf.float32) / 127.5 - 1.0
 
 
 def write_pictures(images):
-    """Pictures as PNG files.
+    """Images as PNG files.
 
     Args:
         images: float32 tensor (B, H, W, C) in [-1, 1].
@@ -74,14 +74,14 @@ def write_pictures(images):
 
 
 def _open(contents):
-    """A file's picture: uint8 tensor (h, w, 3)."""
+    """A file's image: uint8 tensor (h, w, 3)."""
     size = tf.strings.length(contents)
     png = tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
     jpeg = tf.strings.substr(contents, 0, 3) == b"\xff\xd8\xff"
     checks = [
         require(
             (size > 32) & (png | jpeg),
-            # Its bytes are not told: an error is text.
+            # The bytes are left out: an error is text.
             "`image_bytes` must be PNG or JPEG files.",
         ),
         require(
@@ -186,14 +186,14 @@ def _orientation(contents):
 
 
 def _crop_and_scale(picture, height, width):
-    """The middle of a picture, scaled: uint8 tensor (height, width, 3)."""
+    """The middle of an image, scaled: uint8 tensor (height, width, 3)."""
     rows, columns = tf.unstack(tf.shape(picture)[:2])
     vertical = height / _double(rows)
     horizontal = width / _double(columns)
     scale = tf.maximum(vertical, horizontal)
 
     def span(length, side):
-        # In whole pixels of the scaled picture, as in `CenterCrop`.
+        # In whole pixels of the scaled image, as in `CenterCrop`.
         spare = tf.round(_double(length) * scale) - side
         start = tf.math.floordiv(spare, 2.0) / scale
         end = tf.minimum(start + side / scale, _double(length))
@@ -216,7 +216,7 @@ def _turned(picture):
 
 
 def _scaled(picture, across, down):
-    """A picture (h, w, 3) scaled along its rows, then along its columns.
+    """An image (h, w, 3) scaled along its rows, then along its columns.
 
     Args:
         picture: uint8 tensor (h, w, 3).

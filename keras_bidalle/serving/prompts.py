@@ -99,7 +99,7 @@ class Prompts(tf.Module):
             )
         checks = []
         if self._added:
-            # A special token written out is no word.
+            # A special token written out is not a word.
             written = "|".join(re.escape(token) for token in self._added)
             bad = tf.strings.regex_full_match(text, f"(?s).*({written}).*")
             checks.append(_known_words(text, bad))
@@ -118,7 +118,7 @@ class Prompts(tf.Module):
                 "`prompt` must not be empty.",
             ),
             require(
-                # Each is at least one token: so much is told without work.
+                # Each is at least one token, which needs no work to know.
                 tf.reduce_all(words.row_lengths() <= room),
                 f"`prompt` must be of at most {room} tokens. Words:",
                 words.row_lengths(),

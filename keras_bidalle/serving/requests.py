@@ -1,4 +1,4 @@
-"""Checks inside a graph: what a caller is told of a request that is wrong."""
+"""Checks inside a graph: the errors that a wrong request gets."""
 
 import tensorflow as tf
 

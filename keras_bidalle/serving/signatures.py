@@ -37,7 +37,7 @@ class TokenizerSignatures:
             read, and nothing else of the model, for `tf.saved_model.save`.
 
     Raises:
-        ValueError: if its pictures do not have three channels.
+        ValueError: if its images do not have three channels.
     """
 
     default = "encode_image"
@@ -199,7 +199,7 @@ def example_inputs(signatures, picture, prompt, rows=1):
 
     Args:
         signatures: dict, what `signatures()` gave.
-        picture: bytes, a picture file.
+        picture: bytes, an image file.
         prompt: str, or `None` for a tokenizer.
         rows: int.
 

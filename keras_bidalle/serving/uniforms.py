@@ -1,6 +1,6 @@
 """`generators.sampling.row_uniforms` as TensorFlow operations.
 
-A server gives the pictures that the model gives for the same seeds only if
+A server gives the images that the model gives for the same seeds only if
 it draws the same numbers, and there is no NumPy in a graph. So this is
 NumPy's way from a seed to uniform numbers, on 64-bit integers of the graph:
 `SeedSequence` hashes the seed to a key, and Philox 4x64-10 turns the key and

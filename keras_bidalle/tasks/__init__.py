@@ -1,4 +1,4 @@
-"""What models are trained for: pictures, captions, and how they are judged."""
+"""What models are trained for: images, captions, and how they are judged."""
 
 from keras_bidalle.tasks.captioned_codes import CaptionedCodes
 from keras_bidalle.tasks.image_task import ImageTask

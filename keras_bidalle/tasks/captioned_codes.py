@@ -9,7 +9,7 @@ from keras_bidalle.captions import CaptionTokenizer
 
 
 class CaptionedCodes:
-    """The pictures of a task as codes, with their captions.
+    """The images of a task as codes, with their captions.
 
     A subclass draws the captions, in `caption_tokens`.
 
@@ -17,7 +17,7 @@ class CaptionedCodes:
         caption_tokenizer: `keras_bidalle.captions.CaptionTokenizer`.
         codes: integer array (N, *code_shape).
         captions: list of str, a few captions that are shown while training.
-        images: array (n, H, W, 3), as many pictures, uint8 or in [-1, 1].
+        images: array (n, H, W, 3), as many images, uint8 or in [-1, 1].
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class CaptionedCodes:
     def caption_tokens(
         self, chosen: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """Draws a caption for each of the pictures `chosen`.
+        """Draws a caption for each of the images `chosen`.
 
         Args:
             chosen: int array (B,).

@@ -1,4 +1,4 @@
-"""The task of any pictures with captions: nothing but to be like them."""
+"""The task of any images with captions: nothing but to be like them."""
 
 import concurrent.futures
 import hashlib
@@ -18,12 +18,12 @@ _EXAMPLES = 8
 
 
 class ImageTask(Task):
-    """Trains on the pictures of a source; measures nothing.
+    """Trains on the images of a source; measures nothing.
 
     Args:
         source: `keras_bidalle.data.ImageSource`.
         settings: dict of settings of training, of which `crop` and
-            `crop_arguments` say how pictures are cut.
+            `crop_arguments` say how images are cut.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ImageTask(Task):
         return len(self.source)
 
     def reader(self, image_shape: tuple[int, ...]) -> data.ImageReader:
-        """Reads pictures, cut as the settings say.
+        """Reads images, cut as the settings say.
 
         Raises:
             ValueError: if there is no such crop.
@@ -52,7 +52,7 @@ class ImageTask(Task):
         return self._readers[size]
 
     def tell_skipped(self) -> None:
-        """Prints which pictures could not be read, and why."""
+        """Prints which images could not be read, and why."""
         for reader in self._readers.values():
             if reader.skipped:
                 print(reader.report())
@@ -67,7 +67,7 @@ class ImageTask(Task):
         )
 
     def examples(self, image_shape: tuple[int, ...]) -> np.ndarray:
-        """The first pictures that can be read, cut as for evaluation.
+        """The first images that can be read, cut as for evaluation.
 
         Raises:
             keras_bidalle.data.ImageError: when none can be read.
@@ -101,10 +101,10 @@ class ImageTask(Task):
 
 
 class _CaptionedImages(CaptionedCodes):
-    """The readable pictures of a source, with those captions that fit.
+    """The readable images of a source, with those captions that fit.
 
     Both are made once and kept in the run's folder. Captions that are longer
-    than `text_length` are left out, and so are pictures that have no other.
+    than `text_length` are left out, and so are images that have no other.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ def _encoded(
             )
         return np.stack([pixels for pixels, _ in rows])
 
-    # What was cut out, and which pictures: those decide the codes too.
+    # What was cut out, and which images: those decide the codes too.
     what = json.dumps([vars(reader.crop), indices], default=str)
     digest = hashlib.sha256(what.encode()).hexdigest()
     progress = keras.utils.Progbar(len(indices), unit_name="picture")
@@ -201,7 +201,7 @@ def _encoded(
 
 
 def _readable(reader: data.ImageReader) -> list[Any]:
-    """[index, captions] of each record whose picture can be opened."""
+    """[index, captions] of each record whose image can be opened."""
 
     def captions_of(index: int) -> Any:
         # Opened here and once more for its codes: what is skipped is then

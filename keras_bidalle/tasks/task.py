@@ -14,7 +14,7 @@ Figures = dict[str, Any]
 
 
 class Task:
-    """Pictures with captions, and what is to be known of models of them.
+    """Images with captions, and what is to be known of models of them.
 
     A new task is a subclass in a room of its own. It must have the first four
     methods; the others say how its models are judged and shown, and are empty
@@ -27,13 +27,13 @@ class Task:
     description = ""
 
     def __len__(self) -> int:
-        """The number of pictures in an epoch."""
+        """The number of images in an epoch."""
         raise NotImplementedError
 
     def tokenizer_batches(
         self, tokenizer: Any, settings: dict[str, Any], seed: int
     ) -> Callable[[int], np.ndarray]:
-        """Pictures for an image tokenizer's `fit`.
+        """Images for an image tokenizer's `fit`.
 
         Args:
             tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer` that is
@@ -48,13 +48,13 @@ class Task:
         raise NotImplementedError
 
     def examples(self, image_shape: tuple[int, ...]) -> np.ndarray:
-        """A few pictures that are shown while training: uint8 (n, H, W, 3)."""
+        """A few images that are shown while training: uint8 (n, H, W, 3)."""
         raise NotImplementedError
 
     def captioned_codes(
         self, folder: Any, image_tokenizer: Any, configuration: Configuration
     ) -> CaptionedCodes:
-        """Makes the pictures of an epoch into codes.
+        """Makes the images of an epoch into codes.
 
         Args:
             folder: `keras_bidalle.training.RunFolder`, where they are kept.
@@ -88,7 +88,7 @@ class Task:
     def save_pictures(
         self, folder: Any, model: Any, rows: CaptionedCodes, **sampling: Any
     ) -> None:
-        """Leaves pictures of both directions in a run's folder."""
+        """Leaves images of both directions in a run's folder."""
         training.save_captioned(
             folder / "text_to_image.png",
             rows.captions,

@@ -2,12 +2,12 @@
 
 The published Bi-directional DALL-E cycles four kinds of attention over its
 layers. All are causal over the whole row; the sparse ones let an image
-position see, of the picture, only part: its row, its column, or a window
+position see, of the image, only part: its row, its column, or a window
 around it. A caption's position sees all that came before it, and an image
 position sees the caption that came before it.
 
 The windows of DALL-E's own transformer run in raster order instead, across
-the ends of the picture's rows: "raster_row" reaches back to the position
+the ends of the image's rows: "raster_row" reaches back to the position
 above, "raster_conv" to a window whose sides wrap to the next row.
 """
 

@@ -42,7 +42,7 @@ class LearnedImagePositions(ImagePositions):
     """One learned vector a row plus one a column.
 
     Args:
-        grid, width: as of `ImagePositions`.
+        grid, width: as in `ImagePositions`.
 
     Reference:
         DALL-E, arXiv 2102.12092, Figure 10.
@@ -70,7 +70,7 @@ class LearnedPlaces(ImagePositions):
     """One learned vector a place.
 
     Args:
-        grid, width: as of `ImagePositions`.
+        grid, width: as in `ImagePositions`.
 
     Reference:
         RQ-Transformer, arXiv 2203.01941, Sec. 3.2.2.
@@ -93,7 +93,7 @@ class FixedImagePositions(ImagePositions):
     """Sine and cosine waves of the row in one half, of the column in the other.
 
     Args:
-        grid, width: as of `ImagePositions`.
+        grid, width: as in `ImagePositions`.
 
     Reference:
         Bi-directional DALL-E, arXiv 2112.00384, the released program.

@@ -1,7 +1,7 @@
 """How layers are called where rows are decoded one position at a time.
 
 The same few rows meet the same weights at every step, so what is fastest is
-not what is for whole pictures. A loop asks `layer_calls` once, before its
+not what is for whole images. A loop asks `layer_calls` once, before its
 first step, and calls its layers through what that gives.
 """
 

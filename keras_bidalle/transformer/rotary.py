@@ -57,7 +57,7 @@ class RowRotation:
     """Cosines and sines for [caption][image] rows and the reverse.
 
     Args:
-        text_length, grid, head_dim: as of `rotary_angles`.
+        text_length, grid, head_dim: as in `rotary_angles`.
     """
 
     def __init__(self, text_length, grid, head_dim):

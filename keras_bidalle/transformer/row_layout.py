@@ -168,7 +168,7 @@ class Places:
 
     Args:
         layout: `RowLayout`.
-        text_to_image, dtype: as of `RowLayout.places`.
+        text_to_image, dtype: as in `RowLayout.places`.
         hidden_keys: bool tensor (B, T + P), positions that no one may look
             at, or `None`.
 

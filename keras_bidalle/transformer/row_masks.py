@@ -22,7 +22,7 @@ class RowMasks:
         depth: int, number of layers.
         text_length: int, T.
         grid: tuple (rows, columns) of image positions, P = rows * columns.
-        kernel_size: int, as of `attention_mask`.
+        kernel_size: int, as in `attention_mask`.
         pads_see_themselves: bool, lets a hidden position look at itself.
         shown_in_captioning: tuple of str, kinds of attention that hide
             nothing in [image][caption] rows.
@@ -55,7 +55,7 @@ class RowMasks:
             )
             for kind in dict.fromkeys(kinds)
         }
-        # By kind: how many of a picture's last positions are ever seen, if
+        # By kind: how many of an image's last positions are ever seen, if
         # that is at most half of them.
         self._windows = {
             kind: _window(~hidden[1, text_length:, text_length:])
@@ -64,15 +64,15 @@ class RowMasks:
         self._tables, self._window_tables = {}, {}
 
     def windows(self, text_to_image):
-        """How much of a picture the layers have to remember while drawing.
+        """How much of an image the layers have to remember while drawing.
 
         Args:
             text_to_image: bool, the direction.
 
         Returns:
             list of int or `None`, one a layer: w, if no position of the
-            picture sees more than the last w of them, itself included, and
-            w is at most half of the picture; else `None`. In
+            image sees more than the last w of them, itself included, and
+            w is at most half of the image; else `None`. In
             [image][caption] rows captions see all, and none has a window.
         """
         if not text_to_image:
@@ -127,11 +127,11 @@ class RowMasks:
             index: int scalar tensor, or int, the position, one of the second
                 part of the rows.
             text_to_image: bool, the direction of all rows.
-            hidden_keys, dtype: as of `by_layer`; of a caption only.
+            hidden_keys, dtype: as in `by_layer`; of a caption only.
 
         Returns:
             list of tensors (1 or B, 1, S); of a layer with a window w
-            (1 or B, 1, T + w), with position p of the picture at T + p mod
+            (1 or B, 1, T + w), with position p of the image at T + p mod
             w.
         """
         hidden = None
@@ -147,7 +147,7 @@ class RowMasks:
             seen = hidden
             if text_to_image and self._windows[kind]:
                 table = self._through_window(kind, dtype)
-                # No position of a picture is hidden as such.
+                # No position of an image is hidden as such.
                 if hidden is not None:
                     seen = hidden[..., : table.shape[1]]
             if isinstance(index, int):

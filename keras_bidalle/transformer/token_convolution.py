@@ -15,9 +15,9 @@ class TokenConvolution(layers.Layer):
     each channel and lag, and zeros before the row.
 
     Attention must learn to find the word before a word by its place, and
-    only then can it learn what the two mean together. With the neighbours at
+    only then can it learn what the two mean together. With the neighbors at
     hand that first step falls away: on MNIST64, which digit belongs to which
-    place in a picture of several is then learned within a thousand batches
+    place in an image of several is then learned within a thousand batches
     of 32 rows, and not within five thousand without.
 
     Args:
@@ -31,7 +31,7 @@ class TokenConvolution(layers.Layer):
         ValueError: if `kernel_size` is not a positive integer.
 
     Reference:
-        Depthwise convolutions over neighbouring tokens: Primer,
+        Depthwise convolutions over neighboring tokens: Primer,
         arXiv 2109.08668, section 3 (there after the attention's
         projections; here once, on the embedded row, which costs a tenth).
     """

@@ -136,7 +136,7 @@ class Transformer(layers.Layer):
         Args:
             x: tensor (B, 1, d).
             caches: tuple, as `prefill` gives it.
-            places: as of `prefill`.
+            places: as in `prefill`.
             index: int or int scalar tensor, the position.
             run: `LayerCalls`, how layers are called.
 

@@ -67,7 +67,7 @@ class TransformerBlock(layers.Layer):
             (a gated one, with twice the input weights) or "squared_relu"
             (cheapest on a CPU).
         normalization: str, "layer" or "rms".
-        query_key_norm: bool, normalises queries and keys of each head too,
+        query_key_norm: bool, normalizes queries and keys of each head too,
             which keeps attention stable at high learning rates.
         layer_scale: float, start of a learned scale of each channel of both
             branches, or `None` for no such scale.
@@ -220,7 +220,7 @@ class TransformerBlock(layers.Layer):
             mask: additive tensor broadcastable to (B, heads, n, n).
             length: int, positions that the cache has room for.
             rotation: as when called, for the n positions.
-            window: tuple of two int, as of `kv_cache.make_window`, for a
+            window: tuple of two int, as in `kv_cache.make_window`, for a
                 cache of that kind, or `None`.
             run: `LayerCalls`, how layers are called.
 
@@ -255,7 +255,7 @@ class TransformerBlock(layers.Layer):
             mask: additive tensor (1 or B, 1, S), or `None` where `index` is
                 an int and all before it is seen.
             rotation: as when called, for this position.
-            window, run: as of `prefill`.
+            window, run: as in `prefill`.
 
         Returns:
             Tuple of the output (B, 1, d) and the cache with this position.

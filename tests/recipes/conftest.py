@@ -40,7 +40,7 @@ def few_shown(monkeypatch):
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
-    """A folder of pictures with captions, and what they are."""
+    """A folder of images with captions, and what they are."""
     folder = tmp_path_factory.mktemp("pictures") / "mnist64"
     batch = write_pictures(folder)
     # One that no program may stumble over.
@@ -51,7 +51,7 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def runs(pictures, tmp_path_factory):
-    """A tokenizer and a generator, trained on the folder of pictures."""
+    """A tokenizer and a generator, trained on the folder of images."""
     import train_generator
     import train_tokenizer
 

@@ -1,4 +1,4 @@
-"""Captions are drawn and pictures read, by what a program trained."""
+"""Captions are drawn and images read, by what a program trained."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Pictures are reconstructed, odd ones too, by what a program trained."""
+"""Images are reconstructed, odd ones too, by what a program trained."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def test_pictures_are_reconstructed_beside_the_originals(
     )[0]
     difference = pair[2:34, 36:68].astype(int) - expected
     assert abs(difference).max() <= 1
-    # What reconstructs is what was trained: nearer than grey pictures are.
+    # What reconstructs is what was trained: nearer than gray images are.
     pairs = [png(tmp_path / "made" / f"{i}.png") for i in range(12)]
     errors = [
         np.mean((pair[2:34, 36:68].astype(float) - pair[2:34, 2:34]) ** 2)

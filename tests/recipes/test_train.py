@@ -1,4 +1,4 @@
-"""The training programs for one's own pictures, at their smallest."""
+"""The training programs for one's own images, at their smallest."""
 
 import argparse
 import json
@@ -71,9 +71,7 @@ def test_made_up_data_trains_residual_codes_to_a_model(tmp_path):
     assert isinstance(model.generator, RQTransformer)
     (codebook,) = codebooks_of(model.image_tokenizer)
     np.testing.assert_array_equal(
-        keras.ops.convert_to_numpy(
-            model.generator.head.codebooks.codebooks
-        )[0],
+        keras.ops.convert_to_numpy(model.generator.head.codebooks.codebooks)[0],
         codebook,
     )
     assert model.text_to_image("a red disc on the upper left").shape == (

@@ -1,4 +1,4 @@
-"""Small pictures with captions, and what the programs train on them."""
+"""Small images with captions, and what the programs train on them."""
 
 import numpy as np
 from PIL import Image
@@ -14,7 +14,7 @@ GENERATOR_RUN = """bidalle-mnist64 --tiny --pairs {folder} --output {output}
 
 
 def write_pictures(folder, count=12):
-    """MNIST64 pictures, of strokes instead of digits, with captions."""
+    """MNIST64 images, of strokes instead of digits, with captions."""
     rng = np.random.default_rng(0)
     strokes = (rng.random((100, 7, 7)) > 0.6).astype("uint8") * 255
     images = strokes.repeat(4, axis=1).repeat(4, axis=2)

@@ -1,4 +1,4 @@
-"""Pictures in a graph are opened and scaled as Pillow opens and scales them."""
+"""Images in a graph are opened and scaled as Pillow opens and scales them."""
 
 import io
 
@@ -52,7 +52,7 @@ def saved(image, kind, **options):
 
 
 def assert_same(found, expected):
-    # Before version 13, Pillow scaled all pictures in one order.
+    # Before version 13, Pillow scaled all images in one order.
     allowed = 0 if int(PIL.__version__.split(".")[0]) >= 13 else 1
     assert np.abs(found.astype(int) - expected).max() <= allowed
 

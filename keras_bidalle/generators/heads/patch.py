@@ -18,7 +18,7 @@ class PatchHead(ImageHead):
     A two-layer network sees the stream and the codes of the patch before.
 
     Args:
-        num_codes, width: as of `ImageHead`.
+        num_codes, width: as in `ImageHead`.
         code_shape: tuple (rows, columns) of one image's codes.
         patch_size: int, p; both sides of `code_shape` are multiples of it.
         patch_head_width: int, hidden channels h of the network.

@@ -29,7 +29,7 @@ class ResidualHead(ImageHead):
     codes chosen so far.
 
     Args:
-        num_codes, width: as of `ImageHead`.
+        num_codes, width: as in `ImageHead`.
         code_shape: tuple (rows, columns, D) of one image's codes.
         head_num_heads: int, attention heads of its blocks.
         head_depth: int, number of its blocks.
@@ -193,7 +193,7 @@ class ResidualHead(ImageHead):
         """What the classifiers see: tensor (B, n, D, d).
 
         Args:
-            hidden, stacks, training: as of `logits`.
+            hidden, stacks, training: as in `logits`.
         """
         n, depth = hidden.shape[1], self.codes_per_position
         x = hidden[:, :, None]

@@ -15,7 +15,7 @@ class SingleCodeHead(ImageHead):
     """A table of vectors in, a linear layer out.
 
     Args:
-        num_codes, width: as of `ImageHead`.
+        num_codes, width: as in `ImageHead`.
         code_shape: tuple (rows, columns) of one image's codes, or (N,) for
             codes without a grid, of several levels say: one long row.
         head_bias: bool, whether logits have biases.

@@ -1,4 +1,4 @@
-"""The MNIST64 task: coloured digits at five places, with captions."""
+"""The MNIST64 task: colored digits at five places, with captions."""
 
 from keras_bidalle.tasks.mnist64.caption_accuracy import caption_accuracy
 from keras_bidalle.tasks.mnist64.caption_table import (

@@ -10,15 +10,15 @@ def report_by_layout(layouts, truths, counts):
 
     Args:
         layouts: int array (B,), values in [0, 5).
-        truths: int array (B,), ground-truth clauses of each picture.
-        counts: dict from a figure's name to an int array (B,): how many of a
-            picture's clauses count.
+        truths: int array (B,), ground-truth clauses of each image.
+        counts: dict from a figure's name to an int array (B,): how many of an
+            image's clauses count.
 
     Returns:
         dict: a dict of the figures under each layout's name (`"centre"`,
-        `"quad1"` to `"quad4"`; layouts without a picture are left out),
+        `"quad1"` to `"quad4"`; layouts without an image are left out),
         `"overall"`, their mean over the layouts present, and `"pooled"`, all
-        clauses counted alike. `"pictures"` is the number of pictures.
+        clauses counted alike. `"pictures"` is the number of images.
     """
     layouts = np.asarray(layouts)
     if layouts.shape != np.shape(truths) or not len(layouts):

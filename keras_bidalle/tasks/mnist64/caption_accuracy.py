@@ -1,4 +1,4 @@
-"""Image to text: how many of a picture's clauses a caption gets right."""
+"""Image to text: how many of an image's clauses a caption gets right."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from keras_bidalle.tasks.mnist64.by_layout import report_by_layout
 
 
 def caption_accuracy(captions, clauses, layouts, grammar):
-    """Scores generated captions against what the pictures show.
+    """Scores generated captions against what the images show.
 
     A ground-truth clause is right when the caption has a clause with its
-    location, colour and item. It is counted once: repeating a right clause
+    location, color and item. It is counted once: repeating a right clause
     earns nothing and counts as extra.
 
     Args:
@@ -22,10 +22,10 @@ def caption_accuracy(captions, clauses, layouts, grammar):
         dict from each layout's name, `"overall"` (mean over the layouts) and
         `"pooled"` (over all clauses) to a dict of float, as shares of the
         ground-truth clauses: `"accuracy"`; `"colour_accuracy"` and
-        `"item_accuracy"`, where only location and colour, or location and
+        `"item_accuracy"`, where only location and color, or location and
         item, have to match; `"extra_clauses"`, clauses of the caption that
         are not a ground-truth clause counted for the first time (can exceed
-        1). `"pictures"` is the number of pictures.
+        1). `"pictures"` is the number of images.
 
     Raises:
         ValueError: when the numbers of captions, clauses and layouts differ

@@ -1,7 +1,7 @@
 """Captions of a whole batch as token ids, by table look-up.
 
 Training draws fresh captions for every batch; building strings and splitting
-them again would cost more than drawing the pictures. Every clause in every
+them again would cost more than drawing the images. Every clause in every
 phrasing is tokenized once, and a batch gathers its rows from that table.
 """
 
@@ -22,7 +22,7 @@ class CaptionTable:
         tokenizer: `CaptionTokenizer` that knows the grammar's words.
 
     Raises:
-        ValueError: when the tokenizer lacks a word of the grammar or its
+        ValueError: when the tokenizer has no word of the grammar or its
             `max_length` is less than `max_length(grammar, tokenizer)`.
 
     Example:

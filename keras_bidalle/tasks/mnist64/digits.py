@@ -1,4 +1,4 @@
-"""Where the small pictures come from: 28x28 digits or pieces of clothing.
+"""Where the small images come from: 28x28 digits or pieces of clothing.
 
 MNIST64 is composed from them. They are read from IDX files or a prepared
 TensorFlow Datasets folder when the user has one, else downloaded, and
@@ -31,7 +31,7 @@ PROBE_SECONDS = 5.0
 
 @dataclasses.dataclass(frozen=True)
 class Items:
-    """Small pictures with labels, in a train and a test part.
+    """Small images with labels, in a train and a test part.
 
     Attributes:
         name: str, `"mnist"` or `"fashion_mnist"`: what the labels mean.
@@ -150,7 +150,7 @@ def _from_idx(dataset, folder):
         path = _find_idx(folder, part, kind, rank)
         if path is None:
             raise FileNotFoundError(
-                f"{folder} lacks {part}-{kind}-idx{rank}-ubyte[.gz]"
+                f"{folder} has no {part}-{kind}-idx{rank}-ubyte[.gz]"
             )
         arrays[part, kind] = read_idx(path, rank)
     for part in ("train", "t10k"):

@@ -41,8 +41,8 @@ QUADRANT_PHRASES = (
     ("the {colour} {item} is {location}", 0.10),
     ("{location} {noun} is {colour} {item}", 0.10),
 )
-# The inventory has no word for the centre: a clause without a location is
-# the centre's.
+# The inventory has no word for the center: a clause without a location is
+# the center's.
 CENTRE_PHRASES = (
     ("{colour} {item}", 0.2),
     ("this is {colour} {item}", 0.2),
@@ -56,8 +56,8 @@ MAX_CLAUSES = 4
 class CaptionGrammar:
     """Writes and reads captions of MNIST64 or Fashion64.
 
-    A clause is `(location, colour, item)`, three integers: location 0 centre,
-    1 upper left, 2 upper right, 3 lower left, 4 lower right; colour 0 white,
+    A clause is `(location, colour, item)`, three integers: location 0 center,
+    1 upper left, 2 upper right, 3 lower left, 4 lower right; color 0 white,
     1 red, 2 green, 3 blue; item 0 to 9 in the order of the data set's labels.
     A caption joins one to four clauses: `"red 3 on the upper left , and the
     lower right is blue 8 ."`.
@@ -204,8 +204,8 @@ class CaptionGrammar:
         """Reads the clauses of a caption, a generated one included.
 
         Clauses end at `,`, `.` or "and". A clause is read when it names one
-        colour, one item and one location, in any order and among any other
-        words; without a word of place it is the centre's. What cannot be
+        color, one item and one location, in any order and among any other
+        words; without a word of place it is the center's. What cannot be
         read so is left out: nothing is guessed, and nothing is raised.
 
         Args:
@@ -221,7 +221,7 @@ class CaptionGrammar:
 
     def _read(self, text):
         words = re.findall(r"\w+", text)
-        # Item names of two words are matched as neighbours.
+        # Item names of two words are matched as neighbors.
         pairs = [" ".join(pair) for pair in zip(words, words[1:], strict=False)]
         found = {*words, *pairs}
         colours = [i for i, name in enumerate(COLOURS) if name in found]

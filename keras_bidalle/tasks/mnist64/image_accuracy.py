@@ -1,4 +1,4 @@
-"""Text to image: how many of a caption's clauses a picture shows."""
+"""Text to image: how many of a caption's clauses an image shows."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from keras_bidalle.validation import as_model_images
 
 
 def image_accuracy(images, clauses, layouts, classifier):
-    """Scores generated pictures against their captions.
+    """Scores generated images against their captions.
 
     The classifier reads the 28x28 crop at each captioned place. A clause is
-    right when it sees the clause's colour and item there.
+    right when it sees the clause's color and item there.
 
     Args:
         images: array (B, 64, 64, 3), uint8 or float in [-1, 1].
@@ -23,11 +23,11 @@ def image_accuracy(images, clauses, layouts, classifier):
         dict from each layout's name, `"overall"` (mean over the layouts) and
         `"pooled"` (over all clauses) to a dict: `"accuracy"`,
         `"colour_accuracy"` and `"item_accuracy"`, shares of the clauses, and
-        `"pictures"`, the number of pictures.
+        `"pictures"`, the number of images.
 
     Raises:
-        ValueError: on pictures of another size or range, or when the numbers
-            of pictures, clauses and layouts differ or are zero.
+        ValueError: on images of another size or range, or when the numbers
+            of images, clauses and layouts differ or are zero.
 
     Reference:
         TE-VQGAN, https://arxiv.org/abs/2112.00384, section 4, `ImgAcc` of

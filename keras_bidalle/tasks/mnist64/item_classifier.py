@@ -1,4 +1,4 @@
-"""The judge of generated pictures: which colour and which item a crop shows.
+"""The judge of generated images: which color and which item a crop shows.
 
 Small and quick to train, so that a recipe trains it on the same items as the
 rest, and good enough (99% on real test digits) that what it calls wrong is.
@@ -20,10 +20,10 @@ from keras_bidalle.validation import as_model_images
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class ItemClassifier(keras.Model):
-    """A convolutional network with a colour and an item head.
+    """A convolutional network with a color and an item head.
 
     The item head sees the brightest channel of each pixel, so it cannot
-    depend on the colour; the colour head sees each channel's share of the
+    depend on the color; the color head sees each channel's share of the
     light, so it cannot depend on the item.
 
     Args:
@@ -111,7 +111,7 @@ class ItemClassifier(keras.Model):
             batch_size: int.
 
         Returns:
-            Two int arrays (B,): colours in [0, 4) and items in [0, 10).
+            Two int arrays (B,): colors in [0, 4) and items in [0, 10).
         """
         crops = as_model_images(crops, (ITEM_SIZE, ITEM_SIZE, 3), "crops")
         # Not by `predict`: replicas would have to share its rows evenly.
@@ -140,15 +140,15 @@ class ItemClassifier(keras.Model):
 def train_item_classifier(
     items, seed=0, steps=1500, batch_size=128, verbose=0, callbacks=()
 ):
-    """Trains an `ItemClassifier` on the train items in random colours.
+    """Trains an `ItemClassifier` on the train items in random colors.
 
     Items are shifted by up to two pixels and darkened a little at random, as
     generated ones may be.
 
     Args:
         items: `Items`.
-        seed: int, of the weights, the order, colours and shifts.
-        steps: int, optimiser steps.
+        seed: int, of the weights, the order, colors and shifts.
+        steps: int, optimizer steps.
         batch_size: int.
         verbose, callbacks: as for `fit`.
 
@@ -191,7 +191,7 @@ def train_item_classifier(
 
 
 def _batch(items, size, seed, number):
-    """Shifted, coloured train items and their labels, for `fit`."""
+    """Shifted, colored train items and their labels, for `fit`."""
     rng = np.random.default_rng((seed, number))
     rows = rng.integers(len(items.train_labels), size=size)
     colours = rng.integers(len(COLOURS), size=size)
@@ -212,12 +212,12 @@ def _batch(items, size, seed, number):
 
 
 def item_classifier_accuracy(classifier, items, seed=0):
-    """Accuracy on the test items, each in one random colour.
+    """Accuracy on the test items, each in one random color.
 
     Args:
         classifier: `ItemClassifier`.
         items: `Items`.
-        seed: int, of the colours.
+        seed: int, of the colors.
 
     Returns:
         dict of float: `"accuracy"` (both right), `"colour_accuracy"`,

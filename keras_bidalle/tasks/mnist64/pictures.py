@@ -1,8 +1,8 @@
-"""The MNIST64 task: coloured items on a 64x64 canvas, with captions.
+"""The MNIST64 task: colored items on a 64x64 canvas, with captions.
 
-Pictures and captions are drawn on the fly, whole batches at a time. What is
+Images and captions are drawn on the fly, whole batches at a time. What is
 held out of training is decided here, in one place: the test items, and some
-combinations of item, colour and position.
+combinations of item, color and position.
 """
 
 import dataclasses
@@ -37,10 +37,10 @@ EMPTY_SHARE = 0.05
 def held_out_combinations():
     """The combinations that training never shows: bool (5, 4, 10).
 
-    Twenty of the 200 (location, colour, item) triples. As 4 colours and 5
+    Twenty of the 200 (location, color, item) triples. As 4 colors and 5
     locations have no common factor, counting k from 0 to 19 meets each pair
     (k mod 5, k mod 4) of them once; the item is k // 2. So every item is
-    held out twice, every colour five times, every location four times, and
+    held out twice, every color five times, every location four times, and
     every pair of the three at most once: all of them occur in training.
     """
     held_out = np.zeros((len(LOCATIONS), len(COLOURS), NUM_ITEMS), bool)
@@ -51,13 +51,13 @@ def held_out_combinations():
 
 @dataclasses.dataclass(frozen=True)
 class MNIST64Batch:
-    """Pictures with what they show.
+    """Images with what they show.
 
     Attributes:
         images: uint8 (B, 64, 64, 3).
         clauses: int32 (B, 4, 3), `(location, colour, item)` in the order of
             the caption; unused ones are -1 and last.
-        layouts: int32 (B,), 0 centre, 1 to 4 that many quadrants.
+        layouts: int32 (B,), 0 center, 1 to 4 that many quadrants.
         phrases: int32 (B, 4), the phrasing of each clause.
         grammar: `CaptionGrammar`.
     """
@@ -78,7 +78,7 @@ class MNIST64Batch:
 
 
 class MNIST64:
-    """Draws pictures and captions of one split of the task.
+    """Draws images and captions of one split of the task.
 
     | split | items | combinations |
     |---|---|---|
@@ -86,8 +86,8 @@ class MNIST64:
     | `"unseen_instances"` | test part | those not held out |
     | `"unseen_combinations"` | test part | held-out ones only, all objects |
 
-    Layouts are uniform over centre and one to four quadrants; the quadrants,
-    their order in the caption, colours, labels and phrasings are uniform as
+    Layouts are uniform over center and one to four quadrants; the quadrants,
+    their order in the caption, colors, labels and phrasings are uniform as
     far as the split and the grammar allow. The same arguments always give
     the same batch.
 
@@ -96,7 +96,7 @@ class MNIST64:
         split: one of the three names above.
 
     Raises:
-        ValueError: on another split, or when the part lacks a label.
+        ValueError: on another split, or when the part has no such label.
 
     Example:
 
@@ -109,7 +109,7 @@ class MNIST64:
 
     Reference:
         TE-VQGAN, https://arxiv.org/abs/2112.00384, section 4: canvas, places,
-        colours and layouts.
+        colors and layouts.
     """
 
     def __init__(self, items, split="train"):
@@ -137,16 +137,16 @@ class MNIST64:
         allowed = held_out_combinations()
         if split != "unseen_combinations":
             allowed = ~allowed
-        # pairs[location]: the allowed (colour, item), as many everywhere.
+        # pairs[location]: the allowed (color, item), as many everywhere.
         self._pairs = np.stack([np.argwhere(table) for table in allowed])
 
     def sample(self, num, seed, layout=None):
-        """Draws pictures with their captions.
+        """Draws images with their captions.
 
         Args:
             num: int, how many.
             seed: non-negative int or sequence of them.
-            layout: optional int in [0, 5), for pictures of one layout.
+            layout: optional int in [0, 5), for images of one layout.
 
         Returns:
             `MNIST64Batch`.
@@ -189,11 +189,11 @@ class MNIST64:
         return self._images[self._starts[labels] + offsets]
 
     def crops(self, num, seed):
-        """Draws single coloured items in 32x32 cells, some cells empty.
+        """Draws single colored items in 32x32 cells, some cells empty.
 
-        A quadrant of a picture looks exactly like this, so a tokenizer whose
+        A quadrant of an image looks exactly like this, so a tokenizer whose
         every layer is local can be trained on them, four times faster. All
-        colours and items occur together: the combinations are held out by
+        colors and items occur together: the combinations are held out by
         position, and a crop has none.
 
         Args:
@@ -222,7 +222,7 @@ class MNIST64:
 
         Returns:
             uint8 (num_groups, 5, 64, 64, 3); the second axis is the
-            location: centre, upper left, upper right, lower left, lower
+            location: center, upper left, upper right, lower left, lower
             right.
         """
         rng = np.random.default_rng(seed)
@@ -237,7 +237,7 @@ class MNIST64:
 
 
 def item_crops(images, locations):
-    """Cuts the 28x28 place of an item out of each picture.
+    """Cuts the 28x28 place of an item out of each image.
 
     Args:
         images: array (B, 64, 64, 3).
@@ -255,7 +255,7 @@ def item_crops(images, locations):
 
 
 def _paste(images, rows, location, crops, colours):
-    """Draws `crops` in `colours` into the pictures `rows`, in place."""
+    """Draws `crops` in `colours` into the images `rows`, in place."""
     top, left = CORNERS[location]
     bottom, right = top + ITEM_SIZE, left + ITEM_SIZE
     coloured = crops[..., None] * RGB[colours][:, None, None]

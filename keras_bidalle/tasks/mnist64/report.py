@@ -21,8 +21,8 @@ def tokenizer_report(tokenizer, task, classifier, count=1000, seed=0):
         tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
         task: `MNIST64` of the split "unseen_instances".
         classifier: `keras_bidalle.tasks.mnist64.ItemClassifier`.
-        count: int, pictures for PSNR and the classifier; a fifth as many
-            groups of translated pictures.
+        count: int, images for PSNR and the classifier; a fifth as many
+            groups of translated images.
         seed: int.
 
     Returns:
@@ -70,10 +70,10 @@ def both_directions_report(
         model: `keras_bidalle.TextImageModel`.
         task: `keras_bidalle.tasks.mnist64.MNIST64` of an unseen split.
         classifier: `keras_bidalle.tasks.mnist64.ItemClassifier`.
-        per_layout: int, pictures of each of the five layouts.
+        per_layout: int, images of each of the five layouts.
         seed: int.
         sampling: dict of arguments of `text_to_image`, or `None`.
-        batch_size: int, pictures sampled at once.
+        batch_size: int, images sampled at once.
         progress: function of a direction and the number of its samples done
             so far, or `None`.
 

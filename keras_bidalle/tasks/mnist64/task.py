@@ -28,25 +28,25 @@ from keras_bidalle.tasks.mnist64.report import (
 )
 from keras_bidalle.tasks.task import Figures, Task
 
-# Pictures that are made and encoded at once.
+# Images that are made and encoded at once.
 CHUNK = 500
 # And those that people are shown.
 SHOWN = 16
 
 
 class MNIST64Task(Task):
-    """Coloured items at five places, with captions and a judge.
+    """Colored items at five places, with captions and a judge.
 
     Args:
         dataset: "mnist" or "fashion".
-        data_dir: str, as of `load_items`.
+        data_dir: str, as in `load_items`.
         seed: int.
         train_pictures: int, how many are made into codes.
         layout_mix: tuple of 5 int, how often the layouts come among them.
-            Pictures of many items teach more for the same cost.
+            Images of many items teach more for the same cost.
         crops: bool, whether a tokenizer whose every layer is local is trained
             on 32x32 single-item crops.
-        evaluation_pictures: int, pictures a layout in each split.
+        evaluation_pictures: int, images a layout in each split.
         classifier_steps: int, training steps of the judge.
     """
 
@@ -86,7 +86,7 @@ class MNIST64Task(Task):
 
     @functools.cached_property
     def batch_shown(self) -> MNIST64Batch:
-        """The pictures that are shown, made of test items."""
+        """The images that are shown, made of test items."""
         return self.splits["unseen_instances"].sample(SHOWN, (self.seed, 99))
 
     def examples(self, image_shape: tuple[int, ...]) -> np.ndarray:
@@ -198,7 +198,7 @@ class MNIST64Task(Task):
     def save_pictures(
         self, folder: Any, model: Any, rows: CaptionedCodes, **sampling: Any
     ) -> None:
-        """Pictures drawn, and pictures read beside what they show."""
+        """Images drawn, and images read beside what they show."""
         super().save_pictures(folder, model, rows, **sampling)
         shown = self.batch_shown
         readings = []
@@ -224,7 +224,7 @@ class MNIST64Task(Task):
 
 
 class _GrammarCaptions(CaptionedCodes):
-    """Codes of pictures whose captions are drawn anew for every batch."""
+    """Codes of images whose captions are drawn anew for every batch."""
 
     def __init__(
         self,

@@ -174,7 +174,7 @@ def test_a_host_that_does_not_answer_costs_seconds(monkeypatch):
 def test_a_folder_prepared_by_tfds_is_read(shared_dir):
     prepared = load_items("mnist", shared_dir / "data" / "tfds")
     original = load_items("mnist", shared_dir / "data" / "mnist")
-    # tfds shuffles what it prepares: the same pictures in another order.
+    # tfds shuffles what it prepares: the same images in another order.
     for part in ("train", "test"):
         counts = [
             np.bincount(getattr(items, f"{part}_labels"))

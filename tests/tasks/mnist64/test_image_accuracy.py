@@ -7,7 +7,7 @@ CORNERS = [(18, 18), (2, 2), (2, 34), (34, 2), (34, 34)]
 
 
 class PixelReader:
-    """Reads colour and item from the first pixel of a crop, exactly."""
+    """Reads color and item from the first pixel of a crop, exactly."""
 
     def classify(self, crops):
         assert crops.shape[1:] == (28, 28, 3)
@@ -39,7 +39,7 @@ def test_crops_are_read_at_the_captioned_places():
     shown = [
         [(0, 2, 7)],
         [(3, 1, 4)],  # another item
-        [(4, 1, 0), (1, 3, 9), (2, 2, 6)],  # colour; right; both
+        [(4, 1, 0), (1, 3, 9), (2, 2, 6)],  # color; right; both
         [(4, 0, 1), (1, 3, 9), (2, 1, 5), (3, 2, 2)],
     ]
     images = np.stack([picture(row) for row in shown])

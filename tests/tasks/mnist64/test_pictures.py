@@ -122,7 +122,7 @@ def test_crops_are_coloured_items_in_cells_with_a_margin(items):
     assert 0.01 < empty.mean() < 0.1
     inner = crops[:, 2:30, 2:30]
     assert crops.sum() == inner.sum()
-    # One flat colour in each cell: value times the colour's mask.
+    # One flat color in each cell: value times the color's mask.
     flat = inner[~empty].reshape(-1, 784, 3)
     assert (flat == flat[:, :1]).all()
     masks = {tuple(row) for row in (flat[:, 0] > 0).astype(int).tolist()}
