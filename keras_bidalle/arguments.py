@@ -18,6 +18,8 @@ def argument_names(function: Callable) -> list[str]:
 def _parameters(function):
     if not isinstance(function, type):
         return inspect.signature(function).parameters
+    if "__signature__" in vars(function):
+        return inspect.signature(function).parameters
     # Of the constructor, as Keras' classes have a `__new__` as well.
     parameters = dict(inspect.signature(function.__init__).parameters)
     parameters.pop("self", None)
@@ -53,3 +55,32 @@ def arguments_for(part: Callable, values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of `values` that `part` takes by name."""
     names = argument_names(part)
     return {name: values[name] for name in names if name in values}
+
+
+def check_shared(**shared: Iterable[Any]) -> None:
+    """Raises a `ValueError` unless parts agree in what they share.
+
+    Args:
+        **shared: by attribute, the parts that have it.
+    """
+    for name, parts in shared.items():
+        found = {type(part).__name__: getattr(part, name) for part in parts}
+        if len(set(found.values())) > 1:
+            raise ValueError(
+                f"The parts must have the same `{name}`. Received: {found}"
+            )
+
+
+def accepted_arguments(cls: type) -> set[str]:
+    """All names that a class takes, those that it hands to bases included."""
+    names: set[str] = set()
+    for part in cls.__mro__:
+        if not part.__module__.startswith("keras_bidalle."):
+            continue
+        if "__init__" in vars(part) or "__signature__" in vars(part):
+            parameters = _parameters(part)
+            names |= set(argument_names(part))
+            kinds = {parameter.kind for parameter in parameters.values()}
+            if inspect.Parameter.VAR_KEYWORD not in kinds:
+                break
+    return names

@@ -2,11 +2,11 @@
 
 import copy
 import dataclasses
-import inspect
 import json
 import pathlib
 from typing import Any
 
+from keras_bidalle.arguments import accepted_arguments, argument_names
 from keras_bidalle.configurations import building, named, training_settings
 from keras_bidalle.configurations.counting import count_params
 from keras_bidalle.generators import BidirectionalTransformer
@@ -142,12 +142,12 @@ class Configuration:
                 )
             owner = building.class_of(arguments[part])
             arguments = arguments[part]["config"]
-        while path and last not in inspect.signature(owner.__init__).parameters:
+        while path and last not in argument_names(owner):
             inner = arguments.get("quantizer")
             if not building.is_serialized(inner):
                 break
             owner, arguments = building.class_of(inner), inner["config"]
-        known = _known_arguments(owner)
+        known = accepted_arguments(owner)
         if last not in known:
             raise ValueError(
                 f"`{name}`: {last!r} is neither a setting of the training "
@@ -170,16 +170,6 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value  # Such as a kind of loss.
-
-
-def _known_arguments(cls: Any) -> set[str]:
-    """The names that a constructor takes, those of its bases included."""
-    names: set[str] = set()
-    for part in cls.__mro__:
-        if part.__module__.startswith("keras_bidalle."):
-            if "__init__" in vars(part):
-                names |= set(inspect.signature(part.__init__).parameters)
-    return names - {"self", "args", "kwargs"}
 
 
 def _is_old(value: Any) -> bool:

@@ -1,8 +1,8 @@
 """Any configuration, shrunk until it trains in seconds."""
 
-import inspect
 from typing import Any
 
+from keras_bidalle.arguments import argument_names
 from keras_bidalle.configurations.building import (
     class_of,
     is_serialized,
@@ -72,7 +72,7 @@ def tiny(cls: Any, arguments: dict[str, Any]) -> dict[str, Any]:
             part = class_of(value)
             result[name] = serialized(part, tiny(part, value["config"]))
     # A base class may take what this one decides itself.
-    known = {*arguments, *inspect.signature(cls.__init__).parameters}
+    known = {*arguments, *argument_names(cls)}
     result.update((n, value) for n, value in _TINY.items() if n in known)
     for name, most in _TINY_WHERE_GIVEN.items():
         if result.get(name) is not None:

@@ -1,10 +1,15 @@
 """One autoregressive transformer over captions and codes, both directions."""
 
+import inspect
 from typing import Any
 
 import keras
 
-from keras_bidalle.arguments import arguments_for, defaults_of
+from keras_bidalle.arguments import (
+    argument_names,
+    arguments_for,
+    defaults_of,
+)
 from keras_bidalle.generators.caption_tokens import CaptionTokens
 from keras_bidalle.generators.generator import Generator
 from keras_bidalle.generators.heads.image_head import ImageHead
@@ -144,6 +149,16 @@ class BidirectionalTransformer(Generator):
         super().__init__(**parts, **model)
         self._values = values
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        show_options(cls)
+
+    @classmethod
+    def known_options(cls) -> dict:
+        """The options of the parts, with their defaults."""
+        known = {**cls.own_options, **defaults_of((*_PARTS, *cls.head_types))}
+        return {k: v for k, v in known.items() if k not in _DERIVED}
+
     @classmethod
     def checked_options(cls, given: dict) -> dict:
         """All options of the parts, with defaults for those not given.
@@ -151,9 +166,7 @@ class BidirectionalTransformer(Generator):
         Raises:
             TypeError: on an option that no part takes.
         """
-        known = {**cls.own_options, **defaults_of((*_PARTS, *cls.head_types))}
-        for name in _DERIVED:
-            known.pop(name, None)
+        known = cls.known_options()
         unknown = [name for name in given if name not in known]
         if unknown:
             raise TypeError(
@@ -197,6 +210,21 @@ class BidirectionalTransformer(Generator):
     def from_config(cls, config: dict) -> "BidirectionalTransformer":
         return cls(**config)
 
+
+def show_options(cls: Any) -> None:
+    """Has `help` and `inspect.signature` show a class's options by name."""
+    sizes = argument_names(BidirectionalTransformer.__init__)[1:]
+    kind = inspect.Parameter
+    positional = [kind(name, kind.POSITIONAL_OR_KEYWORD) for name in sizes]
+    defaults = {**cls.known_options(), **dict.fromkeys(_OF_MODELS)}
+    named = [
+        kind(name, kind.KEYWORD_ONLY, default=default)
+        for name, default in defaults.items()
+    ]
+    cls.__signature__ = inspect.Signature([*positional, *named])
+
+
+show_options(BidirectionalTransformer)
 
 # Arguments of `TransformerBlock` that whoever makes blocks gives.
 _SHARED = ("width", "num_heads")

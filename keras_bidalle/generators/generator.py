@@ -6,6 +6,7 @@ from typing import Any, Unpack
 import keras
 import numpy as np
 
+from keras_bidalle.arguments import check_shared
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.optimizers import compile_arguments, synchronized
 from keras_bidalle.generators.caption_tokens import CaptionTokens
@@ -14,14 +15,12 @@ from keras_bidalle.generators.next_token import NextToken
 from keras_bidalle.generators.row_embedding import RowEmbedding
 from keras_bidalle.presets.mixin import PresetMixin
 from keras_bidalle.sampling.generation import RowSampling
-from keras_bidalle.sampling.scoring import CaptionScoring
 from keras_bidalle.sampling.settings import (
     IMAGE_TO_TEXT,
     TEXT_TO_IMAGE,
     SamplingSettings,
     takes_settings,
 )
-from keras_bidalle.sampling.streaming import CodeStreaming
 from keras_bidalle.transformer.row_layout import RowLayout
 from keras_bidalle.transformer.transformer import Transformer
 
@@ -71,19 +70,8 @@ class Generator(PresetMixin, keras.Model):
     target (codes of text-to-image rows, caption tokens of image-to-text
     rows).
 
-    Example:
-
-    ```python
-    transformer = Transformer(width=64, depth=2, num_heads=2)
-    head = SingleCodeHead(num_codes=128, code_shape=(16, 16), width=64)
-    generator = Generator(
-        RowLayout(39, head.grid, depth=2, head_dim=32),
-        CaptionTokens(40, 39, width=64),
-        head,
-        RowEmbedding(39, head.grid, width=64),
-        transformer,
-    )
-    ```
+    `BidirectionalTransformer`, `PatchBidirectionalTransformer` and
+    `RQTransformer` say which parts the published models have.
     """
 
     def __init__(
@@ -98,7 +86,7 @@ class Generator(PresetMixin, keras.Model):
     ):
         # Latents stay float32 until they are compared with codes.
         super().__init__(autocast=False, **kwargs)
-        _check_fit(
+        check_shared(
             text_length=(layout, captions, embedding),
             width=(captions, head, embedding, transformer),
             grid=(layout, head, embedding),
@@ -110,6 +98,13 @@ class Generator(PresetMixin, keras.Model):
         self.embedding = embedding
         self.transformer = transformer
         self.objective = NextToken() if objective is None else objective
+        # What callers have to know of the parts.
+        self.text_vocabulary_size = captions.text_vocabulary_size
+        self.text_length = layout.text_length
+        self.num_codes = head.num_codes
+        self.code_shape = head.code_shape
+        self.codes_per_position = head.codes_per_position
+        self.condition_dropout = embedding.condition_dropout
         self.image_tracker = keras.metrics.Mean(name="image_loss")
         self.text_tracker = keras.metrics.Mean(name="text_loss")
         self.build()
@@ -127,30 +122,6 @@ class Generator(PresetMixin, keras.Model):
             if not part.built:
                 part.build(None)
         self.built = True
-
-    @property
-    def text_vocabulary_size(self) -> int:
-        return self.captions.text_vocabulary_size
-
-    @property
-    def text_length(self) -> int:
-        return self.layout.text_length
-
-    @property
-    def num_codes(self) -> int:
-        return self.head.num_codes
-
-    @property
-    def code_shape(self) -> tuple[int, ...]:
-        return self.head.code_shape
-
-    @property
-    def codes_per_position(self) -> int:
-        return self.head.codes_per_position
-
-    @property
-    def condition_dropout(self) -> float:
-        return self.embedding.condition_dropout
 
     def call(self, inputs: dict, training: bool | None = None) -> dict:
         stacks = self.head.stacks(inputs, training)
@@ -194,16 +165,6 @@ class Generator(PresetMixin, keras.Model):
         x = self.layout.in_order(text_to_image, *parts)
         return self.transformer(x, places=places, training=training), kept
 
-    def embed_text(self, text: Any, segment: int) -> Any:
-        """Embeds the first n tokens of captions: int (B, n) to (B, n, d)."""
-        return self.embedding.add(self.captions.embed(text), True, segment)
-
-    def embed_image(self, stacks: Any, segment: int) -> Any:
-        """Embeds the first n stacks of images: int (B, n, c) to (B, n, d)."""
-        return self.embedding.add(self.head.embed(stacks), False, segment)
-
-    # === Training ===
-
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As of `keras.Model`; replicas then train as one."""
         super().compile(*args, **compile_arguments(kwargs))
@@ -224,31 +185,16 @@ class Generator(PresetMixin, keras.Model):
     ) -> Any:
         """The loss of a batch, as the objective has it."""
         loss, logged = self.objective.loss(self, x, y_pred, training)
-        for name, tracker in (
-            ("image", self.image_tracker),
-            ("text", self.text_tracker),
-        ):
-            value, weight = logged[name]
-            tracker.update_state(value, sample_weight=weight)
+        self.image_tracker.update_state(*logged["image"])
+        self.text_tracker.update_state(*logged["text"])
         for extra in self.losses:
             loss = loss + extra
         return replicas.share_of_loss(loss)
 
-    # === Sampling ===
-
-    # What is compiled is kept for each model, outside of what Keras tracks
-    # as its state.
+    # What is compiled is kept, outside of what Keras tracks as state.
     @functools.cached_property
     def _sampling(self) -> RowSampling:
         return RowSampling(self)
-
-    @functools.cached_property
-    def _streaming(self) -> CodeStreaming:
-        return CodeStreaming(self)
-
-    @functools.cached_property
-    def _scoring(self) -> CaptionScoring:
-        return CaptionScoring(self)
 
     @takes_settings(TEXT_TO_IMAGE)
     def generate_codes(
@@ -360,7 +306,7 @@ class Generator(PresetMixin, keras.Model):
         Raises:
             ValueError: as of `generate_codes`, at once.
         """
-        return self._streaming.codes(text, prime, seed, settings)
+        return self._sampling.stream(text, prime, seed, settings)
 
     def score_text(
         self, text: Any, codes: Any, batch_size: int = 64
@@ -380,9 +326,7 @@ class Generator(PresetMixin, keras.Model):
             ValueError: if `text` has a wrong shape, or the condition is a
                 class, which is never predicted.
         """
-        return self._scoring.text(text, codes, batch_size)
-
-    # === Configuration ===
+        return self._sampling.scores(text, codes, batch_size)
 
     def arguments(self) -> dict:
         """What the constructor takes, beside `name` and `dtype`."""
@@ -404,14 +348,3 @@ class Generator(PresetMixin, keras.Model):
                 part["config"]["dtype"] = config["dtype"]
             parts[name] = keras.saving.deserialize_keras_object(part)
         return cls(**{**config, **parts})
-
-
-def _check_fit(**shared):
-    """Raises a `ValueError` unless parts agree in what they share."""
-    for name, parts in shared.items():
-        found = {type(part).__name__: getattr(part, name) for part in parts}
-        if len(set(found.values())) > 1:
-            raise ValueError(
-                f"The parts of a generator must have the same `{name}`. "
-                f"Received: {found}"
-            )

@@ -50,6 +50,18 @@ def caption_places(generator: Any) -> Places:
     return generator.layout.places(False, generator.compute_dtype)
 
 
+def embedded_text(generator: Any, text: Any, segment: int) -> Any:
+    """Embeds the first n tokens of captions: int (B, n) to (B, n, d)."""
+    vectors = generator.captions.embed(text)
+    return generator.embedding.add(vectors, True, segment)
+
+
+def embedded_image(generator: Any, stacks: Any, segment: int) -> Any:
+    """Embeds the first n stacks of images: int (B, n, c) to (B, n, d)."""
+    vectors = generator.head.embed(stacks)
+    return generator.embedding.add(vectors, False, segment)
+
+
 def calls_of(generator: Any, x: Any) -> Any:
     """How layers are called at every step: `LayerCalls` for rows `x`."""
     blocks = [*generator.transformer.blocks, *generator.head.decoded_blocks()]
@@ -116,12 +128,12 @@ def begin_codes(
     batch = ops.shape(text)[0]
     guided = "guidance_scale" in settings
 
-    parts = [generator.embed_text(text, REF)]
+    parts = [embedded_text(generator, text, REF)]
     if guided:
         absent = generator.embedding.absent(batch, True, REF)
         parts = [ops.concatenate([parts[0], absent])]
     if given:
-        parts.append(_twice(generator.embed_image(prime, GEN), guided))
+        parts.append(_twice(embedded_image(generator, prime, GEN), guided))
     x, caches = generator.transformer.prefill(
         ops.concatenate(parts, axis=1),
         image_places(generator, text, guided),
@@ -215,11 +227,11 @@ def generate_text(
     guided = "guidance_scale" in settings
     captions, transformer = generator.captions, generator.transformer
     embedding, layout = generator.embedding, generator.layout
-    x = generator.embed_image(stacks, REF)
+    x = embedded_image(generator, stacks, REF)
     if guided:
         x = ops.concatenate([x, embedding.absent(batch, False, REF)])
     start = ops.full((batch, 1), captions.start_id, "int32")
-    first = _twice(generator.embed_text(start, GEN), guided)
+    first = _twice(embedded_text(generator, start, GEN), guided)
     # What stands after the end where no token is a pad: the end again.
     pad = captions.end_id if captions.pad_id is None else captions.pad_id
     places = caption_places(generator)

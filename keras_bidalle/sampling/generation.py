@@ -21,11 +21,13 @@ from keras_bidalle.sampling.requests import (
     checked_text,
 )
 from keras_bidalle.sampling.sampler import row_uniforms
+from keras_bidalle.sampling.scoring import CaptionScoring
 from keras_bidalle.sampling.settings import (
     IMAGE_TO_TEXT,
     TEXT_TO_IMAGE,
     checked_settings,
 )
+from keras_bidalle.sampling.streaming import CodeStreaming
 from keras_bidalle.validation import check_positive
 
 
@@ -54,10 +56,10 @@ def in_threads(draw: Callable, total: int, batch_size: int) -> Iterator:
 
 
 class RowSampling:
-    """Draws codes and captions of one generator.
+    """Draws and scores the codes and captions of one generator.
 
-    Its two loops are compiled once for each shape, and once more for each
-    set of settings that are given.
+    What is compiled is kept: each loop once for each shape, and once more
+    for each set of settings that are given.
 
     Args:
         generator: `Generator`.
@@ -77,6 +79,8 @@ class RowSampling:
                 generator, *conditions, uniforms, legal, settings
             )
 
+        self._streaming = CodeStreaming(generator)
+        self._scoring = CaptionScoring(generator)
         self._compiled = {
             TEXT_TO_IMAGE: compiled(codes, [generator], xla=True),
             IMAGE_TO_TEXT: compiled(text, [generator], xla=True),
@@ -100,6 +104,16 @@ class RowSampling:
         stacks = ops.convert_to_numpy(stacks)
         shape = (self.generator.text_length,)
         return self._rows(IMAGE_TO_TEXT, [stacks], shape, legal, **request)
+
+    def stream(
+        self, text: Any, prime: Any, seed: Any, settings: dict
+    ) -> Iterator:
+        """Codes of more and more rows: see `Generator.stream_codes`."""
+        return self._streaming.codes(text, prime, seed, settings)
+
+    def scores(self, text: Any, codes: Any, batch_size: int) -> np.ndarray:
+        """Nats of captions: see `Generator.score_text`."""
+        return self._scoring.text(text, codes, batch_size)
 
     def _rows(
         self,

@@ -156,8 +156,8 @@ def test_cached_logits_equal_the_full_forward_pass(
         return transformer.norm(ops.concatenate(outputs, axis=1))
 
     hidden = cached(
-        generator.embed_text(text, 0),
-        generator.embed_image(stacks, 1)[:, :-1],
+        decoding.embedded_text(generator, text, 0),
+        decoding.embedded_image(generator, stacks, 1)[:, :-1],
         True,
         TEXT,
     )
@@ -168,8 +168,8 @@ def test_cached_logits_equal_the_full_forward_pass(
         atol=1e-4,
     )
     hidden = cached(
-        generator.embed_image(stacks, 0),
-        generator.embed_text(text, 1)[:, :-1],
+        decoding.embedded_image(generator, stacks, 0),
+        decoding.embedded_text(generator, text, 1)[:, :-1],
         False,
         generator.layout.num_positions,
     )
@@ -234,7 +234,9 @@ def test_a_row_is_sampled_alone_as_in_its_batch(cls, attention, options):
 def null_logits(generator, stacks):
     """Logits of a whole picture whose caption was dropped, without a cache."""
     null = generator.embedding.absent(len(stacks), True, 0)
-    x = ops.concatenate([null, generator.embed_image(stacks, 1)], axis=1)
+    x = ops.concatenate(
+        [null, decoding.embedded_image(generator, stacks, 1)], axis=1
+    )
     places = generator.layout.places(True, generator.compute_dtype)
     before = generator.transformer(x, places=places)[:, TEXT - 1 : -1]
     return generator.head.logits(before, stacks)
