@@ -127,8 +127,8 @@ from keras_bidalle import training
 start, alone = distribution_cases.train("bidirectional/adam-clipped")
 alone = alone.get_weights()
 # As Keras itself does it.
-from keras_bidalle.generators import training as generator_training
-generator_training.synchronized = lambda optimizer: optimizer
+from keras_bidalle.generators import generator as generators
+generators.synchronized = lambda optimizer: optimizer
 keras.backend.clear_session()
 with training.distribute("mirrored", devices=devices).scope():
     _, model = distribution_cases.train("bidirectional/adam-clipped")
