@@ -172,12 +172,12 @@ def make_page(model, examples):
             'The page needs Gradio: pip install "keras_bidalle[demo]"'
         ) from error
 
-    def told(function, doing, progress, *inputs):
-        def tell(done, of):
+    def shown(function, doing, progress, *inputs):
+        def report(done, of):
             progress((done, of), desc=doing, unit="pictures")
 
         try:
-            return function(model, *inputs, tell)
+            return function(model, *inputs, report)
         except ValueError as error:
             # It names an argument; here there is one caption.
             message = str(error).replace("`captions[0]`", "The caption")
@@ -193,11 +193,13 @@ def make_page(model, examples):
 
     def on_draw(caption, seed, samples, progress=bar, *values):
         settings = chosen(TEXT_TO_IMAGE, values)
-        return told(draw, "drawing", progress, caption, seed, samples, settings)
+        return shown(
+            draw, "drawing", progress, caption, seed, samples, settings
+        )
 
     def on_read(picture, seed, progress=bar, *values):
         settings = chosen(IMAGE_TO_TEXT, values)
-        return told(read, "reading", progress, picture, seed, settings)
+        return shown(read, "reading", progress, picture, seed, settings)
 
     def seed():
         return gr.Number(0, label="Seed", precision=0, minimum=0)

@@ -48,8 +48,8 @@ def main(arguments=None):
         return subprocess.run(command).returncode
     try:
         folder = newest_version(options.folder)
-        for told in check(folder):
-            print(f"ok: {told}", flush=True)
+        for result in check(folder):
+            print(f"ok: {result}", flush=True)
     except CheckError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1

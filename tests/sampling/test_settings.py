@@ -78,7 +78,7 @@ def test_calls_show_their_settings_in_signature_and_help(function, direction):
     )
 
 
-def test_defaults_hang_on_the_direction():
+def test_defaults_depend_on_the_direction():
     for direction, temperature in ((TEXT_TO_IMAGE, 1.0), (IMAGE_TO_TEXT, 0.0)):
         found = checked_settings({"top_k": None}, direction, 2, Generator())
         assert list(found) == ["temperature"]
