@@ -10,12 +10,13 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 from keras_bidalle.backend import replicas
 
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path`, renamed onto it on success.
 
     The temporary name keeps the suffix of `path`, because writers choose
@@ -57,7 +58,7 @@ def atomic_path(path):
 
 
 @contextlib.contextmanager
-def atomic_folder(path):
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yields a temporary folder beside `path`, moved onto it on success.
 
     A folder that was there before is replaced as a whole. A folder cannot

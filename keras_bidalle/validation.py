@@ -5,6 +5,7 @@ public call that takes images or codes goes through here, so that a wrong
 range or size is told by name instead of giving a strange image.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from keras import ops
 LARGEST_PIXEL = 1.01
 
 
-def check_positive(**values):
+def check_positive(**values: Any) -> None:
     """Raises a `ValueError` unless all arguments are positive integers."""
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -25,14 +26,14 @@ def check_positive(**values):
             )
 
 
-def check_positive_or_none(**values):
+def check_positive_or_none(**values: Any) -> None:
     """Raises a `ValueError` unless all are positive integers or `None`."""
     for name, value in values.items():
         if value is not None:
             check_positive(**{name: value})
 
 
-def check_at_least(minimum=0.0, **values):
+def check_at_least(minimum: float = 0.0, **values: Any) -> None:
     """Raises a `ValueError` unless all are numbers of at least `minimum`."""
     for name, value in values.items():
         if not isinstance(value, int | float) or not value >= minimum:
@@ -76,7 +77,9 @@ def check_image_range(low: float, high: float, name: str = "images") -> None:
         )
 
 
-def as_model_images(images, image_shape, name="images"):
+def as_model_images(
+    images: Any, image_shape: Sequence[int], name: str = "images"
+) -> np.ndarray:
     """Checks images and returns them as float32 in [-1, 1].
 
     Args:
@@ -111,7 +114,7 @@ def as_model_images(images, image_shape, name="images"):
     return array
 
 
-def as_uint8_images(images):
+def as_uint8_images(images: Any) -> np.ndarray:
     """Turns images in [-1, 1] into uint8 in [0, 255], rounding.
 
     Args:
@@ -124,7 +127,9 @@ def as_uint8_images(images):
     return np.clip(np.rint((array + 1.0) * 127.5), 0, 255).astype("uint8")
 
 
-def as_codes(codes, code_shape, num_codes, name="codes"):
+def as_codes(
+    codes: Any, code_shape: Sequence[int], num_codes: int, name: str = "codes"
+) -> np.ndarray:
     """Checks discrete codes and returns them as int32.
 
     Args:

@@ -6,6 +6,8 @@ silent [UNK] or a cut caption, and a Keras config.
 """
 
 import functools
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -51,7 +53,7 @@ class CaptionTokenizer:
     ```
     """
 
-    def __init__(self, tokenizer_json, max_length):
+    def __init__(self, tokenizer_json: str, max_length: int) -> None:
         if not isinstance(max_length, int) or max_length < 3:
             raise ValueError(
                 "`max_length` must be an integer of at least 3 ([CLS], one "
@@ -91,7 +93,9 @@ class CaptionTokenizer:
         self.special_ids = {i for i in special.values() if i is not None}
 
     @classmethod
-    def from_words(cls, words, max_length):
+    def from_words(
+        cls, words: Sequence[str], max_length: int
+    ) -> "CaptionTokenizer":
         """A tokenizer with one token a word.
 
         Ids 0 to 4 are [PAD], [CLS], [SEP], [UNK], [MASK]; the words follow
@@ -111,7 +115,9 @@ class CaptionTokenizer:
         return cls(_pipeline(model).to_str(), max_length)
 
     @classmethod
-    def from_captions(cls, captions, vocabulary_size, max_length):
+    def from_captions(
+        cls, captions: Iterable[str], vocabulary_size: int, max_length: int
+    ) -> "CaptionTokenizer":
         """Trains a byte pair encoding on captions.
 
         Args:
@@ -135,7 +141,7 @@ class CaptionTokenizer:
         tokenizer.train_from_iterator(captions, trainer)
         return cls(tokenizer.to_str(), max_length)
 
-    def tokens_of(self, text, name="text"):
+    def tokens_of(self, text: str, name: str = "text") -> list[int]:
         """The token ids of a text without [CLS], [SEP] and padding.
 
         Args:
@@ -173,7 +179,12 @@ class CaptionTokenizer:
     def _merge_dropout(self):
         return MergeDropout(self.tokenizer_json)
 
-    def encode(self, captions, dropout=0.0, seed=None):
+    def encode(
+        self,
+        captions: str | Sequence[str],
+        dropout: float = 0.0,
+        seed: int | None = None,
+    ) -> np.ndarray:
         """Turns captions into token ids.
 
         With `dropout`, for training only, a byte pair encoding leaves out
@@ -236,7 +247,7 @@ class CaptionTokenizer:
             rows[i, : len(ids) + 2] = [self.start_id, *ids, self.end_id]
         return rows
 
-    def decode(self, ids):
+    def decode(self, ids: Any) -> list[str]:
         """Turns token ids into captions, each up to its first [SEP].
 
         Special tokens are left out. Any row of ids gives a string, so what
@@ -269,14 +280,14 @@ class CaptionTokenizer:
             rows.append([i for i in row if i not in self.special_ids])
         return self._tokenizer.decode_batch(rows)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "tokenizer_json": self.tokenizer_json,
             "max_length": self.max_length,
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "CaptionTokenizer":
         return cls(**config)
 
 

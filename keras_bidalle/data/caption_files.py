@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import pathlib
 
 # What the columns and keys are called in the data sets that people have.
@@ -9,7 +10,7 @@ FILE_NAMES = ("file_name", "file", "filename", "image", "filepath", "path")
 CAPTION_NAMES = ("caption", "captions", "text", "texts")
 
 
-def read_captions(path):
+def read_captions(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     """Reads which captions each image has.
 
     It understands

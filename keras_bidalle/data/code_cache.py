@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from keras_bidalle.files import atomic_path
 
 
-def fingerprint(tokenizer):
+def fingerprint(tokenizer: Any) -> str:
     """A digest of all that decides an image tokenizer's codes.
 
     Args:
@@ -29,8 +32,14 @@ def fingerprint(tokenizer):
 
 
 def cached_codes(
-    path, tokenizer, make_images, count, source, batch_size=256, progress=None
-):
+    path: str | os.PathLike[str],
+    tokenizer: Any,
+    make_images: Callable[[int, int], np.ndarray],
+    count: int,
+    source: str,
+    batch_size: int = 256,
+    progress: Callable[[int], Any] | None = None,
+) -> np.ndarray:
     """Codes of `count` images, read from `path` where they are known.
 
     The file names the tokenizer and the images that it was made from: one

@@ -34,7 +34,7 @@ class CenterCrop:
     # covers.
     resample = Image.Resampling.BILINEAR
 
-    def __init__(self, size, flip=False):
+    def __init__(self, size: int | tuple[int, int], flip: bool = False) -> None:
         sides = (size, size) if isinstance(size, int) else size
         if not (
             isinstance(sides, (tuple, list))
@@ -58,7 +58,9 @@ class CenterCrop:
             pixels = pixels[:, ::-1].copy()
         return pixels
 
-    def training_box(self, image, rng):
+    def training_box(
+        self, image: Image.Image, rng: np.random.Generator
+    ) -> tuple[float, float, float, float]:
         """The part of an image that training sees.
 
         Args:
@@ -109,7 +111,9 @@ class RandomCrop(CenterCrop):
         2012.09841.
     """
 
-    def training_box(self, image, rng):
+    def training_box(
+        self, image: Image.Image, rng: np.random.Generator
+    ) -> tuple[float, float, float, float]:
         return self._covering(image, rng)
 
 
@@ -130,7 +134,12 @@ class RandomResizedCrop(CenterCrop):
         (FFHQ).
     """
 
-    def __init__(self, size, scale=(0.75, 1.0), flip=False):
+    def __init__(
+        self,
+        size: int | tuple[int, int],
+        scale: tuple[float, float] = (0.75, 1.0),
+        flip: bool = False,
+    ) -> None:
         super().__init__(size, flip)
         low, high = scale
         if not 0 < low <= high <= 1:
@@ -140,7 +149,9 @@ class RandomResizedCrop(CenterCrop):
             )
         self.scale = (low, high)
 
-    def training_box(self, image, rng):
+    def training_box(
+        self, image: Image.Image, rng: np.random.Generator
+    ) -> tuple[float, float, float, float]:
         area = image.width * image.height * rng.uniform(*self.scale)
         shape = self.width / self.height
         width = min(math.sqrt(area * shape), image.width)
@@ -179,8 +190,12 @@ class DALLECrop(CenterCrop):
     resample = Image.Resampling.BOX
 
     def __init__(
-        self, size, scale=(9 / 8, 12 / 8), offset=(0.0, 1.0), flip=False
-    ):
+        self,
+        size: int | tuple[int, int],
+        scale: tuple[float, float] = (9 / 8, 12 / 8),
+        offset: tuple[float, float] = (0.0, 1.0),
+        flip: bool = False,
+    ) -> None:
         super().__init__(size, flip)
         if self.height != self.width:
             raise ValueError(
@@ -196,10 +211,12 @@ class DALLECrop(CenterCrop):
                 "`offset` must be a pair 0 <= low <= high <= 1. "
                 f"Received: offset={offset!r}"
             )
-        self.scale = tuple(scale)
-        self.offset = tuple(offset)
+        self.scale = (scale[0], scale[1])
+        self.offset = (offset[0], offset[1])
 
-    def training_box(self, image, rng):
+    def training_box(
+        self, image: Image.Image, rng: np.random.Generator
+    ) -> tuple[float, float, float, float]:
         side = min(image.width, image.height)
         place = rng.uniform(*self.offset)
         left = int(place * (image.width - side))

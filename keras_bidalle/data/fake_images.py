@@ -43,7 +43,9 @@ class FakeImages(ImageSource):
     ```
     """
 
-    def __init__(self, num_images: int = 256, size: int = 64, seed: int = 0):
+    def __init__(
+        self, num_images: int = 256, size: int = 64, seed: int = 0
+    ) -> None:
         check_positive(num_images=num_images, size=size)
         self.num_images = num_images
         self.size = size
@@ -55,10 +57,10 @@ class FakeImages(ImageSource):
     def __len__(self):
         return self.num_images
 
-    def name(self, index):
+    def name(self, index: int) -> str:
         return f"made-up image {index}"
 
-    def read(self, index):
+    def read(self, index: int) -> Record:
         rng = np.random.default_rng((self.seed, index))
         color, shape, place = (
             list(table)[rng.integers(len(table))]

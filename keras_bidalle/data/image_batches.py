@@ -7,12 +7,13 @@ cut, which of their captions is drawn.
 
 import concurrent.futures
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.data.image_opening import ImageError, open_image
-from keras_bidalle.data.image_source import MIXED_BLOCKS
+from keras_bidalle.data.image_source import MIXED_BLOCKS, ImageSource
 from keras_bidalle.validation import check_positive
 
 
@@ -30,12 +31,16 @@ class ImageReader:
             the reason, each reported once, however often it was met.
     """
 
-    def __init__(self, source, crop):
+    def __init__(
+        self, source: ImageSource, crop: Callable[..., np.ndarray]
+    ) -> None:
         self.source = source
         self.crop = crop
         self.skipped = {}
 
-    def read(self, index, rng=None):
+    def read(
+        self, index: int, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, str] | None:
         """Reads a record.
 
         Args:
@@ -60,7 +65,7 @@ class ImageReader:
         chosen = 0 if rng is None else int(rng.integers(len(captions)))
         return pixels, captions[chosen]
 
-    def report(self):
+    def report(self) -> str:
         """What was skipped and why: str, one line each, `""` for nothing."""
         if not self.skipped:
             return ""
@@ -97,31 +102,38 @@ class ImageBatches:
     ```
     """
 
-    def __init__(self, reader, batch_size, seed=0, shard=None, workers=4):
+    def __init__(
+        self,
+        reader: ImageReader,
+        batch_size: int,
+        seed: int = 0,
+        shard: tuple[int, int] | None = None,
+        workers: int = 4,
+    ) -> None:
         check_positive(batch_size=batch_size)
         if not isinstance(seed, int) or seed < 0:
             raise ValueError(
                 "`seed` must be a non-negative integer. "
                 f"Received: seed={seed!r}"
             )
-        shard = replicas.data_shard() if shard is None else tuple(shard)
-        if not 0 <= shard[0] < shard[1]:
+        index, count = replicas.data_shard() if shard is None else shard
+        if not 0 <= index < count:
             raise ValueError(
                 "`shard` must be (k, n) with 0 <= k < n. "
-                f"Received: shard={shard}"
+                f"Received: shard={(index, count)}"
             )
-        if len(reader.source) < shard[1]:
+        if len(reader.source) < count:
             raise ValueError(
-                f"{shard[1]} replicas cannot share {len(reader.source)} images."
+                f"{count} replicas cannot share {len(reader.source)} images."
             )
         self.reader = reader
         self.batch_size = batch_size
         self.seed = seed
-        self.shard = shard
+        self.shard = (index, count)
         self.workers = workers
 
     @property
-    def records_per_epoch(self):
+    def records_per_epoch(self) -> int:
         """int, how many records of an epoch this replica sees."""
         return len(self.reader.source) // self.shard[1]
 
@@ -129,7 +141,7 @@ class ImageBatches:
         """Returns batch `number`: uint8 (batch_size, H, W, 3)."""
         return self.pairs(number)[0]
 
-    def pairs(self, number):
+    def pairs(self, number: int) -> tuple[np.ndarray, list[str]]:
         """Returns batch `number` with captions.
 
         Args:

@@ -1,5 +1,6 @@
 """Images in a folder, without captions."""
 
+import os
 import pathlib
 
 from keras_bidalle.data.image_opening import image_files
@@ -27,7 +28,7 @@ class ImageFolder(ImageSource):
     ```
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = pathlib.Path(folder)
         self._files = image_files(self.folder)
         self.description = (
@@ -38,8 +39,8 @@ class ImageFolder(ImageSource):
     def __len__(self):
         return len(self._files)
 
-    def name(self, index):
+    def name(self, index: int) -> str:
         return str(self._files[index])
 
-    def read(self, index):
+    def read(self, index: int) -> Record:
         return Record(self._files[index], [])

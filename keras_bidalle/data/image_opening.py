@@ -9,6 +9,7 @@ import io
 import os
 import pathlib
 import struct
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -45,7 +46,7 @@ class ImageError(ValueError):
     """An image that cannot be read; the message names it and says why."""
 
 
-def open_image(source, name=None):
+def open_image(source: Any, name: str | None = None) -> Image.Image:
     """Opens an image as 8-bit RGB.
 
     What is transparent is laid on white, of an animation the first frame is
@@ -90,7 +91,7 @@ def open_image(source, name=None):
         raise ImageError(f"{name}: {_reason(error)}") from error
 
 
-def image_files(folder):
+def image_files(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
     """The image files below a folder, by their suffix, sorted.
 
     Args:

@@ -37,11 +37,11 @@ class ImageSource:
     def __len__(self):
         raise NotImplementedError
 
-    def name(self, index):
+    def name(self, index: int) -> str:
         """What errors call record `index`: str."""
         raise NotImplementedError
 
-    def read(self, index):
+    def read(self, index: int) -> Record:
         """Reads a record.
 
         Args:

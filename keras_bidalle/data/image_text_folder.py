@@ -1,5 +1,6 @@
 """Images in a folder, with captions beside them or in one file."""
 
+import os
 import pathlib
 
 from keras_bidalle.data.caption_files import read_caption_lines, read_captions
@@ -42,7 +43,11 @@ class ImageTextFolder(ImageSource):
     ```
     """
 
-    def __init__(self, folder, captions=None):
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        captions: str | os.PathLike[str] | None = None,
+    ) -> None:
         self.folder = pathlib.Path(folder)
         if not self.folder.is_dir():
             raise FileNotFoundError(f"There is no folder {str(self.folder)!r}.")
@@ -91,10 +96,10 @@ class ImageTextFolder(ImageSource):
     def __len__(self):
         return len(self._files)
 
-    def name(self, index):
+    def name(self, index: int) -> str:
         return str(self._files[index])
 
-    def read(self, index):
+    def read(self, index: int) -> Record:
         path = self._files[index]
         if self._captions is not None:
             return Record(path, self._captions[index])

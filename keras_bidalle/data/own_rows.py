@@ -1,11 +1,16 @@
 """The part of a global batch that one of several processes reads."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from keras_bidalle.backend import replicas
 
 
-def own_rows(make_batch, shard=None):
+def own_rows(
+    make_batch: Callable[[int], Any], shard: tuple[int, int] | None = None
+) -> Callable[[int], Any]:
     """Makes a function of global batches give this process's rows alone.
 
     So the batches of a run, and its weights, do not depend on how many

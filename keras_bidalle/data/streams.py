@@ -4,6 +4,9 @@ Batch number i depends on nothing but i: what draws it seeds itself with i.
 So a resumed run that starts at batch i sees what the killed one would have.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from keras_bidalle.backend.current import is_tensorflow
@@ -32,7 +35,12 @@ class BatchStream(keras.utils.PyDataset):
     ```
     """
 
-    def __init__(self, make_batch, start=0, num_batches=None):
+    def __init__(
+        self,
+        make_batch: Callable[[int], Any],
+        start: int = 0,
+        num_batches: int | None = None,
+    ) -> None:
         # One worker: Keras then iterates from batch 0 anew each time, which
         # its queue of several does not.
         super().__init__(workers=1)
@@ -41,14 +49,18 @@ class BatchStream(keras.utils.PyDataset):
         self._num_batches = num_batches
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int | None:
         return self._num_batches
 
     def __getitem__(self, index):
         return self.make_batch(self.start + index)
 
 
-def as_dataset(make_batch, start=0, num_batches=None):
+def as_dataset(
+    make_batch: Callable[[int], Any],
+    start: int = 0,
+    num_batches: int | None = None,
+) -> Any:
     """A stream in the backend's own form.
 
     Args:

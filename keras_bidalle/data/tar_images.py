@@ -4,6 +4,7 @@ import glob
 import os
 import pathlib
 import tarfile
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -54,7 +55,11 @@ class TarImages(ImageSource):
     # Neighbors lie in one file, close to one another.
     block_size = 64
 
-    def __init__(self, paths, captions=False):
+    def __init__(
+        self,
+        paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        captions: bool = False,
+    ) -> None:
         self.paths = _expanded(paths)
         self._names = []
         rows = []
@@ -82,11 +87,11 @@ class TarImages(ImageSource):
     def __len__(self):
         return len(self._rows)
 
-    def name(self, index):
+    def name(self, index: int) -> str:
         path = self.paths[self._rows[index, 0]]
         return f"{path}:{self._names[index]}"
 
-    def read(self, index):
+    def read(self, index: int) -> Record:
         number, offset, size, text_offset, text_size = self._rows[index]
         with open(self.paths[number], "rb") as file:
             file.seek(offset)

@@ -1,6 +1,7 @@
 """Images of TensorFlow Datasets, by name."""
 
 import collections
+import os
 import threading
 
 import numpy as np
@@ -50,12 +51,12 @@ class TFDSImages(ImageSource):
 
     def __init__(
         self,
-        name,
-        split="train",
-        image="image",
-        captions=None,
-        data_dir=None,
-    ):
+        name: str,
+        split: str = "train",
+        image: str = "image",
+        captions: str | None = None,
+        data_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
         import tensorflow as tf
         import tensorflow_datasets as tfds
 
@@ -104,10 +105,10 @@ class TFDSImages(ImageSource):
     def __len__(self):
         return self._length
 
-    def name(self, index):
+    def name(self, index: int) -> str:
         return f"{self.dataset} {self.split} record {index}"
 
-    def read(self, index):
+    def read(self, index: int) -> Record:
         block, place = divmod(index, self.block_size)
         example = self._block(block)[place]
         try:
