@@ -4,6 +4,7 @@ from keras_bidalle.configurations.building import build, from_json, serialized
 from keras_bidalle.configurations.configuration import (
     Configuration,
     parse_setting,
+    parse_value,
 )
 from keras_bidalle.configurations.counting import count_params
 from keras_bidalle.configurations.generators import GENERATORS
@@ -31,6 +32,7 @@ __all__ = [
     "generator_names",
     "generator_training",
     "parse_setting",
+    "parse_value",
     "serialized",
     "shrunk",
     "tiny",

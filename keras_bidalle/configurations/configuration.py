@@ -158,7 +158,7 @@ class Configuration:
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Reads NAME=VALUE, the value in JSON or a word, for `change`.
+    """Reads NAME=VALUE for `change`.
 
     Raises:
         ValueError: if the text is of another form.
@@ -166,10 +166,15 @@ def parse_setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise ValueError(f"`--set` takes NAME=VALUE. Received: {text!r}")
+    return name, parse_value(value)
+
+
+def parse_value(text: str) -> Any:
+    """A value in JSON, or a word, such as a kind of loss."""
     try:
-        return name, json.loads(value)
+        return json.loads(text)
     except ValueError:
-        return name, value  # Such as a kind of loss.
+        return text
 
 
 def _is_old(value: Any) -> bool:

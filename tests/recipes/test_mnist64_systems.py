@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import mnist64_bidirectional
 import mnist64_systems
 import numpy as np
@@ -67,6 +68,10 @@ def test_stacks_of_codes_go_to_an_rq_transformer():
     assert tuple(generator.code_shape) == (8, 8, 4)
 
 
+@pytest.mark.skipif(
+    keras.config.backend() != "torch",
+    reason="compiling takes a minute; AugVAE is tested on every backend",
+)
 def test_augvae_goes_from_several_levels_to_one_and_into_the_table(digits):
     output = digits / "systems"
     assert not mnist64_systems.main(

@@ -15,7 +15,7 @@ def report_by_layout(layouts, truths, counts):
             image's clauses count.
 
     Returns:
-        dict: a dict of the figures under each layout's name (`"centre"`,
+        dict: a dict of the figures under each layout's name (`"center"`,
         `"quad1"` to `"quad4"`; layouts without an image are left out),
         `"overall"`, their mean over the layouts present, and `"pooled"`, all
         clauses counted alike. `"pictures"` is the number of images.

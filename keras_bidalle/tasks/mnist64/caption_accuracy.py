@@ -21,7 +21,7 @@ def caption_accuracy(captions, clauses, layouts, grammar):
     Returns:
         dict from each layout's name, `"overall"` (mean over the layouts) and
         `"pooled"` (over all clauses) to a dict of float, as shares of the
-        ground-truth clauses: `"accuracy"`; `"colour_accuracy"` and
+        ground-truth clauses: `"accuracy"`; `"color_accuracy"` and
         `"item_accuracy"`, where only location and color, or location and
         item, have to match; `"extra_clauses"`, clauses of the caption that
         are not a ground-truth clause counted for the first time (can exceed
@@ -41,17 +41,17 @@ def caption_accuracy(captions, clauses, layouts, grammar):
             "`captions` and `clauses` must be as many. Received: "
             f"{len(captions)} and {len(clauses)}"
         )
-    names = ("accuracy", "colour_accuracy", "item_accuracy", "extra_clauses")
+    names = ("accuracy", "color_accuracy", "item_accuracy", "extra_clauses")
     counts = {name: np.zeros(len(captions), "int64") for name in names}
     for i, (caption, rows) in enumerate(zip(captions, clauses, strict=True)):
         truth = {tuple(row) for row in rows.tolist() if row[0] >= 0}
         read = grammar.parse(caption)
         right = truth.intersection(read)
-        colours = {(location, colour) for location, colour, _ in read}
+        colors = {(location, color) for location, color, _ in read}
         items = {(location, item) for location, _, item in read}
         counts["accuracy"][i] = len(right)
-        counts["colour_accuracy"][i] = sum(
-            (location, colour) in colours for location, colour, _ in truth
+        counts["color_accuracy"][i] = sum(
+            (location, color) in colors for location, color, _ in truth
         )
         counts["item_accuracy"][i] = sum(
             (location, item) in items for location, _, item in truth

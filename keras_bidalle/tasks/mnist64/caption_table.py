@@ -8,7 +8,7 @@ phrasing is tokenized once, and a batch gathers its rows from that table.
 import numpy as np
 
 from keras_bidalle.captions.caption_tokenizer import CaptionTokenizer
-from keras_bidalle.tasks.mnist64.grammar import COLOURS, MAX_CLAUSES
+from keras_bidalle.tasks.mnist64.grammar import COLORS, MAX_CLAUSES
 
 
 class CaptionTable:
@@ -126,10 +126,10 @@ def _clause_table(grammar, tokenizer):
     """int32 (5, 4, 10, phrases, tokens): a clause's ids, -1 behind them."""
     rows = {}
     for location, phrases in enumerate(grammar.phrases):
-        for colour in range(len(COLOURS)):
+        for color in range(len(COLORS)):
             for item in range(len(grammar.item_names)):
                 for phrase in range(len(phrases)):
-                    clause = location, colour, item
+                    clause = location, color, item
                     text = grammar.clause(clause, phrase)
                     rows[(*clause, phrase)] = tokenizer.tokens_of(text)
     shape = np.max(list(rows), axis=0) + 1

@@ -50,7 +50,7 @@ def cards(folder: Any, plan: Any, tokenizer: Any) -> dict[str, str]:
     figures = folder.read("metrics.json")
     trained = (
         f"on {plan.task.dataset} pictures made by the MNIST64 task (64x64, "
-        "one to four coloured items at five places), none of which uses a "
+        "one to four colored items at five places), none of which uses a "
         f"test item, by `recipes/{plan.program}` (Keras on {backend_name()}, "
         f"{plan.policy}, seed {plan.seed})"
     )
@@ -81,7 +81,7 @@ def _tokenizer_card(
     else:
         length = _length(plan, "tokenizer", "pictures")
         how = f"Trained for {length}, {trained}."
-    return f"""# {name} for 64x64 pictures of coloured {plan.task.dataset} items
+    return f"""# {name} for 64x64 pictures of colored {plan.task.dataset} items
 
 An image tokenizer: 64x64x3 pictures to {count} codes of
 {tokenizer.num_codes} and back ({made}).
@@ -117,7 +117,7 @@ def _model_card(plan: Any, figures: dict[str, Any], trained: str) -> str:
             report = figures[split][direction]
             overall = report["overall"]
             shares = [
-                *(overall["accuracy"], overall["colour_accuracy"]),
+                *(overall["accuracy"], overall["color_accuracy"]),
                 overall["item_accuracy"],
                 *(report[layout]["accuracy"] for layout in LAYOUTS),
             ]
@@ -145,9 +145,9 @@ The generator was trained for {length} ({share:.0%} text to image{going_on}),
 {trained}.
 
 Right clauses, {pictures["pictures"]} pictures a row (mean over the layouts;
-place and colour; place and item; then by layout), sampled with {sampling}:
+place and color; place and item; then by layout), sampled with {sampling}:
 
-| direction, split | right | colour | item | centre | 1 | 2 | 3 | 4 |
+| direction, split | right | color | item | center | 1 | 2 | 3 | 4 |
 |---|---|---|---|---|---|---|---|---|
 {table}
 

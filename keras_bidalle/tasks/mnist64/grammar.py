@@ -9,9 +9,9 @@ import re
 
 import numpy as np
 
-LOCATIONS = ("centre", "upper left", "upper right", "lower left", "lower right")
-COLOURS = ("white", "red", "green", "blue")
-LAYOUTS = ("centre", "quad1", "quad2", "quad3", "quad4")
+LOCATIONS = ("center", "upper left", "upper right", "lower left", "lower right")
+COLORS = ("white", "red", "green", "blue")
+LAYOUTS = ("center", "quad1", "quad2", "quad3", "quad4")
 
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 FASHION_NAMES = (
@@ -36,18 +36,18 @@ HORIZONTALS = ("left", "right")
 # put "on" into 58% of the quadrant clauses, and the noun into about one
 # clause in six of a uniform mix of layouts.
 QUADRANT_PHRASES = (
-    ("{colour} {item} on the {location}", 0.58),
-    ("the {location} is {colour} {item}", 0.22),
-    ("the {colour} {item} is {location}", 0.10),
-    ("{location} {noun} is {colour} {item}", 0.10),
+    ("{color} {item} on the {location}", 0.58),
+    ("the {location} is {color} {item}", 0.22),
+    ("the {color} {item} is {location}", 0.10),
+    ("{location} {noun} is {color} {item}", 0.10),
 )
 # The inventory has no word for the center: a clause without a location is
 # the center's.
-CENTRE_PHRASES = (
-    ("{colour} {item}", 0.2),
-    ("this is {colour} {item}", 0.2),
-    ("the {noun} is {colour} {item}", 0.3),
-    ("this {noun} is {colour} {item}", 0.3),
+CENTER_PHRASES = (
+    ("{color} {item}", 0.2),
+    ("this is {color} {item}", 0.2),
+    ("the {noun} is {color} {item}", 0.3),
+    ("this {noun} is {color} {item}", 0.3),
 )
 
 MAX_CLAUSES = 4
@@ -56,7 +56,7 @@ MAX_CLAUSES = 4
 class CaptionGrammar:
     """Writes and reads captions of MNIST64 or Fashion64.
 
-    A clause is `(location, colour, item)`, three integers: location 0 center,
+    A clause is `(location, color, item)`, three integers: location 0 center,
     1 upper left, 2 upper right, 3 lower left, 4 lower right; color 0 white,
     1 red, 2 green, 3 blue; item 0 to 9 in the order of the data set's labels.
     A caption joins one to four clauses: `"red 3 on the upper left , and the
@@ -96,7 +96,7 @@ class CaptionGrammar:
 
     def _phrases_of(self, location):
         if location == 0:
-            return CENTRE_PHRASES
+            return CENTER_PHRASES
         horizontal = HORIZONTALS[(location - 1) % 2]
         return tuple(
             (template.replace("{location}", f"{vertical} {horizontal}"), p / 2)
@@ -109,17 +109,17 @@ class CaptionGrammar:
         for location, phrases in enumerate(self.phrases):
             for phrase in range(len(phrases)):
                 for item in range(len(self.item_names)):
-                    for colour in range(len(COLOURS)):
-                        text = self.clause((location, colour, item), phrase)
+                    for color in range(len(COLORS)):
+                        text = self.clause((location, color, item), phrase)
                         words.update(text.split())
         return tuple(sorted(words))
 
     def clause(self, clause, phrase):
         """The words of one clause in its `phrase`-th phrasing: str."""
-        location, colour, item = (int(part) for part in clause)
+        location, color, item = (int(part) for part in clause)
         template, _ = self.phrases[location][phrase]
         return template.format(
-            colour=COLOURS[colour],
+            color=COLORS[color],
             item=self.item_names[item],
             noun=self.noun,
         )
@@ -175,7 +175,7 @@ class CaptionGrammar:
         """Writes one caption.
 
         Args:
-            clauses: one to four triples `(location, colour, item)`.
+            clauses: one to four triples `(location, color, item)`.
             rng: `numpy.random.Generator`, draws the phrasings.
 
         Returns:
@@ -185,7 +185,7 @@ class CaptionGrammar:
             ValueError: when a clause is out of range or their number is.
         """
         array = np.asarray(clauses)
-        limits = (len(LOCATIONS), len(COLOURS), len(self.item_names))
+        limits = (len(LOCATIONS), len(COLORS), len(self.item_names))
         if (
             array.ndim != 2
             or array.shape[-1] != 3
@@ -195,7 +195,7 @@ class CaptionGrammar:
         ):
             raise ValueError(
                 f"`clauses` must be 1 to {MAX_CLAUSES} triples (location, "
-                f"colour, item) below {limits}. Received: clauses={clauses}"
+                f"color, item) below {limits}. Received: clauses={clauses}"
             )
         phrases = self.sample_phrases(array[None], rng)
         return self.captions(array[None], phrases)[0]
@@ -212,7 +212,7 @@ class CaptionGrammar:
             text: str.
 
         Returns:
-            list of tuples `(location, colour, item)`, in the order of the
+            list of tuples `(location, color, item)`, in the order of the
             text, repeated ones included.
         """
         parts = re.split(r"[,.]|\band\b", text.lower())
@@ -224,17 +224,17 @@ class CaptionGrammar:
         # Item names of two words are matched as neighbors.
         pairs = [" ".join(pair) for pair in zip(words, words[1:], strict=False)]
         found = {*words, *pairs}
-        colours = [i for i, name in enumerate(COLOURS) if name in found]
+        colors = [i for i, name in enumerate(COLORS) if name in found]
         items = [i for i, name in enumerate(self.item_names) if name in found]
         rows = [i for i, names in enumerate(VERTICALS) if found & {*names}]
         columns = [i for i, name in enumerate(HORIZONTALS) if name in found]
-        if len(colours) != 1 or len(items) != 1:
+        if len(colors) != 1 or len(items) != 1:
             return None
         if not rows and not columns:
-            return 0, colours[0], items[0]
+            return 0, colors[0], items[0]
         if len(rows) != 1 or len(columns) != 1:
             return None
-        return 1 + 2 * rows[0] + columns[0], colours[0], items[0]
+        return 1 + 2 * rows[0] + columns[0], colors[0], items[0]
 
 
 def caption_grammar(dataset="mnist"):

@@ -22,7 +22,7 @@ def image_accuracy(images, clauses, layouts, classifier):
     Returns:
         dict from each layout's name, `"overall"` (mean over the layouts) and
         `"pooled"` (over all clauses) to a dict: `"accuracy"`,
-        `"colour_accuracy"` and `"item_accuracy"`, shares of the clauses, and
+        `"color_accuracy"` and `"item_accuracy"`, shares of the clauses, and
         `"pictures"`, the number of images.
 
     Raises:
@@ -41,13 +41,13 @@ def image_accuracy(images, clauses, layouts, classifier):
             f"{len(images)} and {len(clauses)}"
         )
     rows, slots = np.nonzero(clauses[..., 0] >= 0)
-    location, colour, item = clauses[rows, slots].T
-    seen_colour, seen_item = classifier.classify(
+    location, color, item = clauses[rows, slots].T
+    seen_color, seen_item = classifier.classify(
         item_crops(images[rows], location)
     )
     right = {
-        "accuracy": (seen_colour == colour) & (seen_item == item),
-        "colour_accuracy": seen_colour == colour,
+        "accuracy": (seen_color == color) & (seen_item == item),
+        "color_accuracy": seen_color == color,
         "item_accuracy": seen_item == item,
     }
     counts = {

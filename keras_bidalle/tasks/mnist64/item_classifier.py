@@ -13,7 +13,7 @@ from keras import layers, ops
 from keras_bidalle.backend.compiled import compiled, in_batches
 from keras_bidalle.data.streams import as_dataset
 from keras_bidalle.tasks.mnist64.digits import ITEM_SIZE
-from keras_bidalle.tasks.mnist64.grammar import COLOURS
+from keras_bidalle.tasks.mnist64.grammar import COLORS
 from keras_bidalle.tasks.mnist64.pictures import NUM_ITEMS, RGB
 from keras_bidalle.validation import as_model_images
 
@@ -35,7 +35,7 @@ class ItemClassifier(keras.Model):
         crops: float32 (B, 28, 28, 3) in [-1, 1].
 
     Returns:
-        dict of float32 logits: `"colour"` (B, 4) and `"item"` (B, 10).
+        dict of float32 logits: `"color"` (B, 4) and `"item"` (B, 10).
 
     Reference:
         The role of the multi-head ResNet-18 of TE-VQGAN,
@@ -77,11 +77,11 @@ class ItemClassifier(keras.Model):
             dtype="float32",
             name="item",
         )
-        colour_head = layers.Dense(
-            len(COLOURS),
+        color_head = layers.Dense(
+            len(COLORS),
             kernel_initializer="zeros",
             dtype="float32",
-            name="colour",
+            name="color",
         )
         # === Functional Model ===
         crops = keras.Input((ITEM_SIZE, ITEM_SIZE, 3), name="crops")
@@ -97,7 +97,7 @@ class ItemClassifier(keras.Model):
         total = ops.sum(channels, axis=-1, keepdims=True)
         # Wide apart, so that a linear head is sure of itself early.
         shares = 10.0 * channels / ops.maximum(total, 1e-6)
-        outputs = {"colour": colour_head(shares), "item": item}
+        outputs = {"color": color_head(shares), "item": item}
         super().__init__(inputs=crops, outputs=outputs, **kwargs)
         # === Config ===
         self.width = width
@@ -126,7 +126,7 @@ class ItemClassifier(keras.Model):
 
     def _winners(self, crops):
         logits = self(crops, training=False)
-        winners = [ops.argmax(logits[head], -1) for head in ("colour", "item")]
+        winners = [ops.argmax(logits[head], -1) for head in ("color", "item")]
         return ops.cast(ops.stack(winners, axis=-1), "int32")
 
     def get_config(self):
@@ -172,9 +172,9 @@ def train_item_classifier(
         ),
         loss={
             head: keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            for head in ("colour", "item")
+            for head in ("color", "item")
         },
-        metrics={"colour": ["accuracy"], "item": ["accuracy"]},
+        metrics={"color": ["accuracy"], "item": ["accuracy"]},
     )
 
     def make_batch(number):
@@ -194,7 +194,7 @@ def _batch(items, size, seed, number):
     """Shifted, colored train items and their labels, for `fit`."""
     rng = np.random.default_rng((seed, number))
     rows = rng.integers(len(items.train_labels), size=size)
-    colours = rng.integers(len(COLOURS), size=size)
+    colors = rng.integers(len(COLORS), size=size)
     padded = np.pad(items.train_images[rows], ((0, 0), (2, 2), (2, 2)))
     # windows[b, top, left] is a 28x28 view into the padded item.
     windows = np.lib.stride_tricks.sliding_window_view(
@@ -202,10 +202,10 @@ def _batch(items, size, seed, number):
     )
     top, left = rng.integers(windows.shape[1], size=(2, size))
     crops = windows[np.arange(size), top, left]
-    light = rng.uniform(0.7, 1.0, (size, 1)) * RGB[colours] / 255.0
+    light = rng.uniform(0.7, 1.0, (size, 1)) * RGB[colors] / 255.0
     crops = crops[..., None] * light[:, None, None].astype("float32")
     targets = {
-        "colour": colours.astype("int32"),
+        "color": colors.astype("int32"),
         "item": items.train_labels[rows],
     }
     return crops * 2.0 - 1.0, targets
@@ -220,17 +220,17 @@ def item_classifier_accuracy(classifier, items, seed=0):
         seed: int, of the colors.
 
     Returns:
-        dict of float: `"accuracy"` (both right), `"colour_accuracy"`,
+        dict of float: `"accuracy"` (both right), `"color_accuracy"`,
         `"item_accuracy"`.
     """
     rng = np.random.default_rng(seed)
-    colours = rng.integers(len(COLOURS), size=len(items.test_labels))
-    crops = items.test_images[..., None] * RGB[colours][:, None, None]
-    seen_colours, seen_items = classifier.classify(crops)
-    colour_right = seen_colours == colours
+    colors = rng.integers(len(COLORS), size=len(items.test_labels))
+    crops = items.test_images[..., None] * RGB[colors][:, None, None]
+    seen_colors, seen_items = classifier.classify(crops)
+    color_right = seen_colors == colors
     item_right = seen_items == items.test_labels
     return {
-        "accuracy": float((colour_right & item_right).mean()),
-        "colour_accuracy": float(colour_right.mean()),
+        "accuracy": float((color_right & item_right).mean()),
+        "color_accuracy": float(color_right.mean()),
         "item_accuracy": float(item_right.mean()),
     }

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_bidalle.tasks.mnist64.digits import ITEM_SIZE
 from keras_bidalle.tasks.mnist64.grammar import (
-    COLOURS,
+    COLORS,
     LAYOUTS,
     LOCATIONS,
     MAX_CLAUSES,
@@ -43,7 +43,7 @@ def held_out_combinations():
     held out twice, every color five times, every location four times, and
     every pair of the three at most once: all of them occur in training.
     """
-    held_out = np.zeros((len(LOCATIONS), len(COLOURS), NUM_ITEMS), bool)
+    held_out = np.zeros((len(LOCATIONS), len(COLORS), NUM_ITEMS), bool)
     k = np.arange(20)
     held_out[k % 5, k % 4, k // 2] = True
     return held_out
@@ -55,7 +55,7 @@ class MNIST64Batch:
 
     Attributes:
         images: uint8 (B, 64, 64, 3).
-        clauses: int32 (B, 4, 3), `(location, colour, item)` in the order of
+        clauses: int32 (B, 4, 3), `(location, color, item)` in the order of
             the caption; unused ones are -1 and last.
         layouts: int32 (B,), 0 center, 1 to 4 that many quadrants.
         phrases: int32 (B, 4), the phrasing of each clause.
@@ -177,8 +177,8 @@ class MNIST64:
         rows = np.nonzero(used)[0]
         for location in range(len(CORNERS)):
             here = places == location
-            colours = clauses[used, 1][here]
-            _paste(images, rows[here], location, crops[here], colours)
+            colors = clauses[used, 1][here]
+            _paste(images, rows[here], location, crops[here], colors)
         phrases = self.grammar.sample_phrases(clauses, rng)
         return MNIST64Batch(images, clauses, layouts, phrases, self.grammar)
 
@@ -206,10 +206,10 @@ class MNIST64:
         rng = np.random.default_rng(seed)
         crops = self._draw(rng.integers(NUM_ITEMS, size=num), rng)
         empty = rng.random(num) < EMPTY_SHARE
-        colours = rng.integers(len(COLOURS), size=num)
+        colors = rng.integers(len(COLORS), size=num)
         images = np.zeros((num, CELL, CELL, 3), "uint8")
         inner = images[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
-        masks = RGB[colours] * ~empty[:, None]
+        masks = RGB[colors] * ~empty[:, None]
         np.multiply(crops[..., None], masks[:, None, None], out=inner)
         return images
 
@@ -227,12 +227,12 @@ class MNIST64:
         """
         rng = np.random.default_rng(seed)
         crops = self._draw(rng.integers(NUM_ITEMS, size=num_groups), rng)
-        colours = rng.integers(len(COLOURS), size=num_groups)
+        colors = rng.integers(len(COLORS), size=num_groups)
         shape = (num_groups, len(CORNERS), CANVAS, CANVAS, 3)
         images = np.zeros(shape, "uint8")
         for location in range(len(CORNERS)):
             rows = np.arange(num_groups)
-            _paste(images[:, location], rows, location, crops, colours)
+            _paste(images[:, location], rows, location, crops, colors)
         return images
 
 
@@ -254,9 +254,9 @@ def item_crops(images, locations):
     return images[batch, rows[:, :, None], columns[:, None, :]]
 
 
-def _paste(images, rows, location, crops, colours):
-    """Draws `crops` in `colours` into the images `rows`, in place."""
+def _paste(images, rows, location, crops, colors):
+    """Draws `crops` in `colors` into the images `rows`, in place."""
     top, left = CORNERS[location]
     bottom, right = top + ITEM_SIZE, left + ITEM_SIZE
-    coloured = crops[..., None] * RGB[colours][:, None, None]
-    images[rows, top:bottom, left:right] = coloured
+    colored = crops[..., None] * RGB[colors][:, None, None]
+    images[rows, top:bottom, left:right] = colored

@@ -71,11 +71,19 @@ _VQGAN_TRAINING = {
     "warmup_steps": 0,
     "pixel_loss": "l1",
 }
-_ADAM = {
-    "optimizer": "adam",
-    "optimizer_arguments": {},
-    "beta_2": 0.999,
-    "weight_decay": 0.0,
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "muon": {
+        "optimizer": "muon",
+        "optimizer_arguments": {"adam_lr_ratio": 0.4},
+        "beta_2": 0.95,
+        "weight_decay": 0.01,
+    },
+    "adam": {
+        "optimizer": "adam",
+        "optimizer_arguments": {},
+        "beta_2": 0.999,
+        "weight_decay": 0.0,
+    },
 }
 
 
@@ -114,12 +122,14 @@ class Recipe:
         """
         part, _, name = place.partition(".")
         if place in CHOICES:
-            CHOICES[place](self, value)
+            CHOICES[place][0](self, value)
         elif part == "task" and name in self.task:
             self.task[name] = value
         elif part in ("tokenizer", "generator") and name:
             stage = getattr(self, part)
             stage.change(name, value)
+            if place == "generator.activation":
+                stage.arguments["use_bias"] = value != "squared_relu"
             if name == "steps" and value is not None:
                 known = stage.training
                 curves = _curves(value)
@@ -141,8 +151,10 @@ class Recipe:
             stage = getattr(self, part)
             found = {**stage.arguments, **stage.training}
         for name in path:
-            found = found.get("config", found).get(name, {})
-        return found if path and found != {} else None
+            if not isinstance(found, dict):
+                return None
+            found = found.get("config", found).get(name)
+        return found if path else None
 
     def finish(self) -> None:
         """Fills in what depends on other settings."""
@@ -219,12 +231,9 @@ def _small() -> Recipe:
         },
         {
             **generator_training(),
-            "optimizer": "muon",
-            "optimizer_arguments": {"adam_lr_ratio": 0.4},
+            **OPTIMIZERS["muon"],
             "learning_rate": 5e-3,
-            "beta_2": 0.95,
             "epsilon": 1e-7,
-            "weight_decay": 0.01,
             "clip_norm": 1.0,
             "schedule": "cosine",
             "warmup_steps": 100,
@@ -322,8 +331,7 @@ def _choose_patch_size(recipe: Recipe, size: int) -> None:
 
 
 def _choose_optimizer(recipe: Recipe, name: str) -> None:
-    if name == "adam":
-        recipe.generator.training.update(_ADAM)
+    recipe.generator.training.update(copy.deepcopy(OPTIMIZERS[name]))
 
 
 def _choose_gan_start(recipe: Recipe, step: int) -> None:
@@ -331,10 +339,11 @@ def _choose_gan_start(recipe: Recipe, step: int) -> None:
     recipe.tokenizer.training["adversarial_start"] = max(0, step)
 
 
-CHOICES: dict[str, Any] = {
-    "tokenizer": _choose_tokenizer,
-    "quantizer": _choose_quantizer,
-    "patch_size": _choose_patch_size,
-    "optimizer": _choose_optimizer,
-    "gan_start": _choose_gan_start,
+# What changes several settings: a function, and the values if they are few.
+CHOICES: dict[str, tuple[Any, tuple[str, ...] | None]] = {
+    "tokenizer": (_choose_tokenizer, tuple(TOKENIZERS)),
+    "quantizer": (_choose_quantizer, (*QUANTIZERS, "residual")),
+    "patch_size": (_choose_patch_size, None),
+    "optimizer": (_choose_optimizer, tuple(OPTIMIZERS)),
+    "gan_start": (_choose_gan_start, None),
 }

@@ -20,14 +20,14 @@ def figures(report):
         report[name]
         for name in (
             "accuracy",
-            "colour_accuracy",
+            "color_accuracy",
             "item_accuracy",
             "extra_clauses",
         )
     ]
 
 
-def test_a_clause_is_right_when_location_colour_and_item_are():
+def test_a_clause_is_right_when_location_color_and_item_are():
     truth = [[(1, 1, 3), (4, 3, 8)]]
     for caption, expected in {
         "red 3 on the upper left , and the bottom right is blue 8 .": [
@@ -58,7 +58,7 @@ def test_a_repeated_clause_earns_nothing_and_is_extra():
     assert figures(score([caption], truth)["pooled"]) == [0.5, 0.5, 0.5, 1.5]
 
 
-def test_two_items_of_one_colour_are_told_apart_by_location():
+def test_two_items_of_one_color_are_told_apart_by_location():
     truth = [[(1, 1, 3), (2, 1, 3)]]
     caption = "red 3 on the upper left , and red 3 on the upper left ."
     assert figures(score([caption], truth)["pooled"])[0] == 0.5
@@ -68,11 +68,11 @@ def test_overall_is_the_mean_over_layouts_and_pooled_over_clauses():
     truths = [[(0, 0, 5)], [(1, 0, 1), (2, 0, 2), (3, 0, 3), (4, 0, 4)]]
     captions = ["this is white 5 .", "white 1 on the upper left ."]
     report = score(captions, truths, layouts=[0, 4])
-    assert report["centre"]["accuracy"] == 1.0
+    assert report["center"]["accuracy"] == 1.0
     assert report["quad4"]["accuracy"] == 0.25
     assert report["overall"]["accuracy"] == (1.0 + 0.25) / 2
     assert report["pooled"]["accuracy"] == 2 / 5
-    assert set(report) == {"centre", "quad4", "overall", "pooled"}
+    assert set(report) == {"center", "quad4", "overall", "pooled"}
     assert report["overall"]["pictures"] == 2
     json.dumps(report)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_bidalle.tasks.mnist64 import caption_grammar
-from keras_bidalle.tasks.mnist64.grammar import COLOURS
+from keras_bidalle.tasks.mnist64.grammar import COLORS
 
 DATASETS = ["mnist", "fashion_mnist"]
 COMMON = set(
@@ -13,9 +13,9 @@ COMMON = set(
 
 def every_clause():
     return [
-        (location, colour, item)
+        (location, color, item)
         for location in range(5)
-        for colour in range(4)
+        for color in range(4)
         for item in range(10)
     ]
 
@@ -141,5 +141,5 @@ def test_an_unknown_data_set_is_refused():
         caption_grammar("kmnist")
 
 
-def test_colours_are_in_the_published_order():
-    assert COLOURS == ("white", "red", "green", "blue")
+def test_colors_are_in_the_published_order():
+    assert COLORS == ("white", "red", "green", "blue")

@@ -17,8 +17,8 @@ class PixelReader:
 
 def picture(clauses):
     image = np.full((64, 64, 3), 200, "uint8")
-    for location, colour, item in clauses:
-        image[CORNERS[location]] = (colour, item, 0)
+    for location, color, item in clauses:
+        image[CORNERS[location]] = (color, item, 0)
     return image
 
 
@@ -46,15 +46,15 @@ def test_crops_are_read_at_the_captioned_places():
     clauses, layouts = table(said), [0, 1, 3, 4]
     for pictures in (images, images.astype("float32") / 127.5 - 1.0):
         report = image_accuracy(pictures, clauses, layouts, PixelReader())
-        assert report["centre"]["accuracy"] == 1.0
+        assert report["center"]["accuracy"] == 1.0
         assert report["quad1"] == {
             "accuracy": 0.0,
-            "colour_accuracy": 1.0,
+            "color_accuracy": 1.0,
             "item_accuracy": 0.0,
             "pictures": 1,
         }
         np.testing.assert_allclose(report["quad3"]["accuracy"], 1 / 3)
-        np.testing.assert_allclose(report["quad3"]["colour_accuracy"], 1 / 3)
+        np.testing.assert_allclose(report["quad3"]["color_accuracy"], 1 / 3)
         np.testing.assert_allclose(report["quad3"]["item_accuracy"], 2 / 3)
         assert report["quad4"]["accuracy"] == 1.0
         np.testing.assert_allclose(

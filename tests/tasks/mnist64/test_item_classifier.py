@@ -28,10 +28,10 @@ def items():
     )
 
 
-def test_it_learns_colours_and_digits(items):
+def test_it_learns_colors_and_digits(items):
     classifier = train_item_classifier(items, seed=0, steps=60, batch_size=64)
     result = item_classifier_accuracy(classifier, items)
-    assert result["colour_accuracy"] > 0.99
+    assert result["color_accuracy"] > 0.99
     assert result["item_accuracy"] > 0.7
     assert result["accuracy"] <= result["item_accuracy"]
 
@@ -39,11 +39,11 @@ def test_it_learns_colours_and_digits(items):
 def test_outputs_are_logits_of_both_heads():
     classifier = ItemClassifier(width=4)
     outputs = classifier(np.zeros((2, 28, 28, 3), "float32"))
-    assert tuple(outputs["colour"].shape) == (2, 4)
+    assert tuple(outputs["color"].shape) == (2, 4)
     assert tuple(outputs["item"].shape) == (2, 10)
 
 
-def test_the_digit_is_read_whatever_its_colour():
+def test_the_digit_is_read_whatever_its_color():
     classifier = ItemClassifier(width=4, seed=1)
     crop = np.random.default_rng(0).integers(256, size=(1, 28, 28, 1))
     masks = np.asarray([[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
@@ -81,7 +81,7 @@ def test_a_saved_classifier_answers_the_same(tmp_path):
     assert again.get_config() == classifier.get_config()
     crops = np.random.default_rng(0).uniform(-1, 1, (3, 28, 28, 3))
     one, two = (m(crops.astype("float32")) for m in (classifier, again))
-    for head in ("colour", "item"):
+    for head in ("color", "item"):
         np.testing.assert_allclose(
             keras.ops.convert_to_numpy(one[head]),
             keras.ops.convert_to_numpy(two[head]),

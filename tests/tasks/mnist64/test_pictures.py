@@ -26,10 +26,10 @@ def test_every_pixel_is_where_the_clauses_say(items, split):
     offset = 1 if split == "train" else 11
     expected = np.zeros((60, 64, 64, 3), "uint8")
     for picture, clauses in zip(expected, batch.clauses, strict=True):
-        for location, colour, item in clauses[clauses[:, 0] >= 0]:
+        for location, color, item in clauses[clauses[:, 0] >= 0]:
             top, left = CORNERS[location]
             picture[top : top + 28, left : left + 28] = np.asarray(
-                RGB[colour]
+                RGB[color]
             ) * (offset + 20 * item)
     assert batch.images.dtype == np.uint8
     np.testing.assert_array_equal(batch.images, expected)
@@ -114,7 +114,7 @@ def test_fashion_pictures_have_fashion_words(items):
     assert "tshirt" in text
 
 
-def test_crops_are_coloured_items_in_cells_with_a_margin(items):
+def test_crops_are_colored_items_in_cells_with_a_margin(items):
     crops = MNIST64(items).crops(400, seed=0)
     assert crops.shape == (400, 32, 32, 3)
     assert crops.dtype == np.uint8
