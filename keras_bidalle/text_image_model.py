@@ -1,6 +1,7 @@
 """The task: captions in and images out, images in and captions out."""
 
-from typing import Unpack
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -65,17 +66,17 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
     @takes_settings(TEXT_TO_IMAGE)
     def text_to_image(
         self,
-        captions,
-        seed=0,
+        captions: str | Sequence[str],
+        seed: Any = 0,
         *,
-        num_samples=1,
-        prime=None,
-        batch_size=64,
-        progress=None,
-        best_of=None,
-        scorer=None,
+        num_samples: int = 1,
+        prime: Any = None,
+        batch_size: int = 64,
+        progress: Callable[[int], Any] | None = None,
+        best_of: int | None = None,
+        scorer: Any = None,
         **settings: Unpack[SamplingSettings],
-    ):
+    ) -> Any:
         """Draws images of captions.
 
         A row's image depends on its own caption, settings and seed, never
@@ -145,12 +146,12 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
     @takes_settings(TEXT_TO_IMAGE)
     def stream_text_to_image(
         self,
-        captions,
-        seed=0,
+        captions: str | Sequence[str],
+        seed: Any = 0,
         *,
-        prime=None,
+        prime: Any = None,
         **settings: Unpack[SamplingSettings],
-    ):
+    ) -> Iterator[Any]:
         """Draws images of captions and yields them while they grow.
 
         Args:
@@ -218,16 +219,16 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
     @takes_settings(IMAGE_TO_TEXT)
     def image_to_text(
         self,
-        images,
-        seed=0,
+        images: Any,
+        seed: Any = 0,
         *,
-        num_samples=1,
-        batch_size=64,
-        progress=None,
-        best_of=None,
-        scorer=None,
+        num_samples: int = 1,
+        batch_size: int = 64,
+        progress: Callable[[int], Any] | None = None,
+        best_of: int | None = None,
+        scorer: Any = None,
         **settings: Unpack[SamplingSettings],
-    ):
+    ) -> Any:
         """Writes captions of images.
 
         Args:

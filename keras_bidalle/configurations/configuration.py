@@ -143,7 +143,7 @@ class Configuration:
             owner = building.class_of(arguments[part])
             arguments = arguments[part]["config"]
         while path and last not in argument_names(owner):
-            inner = arguments.get("quantizer")
+            inner: Any = arguments.get("quantizer")
             if not building.is_serialized(inner):
                 break
             owner, arguments = building.class_of(inner), inner["config"]

@@ -102,7 +102,7 @@ _AUGVAE = {
     "crop": "RandomResizedCrop",
 }
 
-TOKENIZER_TRAINING = {
+TOKENIZER_TRAINING: dict[str, dict[str, Any]] = {
     "te-vqgan-mnist64": {
         "learning_rate": 1.536e-3,
         "beta_1": 0.5,

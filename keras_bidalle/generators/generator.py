@@ -74,6 +74,9 @@ class Generator(PresetMixin, keras.Model):
     `RQTransformer` say which parts the published models have.
     """
 
+    # Of the Keras layer, which has no types.
+    built: bool
+
     def __init__(
         self,
         layout: RowLayout,

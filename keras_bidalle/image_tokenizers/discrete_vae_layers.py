@@ -114,7 +114,7 @@ class _Half(keras.layers.Layer):
     Between groups the size changes by 2.
     """
 
-    kernel_sizes = None
+    kernel_sizes: tuple[int, ...] = ()
 
     def __init__(
         self,

@@ -104,7 +104,7 @@ class HardQuantizer(Quantizer):
             z, quantized
         )
 
-    def new_step(self, latents, training) -> QuantizationStep:
+    def new_step(self, latents: Any, training: bool | None) -> QuantizationStep:
         """Begins a step, for those who use this quantizer part by part."""
         return QuantizationStep(self, latents, training)
 

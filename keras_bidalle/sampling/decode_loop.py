@@ -19,12 +19,12 @@ def extend(caches: tuple, length: int, windows: tuple) -> tuple:
         length: int, the positions that there is to be room for.
         windows: tuple, as in `Places`.
     """
-    recent, *caches = caches
+    recent, *filled = caches
     extended = [
         kv_cache.extend_cache(cache, length)
         if window is None and kv_cache.cache_length(cache) < length
         else cache
-        for cache, window in zip(caches, windows, strict=True)
+        for cache, window in zip(filled, windows, strict=True)
     ]
     return (recent, *extended)
 
@@ -44,7 +44,7 @@ def loop(going: Callable, step: Callable, state: tuple, caches: tuple) -> tuple:
     full = [cache[:-1] for cache in caches[1:]]
 
     def changing(caches):
-        recent, *caches = caches
+        recent, *filled = caches
         return recent, tuple(cache[-1] for cache in caches)
 
     def whole(recent, last):

@@ -195,7 +195,8 @@ def continue_codes(
         (progress.position, progress.x, progress.stacks),
         progress.caches,
     )
-    return Progress(*state, caches)
+    position, x, stacks = state
+    return Progress(position, x, stacks, caches)
 
 
 def extend_codes(generator: Any, progress: Progress, stop: int) -> Progress:

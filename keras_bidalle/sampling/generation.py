@@ -5,7 +5,7 @@ both directions.
 """
 
 import concurrent.futures
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -106,7 +106,7 @@ class RowSampling:
         return self._rows(IMAGE_TO_TEXT, [stacks], shape, legal, **request)
 
     def stream(
-        self, text: Any, prime: Any, seed: Any, settings: dict
+        self, text: Any, prime: Any, seed: Any, settings: Mapping[str, Any]
     ) -> Iterator:
         """Codes of more and more rows: see `Generator.stream_codes`."""
         return self._streaming.codes(text, prime, seed, settings)

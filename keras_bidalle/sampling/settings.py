@@ -112,7 +112,7 @@ class Setting:
             found.append(self.high + 1)
         return found
 
-    def checked(self, value, count: int, stack: int = 1) -> np.ndarray:
+    def checked(self, value: Any, count: int, stack: int = 1) -> np.ndarray:
         """A value that a caller gave, as an array.
 
         Args:

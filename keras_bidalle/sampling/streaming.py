@@ -5,7 +5,7 @@ that the codes are the same.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -37,7 +37,7 @@ class CodeStreaming:
         self._advance = compiled(advance, [generator], xla=True)
 
     def codes(
-        self, text: Any, prime: Any, seed: Any, settings: dict
+        self, text: Any, prime: Any, seed: Any, settings: Mapping[str, Any]
     ) -> Iterator:
         """Codes of more and more rows: see `Generator.stream_codes`."""
         head, layout = self.generator.head, self.generator.layout

@@ -43,7 +43,7 @@ class ImageTask(Task):
         Raises:
             ValueError: if there is no such crop.
         """
-        size = tuple(image_shape[:2])
+        size = (image_shape[0], image_shape[1])
         if size not in self._readers:
             crop = data.crop_named(
                 self._settings["crop"], size, self._settings["crop_arguments"]

@@ -75,7 +75,9 @@ class RowLayout:
             RowRotation(text_length, self.grid, head_dim) if rotary else None
         )
 
-    def in_order(self, text_to_image: Any, text_part: Any, image_part: Any):
+    def in_order(
+        self, text_to_image: Any, text_part: Any, image_part: Any
+    ) -> Any:
         """Joins the parts of rows in their direction's order.
 
         Args:
@@ -97,7 +99,7 @@ class RowLayout:
             ops.concatenate([image_part, text_part], axis=1),
         )
 
-    def before(self, text_to_image: Any, x: Any, first: int = 1):
+    def before(self, text_to_image: Any, x: Any, first: int = 1) -> Any:
         """What stands one position before each token, which predicts it.
 
         What begins a row has nothing before it; its place is filled and
@@ -178,7 +180,11 @@ class Places:
     """
 
     def __init__(
-        self, layout: RowLayout, text_to_image: Any, dtype: str, hidden_keys
+        self,
+        layout: RowLayout,
+        text_to_image: Any,
+        dtype: str,
+        hidden_keys: Any,
     ):
         self._masks = layout.masks
         self._direction = text_to_image
@@ -203,13 +209,13 @@ class Places:
             index, self._direction, self._hidden_keys, self._dtype
         )
 
-    def rotation(self, count: int | None = None):
+    def rotation(self, count: int | None = None) -> Any:
         """What `rotate` takes for the first `count` positions, or all."""
         return self._rotation and tuple(
             part[:, :, :count] for part in self._rotation
         )
 
-    def rotation_at(self, index: Any):
+    def rotation_at(self, index: Any) -> Any:
         """What `rotate` takes for one position."""
         return self._rotation and tuple(
             ops.take(part, index, axis=2)[:, :, None] for part in self._rotation

@@ -145,12 +145,12 @@ class Transformer(layers.Layer):
         """
         index = kv_cache.known_index(index)
         masks, rotation = places.masks_at(index), places.rotation_at(index)
-        recent, *caches = caches
+        recent, *filled = caches
         x = ops.cast(x, recent.dtype)
         x, recent = self.token_convolution.decode(x, recent)
         updated = [recent]
         for block, cache, mask, window in zip(
-            self.blocks, caches, masks, places.windows, strict=True
+            self.blocks, filled, masks, places.windows, strict=True
         ):
             x, cache = block.decode(
                 x, cache, index, mask, rotation, window, run

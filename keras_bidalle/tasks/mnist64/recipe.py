@@ -16,7 +16,7 @@ from keras_bidalle.tasks.mnist64.grammar import caption_grammar
 
 DATASETS = {"fashion": "fashion_mnist"}
 # The quantizers by name; sizes and seeds come from what they replace.
-QUANTIZERS = {
+QUANTIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "orthogonal": (
         quantizers.OrthogonalVectorQuantizer,
         {"orthogonality": 10.0, "kmeans_steps": 10, "revival_steps": 100},
@@ -32,7 +32,7 @@ _AUGVAE = {
     "num_res_blocks": 2,
     "z_channels": 128,
 }
-TOKENIZERS = {
+TOKENIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
     # Local, and fast on CPUs.
     "patch": (
         image_tokenizers.PatchVQGAN,
