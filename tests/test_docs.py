@@ -1,6 +1,7 @@
 """What the pages promise exists: files, programs, options, examples."""
 
 import ast
+import importlib.util
 import pathlib
 import re
 
@@ -65,3 +66,12 @@ def test_the_citation_has_the_version():
     version = (ROOT / "keras_bidalle" / "version.py").read_text()
     (version,) = re.findall(r'__version__ = "(.+)"', version)
     assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_the_page_of_public_names_is_of_today():
+    path = ROOT / "docs" / "make_api.py"
+    spec = importlib.util.spec_from_file_location("make_api", path)
+    make_api = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_api)
+    # If not: python docs/make_api.py
+    assert make_api.PAGE.read_text() == make_api.page()
