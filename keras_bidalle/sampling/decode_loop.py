@@ -45,7 +45,7 @@ def loop(going: Callable, step: Callable, state: tuple, caches: tuple) -> tuple:
 
     def changing(caches):
         recent, *filled = caches
-        return recent, tuple(cache[-1] for cache in caches)
+        return recent, tuple(cache[-1] for cache in filled)
 
     def whole(recent, last):
         blocks = zip(full, last, strict=True)
