@@ -9,7 +9,7 @@ from typing import Any
 from keras_bidalle.arguments import accepted_arguments, argument_names
 from keras_bidalle.configurations import building, named, training_settings
 from keras_bidalle.configurations.counting import count_params
-from keras_bidalle.generators import BidirectionalTransformer
+from keras_bidalle.generators import Generator
 from keras_bidalle.image_tokenizers import ImageTokenizer
 
 _STAGES: dict[str, Any] = {
@@ -22,7 +22,7 @@ _STAGES: dict[str, Any] = {
     "generator": (
         named.generator,
         training_settings.generator_training,
-        BidirectionalTransformer,
+        Generator,
         "a generator",
     ),
 }

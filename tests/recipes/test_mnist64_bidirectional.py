@@ -7,6 +7,7 @@ import mnist64_bidirectional
 import pytest
 
 import keras_bidalle
+from keras_bidalle import training
 from keras_bidalle.programs.stage import run_length
 from keras_bidalle.tasks import mnist64
 from keras_bidalle.tasks.mnist64 import task as task_module
@@ -47,13 +48,13 @@ def test_a_run_leaves_all_that_people_look_at_even_after_kills(
     digits, monkeypatch, capsys
 ):
     run = digits / "runs" / "tiny"
-    for there, place, name in (
-        ("classifier.keras", mnist64.MNIST64, "crops"),
-        ("tokenizer", mnist64.CaptionTable, "__call__"),
-        ("model", task_module, "both_directions_report"),
+    for there, place, name, count in (
+        # Of each stage the first report, after half of its steps.
+        ("classifier.keras", training, "comparison_grid", 0),
+        ("tokenizer", keras_bidalle.TextImageModel, "image_to_text", 0),
+        ("model", task_module, "both_directions_report", 1),
     ):
         # Killed while what comes after `there` is under way.
-        count = 1 if there == "model" else 3
         with monkeypatch.context() as patch:
             patch.setattr(
                 place, name, killed_after(count, getattr(place, name))
