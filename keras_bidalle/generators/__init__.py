@@ -4,6 +4,7 @@ from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
 from keras_bidalle.generators.caption_tokens import CaptionTokens
+from keras_bidalle.generators.frozen_codebooks import FrozenCodebooks
 from keras_bidalle.generators.generator import Generator
 from keras_bidalle.generators.heads import (
     ImageHead,
@@ -32,6 +33,7 @@ __all__ = [
     "ATTENTION_KINDS",
     "BidirectionalTransformer",
     "CaptionTokens",
+    "FrozenCodebooks",
     "Generator",
     "ImageHead",
     "NextToken",

@@ -36,11 +36,9 @@ _OF_MODELS = ("name", "dtype", "trainable")
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class BidirectionalTransformer(Generator):
-    """A `Generator` with one code at each position.
+    """A `Generator` with one code at each position: a `SingleCodeHead`.
 
-    Its arguments are those of its parts, by name: see `RowLayout`,
-    `Transformer`, `TransformerBlock`, `CaptionTokens`, `RowEmbedding`,
-    `NextToken` and `heads.SingleCodeHead`.
+    Its arguments are those of its parts, by name.
 
     Args:
         text_vocabulary_size: int, V_t, token ids of captions.
@@ -51,47 +49,19 @@ class BidirectionalTransformer(Generator):
         width: int, channels d of the residual stream.
         depth: int, number of blocks.
         num_heads: int.
-        **options: any of the following.
-        head_dim: int, `width // num_heads` if `None`.
-        attention: tuple of str, kinds of attention, repeated over the
-            blocks (see `generators.attention_mask`). Default: `("full",)`.
-        kernel_size: int, side of the window of convolutional attention.
-            Default: 5.
-        image_positions: str, "learned" (a vector a row and one a column),
-            "learned_places" (a vector a place) or "fixed". Default:
-            "learned".
-        rotary: bool, turns queries and keys by their place in the caption
-            or the grid as well (see `generators.rotary`), which makes
-            "the word before" and "the code above" the same everywhere and
-            learning several times faster. Default: `False`.
-        token_kernel_size: int, positions that a short causal convolution
-            over the embedded row reaches (see `TokenConvolution`), which
-            makes learning which words belong together several times faster
-            again; 1 for no convolution. Default: 1.
-        segment_embeddings: bool; `False` leaves the direction to the order
-            of the row alone, as Bi-directional DALL-E does. Default: `True`.
-        mask_padding: bool, hides pad tokens from attention. Their ids are
-            one a position, so that a model may also do with seeing them.
-            Default: `True`.
-        pads_see_themselves: bool, whether a hidden pad token sees itself.
-            Default: `True`.
-        sparse_captioning_sees_pads: bool, leaves pads of [image][caption]
-            rows in sight in all layers but those of full attention.
-            Default: `False`.
-        condition_dropout: float, the share of training rows whose condition
-            is replaced by a learned null token, for guidance in sampling.
-            Default: 0.
-        target_weight: float, how many times the target's loss weighs
-            against the condition's. Default: 7, the weights 7/8 and 1/8.
-        predict_start: bool, has the first token of a caption that follows
-            an image predicted like any other, though it is always the same.
-            Default: `False`.
-        feed_forward_width, activation, normalization, query_key_norm,
-        layer_scale, use_bias, qkv_bias, dropout, gradient_checkpointing: see
-            `TransformerBlock`.
-        pad_id, start_id, end_id, pad_tokens: see `CaptionTokens`.
-        head_bias: bool, biases of the layers that predict. Default: `True`.
-        name, dtype, trainable: as of `keras.Model`.
+        **options: what the parts take, with their defaults.
+            `RowLayout`: `attention`, `kernel_size`, `rotary`,
+            `mask_padding`, `pads_see_themselves`,
+            `sparse_captioning_sees_pads`. `Transformer`:
+            `token_kernel_size`. `TransformerBlock`: `head_dim`,
+            `feed_forward_width`, `activation`, `normalization`,
+            `query_key_norm`, `layer_scale`, `use_bias`, `qkv_bias`,
+            `dropout`, `gradient_checkpointing`. `RowEmbedding`:
+            `image_positions`, `segment_embeddings`, `condition_dropout`.
+            `CaptionTokens`: `pad_id`, `start_id`, `end_id`, `pad_tokens`,
+            `head_bias` (that of the image head as well). `NextToken`:
+            `target_weight`, `predict_start`. `keras.Model`: `name`, `dtype`,
+            `trainable`.
 
     Raises:
         TypeError: on an argument that no part takes.

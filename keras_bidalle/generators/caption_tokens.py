@@ -10,6 +10,7 @@ from keras import layers, ops
 from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.transformer.transformer_block import make_norm
+from keras_bidalle.transformer.weights import bias_weight, normal_weight
 from keras_bidalle.validation import check_positive
 
 
@@ -70,17 +71,11 @@ class CaptionTokens(layers.Layer):
             )
 
     def build(self, input_shape: Any = None) -> None:
-        def add(name, *shape, initializer="zeros"):
-            return self.add_weight(
-                shape=shape, initializer=initializer, name=name
-            )
-
         classes, d = self.text_classes, self.width
-        normal = keras.initializers.RandomNormal(stddev=0.02)
-        self.embedding = add("text_embedding", classes, d, initializer=normal)
-        self.head = add("text_head", d, classes, initializer=normal.clone())
+        self.embedding = normal_weight(self, "text_embedding", classes, d)
+        self.head = normal_weight(self, "text_head", d, classes)
         if self.head_bias:
-            self.bias = add("text_head_bias", classes)
+            self.bias = bias_weight(self, "text_head_bias", classes)
         if self.norm is not None:
             self.text_norm.build((None, None, d))
 

@@ -1,5 +1,6 @@
 """What is added to a row's tokens: their places and their segments."""
 
+import functools
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.backend.noise import NoiseSeedGenerator
 from keras_bidalle.transformer.image_positions import IMAGE_POSITIONS
 from keras_bidalle.transformer.segments import GEN, REF
+from keras_bidalle.transformer.weights import normal_weight
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -29,7 +31,8 @@ class RowEmbedding(layers.Layer):
         segment_embeddings: bool; `False` leaves the direction to the order
             of the row alone.
         condition_dropout: float in [0, 1), the share of training rows whose
-            condition is replaced by a learned null token.
+            condition is replaced by a learned null token, for guidance in
+            sampling.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -69,10 +72,7 @@ class RowEmbedding(layers.Layer):
         self.dropout_seed = NoiseSeedGenerator()
 
     def build(self, input_shape: Any = None) -> None:
-        def add(name, *shape):
-            normal = keras.initializers.RandomNormal(stddev=0.02)
-            return self.add_weight(shape=shape, initializer=normal, name=name)
-
+        add = functools.partial(normal_weight, self)
         d = self.width
         self.text_positions = add(
             "text_position_embedding", self.text_length, d

@@ -22,9 +22,8 @@ class RQTransformer(BidirectionalTransformer):
     A place of the image is one position of the row, however deep its codes
     are: the body, the transformer over the row, sees the sum of their
     embeddings. The head, a second, causal transformer, runs over the D
-    depths of one position: it begins with what the body says of the
-    position, and then sees the codes chosen so far. Images and captions
-    share the body in both directions.
+    depths of one position. Images and captions share the body in both
+    directions.
 
     The condition is a caption or, with `text_length=1`, `pad_id=None`,
     `pad_tokens=False` and `mask_padding=False`, a class, whose number is the
@@ -40,31 +39,17 @@ class RQTransformer(BidirectionalTransformer):
     Args:
         code_shape: tuple (rows, columns, D) of one image's codes.
         depth: int, number of blocks of the body.
-        head_depth: int, number of blocks of the head. Default: 4.
-        head_num_heads: int, `num_heads` if `None`.
-        body_embedding: str, "learned" or "codebook": what the body sees of
-            a code. Default: "learned".
-        head_embedding: str, "learned" or "codebook": what the head does.
-            Where both are learned, they are the same table. Default:
-            "learned".
-        shared_embedding: bool, whether the depths share one learned table.
-            Default: `True`.
-        shared_classifier: bool, whether the depths share one classifier.
-            Default: `True`.
-        cumulative_depth_context: bool, whether the head sees, at each depth,
-            the sum of the codes before it, or the last of them only.
-            Default: `True`.
+        head_num_heads: int, attention heads of the head; `num_heads` if
+            `None`.
         code_dim: int, C, the channels of the tokenizer's codes; `None` for
             a generator without its codebooks.
-        shared_codebook: bool, whether the tokenizer has one codebook for all
-            depths. Default: `True`.
-        code_temperature: float, above 0, tau of the drawn codes and their
-            odds. Default: 0.5.
-        code_distance: `"l2"`, `"cosine"` or a `quantizers.Distance`, by
-            which the tokenizer searches. `use_codebooks` takes over that of
-            the tokenizer. Default: "l2".
-        **options: as in `BidirectionalTransformer`. `target_weight=9` gives
-            the published weights, 0.9 for images and 0.1 for captions.
+        **options: as of `BidirectionalTransformer`, and what `ResidualHead`
+            (`head_depth`, `body_embedding`, `head_embedding`,
+            `shared_embedding`, `shared_classifier`,
+            `cumulative_depth_context`) and `FrozenCodebooks`
+            (`shared_codebook`, `code_temperature`, `code_distance`) take.
+            `target_weight=9` gives the published weights, 0.9 for images
+            and 0.1 for captions.
 
     Call arguments:
         inputs: dict as in `Generator`, with `codes` of shape (B, rows,

@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers, ops
 
 from keras_bidalle.arguments import kept_arguments
+from keras_bidalle.transformer.weights import normal_weight
 
 
 class ImagePositions(layers.Layer):
@@ -49,15 +50,10 @@ class LearnedImagePositions(ImagePositions):
     """
 
     def build(self, input_shape=None):
-        rows, columns = self.grid
-        start = keras.initializers.RandomNormal(stddev=0.02)
-        self.row_embedding = self.add_weight(
-            shape=(rows, self.width), initializer=start, name="row_embedding"
-        )
-        self.column_embedding = self.add_weight(
-            shape=(columns, self.width),
-            initializer=start,
-            name="column_embedding",
+        (rows, columns), d = self.grid, self.width
+        self.row_embedding = normal_weight(self, "row_embedding", rows, d)
+        self.column_embedding = normal_weight(
+            self, "column_embedding", columns, d
         )
 
     def vectors(self):
@@ -78,11 +74,8 @@ class LearnedPlaces(ImagePositions):
 
     def build(self, input_shape=None):
         rows, columns = self.grid
-        self.embedding = self.add_weight(
-            shape=(rows * columns, self.width),
-            initializer=keras.initializers.RandomNormal(stddev=0.02),
-            name="embedding",
-        )
+        places = rows * columns
+        self.embedding = normal_weight(self, "embedding", places, self.width)
 
     def vectors(self):
         return ops.convert_to_tensor(self.embedding)

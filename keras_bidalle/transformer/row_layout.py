@@ -26,8 +26,12 @@ class RowLayout:
         attention: tuple of str, kinds of attention, repeated over the
             layers (see `attention_mask`).
         kernel_size: int, side of the window of convolutional attention.
-        rotary: bool, turns queries and keys by their places (see `rotary`).
-        mask_padding: bool, hides pad tokens from attention.
+        rotary: bool, turns queries and keys by their place in the caption
+            or the grid (see `rotary`), which makes "the word before" and
+            "the code above" the same everywhere and learning several times
+            faster.
+        mask_padding: bool, hides pad tokens from attention. Their ids are
+            one a position, so that a model may also do with seeing them.
         pads_see_themselves: bool, whether a hidden pad token sees itself.
         sparse_captioning_sees_pads: bool, leaves pads of [image][caption]
             rows in sight in all layers but those of full attention.

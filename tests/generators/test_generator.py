@@ -49,6 +49,30 @@ def test_one_made_of_parts_is_a_preset_in_any_dtype(tmp_path):
     assert narrow.head.compute_dtype == "bfloat16"
 
 
+def test_parts_may_be_those_of_a_published_generator(tmp_path):
+    made = rq_generator()
+    made.use_codebooks(cosine_quantizer())
+    generator = generators.Generator(
+        made.layout,
+        made.captions,
+        made.head,
+        made.embedding,
+        made.transformer,
+    )
+    generator.save_to_preset(tmp_path / "preset")
+    again = keras_bidalle.load(tmp_path / "preset")
+    inputs = {**rows(), "codes": np.zeros((2, 2, 2, 2), "int32")}
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(again(inputs)["image_logits"]),
+        ops.convert_to_numpy(made(inputs)["image_logits"]),
+        atol=1e-6,
+    )
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(again.head.codebooks.codebooks),
+        ops.convert_to_numpy(made.head.codebooks.codebooks),
+    )
+
+
 @pytest.mark.parametrize(
     "name,value", [("width", 32), ("depth", 3), ("grid", (3, 2))]
 )

@@ -1,5 +1,6 @@
 """A patch of neighboring codes at each position."""
 
+import functools
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ from keras import layers, ops
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
+from keras_bidalle.transformer.weights import bias_weight, normal_weight
 from keras_bidalle.validation import check_positive
 
 
@@ -69,10 +71,7 @@ class PatchHead(ImageHead):
         c, k, d = self.codes_per_position, self.num_codes, self.width
         h = self.patch_head_width
 
-        def add(name, *shape, stddev=0.02):
-            normal = keras.initializers.RandomNormal(stddev=stddev)
-            return self.add_weight(shape=shape, initializer=normal, name=name)
-
+        add = functools.partial(normal_weight, self)
         # One table for each place in the patch, one after the other.
         self.embedding = add("image_embedding", c * k, d)
         self.patch_head_in = add("patch_head_in", d, c * h)
@@ -85,9 +84,7 @@ class PatchHead(ImageHead):
         self.patch_head_norm.build((None, c, h))
         self.kernel = add("image_head", h, k)
         if self.head_bias:
-            self.bias = self.add_weight(
-                shape=(c, k), initializer="zeros", name="image_head_bias"
-            )
+            self.bias = bias_weight(self, "image_head_bias", c, k)
 
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)

@@ -1,5 +1,6 @@
 """A stack of residual codes at each position."""
 
+import functools
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from keras_bidalle.transformer.transformer_block import (
     TransformerBlock,
     make_norm,
 )
+from keras_bidalle.transformer.weights import bias_weight, normal_weight
 from keras_bidalle.validation import check_positive
 
 _EMBEDDINGS = ("learned", "codebook")
@@ -126,12 +128,9 @@ class ResidualHead(ImageHead):
     def build(self, input_shape=None):
         d, k, c = self.width, self.num_codes, self.codes_per_position
 
-        def add(name, *shape):
-            normal = keras.initializers.RandomNormal(stddev=0.02)
-            return self.add_weight(shape=shape, initializer=normal, name=name)
-
+        add = functools.partial(normal_weight, self)
         kinds = (self.body_embedding, self.head_embedding)
-        if self.codebooks is not None:
+        if self.codebooks is not None and not self.codebooks.built:
             self.codebooks.build(None)
         if "learned" in kinds:
             tables = 1 if self.shared_embedding else c
@@ -147,9 +146,7 @@ class ResidualHead(ImageHead):
         heads = 1 if self.shared_classifier else c
         self.kernel = add("image_head", heads, d, k)
         if self.head_bias:
-            self.bias = self.add_weight(
-                shape=(heads, k), initializer="zeros", name="image_head_bias"
-            )
+            self.bias = bias_weight(self, "image_head_bias", heads, k)
 
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)

@@ -1,5 +1,6 @@
 """One code at each position."""
 
+import functools
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ from keras import ops
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
+from keras_bidalle.transformer.weights import bias_weight, normal_weight
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -42,18 +44,11 @@ class SingleCodeHead(ImageHead):
         return 1
 
     def build(self, input_shape=None):
-        def add(name, *shape):
-            normal = keras.initializers.RandomNormal(stddev=0.02)
-            return self.add_weight(shape=shape, initializer=normal, name=name)
-
+        add = functools.partial(normal_weight, self)
         self.embedding = add("image_embedding", self.num_codes, self.width)
         self.kernel = add("image_head", self.width, self.num_codes)
         if self.head_bias:
-            self.bias = self.add_weight(
-                shape=(self.num_codes,),
-                initializer="zeros",
-                name="image_head_bias",
-            )
+            self.bias = bias_weight(self, "image_head_bias", self.num_codes)
 
     def embed(self, stacks):
         table = ops.cast(self.embedding, self.compute_dtype)
