@@ -47,7 +47,13 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         L-Verse, arXiv 2111.11133; Bi-directional DALL-E, arXiv 2112.00384.
     """
 
-    def __init__(self, image_tokenizer, caption_tokenizer, generator, **kwargs):
+    def __init__(
+        self,
+        image_tokenizer: Any,
+        caption_tokenizer: Any,
+        generator: Any,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         _check_fit(
             code_shape=(generator.code_shape, image_tokenizer.code_shape),
@@ -198,7 +204,9 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         pictures[:, pictures.shape[1] // total * rows :] = 128
         return pictures
 
-    def score_captions(self, captions, images, batch_size=64):
+    def score_captions(
+        self, captions: Any, images: Any, batch_size: int = 64
+    ) -> Any:
         """How likely the model finds captions of images.
 
         Args:
@@ -297,7 +305,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
             )
         return scores
 
-    def legal_tokens(self):
+    def legal_tokens(self) -> Any:
         """What captions may be written with.
 
         Returns:
@@ -308,11 +316,11 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         forbidden = set(tokenizer.special_ids) - {tokenizer.end_id}
         return self.generator.captions.legal(forbidden)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: Any = None) -> Any:
         """The generator's logits (see `Generator`)."""
         return self.generator(inputs, training=training)
 
-    def get_config(self):
+    def get_config(self) -> Any:
         return {
             **super().get_config(),
             **{
@@ -322,7 +330,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Any:
         config = dict(config)
         for name in _PARTS:
             config[name] = keras.saving.deserialize_keras_object(config[name])

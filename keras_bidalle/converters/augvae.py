@@ -4,6 +4,8 @@ Each level has an encoder and a decoder with VQGAN's keys. The codebook and
 the kernels before and after it are shared, and saved once for each level.
 """
 
+from typing import Any
+
 import numpy as np
 
 from keras_bidalle.converters.configs import required
@@ -23,7 +25,7 @@ _KEYS = ("attn_resolutions", "codebook_dim", "hidden_dim", "num_tokens")
 _CODEBOOK = "quantizers.{}.embedding"
 
 
-def convert_augvae(state_dict, config):
+def convert_augvae(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     """Builds the image tokenizer of an AugVAE checkpoint.
 
     Args:

@@ -1,6 +1,7 @@
 """Converts stage 2 of Bi-directional DALL-E."""
 
 import math
+from typing import Any
 
 from keras_bidalle.converters.configs import required
 from keras_bidalle.converters.weights import StateDictReader
@@ -26,7 +27,7 @@ def is_bidalle(config):
     return "text_seq_len" in config and "num_text_tokens" in config
 
 
-def convert_bidalle(state_dict, config):
+def convert_bidalle(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     """Builds the generator of a Bi-directional DALL-E checkpoint.
 
     The weights of its image tokenizer, which some checkpoints hold too, are

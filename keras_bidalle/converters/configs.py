@@ -1,12 +1,14 @@
 """Reads the configurations that published checkpoints come with."""
 
 import json
+import os
 import pathlib
+from typing import Any
 
 import yaml
 
 
-def read_config(path):
+def read_config(path: str | os.PathLike[str]) -> Any:
     """Reads the model's section of a published configuration.
 
     Args:

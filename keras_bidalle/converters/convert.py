@@ -1,6 +1,8 @@
 """From a published checkpoint and its configuration to one of our models."""
 
+import os
 import pathlib
+from typing import Any
 
 from keras_bidalle.converters.augvae import convert_augvae, is_augvae
 from keras_bidalle.converters.bidalle import convert_bidalle, is_bidalle
@@ -44,7 +46,11 @@ _WITH_TOKENIZER = (convert_rq_transformer,)
 _FOLDERS = (("DALL-E's discrete VAE", is_dall_e, convert_dall_e_folder),)
 
 
-def convert(checkpoint, config=None, tokenizer=None):
+def convert(
+    checkpoint: str | os.PathLike[str],
+    config: str | os.PathLike[str] | None = None,
+    tokenizer: Any = None,
+) -> Any:
     """Converts a published checkpoint.
 
     Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, RQ-VAE, AugVAE,
@@ -89,19 +95,19 @@ def convert(checkpoint, config=None, tokenizer=None):
         checkpoint = _the_one(folder, _CHECKPOINTS, "checkpoint")
     if config is None:
         config = _the_one(folder, _CONFIGS, "configuration")
-    config = read_config(config)
+    options = read_config(config)
     state_dict = read_state_dict(checkpoint)
-    for name, is_its, convert_its in _PROGRAMS:
-        if not is_its(config):
+    for name, is_its, convert_state in _PROGRAMS:
+        if not is_its(options):
             continue
-        if convert_its in _WITH_TOKENIZER:
-            return convert_its(state_dict, config, tokenizer)
+        if convert_state in _WITH_TOKENIZER:
+            return convert_state(state_dict, options, tokenizer)
         _check_no_tokenizer(name, tokenizer)
-        return convert_its(state_dict, config)
+        return convert_state(state_dict, options)
     known = ", ".join(name for name, _, _ in (*_PROGRAMS, *_FOLDERS))
     raise ValueError(
         "The configuration is of an unknown program. Known are "
-        f"{known}. Received: {sorted(map(str, config))}"
+        f"{known}. Received: {sorted(map(str, options))}"
     )
 
 

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,12 @@ def convert_dall_e_folder(folder, config=None):
     return convert_dall_e(encoder, decoder, config)
 
 
-def convert_dall_e(encoder, decoder, config=None, image_size=_PUBLISHED_SIZE):
+def convert_dall_e(
+    encoder: Any,
+    decoder: Any,
+    config: dict[str, Any] | None = None,
+    image_size: int = _PUBLISHED_SIZE,
+) -> Any:
     """Builds the image tokenizer of DALL-E's encoder and decoder.
 
     All sizes are read from the weights.

@@ -1,5 +1,7 @@
 """Converts the discriminators that VQGAN checkpoints were trained against."""
 
+from typing import Any
+
 from keras_bidalle.converters.configs import model_section, required
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.losses import AdversarialLoss, PatchDiscriminator
@@ -7,7 +9,9 @@ from keras_bidalle.losses import AdversarialLoss, PatchDiscriminator
 _PREFIX = "loss.discriminator.main."
 
 
-def convert_adversarial_loss(state_dict, config):
+def convert_adversarial_loss(
+    state_dict: dict[str, Any], config: dict[str, Any]
+) -> Any:
     """Builds the adversarial loss of a VQGAN or TE-VQGAN checkpoint.
 
     Its discriminator has the checkpoint's weights, so that training can go

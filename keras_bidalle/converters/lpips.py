@@ -1,6 +1,8 @@
 """Gathers the published weights of LPIPS in one file."""
 
+import os
 import re
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from keras_bidalle.losses.perceptual import VGG16_BLOCKS, lpips_shapes
 _POSITIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 
 
-def convert_lpips(checkpoints, path):
+def convert_lpips(checkpoints: Any, path: str | os.PathLike[str]) -> Any:
     """Writes the weights file of `keras_bidalle.losses.LPIPS`.
 
     Args:

@@ -1,6 +1,7 @@
 """Converts stage 2 of minDALL-E (Kakao Brain)."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ def is_mindalle(config):
     return "ctx_len_txt" in section and "ctx_len_img" in section
 
 
-def convert_mindalle(state_dict, config):
+def convert_mindalle(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     """Builds the generator of a minDALL-E checkpoint.
 
     It was trained on [caption][image] rows alone. Its codes are a square

@@ -7,6 +7,10 @@ says of it as plain data. Classes of modules are allowed by the package they
 name, never looked up; any other name is an error before anything is called.
 """
 
+import os
+from collections.abc import Callable
+from typing import Any
+
 from keras_bidalle.converters.state_dict import read_content, readable
 from keras_bidalle.converters.unpickling import (
     CheckpointError,
@@ -46,7 +50,7 @@ class ModuleRecord:
         object.__setattr__(record, "attributes", {})
         return record
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Only calling the class comes here, not what torch's pickles do.
         raise CheckpointError(
             f"it calls `{self.class_name}`; a pickle can run code, so it "
@@ -66,18 +70,18 @@ class ModuleRecord:
     def __setattr__(self, name, value):
         raise CheckpointError(f"it changes `{self.class_name}`")
 
-    def children(self):
+    def children(self) -> Any:
         """Dict from name to `ModuleRecord`: the modules in this one."""
         return _named(self, "_modules", ModuleRecord)
 
-    def child(self, *names):
+    def child(self, *names: Any) -> Any:
         """The module under a path of names, or `None`."""
         module = self
         for name in names:
             module = module and module.children().get(name)
         return module
 
-    def state_dict(self):
+    def state_dict(self) -> Any:
         """Gives the weights of the module and all in it, by dotted names.
 
         Returns:
@@ -124,11 +128,13 @@ class ModuleUnpickler(TensorUnpickler):
             become records, beside torch's own modules.
     """
 
-    def __init__(self, file, make_storage, packages):
+    def __init__(
+        self, file: Any, make_storage: Callable[..., Any], packages: Any
+    ) -> None:
         super().__init__(file, make_storage)
         self._packages = (_TORCH_MODULES, *packages)
 
-    def stand_in(self, module, name):
+    def stand_in(self, module: Any, name: Any) -> Any:
         # A dotted name would be a chain of attributes: no class of a program
         # is pickled under one at its top level.
         if "." not in name and any(
@@ -141,7 +147,7 @@ class ModuleUnpickler(TensorUnpickler):
             return self.placeholder()
         return self.storage_class(module, name) or self.refuse(module, name)
 
-    def persistent_load(self, identifier):
+    def persistent_load(self, identifier: Any) -> Any:
         # Until version 1.6, torch wrote the source of a class beside it.
         if isinstance(identifier, tuple) and identifier[:1] == ("module",):
             record = identifier[1] if len(identifier) > 1 else None
@@ -150,7 +156,7 @@ class ModuleUnpickler(TensorUnpickler):
         return super().persistent_load(identifier)
 
 
-def read_module(path, packages=()):
+def read_module(path: str | os.PathLike[str], packages: Any = ()) -> Any:
     """Reads a pickled whole module as data.
 
     Nothing in the file is executed and no package is imported for it.

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,9 @@ def is_rq_transformer(config):
     return _section(config).get("type") == "rq-transformer"
 
 
-def convert_rq_transformer(state_dict, config, tokenizer=None):
+def convert_rq_transformer(
+    state_dict: dict[str, Any], config: dict[str, Any], tokenizer: Any = None
+) -> Any:
     """Builds the generator of an RQ-Transformer checkpoint.
 
     Where the program embeds codes by its tokenizer's codebooks

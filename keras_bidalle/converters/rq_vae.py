@@ -5,6 +5,8 @@ each depth, have a row of padding at their end and come with their running
 statistics.
 """
 
+from typing import Any
+
 from keras_bidalle.converters.configs import required
 from keras_bidalle.converters.vqgan import (
     encoder_config,
@@ -27,7 +29,7 @@ _DEFAULT_BETA = 0.25
 _CODEBOOK = "quantizer.codebooks.{}"
 
 
-def convert_rq_vae(state_dict, config):
+def convert_rq_vae(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     """Builds the image tokenizer of an RQ-VAE checkpoint.
 
     Args:

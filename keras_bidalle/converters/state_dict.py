@@ -5,8 +5,10 @@ the stream of pickles from before, which the published VGG16 weights have.
 """
 
 import io
+import os
 import pathlib
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +27,7 @@ _SECTIONS = ("state_dict", "weights")
 _ITEM_SIZES = {"bfloat16": 2}
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: str | os.PathLike[str]) -> Any:
     """Reads everything in a torch checkpoint that is data.
 
     Args:
@@ -45,7 +47,7 @@ def read_checkpoint(path):
     return _as_arrays(read_content(path))
 
 
-def read_state_dict(path):
+def read_state_dict(path: str | os.PathLike[str]) -> Any:
     """Reads the weights in a torch checkpoint.
 
     Args:

@@ -4,6 +4,8 @@ The three programs share their encoder, decoder and key names. They differ in
 the quantizer, and TE-VQGAN's encoder also in its borders and its way down.
 """
 
+from typing import Any
+
 import numpy as np
 
 from keras_bidalle.converters.configs import model_section, required
@@ -34,7 +36,7 @@ _TE_KEYS = (
 _TE_ENCODER_KEYS = ("downsampling_method", "use_replicationpad", "version")
 
 
-def convert_te_vqgan(state_dict, config):
+def convert_te_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     """Builds the image tokenizer of a TE-VQGAN checkpoint.
 
     Args:
@@ -69,7 +71,7 @@ def convert_te_vqgan(state_dict, config):
     return _convert(state_dict, config, quantizer, "TE-VQGAN")
 
 
-def convert_vqgan(state_dict, config):
+def convert_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     """Builds the image tokenizer of a VQGAN or Gumbel VQGAN checkpoint.
 
     Args:

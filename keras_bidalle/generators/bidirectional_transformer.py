@@ -99,7 +99,7 @@ class BidirectionalTransformer(Generator):
         depth: int,
         num_heads: int,
         **options: Any,
-    ):
+    ) -> None:
         model = arguments_of_model(options)
         sizes = {
             "text_vocabulary_size": text_vocabulary_size,

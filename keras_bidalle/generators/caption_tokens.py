@@ -48,7 +48,7 @@ class CaptionTokens(layers.Layer):
         head_bias: bool = True,
         norm: str | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         check_positive(
             text_vocabulary_size=text_vocabulary_size, text_length=text_length

@@ -59,7 +59,7 @@ class FrozenCodebooks(layers.Layer):
         code_temperature: float = 0.5,
         code_distance: Any = "l2",
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         check_positive(
             num_codes=num_codes, code_depth=code_depth, code_dim=code_dim

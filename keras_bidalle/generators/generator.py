@@ -86,7 +86,7 @@ class Generator(PresetMixin, keras.Model):
         transformer: Transformer,
         objective: Any = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         # Latents stay float32 until they are compared with codes.
         super().__init__(autocast=False, **kwargs)
         check_shared(

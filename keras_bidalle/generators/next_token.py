@@ -31,7 +31,9 @@ class NextToken:
         arXiv 2112.00384.
     """
 
-    def __init__(self, target_weight: float = 7.0, predict_start: bool = False):
+    def __init__(
+        self, target_weight: float = 7.0, predict_start: bool = False
+    ) -> None:
         self.target_weight = target_weight
         self.predict_start = predict_start
 

@@ -47,7 +47,7 @@ class RowEmbedding(layers.Layer):
         segment_embeddings: bool = True,
         condition_dropout: float = 0.0,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         if not 0.0 <= condition_dropout < 1.0:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import keras
 import numpy as np
@@ -106,19 +107,19 @@ class AugVAE(_AugVAE):
     @takes_levels
     def __init__(
         self,
-        quantizer,
-        image_shape=(256, 256, 3),
+        quantizer: Any,
+        image_shape: Any = (256, 256, 3),
         *,
-        name=None,
-        trainable=True,
-        dtype=None,
-        **levels,
-    ):
-        levels = Levels(resolution=image_shape[0], **levels)
-        shared = {**dataclasses.asdict(levels), "dtype": dtype}
+        name: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        **levels: Any,
+    ) -> None:
+        sizes = Levels(resolution=image_shape[0], **levels)
+        shared = {**dataclasses.asdict(sizes), "dtype": dtype}
         super().__init__(
             MultiLevelEncoder(name="encoder", **shared),
-            _over_levels(MultiLevelQuantizer, quantizer, levels, image_shape),
+            _over_levels(MultiLevelQuantizer, quantizer, sizes, image_shape),
             MultiLevelDecoder(
                 output_channels=image_shape[-1], name="decoder", **shared
             ),
@@ -127,23 +128,23 @@ class AugVAE(_AugVAE):
                 quantizer.input_dim, dtype=dtype, name="quant_conv"
             ),
             post_quant_conv=LevelProjection(
-                levels.z_channels, dtype=dtype, name="post_quant_conv"
+                sizes.z_channels, dtype=dtype, name="post_quant_conv"
             ),
             name=name,
             trainable=trainable,
             dtype=dtype,
         )
-        self._keep(**_arguments(levels))
+        self._keep(**_arguments(sizes))
 
     @property
-    def code_shape(self):
+    def code_shape(self) -> Any:
         return (self.quantizer.sequence_length,)
 
     @property
-    def level_shapes(self):
+    def level_shapes(self) -> Any:
         return self.quantizer.grids
 
-    def split_levels(self, codes):
+    def split_levels(self, codes: Any) -> Any:
         """Splits sequences of codes into levels.
 
         Args:
@@ -157,7 +158,7 @@ class AugVAE(_AugVAE):
             for level in self.quantizer.split(codes)
         ]
 
-    def join_levels(self, levels):
+    def join_levels(self, levels: Any) -> Any:
         """Joins the codes of all levels, the inverse of `split_levels`.
 
         Args:
@@ -168,7 +169,7 @@ class AugVAE(_AugVAE):
         """
         return np.asarray(ops.convert_to_numpy(self.quantizer.join(levels)))
 
-    def to_single_level(self, level=1):
+    def to_single_level(self, level: int = 1) -> Any:
         """Makes a tokenizer of one level from this one's weights.
 
         It has this one's encoders up to that level, its codebook, and the
@@ -260,26 +261,26 @@ class SingleLevelAugVAE(_AugVAE):
     @takes_levels
     def __init__(
         self,
-        quantizer,
-        image_shape=(256, 256, 3),
+        quantizer: Any,
+        image_shape: Any = (256, 256, 3),
         *,
-        num_levels=2,
-        first_connector=True,
-        quantize_finer_levels=False,
-        name=None,
-        trainable=True,
-        dtype=None,
-        **levels,
-    ):
-        levels = Levels(
+        num_levels: int = 2,
+        first_connector: bool = True,
+        quantize_finer_levels: bool = False,
+        name: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        **levels: Any,
+    ) -> None:
+        sizes = Levels(
             resolution=image_shape[0], num_levels=num_levels, **levels
         )
-        shared = {**dataclasses.asdict(levels), "dtype": dtype}
+        shared = {**dataclasses.asdict(sizes), "dtype": dtype}
         if quantize_finer_levels:
             encoder = MultiLevelEncoder(name="encoder", **shared)
-            quant_conv = LevelProjection
+            quant_conv: Any = LevelProjection
             stage = _over_levels(
-                LastLevelQuantizer, quantizer, levels, image_shape
+                LastLevelQuantizer, quantizer, sizes, image_shape
             )
         else:
             encoder = LastLevelEncoder(name="encoder", **shared)
@@ -299,14 +300,14 @@ class SingleLevelAugVAE(_AugVAE):
                 quantizer.input_dim, dtype=dtype, name="quant_conv"
             ),
             post_quant_conv=keras.layers.Conv2D(
-                levels.z_channels, 1, dtype=dtype, name="post_quant_conv"
+                sizes.z_channels, 1, dtype=dtype, name="post_quant_conv"
             ),
             name=name,
             trainable=trainable,
             dtype=dtype,
         )
         self._keep(
-            **_arguments(levels),
+            **_arguments(sizes),
             first_connector=first_connector,
             quantize_finer_levels=quantize_finer_levels,
         )

@@ -1,5 +1,7 @@
 """The discrete VAE of DALL-E: images to codes by a relaxed choice."""
 
+from typing import Any
+
 import keras
 
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
@@ -87,17 +89,17 @@ class DiscreteVAE(ImageTokenizer):
 
     def __init__(
         self,
-        quantizer,
-        image_shape=(256, 256, 3),
-        channels=256,
-        channel_multipliers=(1, 2, 4, 8),
-        num_res_blocks=2,
-        decoder_channels=None,
-        decoder_num_res_blocks=None,
-        epsilon=0.1,
-        dtype=None,
-        **kwargs,
-    ):
+        quantizer: Any,
+        image_shape: Any = (256, 256, 3),
+        channels: int = 256,
+        channel_multipliers: Any = (1, 2, 4, 8),
+        num_res_blocks: int = 2,
+        decoder_channels: int | None = None,
+        decoder_num_res_blocks: int | None = None,
+        epsilon: float = 0.1,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
         groups = {
             "channels": channels,
             "channel_multipliers": tuple(channel_multipliers),
@@ -134,9 +136,12 @@ class DiscreteVAE(ImageTokenizer):
             decoder_num_res_blocks=decoder_num_res_blocks,
         )
 
-    def compile(
-        self, optimizer="adam", reconstruction_loss="logit_laplace", **kwargs
-    ):
+    def compile(  # type: ignore[override]
+        self,
+        optimizer: Any = "adam",
+        reconstruction_loss: Any = "logit_laplace",
+        **kwargs: Any,
+    ) -> Any:
         """Says how `fit` trains the tokenizer.
 
         Args:
@@ -162,7 +167,7 @@ class DiscreteVAE(ImageTokenizer):
             optimizer, reconstruction_loss=reconstruction_loss, **kwargs
         )
 
-    def statistics(self, images, training=None):
+    def statistics(self, images: Any, training: bool | None = None) -> Any:
         """Gives what the likelihood of images is read from.
 
         Args:
@@ -211,7 +216,7 @@ class DiscreteVAE(ImageTokenizer):
         return (*sides, self.image_shape[-1]), tuple(shape[1:])
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Any:
         config = with_new_names(config, _OLD_NAMES)
         if "vocab_size" in config:
             config["quantizer"] = _quantizer_of_before(config)

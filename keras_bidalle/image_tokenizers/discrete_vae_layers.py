@@ -1,5 +1,7 @@
 """Encoder and decoder of DALL-E's discrete VAE, as Keras layers."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -206,27 +208,27 @@ class DiscreteVAEEncoder(_Half):
 
     kernel_sizes = (3, 3, 3, 1)
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Images are mapped in float32, then cast by the first layer.
         super().__init__(*args, autocast=False, **kwargs)
         self.conv_in = convolution(self.widths[0], 7, self.dtype_policy)
         self.blocks = self._blocks(self.widths, _halve)
 
     @property
-    def output_channels(self):
+    def output_channels(self) -> Any:
         """Channels of the latents."""
         return self.widths[-1]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         build_in_order([self.conv_in, *self.blocks], input_shape)
 
-    def call(self, images, training=None):
+    def call(self, images: Any, training: Any = None) -> Any:
         x = self.conv_in(map_pixels(images, self.likelihood.epsilon))
         for layer in self.blocks:
             x = layer(x)
         return ops.relu(x)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return shape_of_codes(input_shape, self.factor, self.output_channels)
 
 
@@ -259,27 +261,29 @@ class DiscreteVAEDecoder(_Half):
 
     kernel_sizes = (1, 3, 3, 3)
 
-    def __init__(self, *args, output_channels=3, **kwargs):
+    def __init__(
+        self, *args: Any, output_channels: int = 3, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.output_channels = output_channels
         self.blocks = self._blocks(self.widths[::-1], _double)
         # Of a likelihood, half precision would lose the differences.
         self.conv_out = convolution(2 * output_channels, 1, "float32")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         build_in_order([*self.blocks, self.conv_out], input_shape)
 
-    def call(self, latents, training=None):
+    def call(self, latents: Any, training: Any = None) -> Any:
         return self.head(self.features(latents, training=training))
 
-    def features(self, latents, training=None):
+    def features(self, latents: Any, training: Any = None) -> Any:
         """Everything but the last convolution: (B, f*h, f*w, widths[0])."""
         x = latents
         for layer in self.blocks:
             x = layer(x)
         return ops.relu(x)
 
-    def statistics(self, latents, training=None):
+    def statistics(self, latents: Any, training: bool | None = None) -> Any:
         """What the likelihood is read from, mu then ln b.
 
         Args:
@@ -291,14 +295,14 @@ class DiscreteVAEDecoder(_Half):
         """
         return self.conv_out(self.features(latents, training=training))
 
-    def head(self, features):
+    def head(self, features: Any) -> Any:
         """From features to float32 images in [-1, 1]."""
         return self.likelihood.pictures(self.conv_out(features))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return shape_of_images(input_shape, self.factor, self.output_channels)
 
-    def get_config(self):
+    def get_config(self) -> Any:
         return {
             **super().get_config(),
             "output_channels": self.output_channels,

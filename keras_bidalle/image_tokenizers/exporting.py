@@ -6,6 +6,7 @@ by one.
 """
 
 import importlib.util
+from typing import Any
 
 import keras
 
@@ -138,7 +139,7 @@ class CodeEncoder(_Half):
     ```
     """
 
-    def call(self, images):
+    def call(self, images: Any) -> Any:
         return self.tokenizer.to_codes(images)
 
     def _input_spec_for_export(self, batch):
@@ -160,7 +161,7 @@ class CodeDecoder(_Half):
         float32 tensor (B, H, W, C) in [-1, 1].
     """
 
-    def call(self, codes):
+    def call(self, codes: Any) -> Any:
         return self.tokenizer.from_codes(codes)
 
     def _input_spec_for_export(self, batch):

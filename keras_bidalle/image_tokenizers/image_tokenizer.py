@@ -1,6 +1,7 @@
 """The contract of image tokenizers: images to codes, codes to images."""
 
 import functools
+from typing import Any
 
 import keras
 import numpy as np
@@ -67,14 +68,14 @@ class ImageTokenizer(
 
     def __init__(
         self,
-        encoder,
-        quantizer,
-        decoder,
-        image_shape,
-        quant_conv=None,
-        post_quant_conv=None,
-        **kwargs,
-    ):
+        encoder: Any,
+        quantizer: Any,
+        decoder: Any,
+        image_shape: Any,
+        quant_conv: Any = None,
+        post_quant_conv: Any = None,
+        **kwargs: Any,
+    ) -> None:
         # Images stay float32 until a layer casts them.
         super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
@@ -99,21 +100,21 @@ class ImageTokenizer(
         for name, value in arguments.items():
             setattr(self, name, value)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return tuple(input_shape)
 
     @property
-    def code_shape(self):
+    def code_shape(self) -> Any:
         factor = self.encoder.factor
         grid = tuple(side // factor for side in self.image_shape[:2])
         depth = self.quantizer.code_depth
         return grid if depth is None else (*grid, depth)
 
     @property
-    def num_codes(self):
+    def num_codes(self) -> Any:
         return self.quantizer.num_codes
 
-    def to_latents(self, images, training=None):
+    def to_latents(self, images: Any, training: bool | None = None) -> Any:
         """Returns what the quantizer sees: latents (B, h, w, D).
 
         Args:
@@ -123,20 +124,20 @@ class ImageTokenizer(
         latents = self.encoder(images, training=training)
         return latents if self.quant_conv is None else self.quant_conv(latents)
 
-    def from_quantized(self, quantized):
+    def from_quantized(self, quantized: Any) -> Any:
         """Returns what the decoder sees, given quantized latents."""
         if self.post_quant_conv is None:
             return quantized
         return self.post_quant_conv(quantized)
 
-    def call(self, images, training=None):
+    def call(self, images: Any, training: Any = None) -> Any:
         images = as_float_images(images)
         latents = self.to_latents(images, training=training)
         quantized = self.quantizer(latents, training=training)
         decoded = self.from_quantized(quantized)
         return self._reconstruct(decoded, training=training)
 
-    def encode(self, images, batch_size=64):
+    def encode(self, images: Any, batch_size: int = 64) -> Any:
         """Turns images into codes.
 
         Args:
@@ -166,7 +167,7 @@ class ImageTokenizer(
             np.zeros((0, *code_shape), "int32"),
         )
 
-    def decode(self, codes, batch_size=64):
+    def decode(self, codes: Any, batch_size: int = 64) -> Any:
         """Turns codes into images.
 
         Args:
@@ -203,7 +204,9 @@ class ImageTokenizer(
     def _shapes_of_codes(self, shape):
         return self.image_shape, self.code_shape
 
-    def reconstruct(self, images, batch_size=64, depth=None):
+    def reconstruct(
+        self, images: Any, batch_size: int = 64, depth: Any = None
+    ) -> Any:
         """Encodes images and decodes their codes.
 
         Args:
@@ -231,7 +234,7 @@ class ImageTokenizer(
             codes = codes[..., :depth]
         return self.decode(codes, batch_size=batch_size)
 
-    def to_codes(self, images):
+    def to_codes(self, images: Any) -> Any:
         """`encode` of tensors, for programs that compile or export it.
 
         Args:
@@ -243,7 +246,7 @@ class ImageTokenizer(
         latents = self.to_latents(images, training=False)
         return ops.cast(self.quantizer.encode(latents), "int32")
 
-    def from_codes(self, codes):
+    def from_codes(self, codes: Any) -> Any:
         """`decode` of tensors, for programs that compile or export it.
 
         Args:
@@ -270,12 +273,12 @@ class ImageTokenizer(
         return input_spec("images", "float32", batch, self.image_shape)
 
     @property
-    def stages(self):
+    def stages(self) -> Any:
         """The layers between an image and its reconstruction, in order."""
         stages = [getattr(self, name) for name in STAGES]
         return [stage for stage in stages if stage is not None]
 
-    def get_config(self):
+    def get_config(self) -> Any:
         names = STAGES if self._argument_names is None else ("quantizer",)
         config = {
             **super().get_config(),
@@ -291,7 +294,7 @@ class ImageTokenizer(
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Any:
         config = dict(config)
         for name in STAGES:
             if isinstance(config.get(name), dict):

@@ -6,6 +6,8 @@ than its convolutions reach and nothing knows where the border is, so a
 shift of the image by one patch shifts the codes by one place.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -239,15 +241,15 @@ class PatchVQGAN(ImageTokenizer):
 
     def __init__(
         self,
-        quantizer,
-        image_shape=(64, 64, 3),
-        patch_size=4,
-        channels=64,
-        hidden_channels=96,
-        num_blocks=2,
-        dtype=None,
-        **kwargs,
-    ):
+        quantizer: Any,
+        image_shape: Any = (64, 64, 3),
+        patch_size: int = 4,
+        channels: int = 64,
+        hidden_channels: int = 96,
+        num_blocks: int = 2,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
         stack = {
             "patch_size": patch_size,
             "channels": channels,

@@ -1,5 +1,7 @@
 """RQ-VAE: VQGAN's convolutions around a residual quantizer."""
 
+from typing import Any
+
 import keras
 
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
@@ -49,5 +51,7 @@ class RQVAE(VQGAN):
         Quantization", 2022, section 3.1 (arXiv:2203.01941).
     """
 
-    def __init__(self, quantizer, image_shape=(256, 256, 3), **kwargs):
+    def __init__(
+        self, quantizer: Any, image_shape: Any = (256, 256, 3), **kwargs: Any
+    ) -> None:
         super().__init__(quantizer, image_shape, **{**_PUBLISHED, **kwargs})

@@ -1,5 +1,7 @@
 """VQGAN and TE-VQGAN: the convolutional image tokenizer."""
 
+from typing import Any
+
 import keras
 
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
@@ -60,21 +62,21 @@ class VQGAN(ImageTokenizer):
 
     def __init__(
         self,
-        quantizer,
-        image_shape=(64, 64, 3),
-        channels=128,
-        channel_multipliers=(1, 2, 2),
-        num_res_blocks=1,
-        attention_resolutions=(16,),
-        dropout=0.0,
-        z_channels=256,
-        downsampling="strided_conv",
-        encoder_padding_mode="replication",
-        downsampling_padding_mode=None,
-        decoder_padding_mode="zero",
-        dtype=None,
-        **kwargs,
-    ):
+        quantizer: Any,
+        image_shape: Any = (64, 64, 3),
+        channels: int = 128,
+        channel_multipliers: Any = (1, 2, 2),
+        num_res_blocks: int = 1,
+        attention_resolutions: Any = (16,),
+        dropout: float = 0.0,
+        z_channels: int = 256,
+        downsampling: Any = "strided_conv",
+        encoder_padding_mode: Any = "replication",
+        downsampling_padding_mode: Any = None,
+        decoder_padding_mode: Any = "zero",
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
         levels = {
             "channels": channels,
             "channel_multipliers": tuple(channel_multipliers),

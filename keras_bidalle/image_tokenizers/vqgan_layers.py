@@ -1,5 +1,7 @@
 """Encoder and decoder of the VQGAN family, as Keras layers."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -207,12 +209,12 @@ class VQGANEncoder(_Half):
 
     def __init__(
         self,
-        resolution,
-        z_channels=256,
-        downsampling="strided_conv",
-        downsampling_padding_mode=None,
-        **kwargs,
-    ):
+        resolution: int,
+        z_channels: int = 256,
+        downsampling: Any = "strided_conv",
+        downsampling_padding_mode: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(resolution, **kwargs)
         if downsampling_padding_mode is not None:
             check_padding_mode(
@@ -242,21 +244,21 @@ class VQGANEncoder(_Half):
         )
         return layer if wanted else None
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         middle = [self.conv_in, *self.down, self.mid, self.norm_out]
         build_in_order([*middle, self.conv_out], input_shape)
 
-    def call(self, images, training=None):
+    def call(self, images: Any, training: Any = None) -> Any:
         x = self.conv_in(images)
         for level in self.down:
             x = level(x, training=training)
         x = self.mid(x, training=training)
         return self.conv_out(ops.silu(self.norm_out(x)))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return shape_of_codes(input_shape, self.factor, self.z_channels)
 
-    def get_config(self):
+    def get_config(self) -> Any:
         return {
             **super().get_config(),
             "z_channels": self.z_channels,
@@ -288,7 +290,9 @@ class VQGANDecoder(_Half):
             (B, f * h, f * w, output_channels), float32.
     """
 
-    def __init__(self, resolution, output_channels=3, **kwargs):
+    def __init__(
+        self, resolution: int, output_channels: int = 3, **kwargs: Any
+    ) -> None:
         super().__init__(resolution, **kwargs)
         self.output_channels = output_channels
         self.conv_in = self._conv(self.channels * self.channel_multipliers[-1])
@@ -308,28 +312,28 @@ class VQGANDecoder(_Half):
         layer = Upsample(self.padding_mode, dtype=self.dtype_policy)
         return layer if wanted else None
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         middle = [self.conv_in, self.mid, *self.up[::-1], self.norm_out]
         build_in_order([*middle, self.conv_out], input_shape)
 
-    def call(self, latents, training=None):
+    def call(self, latents: Any, training: Any = None) -> Any:
         return self.head(self.features(latents, training=training))
 
-    def features(self, latents, training=None):
+    def features(self, latents: Any, training: Any = None) -> Any:
         """Everything but the last convolution: (B, f*h, f*w, channels)."""
         x = self.mid(self.conv_in(latents), training=training)
         for level in reversed(self.up):
             x = level(x, training=training)
         return ops.silu(self.norm_out(x))
 
-    def head(self, features):
+    def head(self, features: Any) -> Any:
         """The last convolution: from features to float32 images."""
         return ops.cast(self.conv_out(features), "float32")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return shape_of_images(input_shape, self.factor, self.output_channels)
 
-    def get_config(self):
+    def get_config(self) -> Any:
         return {
             **super().get_config(),
             "output_channels": self.output_channels,

@@ -28,6 +28,7 @@ once each; the adaptive weight reuses their gradients at the image, so it
 costs one small convolution.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -69,7 +70,9 @@ class AdversarialTerms(NamedTuple):
 _LOSSES = {"hinge": HingeLoss, "vanilla": VanillaLoss}
 
 
-def adaptive_weight(reconstruction_gradient, generator_gradient):
+def adaptive_weight(
+    reconstruction_gradient: Any, generator_gradient: Any
+) -> Any:
     """Returns the ratio of two gradient norms, clipped to [0, 1e4].
 
     Args:
@@ -173,14 +176,14 @@ class AdversarialLoss(keras.layers.Layer):
 
     def __init__(
         self,
-        discriminator=None,
-        loss="hinge",
-        weight=0.8,
-        start_step=0,
-        discriminator_start_step=None,
-        ramp_steps=0,
-        **kwargs,
-    ):
+        discriminator: Any = None,
+        loss: Any = "hinge",
+        weight: float = 0.8,
+        start_step: int = 0,
+        discriminator_start_step: Any = None,
+        ramp_steps: int = 0,
+        **kwargs: Any,
+    ) -> None:
         # The players cast what they read themselves; the terms are float32.
         super().__init__(autocast=False, **kwargs)
         check_at_least(
@@ -218,20 +221,20 @@ class AdversarialLoss(keras.layers.Layer):
             name="step",
         )
 
-    def build(self, real_shape):
+    def build(self, real_shape: Any) -> Any:
         if not self.discriminator.built:
             self.discriminator.build(real_shape)
 
     def call(
         self,
-        real,
-        fake,
+        real: Any,
+        fake: Any,
         *,
-        reconstruction_loss,
-        head=None,
-        kernel=None,
-        training=None,
-    ):
+        reconstruction_loss: Callable[..., Any],
+        head: Callable[..., Any] | None = None,
+        kernel: Any = None,
+        training: bool | None = None,
+    ) -> Any:
         fake = ops.cast(fake, "float32")
         reconstruction, reconstruction_slope = linearize(
             lambda x: ops.cast(reconstruction_loss(x), "float32"), fake
@@ -259,7 +262,7 @@ class AdversarialLoss(keras.layers.Layer):
             fake_logits=ops.mean(fake_logits),
         )
 
-    def generator_loss(self, fake, training=None):
+    def generator_loss(self, fake: Any, training: Any = None) -> Any:
         """Returns the unweighted generator's loss; it trains only `fake`.
 
         In training the discriminator normalizes by the batch's statistics
@@ -269,7 +272,9 @@ class AdversarialLoss(keras.layers.Layer):
             logits = self.discriminator(fake, training=training)
         return self._loss.generator(ops.cast(logits, "float32"))
 
-    def discriminator_loss(self, real, fake, training=None):
+    def discriminator_loss(
+        self, real: Any, fake: Any, training: Any = None
+    ) -> Any:
         """Returns the discriminator's loss; it trains only that player."""
         return self._loss.discriminator(*self._judge(real, fake, training))
 
@@ -296,10 +301,10 @@ class AdversarialLoss(keras.layers.Layer):
         start = self.start_step if start is None else start
         return generator, ops.cast(step >= start, "float32")
 
-    def compute_output_shape(self, *args, **kwargs):
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         return AdversarialTerms(*[()] * len(AdversarialTerms._fields))
 
-    def get_config(self):
+    def get_config(self) -> Any:
         return {
             **super().get_config(),
             "discriminator": keras.saving.serialize_keras_object(
@@ -315,7 +320,7 @@ class AdversarialLoss(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Any:
         config = dict(config)
         for name in ("discriminator", "loss"):
             if isinstance(config[name], dict):

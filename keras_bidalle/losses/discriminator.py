@@ -1,5 +1,7 @@
 """The patch discriminator: judges overlapping patches, not whole images."""
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -47,7 +49,9 @@ class PatchDiscriminator(layers.Layer):
         Adversarial Networks" (2017), Section 2.2.2 and Appendix 6.1.2.
     """
 
-    def __init__(self, num_layers=3, filters=64, **kwargs):
+    def __init__(
+        self, num_layers: int = 3, filters: int = 64, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         check_positive(num_layers=num_layers, filters=filters)
         self.num_layers = num_layers
@@ -86,7 +90,7 @@ class PatchDiscriminator(layers.Layer):
             name=name,
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         output = self.compute_output_shape(input_shape)
         if any(side is not None and side < 1 for side in output[1:3]):
             raise ValueError(
@@ -102,7 +106,7 @@ class PatchDiscriminator(layers.Layer):
                 self.norms[i - 1].build(shape)
         self.logits.build(_padded(shape))
 
-    def call(self, images, training=None):
+    def call(self, images: Any, training: bool | None = None) -> Any:
         x = images
         for i, convolution in enumerate(self.convolutions):
             x = convolution(_pad(x))  # (B, h, w, filters * min(2**i, 8))
@@ -111,7 +115,7 @@ class PatchDiscriminator(layers.Layer):
             x = ops.leaky_relu(x, 0.2)
         return self.logits(_pad(x))  # (B, h, w, 1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         def sides(stride):
             return tuple(
                 None if side is None else (side - 2) // stride + 1
@@ -123,7 +127,7 @@ class PatchDiscriminator(layers.Layer):
             shape = (shape[0], *sides(stride), 1)
         return shape
 
-    def get_config(self):
+    def get_config(self) -> Any:
         return {
             **super().get_config(),
             "num_layers": self.num_layers,

@@ -1,5 +1,7 @@
 """The losses of the two players of an adversarial game."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -13,22 +15,22 @@ class HingeLoss:
         the discriminator as in VQGAN.
     """
 
-    def generator(self, fake_logits):
+    def generator(self, fake_logits: Any) -> Any:
         """Returns the scalar `-mean(fake_logits)`."""
         return -ops.mean(fake_logits)
 
-    def discriminator(self, real_logits, fake_logits):
+    def discriminator(self, real_logits: Any, fake_logits: Any) -> Any:
         """Returns half the mean of `relu(1 - real) + relu(1 + fake)`."""
         return 0.5 * (
             ops.mean(ops.relu(1.0 - real_logits))
             + ops.mean(ops.relu(1.0 + fake_logits))
         )
 
-    def get_config(self):
+    def get_config(self) -> Any:
         return {}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Any:
         return cls(**config)
 
 
@@ -43,7 +45,7 @@ class VanillaLoss(HingeLoss):
         Goodfellow et al., "Generative Adversarial Nets" (2014), Equation 1.
     """
 
-    def discriminator(self, real_logits, fake_logits):
+    def discriminator(self, real_logits: Any, fake_logits: Any) -> Any:
         """Returns half the mean of `softplus(-real) + softplus(fake)`."""
         return 0.5 * (
             ops.mean(ops.softplus(-real_logits))

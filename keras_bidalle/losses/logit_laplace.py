@@ -7,12 +7,13 @@ images are first mapped to [epsilon, 1 - epsilon].
 """
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 
-def map_pixels(images, epsilon=0.1):
+def map_pixels(images: Any, epsilon: float = 0.1) -> Any:
     """Maps images to where the logit-Laplace density has no poles.
 
     The published map is `(1 - 2 epsilon) v / 255 + epsilon` of values v in
@@ -33,7 +34,7 @@ def map_pixels(images, epsilon=0.1):
     return (1.0 - 2.0 * epsilon) * half + epsilon
 
 
-def unmap_pixels(mapped, epsilon=0.1):
+def unmap_pixels(mapped: Any, epsilon: float = 0.1) -> Any:
     """Undoes `map_pixels`.
 
     Args:
@@ -83,7 +84,7 @@ class LogitLaplace:
         https://arxiv.org/abs/2102.12092), appendix A.2 and A.3, Equation 2.
     """
 
-    def __init__(self, epsilon=0.1):
+    def __init__(self, epsilon: float = 0.1) -> None:
         if not isinstance(epsilon, int | float) or not 0 < epsilon < 0.5:
             raise ValueError(
                 "`epsilon` must be a number between 0 and 0.5. "
@@ -94,7 +95,7 @@ class LogitLaplace:
     def __call__(self, images, statistics):
         return -ops.mean(self.log_likelihood(images, statistics))
 
-    def log_likelihood(self, images, statistics):
+    def log_likelihood(self, images: Any, statistics: Any) -> Any:
         """Gives ln p(x) of each value.
 
         Args:
@@ -122,7 +123,7 @@ class LogitLaplace:
             + distance * ops.exp(-log_b)
         )
 
-    def pictures(self, statistics):
+    def pictures(self, statistics: Any) -> Any:
         """The images to show: the median, without its spread.
 
         Args:
@@ -134,14 +135,14 @@ class LogitLaplace:
         mu, _ = self.split(statistics)
         return unmap_pixels(ops.sigmoid(mu), self.epsilon)
 
-    def split(self, statistics):
+    def split(self, statistics: Any) -> Any:
         """Gives mu and ln b, float32 tensors (B, H, W, C)."""
         mu, log_b = ops.split(ops.cast(statistics, "float32"), 2, axis=-1)
         return mu, log_b
 
-    def get_config(self):
+    def get_config(self) -> Any:
         return {"epsilon": self.epsilon}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Any:
         return cls(**config)

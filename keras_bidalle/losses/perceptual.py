@@ -1,6 +1,8 @@
 """LPIPS: distance between images in the features of a trained network."""
 
+import os
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -80,7 +82,9 @@ class LPIPS(keras.layers.Layer):
         Perceptual Metric" (2018), Equation 1.
     """
 
-    def __init__(self, weights=None, **kwargs):
+    def __init__(
+        self, weights: str | os.PathLike[str] | None = None, **kwargs: Any
+    ) -> None:
         kwargs["trainable"] = False
         super().__init__(**kwargs)
         if weights is None:
@@ -101,14 +105,14 @@ class LPIPS(keras.layers.Layer):
             variable.assign(arrays[name])
             self._parameters[name] = variable
 
-    def build(self, real_shape):
+    def build(self, real_shape: Any) -> Any:
         if real_shape[-1] != 3:
             raise ValueError(
                 "LPIPS compares RGB pictures (B, H, W, 3). "
                 f"Received: shape={tuple(real_shape)}"
             )
 
-    def call(self, real, fake):
+    def call(self, real: Any, fake: Any) -> Any:
         # Differences of unit-length features need float32.
         distances = 0.0
         for number, (a, b) in enumerate(
@@ -142,16 +146,18 @@ class LPIPS(keras.layers.Layer):
                 )
             yield x
 
-    def compute_output_shape(self, real_shape, fake_shape=None):
+    def compute_output_shape(
+        self, real_shape: Any, fake_shape: Any = None
+    ) -> Any:
         return (real_shape[0],)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> Any:
         """Writes nothing: the weights live in the file `weights`."""
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> Any:
         """Reads nothing: the weights were read from the file `weights`."""
 
-    def get_config(self):
+    def get_config(self) -> Any:
         config = super().get_config()
         config.pop("trainable")
         return {**config, "weights": self.weights_path}

@@ -1,5 +1,7 @@
 """Peak signal-to-noise ratio of reconstructions."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,7 +10,7 @@ from keras import ops
 FLOOR = 1e-10
 
 
-def psnr(images, reconstructions):
+def psnr(images: Any, reconstructions: Any) -> Any:
     """The peak signal-to-noise ratio of each image, in decibels.
 
     Args:
@@ -70,8 +72,10 @@ class PSNR(keras.metrics.Mean):
     ```
     """
 
-    def __init__(self, name="psnr", dtype=None):
+    def __init__(self, name: str = "psnr", dtype: Any = None) -> None:
         super().__init__(name=name, dtype=dtype)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> Any:
         super().update_state(psnr(y_true, y_pred), sample_weight)

@@ -5,6 +5,7 @@ figure is never given without codebook usage and perplexity.
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -12,7 +13,9 @@ from keras import ops
 from keras_bidalle.quantizers import codebook_metrics
 
 
-def translation_equivariance(codes, num_codes, images=None):
+def translation_equivariance(
+    codes: Any, num_codes: int, images: Any = None
+) -> Any:
     """Compares the codes of the same content at five places.
 
     The block of codes under the content, half the grid high and wide, is cut
@@ -75,7 +78,7 @@ def translation_equivariance(codes, num_codes, images=None):
     return results | codebook_statistics(codes, num_codes)
 
 
-def codebook_statistics(codes, num_codes):
+def codebook_statistics(codes: Any, num_codes: int) -> Any:
     """How much of a codebook some codes use.
 
     Args:

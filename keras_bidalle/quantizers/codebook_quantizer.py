@@ -63,19 +63,19 @@ class CodebookQuantizer(HardQuantizer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     @property
-    def codebook(self):
+    def codebook(self) -> Any:
         """The code vectors as they are now, float32 tensor (K, C)."""
         raise NotImplementedError
 
-    def write_codebook(self, vectors):
+    def write_codebook(self, vectors: Any) -> Any:
         """Puts vectors (K, C) in the codebook's place, within a step."""
         raise NotImplementedError
 
-    def default_initializer(self):
+    def default_initializer(self) -> Any:
         """The initializer of a codebook for which none was given."""
         raise NotImplementedError
 
-    def assign_codebook(self, vectors):
+    def assign_codebook(self, vectors: Any) -> Any:
         """Sets the codebook, between steps: from a checkpoint, say.
 
         Args:
@@ -96,22 +96,22 @@ class CodebookQuantizer(HardQuantizer):
             self.start_step.assign(float(self.kmeans_steps))
         self.write_codebook(vectors)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         super().build(input_shape)
         if self.kmeans_steps:
             # A float: int32 state lives on the host under TensorFlow.
             self.start_step = self.add_state("start_step", (), "zeros")
 
-    def nearest(self, z):
+    def nearest(self, z: Any) -> Any:
         codebook = ops.stop_gradient(self.codebook)
         all_distances = self.distance(ops.stop_gradient(z), codebook)
         codes = argmin(all_distances)
         return codes, ops.min(all_distances, axis=-1)
 
-    def lookup(self, codes):
+    def lookup(self, codes: Any) -> Any:
         return lookup(self.codebook, codes)
 
-    def begin_step(self, latents):
+    def begin_step(self, latents: Any) -> Any:
         """Replaces the codebook by latents in the first training step."""
         if not self.kmeans_steps:
             return
@@ -125,16 +125,16 @@ class CodebookQuantizer(HardQuantizer):
         is_first = ops.equal(self.start_step, 0.0)
         self.write_codebook(ops.where(is_first, drawn, self.codebook))
 
-    def is_starting(self):
+    def is_starting(self) -> Any:
         """Scalar bool tensor: whether the start from data still goes on."""
         return ops.less(self.start_step, float(self.kmeans_steps))
 
-    def count_start_step(self):
+    def count_start_step(self) -> Any:
         if self.kmeans_steps:
             step = ops.minimum(self.start_step + 1.0, float(self.kmeans_steps))
             self.start_step.assign(step)
 
-    def draw_revived(self, uses):
+    def draw_revived(self, uses: Any) -> Any:
         """Vectors for dead codes, (K, C), mostly latents far from any."""
         return draw_vectors(
             [(use.z, use.distances) for use in uses],
@@ -142,13 +142,13 @@ class CodebookQuantizer(HardQuantizer):
             self.seed_generator,
         )
 
-    def sum_latents(self, z, codes):
+    def sum_latents(self, z: Any, codes: Any) -> Any:
         """Sums (K, C) of the latents (N, C) of each code, over replicas."""
         return replicas.all_reduce_sum(
             ops.segment_sum(z, codes, num_segments=self.num_codes)
         )
 
-    def get_config(self):
+    def get_config(self) -> Any:
         config = super().get_config()
         config.update(
             distance=keras.saving.serialize_keras_object(self.distance),

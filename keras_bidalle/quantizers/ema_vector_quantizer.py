@@ -73,11 +73,11 @@ class EMAVectorQuantizer(AveragedCodebook):
         check_at_least(revival_share=revival_share)
         self.revival_share = revival_share
 
-    def learn(self, uses):
+    def learn(self, uses: Any) -> Any:
         sizes, sums = self.averaged(uses)
         self.write_statistics(self.means(sizes, sums), sizes, sums)
 
-    def end_step(self, uses):
+    def end_step(self, uses: Any) -> Any:
         sizes, sums = self.averaged(uses)
         vectors = self.means(sizes, sums)
         if self.kmeans_steps or self.revival_share:
@@ -95,7 +95,7 @@ class EMAVectorQuantizer(AveragedCodebook):
             self.count_start_step()
         self.write_statistics(vectors, sizes, sums)
 
-    def get_config(self):
+    def get_config(self) -> Any:
         config = super().get_config()
         config.update(revival_share=self.revival_share)
         return config

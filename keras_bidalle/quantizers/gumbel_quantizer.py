@@ -106,7 +106,7 @@ class GumbelQuantizer(Quantizer):
         value = keras.initializers.Constant(self._first_values[name])
         return self.add_state(name, (), value)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         super().build(input_shape)
         self.projection.build(input_shape)
         self.embedding = self.add_weight(
@@ -118,11 +118,11 @@ class GumbelQuantizer(Quantizer):
         )
 
     @property
-    def codebook(self):
+    def codebook(self) -> Any:
         """The code vectors, float32 tensor (K, C)."""
         return ops.convert_to_tensor(self.embedding)
 
-    def logits(self, z):
+    def logits(self, z: Any) -> Any:
         """Gives the logits over the codes.
 
         Args:
@@ -134,7 +134,7 @@ class GumbelQuantizer(Quantizer):
         self.ensure_built()
         return self.projection(self.as_latents(z))
 
-    def apply_codebook(self, z, training=None):
+    def apply_codebook(self, z: Any, training: Any = None) -> Any:
         logits = self.projection(z)
         self.add_loss(self.kl_weight * self.divergence(logits))
         codes = argmax(logits)
@@ -148,24 +148,24 @@ class GumbelQuantizer(Quantizer):
             weights = StraightThrough()(weights, ops.cast(chosen, "float32"))
         return ops.matmul(weights, self.codebook), codes
 
-    def divergence(self, logits):
+    def divergence(self, logits: Any) -> Any:
         """Mean KL divergence from even use, `sum_k q_k log(q_k K)`."""
         odds = ops.softmax(logits, axis=-1)
         # 1e-10 as in the published program.
         terms = odds * ops.log(odds * self.num_codes + 1e-10)
         return ops.mean(ops.sum(terms, axis=-1))
 
-    def lookup(self, codes):
+    def lookup(self, codes: Any) -> Any:
         return ops.take(self.codebook, codes, axis=0)
 
-    def encode(self, z):
+    def encode(self, z: Any) -> Any:
         return argmax(self.logits(z))
 
-    def decode(self, codes):
+    def decode(self, codes: Any) -> Any:
         self.ensure_built()
         return self.lookup(self.as_codes(codes))
 
-    def get_config(self):
+    def get_config(self) -> Any:
         config = super().get_config()
         config.update(
             input_dim=self.input_dim,

@@ -51,7 +51,7 @@ class HardQuantizer(Quantizer):
         self.commitment_weight = commitment_weight
         self.gradient = gradient_estimators.get(gradient)
 
-    def nearest(self, z):
+    def nearest(self, z: Any) -> Any:
         """Chooses codes.
 
         Args:
@@ -63,7 +63,7 @@ class HardQuantizer(Quantizer):
         """
         raise NotImplementedError
 
-    def lookup(self, codes):
+    def lookup(self, codes: Any) -> Any:
         """Code vectors (..., C) of int32 codes (...), with gradients."""
         raise NotImplementedError
 
@@ -89,15 +89,15 @@ class HardQuantizer(Quantizer):
             uses: list of all `Use`s of the step.
         """
 
-    def codebook_loss(self, z, quantized):
+    def codebook_loss(self, z: Any, quantized: Any) -> Any:
         """The loss that pulls code vectors to `z` (N, C), a scalar."""
         return 0.0
 
-    def regularization_loss(self):
+    def regularization_loss(self) -> Any:
         """The loss on the codebook alone, or `None`."""
         return None
 
-    def quantization_loss(self, z, quantized):
+    def quantization_loss(self, z: Any, quantized: Any) -> Any:
         """The commitment loss and the codebook's, a float32 scalar."""
         commitment = mean_square(z - ops.stop_gradient(quantized))
         return self.commitment_weight * commitment + self.codebook_loss(
@@ -108,11 +108,11 @@ class HardQuantizer(Quantizer):
         """Begins a step, for those who use this quantizer part by part."""
         return QuantizationStep(self, latents, training)
 
-    def apply_codebook(self, z, training=None):
+    def apply_codebook(self, z: Any, training: Any = None) -> Any:
         (quantized,), (codes,) = self.apply_to_levels([z], training=training)
         return quantized, codes
 
-    def apply_to_levels(self, levels, training=None):
+    def apply_to_levels(self, levels: Any, training: Any = None) -> Any:
         flat = [ops.reshape(z, (-1, self.code_dim)) for z in levels]
         step = self.new_step(flat, training)
         loss, outputs, all_codes = 0.0, [], []
@@ -129,13 +129,13 @@ class HardQuantizer(Quantizer):
         step.end()
         return outputs, all_codes
 
-    def encode(self, z):
+    def encode(self, z: Any) -> Any:
         self.ensure_built()
         z = self.as_latents(z)
         codes, _ = self.nearest(ops.reshape(z, (-1, self.code_dim)))
         return ops.reshape(codes, ops.shape(z)[:-1])
 
-    def decode(self, codes):
+    def decode(self, codes: Any) -> Any:
         self.ensure_built()
         return self.lookup(self.as_codes(codes))
 

@@ -68,34 +68,34 @@ class MultiLevelQuantizer(Quantizer):
         quantizer.keeps_metrics = False
 
     @property
-    def sequence_length(self):
+    def sequence_length(self) -> Any:
         """How many codes all levels have together."""
         return sum(rows * columns for rows, columns in self.grids)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         for shape in input_shape:
             self.check_channels(shape)
         super().build(input_shape[0])
         if not self.quantizer.built:
             self.quantizer.build(input_shape[0])
 
-    def ensure_built(self):
+    def ensure_built(self) -> Any:
         if not self.built:
             self.build([(None, None, None, self.input_dim)])
 
-    def call(self, z, training=None):
+    def call(self, z: Any, training: bool | None = None) -> Any:
         levels = [self.as_latents(level) for level in z]
         quantized, codes = self.apply_codebook(levels, training=training)
         if training is not None:
             self.record(codes)
         return tuple(ops.cast(level, self.compute_dtype) for level in quantized)
 
-    def apply_codebook(self, z, training=None):
+    def apply_codebook(self, z: Any, training: Any = None) -> Any:
         levels, codes = self.quantizer.apply_to_levels(z, training=training)
         codes = [ops.reshape(level, (-1,)) for level in codes]
         return levels, ops.concatenate(codes)
 
-    def encode(self, z):
+    def encode(self, z: Any) -> Any:
         """Gives the codes of all levels as one sequence.
 
         Args:
@@ -106,7 +106,7 @@ class MultiLevelQuantizer(Quantizer):
         """
         return self.join([self.quantizer.encode(level) for level in z])
 
-    def decode(self, codes):
+    def decode(self, codes: Any) -> Any:
         """Gives the code vectors of a sequence of codes, level by level.
 
         Args:
@@ -117,7 +117,7 @@ class MultiLevelQuantizer(Quantizer):
         """
         return tuple(self.quantizer.decode(part) for part in self.split(codes))
 
-    def split(self, codes):
+    def split(self, codes: Any) -> Any:
         """Splits a sequence of codes into levels.
 
         Args:
@@ -143,7 +143,7 @@ class MultiLevelQuantizer(Quantizer):
             start += rows * columns
         return levels
 
-    def join(self, levels):
+    def join(self, levels: Any) -> Any:
         """Joins the codes of all levels to a sequence.
 
         Args:
@@ -170,10 +170,10 @@ class MultiLevelQuantizer(Quantizer):
             axis=1,
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return tuple((*shape[:-1], self.code_dim) for shape in input_shape)
 
-    def get_config(self):
+    def get_config(self) -> Any:
         config = super().get_config()
         del config["num_codes"], config["code_dim"]
         config.update(
@@ -183,7 +183,7 @@ class MultiLevelQuantizer(Quantizer):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Any:
         quantizer = keras.saving.deserialize_keras_object(config["quantizer"])
         return super().from_config({**config, "quantizer": quantizer})
 
@@ -208,14 +208,14 @@ class LastLevelQuantizer(MultiLevelQuantizer):
         Tensor (B, h, w, C) of the last level.
     """
 
-    def call(self, z, training=None):
+    def call(self, z: Any, training: bool | None = None) -> Any:
         return super().call(z, training=training)[-1]
 
-    def encode(self, z):
+    def encode(self, z: Any) -> Any:
         return self.quantizer.encode(z[-1])
 
-    def decode(self, codes):
+    def decode(self, codes: Any) -> Any:
         return self.quantizer.decode(codes)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return super().compute_output_shape(input_shape)[-1]

@@ -1,5 +1,7 @@
 """The regularizer that makes a codebook translation-equivariant."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -45,11 +47,11 @@ class OrthogonalRegularizer(keras.regularizers.Regularizer):
 
     def __init__(
         self,
-        coefficient=10.0,
-        normalize=True,
-        num_sampled_codes=None,
-        seed=None,
-    ):
+        coefficient: float = 10.0,
+        normalize: bool = True,
+        num_sampled_codes: Any = None,
+        seed: Any = None,
+    ) -> None:
         check_at_least(coefficient=coefficient)
         if num_sampled_codes is not None:
             check_positive(num_sampled_codes=num_sampled_codes)
@@ -85,7 +87,7 @@ class OrthogonalRegularizer(keras.regularizers.Regularizer):
         )
         return self.coefficient / num_codes**2 * penalty
 
-    def get_config(self):
+    def get_config(self) -> Any:
         return {
             "coefficient": self.coefficient,
             "normalize": self.normalize,

@@ -67,7 +67,7 @@ class OrthogonalVectorQuantizer(VectorQuantizer):
         self.unit_length = unit_length
         self.num_sampled_codes = num_sampled_codes
 
-    def get_config(self):
+    def get_config(self) -> Any:
         config = super().get_config()
         del config["codebook_regularizer"]
         config.update(

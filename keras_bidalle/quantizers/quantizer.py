@@ -82,7 +82,7 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         check_positive_or_none(code_depth=code_depth)
         self.num_codes = num_codes
         self.code_dim = self.input_dim = code_dim
-        self.code_depth = code_depth
+        self.code_depth: Any = code_depth
         # Not so inside another quantizer, which shows its own.
         self.keeps_metrics = True
         self._codebook_metrics: list[CodebookMetric] = []
@@ -100,15 +100,15 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         return renamed(config, cls.old_names)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Any:
         return super().from_config(cls.current_arguments(config))
 
     @property
-    def counts_shape(self):
+    def counts_shape(self) -> Any:
         """Shape of the counts behind the metrics, codes last."""
         return (self.num_codes,)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         self.check_channels(input_shape)
         self.epoch_counts = self.add_state(
             "epoch_counts", self.counts_shape, "zeros"
@@ -118,7 +118,7 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
             Perplexity(self.epoch_counts, name="perplexity"),
         ]
 
-    def check_channels(self, shape):
+    def check_channels(self, shape: Any) -> Any:
         """Raises a `ValueError` on a shape of latents with other channels."""
         if not len(shape) or shape[-1] != self.input_dim:
             name = (
@@ -130,7 +130,7 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
                 f"Received: shape={tuple(shape)}"
             )
 
-    def add_state(self, name, shape, initializer):
+    def add_state(self, name: Any, shape: Any, initializer: Any) -> Any:
         """Adds a float32 weight that `call` moves and no optimizer does."""
         return self.add_weight(
             name=name,
@@ -144,19 +144,19 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
             aggregation="only_first_replica",
         )
 
-    def ensure_built(self):
+    def ensure_built(self) -> Any:
         """Creates the weights, for use without a call on latents."""
         if not self.built:
             self.build((None, self.input_dim))
 
-    def call(self, z, training=None):
+    def call(self, z: Any, training: bool | None = None) -> Any:
         z = self.as_latents(z)
         quantized, codes = self.apply_codebook(z, training=training)
         if training is not None:
             self.record(codes)
         return ops.cast(quantized, self.compute_dtype)
 
-    def apply_codebook(self, z, training=None):
+    def apply_codebook(self, z: Any, training: bool | None = None) -> Any:
         """Quantizes, adds the losses and, in training, moves the statistics.
 
         Args:
@@ -169,7 +169,7 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def apply_to_levels(self, levels, training=None):
+    def apply_to_levels(self, levels: Any, training: bool | None = None) -> Any:
         """Does `apply_codebook` for latents of several levels together.
 
         Args:
@@ -184,7 +184,7 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         quantized, codes = zip(*results, strict=True)
         return list(quantized), list(codes)
 
-    def encode(self, z):
+    def encode(self, z: Any) -> Any:
         """Gives the codes of latents.
 
         Args:
@@ -198,7 +198,7 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def decode(self, codes):
+    def decode(self, codes: Any) -> Any:
         """Gives the code vectors of codes.
 
         Args:
@@ -213,12 +213,12 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def as_latents(self, z):
+    def as_latents(self, z: Any) -> Any:
         z = ops.cast(ops.convert_to_tensor(z), "float32")
         self.check_channels(z.shape)
         return z
 
-    def as_codes(self, codes):
+    def as_codes(self, codes: Any) -> Any:
         codes = ops.convert_to_tensor(codes)
         dtype = keras.backend.standardize_dtype(codes.dtype)
         if not dtype.startswith(("int", "uint")):
@@ -227,29 +227,29 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
             )
         return ops.cast(codes, "int32")
 
-    def count(self, codes):
+    def count(self, codes: Any) -> Any:
         """Counts of the codes, float32, of shape `counts_shape`."""
         return count_codes(codes, self.num_codes)
 
-    def record(self, codes):
+    def record(self, codes: Any) -> Any:
         """Adds a batch of codes to the metrics."""
         self.epoch_counts.assign(self.epoch_counts + self.count(codes))
         self.update_metrics()
 
-    def update_metrics(self):
+    def update_metrics(self) -> Any:
         """Brings the metrics up to date with the counts of the epoch."""
         for metric in self._codebook_metrics:
             metric.update_state()
 
     @property
-    def metrics(self):
+    def metrics(self) -> Any:
         # Without those of inner quantizers, which have the same names.
         return list(self._codebook_metrics) if self.keeps_metrics else []
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return tuple(input_shape[:-1]) + (self.code_dim,)
 
-    def get_config(self):
+    def get_config(self) -> Any:
         config = super().get_config()
         config.update(num_codes=self.num_codes, code_dim=self.code_dim)
         return config

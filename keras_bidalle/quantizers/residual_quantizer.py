@@ -89,7 +89,7 @@ class ResidualQuantizer(Quantizer):
             part.keeps_metrics = False
 
     @property
-    def counts_shape(self):
+    def counts_shape(self) -> Any:
         if self.has_one_codebook:
             return (self.num_codes,)
         return (self.code_depth, self.num_codes)
@@ -102,13 +102,13 @@ class ResidualQuantizer(Quantizer):
         """The quantizer of a depth, counted from 0."""
         return self.quantizers[0 if self.has_one_codebook else depth]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         super().build(input_shape)
         for part in self.quantizers:
             if not part.built:
                 part.build(input_shape)
 
-    def apply_codebook(self, z, training=None):
+    def apply_codebook(self, z: Any, training: Any = None) -> Any:
         flat = ops.reshape(z, (-1, self.code_dim))
         residual, total = flat, ops.zeros_like(flat)
         commitment, codebook_loss, all_codes = 0.0, 0.0, []
@@ -135,7 +135,7 @@ class ResidualQuantizer(Quantizer):
         codes = ops.stack(all_codes, axis=-1)
         return quantized, ops.reshape(codes, (*shape[:-1], self.code_depth))
 
-    def count(self, codes):
+    def count(self, codes: Any) -> Any:
         if self.has_one_codebook:
             return count_codes(codes, self.num_codes)
         counts = [
@@ -144,7 +144,7 @@ class ResidualQuantizer(Quantizer):
         ]
         return ops.stack(counts)
 
-    def encode(self, z):
+    def encode(self, z: Any) -> Any:
         self.ensure_built()
         residual, codes = self.as_latents(z), []
         for depth in range(self.code_depth):
@@ -153,7 +153,7 @@ class ResidualQuantizer(Quantizer):
             residual = residual - ops.stop_gradient(part.lookup(codes[-1]))
         return ops.stack(codes, axis=-1)
 
-    def lookup(self, codes):
+    def lookup(self, codes: Any) -> Any:
         """Gives the code vectors of each depth, not summed.
 
         Args:
@@ -181,7 +181,7 @@ class ResidualQuantizer(Quantizer):
         ]
         return ops.stack(vectors, axis=-2)
 
-    def decode(self, codes):
+    def decode(self, codes: Any) -> Any:
         return ops.sum(self.lookup(codes), axis=-2)
 
     def get_config(self) -> dict[str, Any]:
@@ -198,7 +198,7 @@ class ResidualQuantizer(Quantizer):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Any:
         quantizer = keras.saving.deserialize_keras_object(config["quantizer"])
         return super().from_config({**config, "quantizer": quantizer})
 

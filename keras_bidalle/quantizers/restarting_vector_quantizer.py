@@ -59,14 +59,14 @@ class RestartingVectorQuantizer(AveragedCodebook):
         check_at_least(revival_count=revival_count)
         self.revival_count = revival_count
 
-    def learn(self, uses):
+    def learn(self, uses: Any) -> Any:
         sizes, sums = self.averaged(uses)
         unused = sizes < self.revival_count
         sums = ops.where(unused[:, None], self._draw(uses[-1].z), sums)
         sizes = ops.where(unused, 1.0, sizes)
         self.write_statistics(self.means(sizes, sums), sizes, sums)
 
-    def end_step(self, uses):
+    def end_step(self, uses: Any) -> Any:
         self.learn(uses)
         self.count_start_step()
 
@@ -83,7 +83,7 @@ class RestartingVectorQuantizer(AveragedCodebook):
         repeats = ops.cast(latents < self.num_codes, "float32")
         return drawn + repeats * noise
 
-    def get_config(self):
+    def get_config(self) -> Any:
         config = super().get_config()
         config.update(revival_count=self.revival_count)
         return config

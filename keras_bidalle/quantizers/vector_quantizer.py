@@ -74,11 +74,11 @@ class VectorQuantizer(CodebookQuantizer):
             self.codebook_regularizer, "seed_generator", None
         )
 
-    def default_initializer(self):
+    def default_initializer(self) -> Any:
         bound = 1.0 / self.num_codes
         return keras.initializers.RandomUniform(-bound, bound, self.seed)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         super().build(input_shape)
         shape = (self.num_codes, self.code_dim)
         self.embedding = self.add_weight(
@@ -99,27 +99,27 @@ class VectorQuantizer(CodebookQuantizer):
             )
 
     @property
-    def codebook(self):
+    def codebook(self) -> Any:
         vectors = ops.convert_to_tensor(self.embedding)
         return vectors if self.anchor is None else vectors + self.anchor
 
-    def write_codebook(self, vectors):
+    def write_codebook(self, vectors: Any) -> Any:
         if self.anchor is None:
             self.embedding.assign(vectors)
         else:
             self.anchor.assign(ops.stop_gradient(vectors - self.embedding))
 
-    def codebook_loss(self, z, quantized):
+    def codebook_loss(self, z: Any, quantized: Any) -> Any:
         loss = mean_square(quantized - ops.stop_gradient(z))
         return self.codebook_weight * loss
 
-    def regularization_loss(self):
+    def regularization_loss(self) -> Any:
         if self.codebook_regularizer is None:
             return None
         return self.codebook_regularizer(self.codebook)
 
     # The codebook stands still within a step, however often it is used.
-    def end_step(self, uses):
+    def end_step(self, uses: Any) -> Any:
         if self.anchor is None:
             return
         z = ops.concatenate([use.z for use in uses])
@@ -142,7 +142,7 @@ class VectorQuantizer(CodebookQuantizer):
         self.write_codebook(ops.where(dead[:, None], revived, moved))
         self.count_start_step()
 
-    def get_config(self):
+    def get_config(self) -> Any:
         config = super().get_config()
         config.update(
             codebook_weight=self.codebook_weight,
@@ -154,7 +154,7 @@ class VectorQuantizer(CodebookQuantizer):
         return config
 
     @classmethod
-    def current_arguments(cls, config):
+    def current_arguments(cls, config: Any) -> Any:
         config = dict(config)
         # Once, one weight was for either of the two terms.
         if config.pop("legacy_beta", False):

@@ -8,6 +8,7 @@ every backend, in any batch.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -15,7 +16,7 @@ from keras import ops
 from keras_bidalle.sampling.filters import least_kept
 
 
-def row_uniforms(seeds, shape):
+def row_uniforms(seeds: Any, shape: Any) -> Any:
     """Draws each row's uniform numbers from that row's own seed.
 
     Args:
@@ -33,7 +34,7 @@ def row_uniforms(seeds, shape):
     return numbers
 
 
-def guide(logits, scale):
+def guide(logits: Any, scale: Any) -> Any:
     """Classifier-free guidance of logits.
 
     Args:
@@ -71,8 +72,13 @@ def draw_tokens(logits, uniforms, settings):
 
 
 def sample_tokens(
-    logits, uniforms, temperature, top_k=None, top_p=None, min_p=None
-):
+    logits: Any,
+    uniforms: Any,
+    temperature: Any,
+    top_k: Any = None,
+    top_p: Any = None,
+    min_p: Any = None,
+) -> Any:
     """Draws one token a row by inverting the cumulative distribution.
 
     Temperature comes first, then the filters, in the order of the arguments.

@@ -12,6 +12,8 @@ Reference:
     hashes NumPy's `SeedSequence` is made of.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 # SeedSequence: the constants of its two hashes and of its mixing.
@@ -28,7 +30,7 @@ _ROUNDS = 10
 _LOW = 0xFFFFFFFF
 
 
-def row_uniforms(seeds, shape):
+def row_uniforms(seeds: Any, shape: Any) -> Any:
     """Draws each row's uniform numbers from that row's own seed.
 
     Args:

@@ -73,16 +73,16 @@ class EvaluateAveraged(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._inside = contextlib.ExitStack()
 
-    def _enter(self, logs=None):
+    def _enter(self, logs: dict | None = None) -> None:
         # What an error cut short is over now.
         self._inside.close()
         self._inside.enter_context(averaged_weights(self.model))
 
-    def _leave(self, logs=None):
+    def _leave(self, logs: dict | None = None) -> None:
         self._inside.close()
 
     def on_train_end(self, logs: dict | None = None) -> None:

@@ -21,7 +21,7 @@ class ScalarSummaries(StepCallback):
         every_steps: int or `None`, steps between logs within an epoch.
     """
 
-    def __init__(self, writer: Any, every_steps: int | None = None):
+    def __init__(self, writer: Any, every_steps: int | None = None) -> None:
         super().__init__()
         self.writer = writer
         self.every_steps = every_steps

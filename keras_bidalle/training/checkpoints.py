@@ -87,7 +87,7 @@ class ResumableCheckpoint(StepCallback):
         every_steps: int | None = None,
         keep: int = 2,
         stop_signals: tuple = (signal.SIGTERM,),
-    ):
+    ) -> None:
         super().__init__()
         given = dict(every_seconds=every_seconds, every_steps=every_steps)
         for name, value in given.items():

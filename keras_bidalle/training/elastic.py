@@ -41,7 +41,7 @@ class ElasticCheckpoint(ResumableCheckpoint):
 
     def __init__(
         self, folder: str | pathlib.Path, commit_steps: int = 10, **kwargs: Any
-    ):
+    ) -> None:
         super().__init__(folder, **kwargs)
         check_positive(commit_steps=commit_steps)
         self.commit_steps = commit_steps

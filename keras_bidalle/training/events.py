@@ -49,7 +49,7 @@ class SummaryWriter:
 
     def __init__(
         self, folder: str | pathlib.Path, resumed_at: int | None = None
-    ):
+    ) -> None:
         self.folder = pathlib.Path(folder)
         # The name TensorBoard looks for; it reads them in alphabetical order.
         SummaryWriter._count += 1

@@ -33,7 +33,7 @@ class CosineRamp:
         ValueError: if `steps` is not a positive integer.
     """
 
-    def __init__(self, start: float, end: float, steps: int):
+    def __init__(self, start: float, end: float, steps: int) -> None:
         check_positive(steps=steps)
         self.start = start
         self.end = end

@@ -101,7 +101,7 @@ class ScaledLearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(
         self, learning_rate: Any, num_replicas: int, warmup_steps: int = 0
-    ):
+    ) -> None:
         super().__init__()
         if num_replicas < 1 or warmup_steps < 0:
             raise ValueError(

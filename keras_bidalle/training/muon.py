@@ -34,7 +34,7 @@ class Muon(keras.optimizers.Muon):
         learning_rate: Any = 1e-3,
         exclude_layers: list[str] | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             exclude_layers=(

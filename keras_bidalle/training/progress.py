@@ -43,7 +43,7 @@ class RunProgress(StepCallback):
         unit: str = "pictures",
         log_seconds: float = 10.0,
         stream: Any = None,
-    ):
+    ) -> None:
         super().__init__()
         self.label = label
         self.batch_size = batch_size

@@ -30,7 +30,7 @@ class RunFolder:
         path: str | pathlib.Path,
         config: dict[str, Any],
         resume: bool = False,
-    ):
+    ) -> None:
         self.path = pathlib.Path(path)
         config = json.loads(json.dumps(config))
         there = self.read("config.json")

@@ -42,7 +42,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         warmup_steps: int = 0,
         floor: float = 0.0,
         cycles: int = 1,
-    ):
+    ) -> None:
         super().__init__()
         if not 0 <= warmup_steps < steps:
             raise ValueError(
@@ -103,7 +103,7 @@ class VariableSchedule(StepCallback):
         variable: keras.Variable,
         schedule: Callable[[int], Any],
         every_steps: int = 1,
-    ):
+    ) -> None:
         super().__init__()
         check_positive(every_steps=every_steps)
         self.variable = variable

@@ -21,7 +21,7 @@ class Preempted(SystemExit):
         number: int, the signal's number.
     """
 
-    def __init__(self, number: int):
+    def __init__(self, number: int) -> None:
         super().__init__(128 + number)
 
 

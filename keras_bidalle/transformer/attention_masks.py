@@ -11,6 +11,8 @@ the ends of the image's rows: "raster_row" reaches back to the position
 above, "raster_conv" to a window whose sides wrap to the next row.
 """
 
+from typing import Any
+
 import numpy as np
 
 
@@ -59,7 +61,13 @@ _IMAGE_PATTERNS = {
 ATTENTION_KINDS = tuple(_IMAGE_PATTERNS)
 
 
-def attention_mask(kind, text_to_image, text_length, grid, kernel_size=5):
+def attention_mask(
+    kind: str,
+    text_to_image: bool,
+    text_length: int,
+    grid: Any,
+    kernel_size: int = 5,
+) -> Any:
     """The mask of one kind of attention for one direction.
 
     Args:

@@ -52,7 +52,7 @@ class RowLayout:
         mask_padding: bool = True,
         pads_see_themselves: bool = True,
         sparse_captioning_sees_pads: bool = False,
-    ):
+    ) -> None:
         self.text_length = text_length
         self.grid = tuple(grid)
         self.depth = depth

@@ -1,5 +1,7 @@
 """A short causal convolution over a row's tokens, before the transformer."""
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -36,12 +38,12 @@ class TokenConvolution(layers.Layer):
         projections; here once, on the embedded row, which costs a tenth).
     """
 
-    def __init__(self, kernel_size, **kwargs):
+    def __init__(self, kernel_size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_positive(kernel_size=kernel_size)
         self.kernel_size = kernel_size
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         if self.kernel_size > 1:
             # Unlike weights from the start, so that lags can be told apart.
             self.lag_weights = self.add_weight(
@@ -50,10 +52,10 @@ class TokenConvolution(layers.Layer):
                 name="lag_weights",
             )
 
-    def call(self, x):
+    def call(self, x: Any) -> Any:
         return self.prefill(x)[0]
 
-    def prefill(self, x):
+    def prefill(self, x: Any) -> Any:
         """Runs a row's first n positions.
 
         Args:
@@ -66,7 +68,7 @@ class TokenConvolution(layers.Layer):
         before = [ops.zeros_like(x[:, :1])] * (self.kernel_size - 1)
         return self._slide(ops.concatenate([*before, x], axis=1), x)
 
-    def decode(self, x, recent):
+    def decode(self, x: Any, recent: Any) -> Any:
         """Runs one more position.
 
         Args:

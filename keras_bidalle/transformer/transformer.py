@@ -50,7 +50,7 @@ class Transformer(layers.Layer):
         final_norm: bool = True,
         block: dict | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         check_positive(width=width, depth=depth, num_heads=num_heads)
         self.width = width

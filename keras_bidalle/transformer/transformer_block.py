@@ -92,20 +92,20 @@ class TransformerBlock(layers.Layer):
 
     def __init__(
         self,
-        width,
-        num_heads,
-        head_dim=None,
-        feed_forward_width=None,
-        activation="gelu",
-        normalization="layer",
-        query_key_norm=False,
-        layer_scale=None,
-        use_bias=True,
-        dropout=0.0,
-        qkv_bias=False,
-        gradient_checkpointing=False,
-        **kwargs,
-    ):
+        width: int,
+        num_heads: int,
+        head_dim: int | None = None,
+        feed_forward_width: int | None = None,
+        activation: str = "gelu",
+        normalization: str = "layer",
+        query_key_norm: bool = False,
+        layer_scale: float | None = None,
+        use_bias: bool = True,
+        dropout: float = 0.0,
+        qkv_bias: bool = False,
+        gradient_checkpointing: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if activation not in _ACTIVATIONS:
             raise ValueError(
@@ -164,7 +164,7 @@ class TransformerBlock(layers.Layer):
             self.key_norm = norm("key_norm")
         self.drop = Dropout(dropout, dtype=dtype) if dropout else None
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Any:
         d = self.width
         stream = (None, None, d)
         self.attention_norm.build(stream)
@@ -185,7 +185,13 @@ class TransformerBlock(layers.Layer):
                 shape=(d,), initializer=start, name="feed_forward_scale"
             )
 
-    def call(self, x, attention_bias=None, rotation=None, training=None):
+    def call(
+        self,
+        x: Any,
+        attention_bias: Any = None,
+        rotation: Any = None,
+        training: Any = None,
+    ) -> Any:
         def block(x, drops):
             query, key, value = self._project(x, rotation)
             heads = self._attend(query, key, value, attention_bias)
@@ -206,13 +212,19 @@ class TransformerBlock(layers.Layer):
         return lambda y: keras.random.dropout(y, self.dropout, seed=seed)
 
     @property
-    def projections(self):
+    def projections(self) -> Any:
         """The layers that multiply by a matrix: list of `Dense`."""
         return [self.to_qkv, self.to_out, self.expand, self.contract]
 
     def prefill(
-        self, x, mask, length, rotation=None, window=None, run=PLAIN_CALLS
-    ):
+        self,
+        x: Any,
+        mask: Any,
+        length: int,
+        rotation: Any = None,
+        window: Any = None,
+        run: Any = PLAIN_CALLS,
+    ) -> Any:
         """Runs a prompt and returns its output and the layer's KV cache.
 
         Args:
@@ -237,14 +249,14 @@ class TransformerBlock(layers.Layer):
 
     def decode(
         self,
-        x,
-        cache,
-        index,
-        mask=None,
-        rotation=None,
-        window=None,
-        run=PLAIN_CALLS,
-    ):
+        x: Any,
+        cache: Any,
+        index: Any,
+        mask: Any = None,
+        rotation: Any = None,
+        window: Any = None,
+        run: Any = PLAIN_CALLS,
+    ) -> Any:
         """Runs one position against the cache.
 
         Args:

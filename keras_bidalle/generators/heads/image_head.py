@@ -36,7 +36,7 @@ class ImageHead(layers.Layer):
 
     def __init__(
         self, num_codes: int, code_shape: tuple, width: int, **kwargs: Any
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         check_positive(num_codes=num_codes, width=width)
         self.num_codes = num_codes

@@ -39,7 +39,7 @@ class PatchHead(ImageHead):
         patch_head_width: int = 192,
         head_bias: bool = True,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(num_codes, code_shape, width, **kwargs)
         if (
             not isinstance(patch_size, int)
@@ -60,14 +60,14 @@ class PatchHead(ImageHead):
         )
 
     @property
-    def grid(self):
+    def grid(self) -> Any:
         return tuple(side // self.patch_size for side in self.code_shape)
 
     @property
-    def codes_per_position(self):
+    def codes_per_position(self) -> Any:
         return self.patch_size**2
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> Any:
         c, k, d = self.codes_per_position, self.num_codes, self.width
         h = self.patch_head_width
 
@@ -89,21 +89,21 @@ class PatchHead(ImageHead):
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)
 
-    def to_positions(self, codes):
+    def to_positions(self, codes: Any) -> Any:
         rows, columns = self.grid
         p = self.patch_size
         codes = ops.reshape(ops.cast(codes, "int32"), (-1, rows, p, columns, p))
         codes = ops.transpose(codes, (0, 1, 3, 2, 4))
         return ops.reshape(codes, (-1, rows * columns, p * p))
 
-    def from_positions(self, stacks):
+    def from_positions(self, stacks: Any) -> Any:
         rows, columns = self.grid
         p = self.patch_size
         stacks = ops.reshape(stacks, (-1, rows, columns, p, p))
         stacks = ops.transpose(stacks, (0, 1, 3, 2, 4))
         return ops.reshape(stacks, (-1, *self.code_shape))
 
-    def embed(self, stacks):
+    def embed(self, stacks: Any) -> Any:
         places = ops.arange(self.codes_per_position, dtype="int32")
         codes = stacks + places * self.num_codes
         vectors = lookup(self._cast(self.embedding), codes)
@@ -135,7 +135,7 @@ class PatchHead(ImageHead):
             return logits
         return logits + ops.cast(self.bias, "float32")[place]
 
-    def logits(self, hidden, stacks, training=None):
+    def logits(self, hidden: Any, stacks: Any, training: Any = None) -> Any:
         known = self._start(hidden)
         logits = []
         for place in range(self.codes_per_position):
@@ -144,7 +144,7 @@ class PatchHead(ImageHead):
                 known = known + self._context(place, stacks[..., place])
         return ops.stack(logits, axis=-2)
 
-    def draw(self, hidden, draw, run=PLAIN_CALLS):
+    def draw(self, hidden: Any, draw: Any, run: Any = PLAIN_CALLS) -> Any:
         known = self._start(hidden)
         codes = []
         for place in range(self.codes_per_position):

@@ -69,7 +69,7 @@ class ResidualHead(ImageHead):
         codebooks: FrozenCodebooks | None = None,
         block: dict | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(num_codes, code_shape, width, **kwargs)
         if len(self.code_shape) != 3 or any(n < 1 for n in self.code_shape):
             raise ValueError(
@@ -90,7 +90,7 @@ class ResidualHead(ImageHead):
         self.shared_classifier = shared_classifier
         self.cumulative_depth_context = cumulative_depth_context
         self.head_bias = head_bias
-        self.codebooks = codebooks
+        self.codebooks: Any = codebooks
         self.block = dict(block or {})
         dtype = self.dtype_policy
         if body_embedding == "codebook":
@@ -118,14 +118,14 @@ class ResidualHead(ImageHead):
         )
 
     @property
-    def grid(self):
+    def grid(self) -> Any:
         return self.code_shape[:2]
 
     @property
-    def codes_per_position(self):
+    def codes_per_position(self) -> Any:
         return self.code_shape[2]
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> Any:
         d, k, c = self.width, self.num_codes, self.codes_per_position
 
         add = functools.partial(normal_weight, self)
@@ -173,7 +173,7 @@ class ResidualHead(ImageHead):
         table = ops.reshape(self._cast(table), (-1, channels))
         return lookup(table, codes)
 
-    def embed(self, stacks):
+    def embed(self, stacks: Any) -> Any:
         x = ops.sum(self._vectors(self.body_embedding, stacks), axis=-2)
         if self.body_embedding == "codebook":
             x = self.body_projection(x)
@@ -210,7 +210,7 @@ class ResidualHead(ImageHead):
         x = self.image_head_norm(x)
         return ops.reshape(x, (-1, n, depth, self.width))
 
-    def logits(self, hidden, stacks, training=None):
+    def logits(self, hidden: Any, stacks: Any, training: Any = None) -> Any:
         x = self.states(hidden, stacks, training)
         kernel = self._cast(self.kernel)
         if self.shared_classifier:
@@ -225,10 +225,10 @@ class ResidualHead(ImageHead):
             return ops.zeros(self.kernel.shape[::2], "float32")
         return ops.cast(self.bias, "float32")
 
-    def decoded_blocks(self):
+    def decoded_blocks(self) -> Any:
         return list(self.head_blocks)
 
-    def draw(self, hidden, draw, run=PLAIN_CALLS):
+    def draw(self, hidden: Any, draw: Any, run: Any = PLAIN_CALLS) -> Any:
         depth = self.codes_per_position
         places = self._cast(self.depth_embedding)
         kernel, bias = self._cast(self.kernel), self._biases()
@@ -254,25 +254,29 @@ class ResidualHead(ImageHead):
                 x = ops.tile(x, (repeats, 1, 1)) + places[place + 1]
         return ops.stack(codes, axis=-1)
 
-    def check_trainable(self):
+    def check_trainable(self) -> Any:
         if self.codebooks is not None:
             self.codebooks.check_filled()
 
-    def stacks(self, inputs, training=None):
+    def stacks(self, inputs: Any, training: Any = None) -> Any:
         if "latents" not in inputs:
             return super().stacks(inputs, training)
         return self.to_positions(
             self._codebooks_for(inputs).draw(inputs["latents"], training)
         )
 
-    def predictions(self, inputs, hidden, stacks, training=None):
+    def predictions(
+        self, inputs: Any, hidden: Any, stacks: Any, training: Any = None
+    ) -> Any:
         if "latents" not in inputs:
             return super().predictions(inputs, hidden, stacks, training)
         # Logits are made inside the loss, a depth at a time.
         states = self.states(hidden, stacks, training)
         return {"image_hidden": states, "stacks": stacks}
 
-    def losses_of(self, inputs, outputs, training=True):
+    def losses_of(
+        self, inputs: Any, outputs: Any, training: bool = True
+    ) -> Any:
         if "latents" not in inputs:
             return super().losses_of(inputs, outputs, training)
         depth = self.codes_per_position
@@ -296,7 +300,7 @@ class ResidualHead(ImageHead):
             )
         return self.codebooks
 
-    def get_config(self):
+    def get_config(self) -> Any:
         return {
             **super().get_config(),
             **kept_arguments(self),
@@ -304,7 +308,7 @@ class ResidualHead(ImageHead):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Any:
         codebooks = keras.saving.deserialize_keras_object(config["codebooks"])
         return cls(**{**config, "codebooks": codebooks})
 

@@ -30,37 +30,37 @@ class SingleCodeHead(ImageHead):
         width: int,
         head_bias: bool = True,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(num_codes, code_shape, width, **kwargs)
         self.head_bias = head_bias
 
     @property
-    def grid(self):
+    def grid(self) -> Any:
         shape = self.code_shape
         return shape if len(shape) > 1 else (1, *shape)
 
     @property
-    def codes_per_position(self):
+    def codes_per_position(self) -> Any:
         return 1
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> Any:
         add = functools.partial(normal_weight, self)
         self.embedding = add("image_embedding", self.num_codes, self.width)
         self.kernel = add("image_head", self.width, self.num_codes)
         if self.head_bias:
             self.bias = bias_weight(self, "image_head_bias", self.num_codes)
 
-    def embed(self, stacks):
+    def embed(self, stacks: Any) -> Any:
         table = ops.cast(self.embedding, self.compute_dtype)
         return lookup(table, stacks[..., 0])
 
-    def logits(self, hidden, stacks, training=None):
+    def logits(self, hidden: Any, stacks: Any, training: Any = None) -> Any:
         kernel = ops.cast(self.kernel, self.compute_dtype)
         logits = ops.cast(ops.matmul(hidden, kernel), "float32")
         if self.head_bias:
             logits = logits + ops.cast(self.bias, "float32")
         return logits[..., None, :]
 
-    def draw(self, hidden, draw, run=PLAIN_CALLS):
+    def draw(self, hidden: Any, draw: Any, run: Any = PLAIN_CALLS) -> Any:
         logits = self.logits(hidden[:, None], None)[:, 0, 0]
         return draw(logits, 0)[:, None]

@@ -1,11 +1,15 @@
 """Image to text: how many of an image's clauses a caption gets right."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_bidalle.tasks.mnist64.by_layout import report_by_layout
 
 
-def caption_accuracy(captions, clauses, layouts, grammar):
+def caption_accuracy(
+    captions: Any, clauses: Any, layouts: Any, grammar: Any
+) -> Any:
     """Scores generated captions against what the images show.
 
     A ground-truth clause is right when the caption has a clause with its

@@ -5,6 +5,8 @@ them again would cost more than drawing the images. Every clause in every
 phrasing is tokenized once, and a batch gathers its rows from that table.
 """
 
+from typing import Any
+
 import numpy as np
 
 from keras_bidalle.captions.caption_tokenizer import CaptionTokenizer
@@ -35,7 +37,7 @@ class CaptionTable:
     ```
     """
 
-    def __init__(self, grammar, tokenizer):
+    def __init__(self, grammar: Any, tokenizer: Any) -> None:
         self.grammar = grammar
         self.tokenizer = tokenizer
         self._clauses = _clause_table(grammar, tokenizer)
@@ -96,7 +98,7 @@ class CaptionTable:
         return ids
 
 
-def grammar_tokenizer(grammar):
+def grammar_tokenizer(grammar: Any) -> Any:
     """A tokenizer with one token a word, just long enough for a grammar.
 
     Args:

@@ -7,11 +7,13 @@ without a network scikit-learn's digits stand in, which is said aloud.
 
 import dataclasses
 import gzip
+import os
 import pathlib
 import struct
 import threading
 import urllib.request
 import zlib
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -48,7 +50,9 @@ class Items:
     test_labels: np.ndarray
 
 
-def load_items(dataset="mnist", data_dir=None):
+def load_items(
+    dataset: Any = "mnist", data_dir: str | os.PathLike[str] | None = None
+) -> Any:
     """Loads the digits or the clothes.
 
     With `data_dir`, from there and nowhere else: the four IDX files of the

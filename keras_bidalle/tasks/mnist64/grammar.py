@@ -6,6 +6,7 @@ both, in several phrasings, and reads them back from whatever a model wrote.
 """
 
 import re
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,7 @@ class CaptionGrammar:
         the released `parser.py`. The wording of the phrases is our own.
     """
 
-    def __init__(self, item_names, noun):
+    def __init__(self, item_names: Any, noun: str) -> None:
         self.item_names = tuple(item_names)
         self.noun = noun
         # phrases[location]: templates with the location's words filled in.
@@ -114,7 +115,7 @@ class CaptionGrammar:
                         words.update(text.split())
         return tuple(sorted(words))
 
-    def clause(self, clause, phrase):
+    def clause(self, clause: Any, phrase: Any) -> Any:
         """The words of one clause in its `phrase`-th phrasing: str."""
         location, color, item = (int(part) for part in clause)
         template, _ = self.phrases[location][phrase]
@@ -124,7 +125,7 @@ class CaptionGrammar:
             noun=self.noun,
         )
 
-    def sample_phrases(self, clauses, rng):
+    def sample_phrases(self, clauses: Any, rng: Any) -> Any:
         """Draws a phrasing for every clause of a batch.
 
         Args:
@@ -144,7 +145,7 @@ class CaptionGrammar:
         phrases = np.minimum(phrases, counts[clauses[..., 0]] - 1)
         return np.where(clauses[..., 0] >= 0, phrases, 0).astype("int32")
 
-    def captions(self, clauses, phrases):
+    def captions(self, clauses: Any, phrases: Any) -> Any:
         """Writes the captions of a batch as strings.
 
         Args:
@@ -171,7 +172,7 @@ class CaptionGrammar:
             texts = [*texts[:-1], f"and {texts[-1]}"]
         return " , ".join(texts) + " ."
 
-    def render(self, clauses, rng):
+    def render(self, clauses: Any, rng: Any) -> Any:
         """Writes one caption.
 
         Args:
@@ -200,7 +201,7 @@ class CaptionGrammar:
         phrases = self.sample_phrases(array[None], rng)
         return self.captions(array[None], phrases)[0]
 
-    def parse(self, text):
+    def parse(self, text: str) -> Any:
         """Reads the clauses of a caption, a generated one included.
 
         Clauses end at `,`, `.` or "and". A clause is read when it names one
@@ -237,7 +238,7 @@ class CaptionGrammar:
         return 1 + 2 * rows[0] + columns[0], colors[0], items[0]
 
 
-def caption_grammar(dataset="mnist"):
+def caption_grammar(dataset: Any = "mnist") -> Any:
     """The grammar of a data set.
 
     Args:

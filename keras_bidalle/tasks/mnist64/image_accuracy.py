@@ -1,5 +1,7 @@
 """Text to image: how many of a caption's clauses an image shows."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_bidalle.tasks.mnist64.by_layout import report_by_layout
@@ -7,7 +9,9 @@ from keras_bidalle.tasks.mnist64.pictures import CANVAS, item_crops
 from keras_bidalle.validation import as_model_images
 
 
-def image_accuracy(images, clauses, layouts, classifier):
+def image_accuracy(
+    images: Any, clauses: Any, layouts: Any, classifier: Any
+) -> Any:
     """Scores generated images against their captions.
 
     The classifier reads the 28x28 crop at each captioned place. A clause is

@@ -5,6 +5,7 @@ rest, and good enough (99% on real test digits) that what it calls wrong is.
 """
 
 import functools
+from typing import Any
 
 import keras
 import numpy as np
@@ -42,7 +43,9 @@ class ItemClassifier(keras.Model):
         https://arxiv.org/abs/2112.00384, section 4.
     """
 
-    def __init__(self, width=24, seed=None, **kwargs):
+    def __init__(
+        self, width: int = 24, seed: int | None = None, **kwargs: Any
+    ) -> None:
         # === Layers ===
         # An initializer with a seed gives the same values each time it is
         # used, so every layer has one of its own.
@@ -103,7 +106,7 @@ class ItemClassifier(keras.Model):
         self.width = width
         self.seed = seed
 
-    def classify(self, crops, batch_size=512):
+    def classify(self, crops: Any, batch_size: int = 512) -> Any:
         """Reads crops.
 
         Args:
@@ -129,17 +132,22 @@ class ItemClassifier(keras.Model):
         winners = [ops.argmax(logits[head], -1) for head in ("color", "item")]
         return ops.cast(ops.stack(winners, axis=-1), "int32")
 
-    def get_config(self):
+    def get_config(self) -> Any:
         return {"name": self.name, "width": self.width, "seed": self.seed}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Any:
         return cls(**config)
 
 
 def train_item_classifier(
-    items, seed=0, steps=1500, batch_size=128, verbose=0, callbacks=()
-):
+    items: Any,
+    seed: int = 0,
+    steps: int = 1500,
+    batch_size: int = 128,
+    verbose: Any = 0,
+    callbacks: Any = (),
+) -> Any:
     """Trains an `ItemClassifier` on the train items in random colors.
 
     Items are shifted by up to two pixels and darkened a little at random, as
@@ -211,7 +219,7 @@ def _batch(items, size, seed, number):
     return crops * 2.0 - 1.0, targets
 
 
-def item_classifier_accuracy(classifier, items, seed=0):
+def item_classifier_accuracy(classifier: Any, items: Any, seed: int = 0) -> Any:
     """Accuracy on the test items, each in one random color.
 
     Args:

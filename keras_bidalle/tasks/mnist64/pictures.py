@@ -7,6 +7,7 @@ combinations of item, color and position.
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ SPLITS = ("train", "unseen_instances", "unseen_combinations")
 EMPTY_SHARE = 0.05
 
 
-def held_out_combinations():
+def held_out_combinations() -> Any:
     """The combinations that training never shows: bool (5, 4, 10).
 
     Twenty of the 200 (location, color, item) triples. As 4 colors and 5
@@ -66,13 +67,13 @@ class MNIST64Batch:
     clauses: np.ndarray
     layouts: np.ndarray
     phrases: np.ndarray
-    grammar: object
+    grammar: Any
 
     def __len__(self):
         return len(self.images)
 
     @functools.cached_property
-    def captions(self):
+    def captions(self) -> Any:
         """list of B str, written on first use."""
         return self.grammar.captions(self.clauses, self.phrases)
 
@@ -112,7 +113,7 @@ class MNIST64:
         colors and layouts.
     """
 
-    def __init__(self, items, split="train"):
+    def __init__(self, items: Any, split: Any = "train") -> None:
         if split not in SPLITS:
             raise ValueError(
                 f"`split` must be one of {SPLITS}. Received: split={split!r}"
@@ -140,7 +141,7 @@ class MNIST64:
         # pairs[location]: the allowed (color, item), as many everywhere.
         self._pairs = np.stack([np.argwhere(table) for table in allowed])
 
-    def sample(self, num, seed, layout=None):
+    def sample(self, num: int, seed: Any, layout: int | None = None) -> Any:
         """Draws images with their captions.
 
         Args:
@@ -188,7 +189,7 @@ class MNIST64:
         offsets = (draws * self._counts[labels]).astype("int64")
         return self._images[self._starts[labels] + offsets]
 
-    def crops(self, num, seed):
+    def crops(self, num: int, seed: Any) -> Any:
         """Draws single colored items in 32x32 cells, some cells empty.
 
         A quadrant of an image looks exactly like this, so a tokenizer whose
@@ -213,7 +214,7 @@ class MNIST64:
         np.multiply(crops[..., None], masks[:, None, None], out=inner)
         return images
 
-    def translated_groups(self, num_groups, seed):
+    def translated_groups(self, num_groups: int, seed: Any) -> Any:
         """Draws groups of one item shown at each of the five locations.
 
         Args:
@@ -236,7 +237,7 @@ class MNIST64:
         return images
 
 
-def item_crops(images, locations):
+def item_crops(images: Any, locations: Any) -> Any:
     """Cuts the 28x28 place of an item out of each image.
 
     Args:

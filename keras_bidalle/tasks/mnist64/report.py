@@ -1,6 +1,8 @@
 """All figures of the MNIST64 task, for a tokenizer and for both directions."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -14,7 +16,9 @@ from keras_bidalle.tasks.mnist64.image_accuracy import image_accuracy
 from keras_bidalle.validation import as_uint8_images
 
 
-def tokenizer_report(tokenizer, task, classifier, count=1000, seed=0):
+def tokenizer_report(
+    tokenizer: Any, task: Any, classifier: Any, count: int = 1000, seed: int = 0
+) -> Any:
     """Measures an image tokenizer on items it was not trained on.
 
     Args:
@@ -55,15 +59,15 @@ def tokenizer_report(tokenizer, task, classifier, count=1000, seed=0):
 
 
 def both_directions_report(
-    model,
-    task,
-    classifier,
-    per_layout=100,
-    seed=0,
-    sampling=None,
-    batch_size=64,
-    progress=None,
-):
+    model: Any,
+    task: Any,
+    classifier: Any,
+    per_layout: int = 100,
+    seed: int = 0,
+    sampling: dict[str, Any] | None = None,
+    batch_size: int = 64,
+    progress: Callable[..., Any] | None = None,
+) -> Any:
     """Measures both directions on one split.
 
     Args:

@@ -20,7 +20,7 @@ class Distribution:
     # The backends that it is for.
     backends: tuple[str, ...] = ("tensorflow", "jax", "torch")
 
-    def __init__(self):
+    def __init__(self) -> None:
         backend = backend_name()
         if backend not in self.backends:
             raise ValueError(

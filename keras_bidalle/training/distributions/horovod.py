@@ -13,7 +13,7 @@ class Horovod(Distribution):
     name = "horovod"
     backends = ("tensorflow",)
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         import tensorflow as tf
 

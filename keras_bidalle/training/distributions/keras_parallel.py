@@ -42,7 +42,7 @@ class DataParallel(_KerasDistribution):
 
     name = "data_parallel"
 
-    def __init__(self, devices: list[str] | None = None):
+    def __init__(self, devices: list[str] | None = None) -> None:
         super().__init__()
         self.distribution = keras.distribution.DataParallel(
             devices=devices, auto_shard_dataset=False
@@ -72,7 +72,7 @@ class ModelParallel(_KerasDistribution):
         model_shards: int | None = None,
         devices: list[str] | None = None,
         layouts: dict[str, tuple] | None = None,
-    ):
+    ) -> None:
         super().__init__()
         devices = devices or keras.distribution.list_devices()
         count = len(devices)

@@ -32,7 +32,7 @@ class Mirrored(_Strategy):
 
     name = "mirrored"
 
-    def __init__(self, devices: list[str] | None = None):
+    def __init__(self, devices: list[str] | None = None) -> None:
         super().__init__()
         self.strategy = _mirrored(None if devices is None else tuple(devices))
 
@@ -60,7 +60,7 @@ class MultiWorker(_Strategy):
 
     name = "multiworker"
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         try:
             cluster = json.loads(os.environ.get("TF_CONFIG", ""))
