@@ -6,12 +6,12 @@ of a caption that ends. A generator is asked for its parts: `layout`,
 `embedding`, `captions`, `head` and `transformer`.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_bidalle.sampling import decode_loop
-from keras_bidalle.sampling.sampler import draw_tokens
+from keras_bidalle.sampling.sampler import draw_tokens, stack_drawer
 from keras_bidalle.transformer import kv_cache
 from keras_bidalle.transformer.layer_calls import layer_calls
 from keras_bidalle.transformer.row_layout import Places
@@ -172,11 +172,7 @@ def continue_codes(
     first = generator.layout.text_length
 
     def draw_codes(x, position):
-        numbers = ops.take(uniforms, position, axis=1)
-
-        def draw(logits, place):
-            return draw_tokens(logits, numbers[:, place], _at(settings, place))
-
+        draw = stack_drawer(ops.take(uniforms, position, axis=1), settings)
         hidden = run(transformer.norm, x)[:, 0]
         return head.draw(hidden, draw, run)
 
@@ -189,7 +185,7 @@ def continue_codes(
         x, caches = transformer.decode(x, caches, places, first + position, run)
         return (position + 1, x, stacks), caches
 
-    state, caches = decode_loop.loop(
+    state, caches = _loop(
         lambda position, *_: position < stop,
         step,
         (progress.position, progress.x, progress.stacks),
@@ -203,7 +199,7 @@ def extend_codes(generator: Any, progress: Progress, stop: int) -> Progress:
     """Gives the caches room up to `stop`, the next of `block_stops`."""
     length = generator.layout.text_length + stop
     windows = generator.layout.windows(True)
-    caches = decode_loop.extend(progress.caches, length, windows)
+    caches = kv_cache.extend_caches(progress.caches, length, windows)
     return progress._replace(caches=caches)
 
 
@@ -278,8 +274,8 @@ def generate_text(
                 index < stop, ops.logical_not(ops.all(ended))
             )
 
-        caches = decode_loop.extend(caches, end, places.windows)
-        state, caches = decode_loop.loop(going, step, state, caches)
+        caches = kv_cache.extend_caches(caches, end, places.windows)
+        state, caches = _loop(going, step, state, caches)
     return state[2]
 
 
@@ -287,15 +283,42 @@ def _twice(x, guided):
     return ops.concatenate([x, x]) if guided else x
 
 
-def _at(settings, place):
-    """The settings of one code of a stack, tensors (B,)."""
-    return {
-        name: value[:, place] if len(value.shape) == 2 else value
-        for name, value in settings.items()
-    }
-
-
 def _put(sequence, item, position):
     """Returns `sequence` (B, n, c) with `item` (B, c) at a position."""
     here = ops.arange(sequence.shape[1], dtype="int32") == position
     return ops.where(here[None, :, None], item[:, None], sequence)
+
+
+def _loop(going: Callable, step: Callable, state: Any, caches: Any) -> tuple:
+    """Steps that change a state and the last block of each cache.
+
+    Args:
+        going: function of the state to a bool.
+        step: function of the state and the caches to both.
+        state: tuple of tensors.
+        caches: tuple, as `Transformer.prefill` gives it.
+
+    Returns:
+        Tuple of the state and the caches.
+    """
+    full = [cache[:-1] for cache in caches[1:]]
+
+    def changing(caches):
+        recent, *filled = caches
+        return recent, tuple(cache[-1] for cache in filled)
+
+    def whole(recent, last):
+        blocks = zip(full, last, strict=True)
+        return (recent, *((*before, block) for before, block in blocks))
+
+    def body(*variables):
+        *state, recent, last = variables
+        state, caches = step(state, whole(recent, last))
+        return (*state, *changing(caches))
+
+    *state, recent, last = ops.while_loop(
+        lambda *variables: going(*variables[:-2]),
+        body,
+        (*state, *changing(caches)),
+    )
+    return tuple(state), whole(recent, last)

@@ -5,6 +5,7 @@ both directions.
 """
 
 import concurrent.futures
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -67,23 +68,18 @@ class RowSampling:
 
     def __init__(self, generator: Any):
         self.generator = generator
-
-        def codes(conditions, uniforms, settings):
-            text, prime = conditions
-            return decoding.generate_codes(
-                generator, text, uniforms, prime, settings
-            )
-
-        def text(conditions, uniforms, settings, legal):
-            return decoding.generate_text(
-                generator, *conditions, uniforms, legal, settings
-            )
-
         self._streaming = CodeStreaming(generator)
         self._scoring = CaptionScoring(generator)
+        # What decodes each direction: the lines that name the decoders.
+        decoders = {
+            TEXT_TO_IMAGE: decoding.generate_codes,
+            IMAGE_TO_TEXT: decoding.generate_text,
+        }
         self._compiled = {
-            TEXT_TO_IMAGE: compiled(codes, [generator], xla=True),
-            IMAGE_TO_TEXT: compiled(text, [generator], xla=True),
+            direction: compiled(
+                functools.partial(decode, generator), [generator], xla=True
+            )
+            for direction, decode in decoders.items()
         }
 
     def codes(self, text: Any, prime: Any, **request: Any) -> np.ndarray:
@@ -152,8 +148,10 @@ class RowSampling:
                 lambda values: values[rows], (conditions, settings)
             )
             uniforms = row_uniforms([seeds[i] for i in rows], shape)
+            condition, *more = given
             arguments = keras.tree.map_structure(
-                ops.convert_to_tensor, (given, uniforms, chosen, *common)
+                ops.convert_to_tensor,
+                (condition, uniforms, *more, *common, chosen),
             )
             return ops.convert_to_numpy(self._compiled[direction](*arguments))
 

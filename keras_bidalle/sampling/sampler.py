@@ -8,6 +8,7 @@ every backend, in any batch.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,33 @@ def draw_tokens(logits, uniforms, settings):
     if scale is not None:
         logits = guide(logits, scale)
     return sample_tokens(logits, uniforms, **filters)
+
+
+def stack_drawer(uniforms: Any, settings: dict) -> Callable:
+    """Draws the codes of one position, one after the other.
+
+    Args:
+        uniforms: float tensor (B, c), a number for each code.
+        settings: dict from name to tensor (B,), or (B, c) with a value for
+            each code.
+
+    Returns:
+        Function of logits, as `draw_tokens` takes them, and of the index of
+        a code in its stack, to int32 codes (B,).
+    """
+
+    def draw(logits, place):
+        return draw_tokens(logits, uniforms[:, place], _at(settings, place))
+
+    return draw
+
+
+def _at(settings, place):
+    """The settings of one code of a stack, tensors (B,)."""
+    return {
+        name: value[:, place] if len(value.shape) == 2 else value
+        for name, value in settings.items()
+    }
 
 
 def sample_tokens(

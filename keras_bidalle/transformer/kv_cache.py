@@ -198,3 +198,21 @@ def _attend_eagerly(query, keys, values, mask):
         scores = scores.view(batch, heads, length) + mask[..., :length]
     shares = torch.softmax(scores, dim=-1).view(-1, 1, length)
     return torch.bmm(shares, values).view(batch, heads, 1, channels)
+
+
+def extend_caches(caches: tuple, length: int, windows: tuple) -> tuple:
+    """Gives caches that are full, and no windows, room for more positions.
+
+    Args:
+        caches: tuple, as `Transformer.prefill` gives it.
+        length: int, the positions that there is to be room for.
+        windows: tuple, as in `Places`.
+    """
+    recent, *filled = caches
+    extended = [
+        extend_cache(cache, length)
+        if window is None and cache_length(cache) < length
+        else cache
+        for cache, window in zip(filled, windows, strict=True)
+    ]
+    return (recent, *extended)

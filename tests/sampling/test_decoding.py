@@ -11,7 +11,7 @@ from keras_bidalle.generators import (
     RQTransformer,
     row_uniforms,
 )
-from keras_bidalle.sampling import decode_loop, decoding
+from keras_bidalle.sampling import decoding
 from keras_bidalle.transformer import kv_cache
 
 TEXT, GRID, CODES, WORDS = 6, (4, 4), 7, 11
@@ -148,7 +148,7 @@ def test_cached_logits_equal_the_full_forward_pass(
         for i in range(rest.shape[1]):
             index = ops.convert_to_tensor(offset + i, "int32")
             room = [e for e in ends(first.shape[1]) if e > offset + i]
-            caches = decode_loop.extend(caches, room[0], places.windows)
+            caches = kv_cache.extend_caches(caches, room[0], places.windows)
             x, caches = transformer.decode(
                 rest[:, i : i + 1], caches, places, index, run
             )
