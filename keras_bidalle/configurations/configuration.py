@@ -195,5 +195,5 @@ def _read(path: str, stage: str) -> tuple[type, dict[str, Any], dict[str, Any]]:
                 f'"training" must be an object. Received: {training!r}'
             )
     except ValueError as error:
-        raise ValueError(f"{path} is no configuration: {error}") from error
+        raise ValueError(f"{path} is not a configuration: {error}") from error
     return cls, arguments, training

@@ -262,7 +262,7 @@ class Generator(PresetMixin, keras.Model):
 
         Args:
             codes: int array (B, *code_shape).
-            seed, num_samples, batch_size, progress: as of `generate_codes`.
+            seed, num_samples, batch_size, progress: as in `generate_codes`.
             legal: float array (text_classes,), 0 for tokens that may be
                 written and very negative for others; by default all but the
                 pads of the positions may be.
@@ -297,7 +297,7 @@ class Generator(PresetMixin, keras.Model):
         """Draws the codes of images and yields them row by row.
 
         Args:
-            text, seed, prime: as of `generate_codes`. All rows of `text` are
+            text, seed, prime: as in `generate_codes`. All rows of `text` are
                 drawn at once.
             {settings}
 
@@ -307,7 +307,7 @@ class Generator(PresetMixin, keras.Model):
             a position is one) are. The last is what `generate_codes` gives.
 
         Raises:
-            ValueError: as of `generate_codes`, at once.
+            ValueError: as in `generate_codes`, at once.
         """
         return self._sampling.stream(text, prime, seed, settings)
 

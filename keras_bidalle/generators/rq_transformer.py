@@ -43,7 +43,7 @@ class RQTransformer(BidirectionalTransformer):
             `None`.
         code_dim: int, C, the channels of the tokenizer's codes; `None` for
             a generator without its codebooks.
-        **options: as of `BidirectionalTransformer`, and what `ResidualHead`
+        **options: as in `BidirectionalTransformer`, and what `ResidualHead`
             (`head_depth`, `body_embedding`, `head_embedding`,
             `shared_embedding`, `shared_classifier`,
             `cumulative_depth_context`) and `FrozenCodebooks`

@@ -119,7 +119,7 @@ def begin_codes(
     """Runs the prompt of images.
 
     Args:
-        generator, text, prime, settings: as of `generate_codes`.
+        generator, text, prime, settings: as in `generate_codes`.
 
     Returns:
         `Progress`, with room in the caches up to the first of `block_stops`.
@@ -156,7 +156,7 @@ def continue_codes(
     """Draws the next positions of images.
 
     Args:
-        generator, text, uniforms, settings: as of `generate_codes`.
+        generator, text, uniforms, settings: as in `generate_codes`.
         progress: `Progress`.
         stop: int or int32 scalar tensor, the position to stop before, for
             which the caches have room.

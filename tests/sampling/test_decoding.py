@@ -105,7 +105,7 @@ def make_rows(count=2, code_shape=GRID):
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    """Several blocks of a cache, as rows of pictures in earnest have."""
+    """Several blocks of a cache, as rows of images in earnest have."""
     monkeypatch.setattr(kv_cache, "_LEAST_POSITIONS", 8)
 
 
@@ -232,7 +232,7 @@ def test_a_row_is_sampled_alone_as_in_its_batch(cls, attention, options):
 
 
 def null_logits(generator, stacks):
-    """Logits of a whole picture whose caption was dropped, without a cache."""
+    """Logits of a whole image whose caption was dropped, without a cache."""
     null = generator.embedding.absent(len(stacks), True, 0)
     x = ops.concatenate(
         [null, decoding.embedded_image(generator, stacks, 1)], axis=1
@@ -318,7 +318,7 @@ def test_a_prime_is_kept_and_continued():
 
     primed = sample(stacks[:, :8])
     np.testing.assert_array_equal(primed[:, :8], stacks[:, :8])
-    # A picture primed with its own beginning is the same picture again.
+    # An image primed with its own beginning is the same image again.
     free = sample(stacks[:, :0])
     np.testing.assert_array_equal(sample(free[:, :8]), free)
 

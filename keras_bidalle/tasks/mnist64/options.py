@@ -129,7 +129,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     """The recipe that was asked for.
 
     Raises:
-        ValueError: if what an option sets is no part of the recipe, such as
+        ValueError: if what an option sets is not part of the recipe, such as
             a weight of another quantizer.
     """
     recipe = Recipe.preset(options.preset)
