@@ -92,8 +92,8 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
 
         Args:
             captions: str or list of B str.
-            seed: int, for every row alike, or B ints. The same caption with
-                the same seed gives the same image.
+            seed: int, for every row alike, or B ints. The same caption and
+                seed give the same image.
             num_samples: int, images a caption.
             prime: the top part of the images, (B, h, W, C) uint8 or float in
                 [-1, 1], h a multiple of the height of one position of the
@@ -147,7 +147,9 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         pictures = self.image_tokenizer.decode(codes, batch_size=batch_size)
         pictures = validation.as_uint8_images(pictures)
         pictures = pictures[candidates.kept(captions, pictures)]
-        return _split_samples(pictures, num_samples)
+        if num_samples == 1:
+            return pictures
+        return pictures.reshape(-1, num_samples, *pictures.shape[1:])
 
     @takes_settings(TEXT_TO_IMAGE)
     def stream_text_to_image(
@@ -331,10 +333,11 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
 
     @classmethod
     def from_config(cls, config: Any) -> Any:
-        config = dict(config)
-        for name in _PARTS:
-            config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in _PARTS
+        }
+        return cls(**{**config, **parts})
 
 
 def _check_fit(**pairs):
@@ -344,9 +347,3 @@ def _check_fit(**pairs):
                 f"`generator` was made for {name}={generator}, its tokenizer "
                 f"has {tokenizer}."
             )
-
-
-def _split_samples(array, num_samples):
-    if num_samples == 1:
-        return array
-    return array.reshape(-1, num_samples, *array.shape[1:])

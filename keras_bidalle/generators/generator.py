@@ -233,8 +233,7 @@ class Generator(PresetMixin, keras.Model):
             a row one after the other.
 
         Raises:
-            ValueError: if `text` or `prime` has a wrong shape, or a setting
-                is out of its range.
+            ValueError: if a shape is wrong, or a setting out of its range.
         """
         return self._sampling.codes(
             text,
@@ -272,8 +271,8 @@ class Generator(PresetMixin, keras.Model):
             int32 NumPy array (B * num_samples, T).
 
         Raises:
-            ValueError: if a setting is out of its range, or the
-                condition is a class, which is never predicted.
+            ValueError: if a setting is out of its range, or the condition is
+                a class, which is never predicted.
         """
         return self._sampling.text(
             codes,
@@ -326,8 +325,7 @@ class Generator(PresetMixin, keras.Model):
             follow the first, without pads.
 
         Raises:
-            ValueError: if `text` has a wrong shape, or the condition is a
-                class, which is never predicted.
+            ValueError: if `text` has a wrong shape, or is a class.
         """
         return self._sampling.scores(text, codes, batch_size)
 
@@ -343,9 +341,8 @@ class Generator(PresetMixin, keras.Model):
 
     @classmethod
     def from_config(cls, config: dict) -> "Generator":
-        parts = {}
-        for name in _PARTS:
-            part = config[name]
+        parts = {name: config[name] for name in _PARTS}
+        for name, part in parts.items():
             if "dtype" in part["config"]:
                 # The whole computes in one dtype, that it is loaded in.
                 part["config"]["dtype"] = config["dtype"]

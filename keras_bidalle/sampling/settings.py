@@ -19,6 +19,8 @@ from typing import Annotated, Any, TypedDict, TypeVar
 
 import numpy as np
 
+from keras_bidalle.backend.current import is_eager
+
 TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text_to_image", "image_to_text"
 
 Floats = float | Sequence[float] | np.ndarray | None
@@ -239,7 +241,8 @@ def checked_settings(settings, direction, count, generator):
 
     Returns:
         dict from name to NumPy array (count,) or (count, codes of a
-        position): what is given, and all filters if any filter is.
+        position): what is given and, where programs are compiled, all
+        filters if any filter is.
 
     Raises:
         TypeError: on a name that is not in the table.
@@ -273,7 +276,7 @@ def checked_settings(settings, direction, count, generator):
         for name, setting in SETTINGS.items()
         if setting.neutral is not None
     }
-    if filters.keys() & checked.keys():
+    if filters.keys() & checked.keys() and not is_eager():
         # One program for whatever filters are given.
         return {**filters, **checked}
     return checked

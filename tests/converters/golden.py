@@ -21,6 +21,8 @@ def channels_last(array):
 
 def assert_close(found, expected, name=""):
     found = ops.convert_to_numpy(ops.convert_to_tensor(found))
+    # Sums near zero differ by more than their own share: processors add in
+    # other orders.
     np.testing.assert_allclose(
-        found, expected, rtol=1e-4, atol=1e-5, err_msg=name
+        found, expected, rtol=1e-4, atol=3e-5, err_msg=name
     )

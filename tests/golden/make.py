@@ -20,7 +20,8 @@ import shutil
 
 import numpy as np
 import torch
-from programs import PROGRAMS, released
+from clones import released
+from programs import PROGRAMS
 from writing import coarse_weights, write_case
 
 CLONES = {

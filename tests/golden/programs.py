@@ -1,10 +1,8 @@
 """How each published program is built and asked.
 
-The programs' own modules do the work. Their training frameworks are not
-needed: what they import of those is replaced by empty modules.
+The programs' own modules do the work.
 """
 
-import contextlib
 import importlib
 import json
 import sys
@@ -14,30 +12,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from writing import Parts
-
-UNUSED = (
-    *("pytorch_lightning", "pytorch_lightning.utilities"),
-    *("pytorch_lightning.utilities.distributed", "torchvision", "requests"),
-    *("tqdm", "albumentations"),
-)
-
-
-@contextlib.contextmanager
-def released(clone):
-    """Imports come from `clone`, and are forgotten afterwards."""
-    before = set(sys.modules)
-    for name in UNUSED:
-        module = sys.modules[name] = types.ModuleType(name)
-        module.LightningModule = nn.Module
-        module.tqdm = module.models = module.transforms = None
-        module.rank_zero_only = lambda function: function
-    sys.path.insert(0, str(clone))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(clone))
-        for name in set(sys.modules) - before:
-            del sys.modules[name]
 
 
 def to_numpy(tensors):

@@ -237,3 +237,8 @@ def test_a_dtype_is_that_of_all_parts():
     assert model.image_tokenizer.encoder.compute_dtype == "bfloat16"
     images = np.zeros((1, 64, 64, 3), "uint8")
     assert model.image_tokenizer.encode(images).shape == (1, 16, 16)
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(ValueError, match="Unknown preset"):
+        load("no-such-preset")

@@ -3,6 +3,7 @@
 import inspect
 import typing
 
+import keras
 import numpy as np
 import pytest
 
@@ -86,9 +87,11 @@ def test_defaults_depend_on_the_direction():
         assert found["temperature"].dtype == np.float32
 
 
-def test_one_filter_brings_all_filters():
+def test_one_filter_brings_all_filters_where_programs_are_compiled():
     found = checked_settings({"top_p": 0.5}, TEXT_TO_IMAGE, 2, Generator())
     filters = {n: s for n, s in SETTINGS.items() if s.neutral is not None}
+    if keras.config.backend() == "torch":
+        filters = {"top_p": filters["top_p"]}
     assert set(found) == {"temperature", *filters}
     for name, setting in filters.items():
         value = 0.5 if name == "top_p" else setting.neutral

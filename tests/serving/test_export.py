@@ -1,14 +1,13 @@
 """Exported folders answer as the models that they were made of."""
 
 import contextlib
-import io
 import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
-from PIL import Image
+from image_files import files, pixels
 from small_models import CAPTIONS, small_model
 
 from keras_bidalle.data import CenterCrop, open_image
@@ -69,22 +68,6 @@ def settings(rows, **changed):
         )
         for name, value in {**values, **changed}.items()
     }
-
-
-def pixels(files):
-    return np.stack([np.asarray(Image.open(io.BytesIO(f))) for f in files])
-
-
-def files(count, kind="PNG"):
-    rng = np.random.default_rng(0)
-    saved = []
-    for i in range(count):
-        coarse = rng.integers(0, 256, (4, 4, 3)).astype("uint8")
-        image = Image.fromarray(coarse).resize((20 + 7 * i, 31), 0)
-        file = io.BytesIO()
-        image.save(file, kind)
-        saved.append(file.getvalue())
-    return saved
 
 
 def opened(model, contents):
