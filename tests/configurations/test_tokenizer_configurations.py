@@ -135,7 +135,7 @@ def test_every_configuration_shrinks(name, stage):
 @pytest.mark.parametrize(
     "text,message",
     [
-        ("{", "no configuration"),
+        ("{", "not a configuration"),
         ('{"config": {}}', '"class_name": name'),
         ('{"class_name": "Dense", "config": {}}', "must be one of"),
         ('{"class_name": "VQGAN", "config": 3}', '"config" must be'),
