@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+from few_steps import FEW_STEPS
 from small_tokenizers import uint8_images
 
 from keras_bidalle import TextImageModel
@@ -114,7 +115,7 @@ def generator_of(cls, code_shape):
         num_heads=2,
         token_kernel_size=3,
     )
-    generator.compile(keras.optimizers.Adam(1e-2))
+    generator.compile(keras.optimizers.Adam(1e-2), **FEW_STEPS)
     return generator
 
 

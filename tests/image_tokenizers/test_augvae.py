@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from few_steps import FEW_STEPS
 from keras import ops
 from small_tokenizers import as_float
 
@@ -131,7 +132,7 @@ def test_any_level_can_be_the_one(level, grid):
     assert codes.shape == (2, *grid)
     assert single.decode(codes).shape == (2, 8, 8, 3)
     before = to_numpy(model.codebook.codebook).copy()
-    single.compile("adam", reconstruction_loss="l2")
+    single.compile("adam", reconstruction_loss="l2", **FEW_STEPS)
     single.fit(shapes(2), batch_size=2, verbose=0)
     np.testing.assert_array_equal(to_numpy(model.codebook.codebook), before)
     with pytest.raises(ValueError, match="`level`"):
@@ -178,7 +179,7 @@ def test_attention_stands_at_the_size_of_the_codes(attention):
 
 def test_any_codebook_will_do_and_nothing_else():
     model = augvae(quantizer=VectorQuantizer(16, 4))
-    model.compile("adam")
+    model.compile("adam", **FEW_STEPS)
     logs = model.fit(shapes(2), batch_size=2, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
     with pytest.raises(ValueError, match="`quantizer`"):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from few_steps import FEW_STEPS
 from keras import ops
 from numpy_discrete_vae import numpy_halves, to_numpy
 from small_tokenizers import as_float, discrete_vae, uint8_images
@@ -115,7 +116,12 @@ def test_other_losses_and_a_discriminator_are_possible():
     model = discrete_vae()
     with pytest.raises(ValueError, match="`adversarial` needs a"):
         model.compile("adam", adversarial=adversarial)
-    model.compile("adam", reconstruction_loss="l1", adversarial=adversarial)
+    model.compile(
+        "adam",
+        reconstruction_loss="l1",
+        adversarial=adversarial,
+        **FEW_STEPS,
+    )
     logs = model.fit(images, batch_size=2, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
     model = discrete_vae()
@@ -123,6 +129,7 @@ def test_other_losses_and_a_discriminator_are_possible():
         "adam",
         perceptual=lambda real, fake: ops.mean(ops.square(real - fake)),
         perceptual_weight=0.5,
+        **FEW_STEPS,
     )
     logs = model.evaluate(images, batch_size=2, verbose=0, return_dict=True)
     assert logs["loss"] == pytest.approx(
@@ -208,7 +215,7 @@ def test_mixed_precision_keeps_likelihood_and_codes_in_float32(policy):
         model(images),
     ):
         assert keras.backend.standardize_dtype(value.dtype) == "float32"
-    model.compile("adam")
+    model.compile("adam", **FEW_STEPS)
     logs = model.fit(uint8_images(2), batch_size=2, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
     twin = discrete_vae()
@@ -231,7 +238,7 @@ def test_sizes_must_be_positive_integers(name):
 def test_any_other_quantizer_will_do():
     model = discrete_vae(VectorQuantizer(12, 6))
     assert model.quant_conv.filters == 6
-    model.compile("adam")
+    model.compile("adam", **FEW_STEPS)
     logs = model.fit(uint8_images(2), batch_size=2, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
     twin = DiscreteVAE.from_config(model.get_config())

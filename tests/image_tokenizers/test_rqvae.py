@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from few_steps import FEW_STEPS
 from keras import ops
 from small_tokenizers import rqvae, uint8_images, vqgan
 
@@ -60,7 +61,7 @@ def test_plain_fit_lowers_the_loss_and_keeps_codes_alive():
 
 def test_codebooks_stay_in_float32_under_mixed_precision():
     model = rqvae(dtype="mixed_bfloat16")
-    model.compile("adam", reconstruction_loss="l2")
+    model.compile("adam", reconstruction_loss="l2", **FEW_STEPS)
     logs = model.fit(uint8_images(2), batch_size=2, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
     (codebook,) = model.quantizer.quantizers

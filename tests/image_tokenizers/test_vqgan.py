@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from few_steps import FEW_STEPS
 from small_tokenizers import as_float, uint8_images, vqgan
 
 from keras_bidalle.image_tokenizers import VQGAN
@@ -37,7 +38,7 @@ def test_the_quantizer_may_see_more_channels_than_its_codes_have():
 )
 def test_any_downsampling_trains(downsampling):
     model = vqgan(downsampling=downsampling, dropout=0.1)
-    model.compile("adam")
+    model.compile("adam", **FEW_STEPS)
     logs = model.fit(uint8_images(2), batch_size=2, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
 
