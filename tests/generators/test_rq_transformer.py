@@ -158,10 +158,8 @@ def test_fit_learns_both_directions(given, policy):
         dropout=0.05,
         dtype=policy,
     )
-    traced = (given, policy) == ("codes", "float32")
-    generator.compile(
-        keras.optimizers.Adam(1e-2), **({} if traced else FEW_STEPS)
-    )
+    options = {} if (given, policy) == ("codes", "float32") else FEW_STEPS
+    generator.compile(keras.optimizers.Adam(1e-2), **options)
     rows = make_rows() if given == "codes" else latent_rows()
     before = generator.evaluate(rows, verbose=0, return_dict=True)
     generator.fit(rows, batch_size=6, epochs=15, verbose=0)
