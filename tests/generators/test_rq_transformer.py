@@ -38,8 +38,7 @@ def make_generator(**options):
 def shaken(generator):
     """Away from a start at which blocks add nothing."""
     for i, weight in enumerate(generator.trainable_variables):
-        noise = keras.random.normal(weight.shape, seed=i)
-        weight.assign(weight + 0.3 * noise)
+        weight.assign(weight + 0.3 * keras.random.normal(weight.shape, seed=i))
     return generator
 
 
