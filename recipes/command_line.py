@@ -13,17 +13,7 @@ def make_parser(description):
 
 
 def program(run, parse, errors=(ImportError, OSError, ValueError)):
-    """The `main` of a program.
-
-    Args:
-        run: function of the options to the exit status; `None` stands for 0.
-        parse: function of a list of str, or `None`, to the options.
-        errors: tuple of exceptions that are printed in one line.
-
-    Returns:
-        Function of a list of str, the arguments of the command line by
-        default, to the exit status: 1 after an error, else that of `run`.
-    """
+    """The `main` of a program."""
 
     def main(arguments=None):
         options = parse(arguments)
@@ -36,14 +26,7 @@ def program(run, parse, errors=(ImportError, OSError, ValueError)):
 
 
 def fail(message):
-    """Prints an error in one line.
-
-    Args:
-        message: str or an exception.
-
-    Returns:
-        int, 1, the exit status.
-    """
+    """Prints an error in one line."""
     if isinstance(message, OSError) and message.filename is not None:
         # Without the number and the quotes that Python has around it.
         message = f"{message.filename}: {message.strerror}"

@@ -158,11 +158,7 @@ def read(model, common, options):
 
 
 def scorer_of(name):
-    """The function that `module:function` names.
-
-    Raises:
-        ValueError: if there is no such function.
-    """
+    """The function that `module:function` names."""
     module, _, function = name.partition(":")
     # As with `python -m`: modules of the current folder are found.
     sys.path.insert(0, os.getcwd())

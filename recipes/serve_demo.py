@@ -68,19 +68,7 @@ def examples_for(model):
 
 
 def draw(model, caption, seed, samples, settings, progress):
-    """Draws images of a caption, one after the other.
-
-    Args:
-        model: `TextImageModel`.
-        caption: str.
-        seed: int.
-        samples: int, number of images.
-        settings: dict from name to number, sampling settings.
-        progress: function of the number of images done and of all.
-
-    Returns:
-        list of `PIL.Image.Image`, enlarged.
-    """
+    """Draws images of a caption, one after the other."""
     samples = int(samples)
     progress(0, samples)
     pictures = model.text_to_image(
@@ -102,21 +90,7 @@ def draw(model, caption, seed, samples, settings, progress):
 
 
 def read(model, picture, seed, settings, progress):
-    """Writes the caption of an image.
-
-    Args:
-        model: `TextImageModel`.
-        picture: what `data.open_image` opens, such as a path, or `None`.
-        seed: int.
-        settings: dict from name to number, sampling settings.
-        progress: function of the number of images done and of all.
-
-    Returns:
-        str.
-
-    Raises:
-        ValueError: when there is no image.
-    """
+    """Writes the caption of an image."""
     if picture is None:
         raise ValueError("Upload a picture first.")
     progress(0, 1)
@@ -160,11 +134,7 @@ def slider(setting, direction):
 
 
 def make_page(model, examples):
-    """The page: `gradio.Blocks`.
-
-    Raises:
-        ImportError: where Gradio is not installed.
-    """
+    """The page: `gradio.Blocks`."""
     try:
         import gradio as gr
     except ImportError as error:

@@ -58,11 +58,7 @@ def run_folder(options):
 
 
 def check_counts(**options):
-    """Raises unless options that were given are at least 1.
-
-    Raises:
-        ValueError: names the option.
-    """
+    """Raises unless options that were given are at least 1."""
     for name, value in options.items():
         if value is not None and value < 1:
             flag = name.replace("_", "-")
@@ -70,17 +66,7 @@ def check_counts(**options):
 
 
 def picture_inputs(paths, reserved=()):
-    """The images that a command line names, folders searched.
-
-    Args:
-        paths: list of str.
-        reserved: tuple of str, names that are not given.
-
-    Returns:
-        Tuple of a dict from a name, its place below the folder that was
-        given, without suffix and used once, to a `pathlib.Path`; and the
-        number of paths that were nothing, each reported.
-    """
+    """The images that a command line names, folders searched."""
     found, failed = {}, 0
     for path in map(pathlib.Path, paths):
         try:
@@ -100,16 +86,7 @@ def picture_inputs(paths, reserved=()):
 
 
 def open_images(files, image_shape):
-    """Opens images one by one, in the shape that a model takes.
-
-    Args:
-        files: dict from name to path.
-        image_shape: tuple (H, W, C).
-
-    Yields:
-        Tuple of a name and a uint8 array (H, W, C), or of a name and `None`
-        where the image could not be read, which is reported.
-    """
+    """Opens images one by one, in the shape that a model takes."""
     crop = data.CenterCrop(tuple(image_shape[:2]))
     for name, file in files.items():
         try:

@@ -28,18 +28,7 @@ _OUTPUTS = {
 
 
 def serving_card(model, signatures, folder, prompt):
-    """The card as Markdown.
-
-    Args:
-        model: the exported model.
-        signatures: dict from name to a pair of dicts, inputs and outputs,
-            from name to `tf.TensorSpec`.
-        folder: `pathlib.Path` of the version.
-        prompt: str, an example, or `None`.
-
-    Returns:
-        str.
-    """
+    """The card as Markdown."""
     tokenizer = getattr(model, "image_tokenizer", model)
     height, width = tokenizer.image_shape[:2]
     values = {

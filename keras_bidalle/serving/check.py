@@ -77,17 +77,7 @@ def newest_version(folder):
 
 
 def check(folder):
-    """Checks one version's folder.
-
-    Args:
-        folder: `pathlib.Path` of a SavedModel.
-
-    Yields:
-        str, what was found to be well, one after the other.
-
-    Raises:
-        CheckError: at the first thing that is not.
-    """
+    """Checks one version's folder."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow imports Keras where it is installed, and does without it
     # where it is not: here nothing can import it.
@@ -128,11 +118,7 @@ def _disable_xla(tf):
 
 
 def check_operations(folder):
-    """Counts a SavedModel's operations.
-
-    Raises:
-        CheckError: if one of them is such as a stock server does not run.
-    """
+    """Counts a SavedModel's operations."""
     from tensorflow.core.protobuf import saved_model_pb2
     from tensorflow.python.framework import op_def_registry
 
@@ -161,11 +147,7 @@ def check_operations(folder):
 
 
 def read_warmup(folder):
-    """The warm-up requests: dict from signature to dict from input to array.
-
-    Raises:
-        CheckError: if there are none, or they cannot be read.
-    """
+    """The warm-up requests: dict from signature to dict from input to array."""
     import tensorflow as tf
     from tensorflow.core.framework import tensor_pb2
 
@@ -186,10 +168,7 @@ def read_warmup(folder):
 
 
 def read_examples(folder):
-    """Values of settings: dict from name to a dict of two lists.
-
-    Empty where the folder has none, because an older version wrote it.
-    """
+    """Values of settings: dict from name to a dict of two lists."""
     path = pathlib.Path(folder) / EXAMPLES
     return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 

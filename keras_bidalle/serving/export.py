@@ -24,23 +24,7 @@ _MODULE = "keras_bidalle.serving.export"
 
 
 def export_serving(model, path, prompt=None):
-    """Exports a model for TensorFlow Serving.
-
-    Args:
-        model: `keras_bidalle.TextImageModel` or `ImageTokenizer`.
-        path: str or `pathlib.Path`: the folder of one version, which is
-            called by a number (`serving/bidalle/1`) and replaced if it is
-            there, or the folder of all versions, which is given a new one.
-        prompt: str, a caption for the warm-up requests, or `None` for one
-            of the first word that is known.
-
-    Returns:
-        `pathlib.Path` of the version's folder.
-
-    Raises:
-        ValueError: if the model cannot be exported; the message says why.
-        RuntimeError: if TensorFlow, run beside another backend, fails.
-    """
+    """Exports a model for TensorFlow Serving."""
     folder = version_folder(path)
     if hasattr(model, "caption_tokenizer"):
         prompt = checked_prompt(model.caption_tokenizer, prompt)

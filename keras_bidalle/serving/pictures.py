@@ -24,16 +24,7 @@ _ROWS = 64
 
 
 def read_pictures(image_bytes, image_shape):
-    """Opens and scales images.
-
-    Args:
-        image_bytes: string tensor (B,), PNG or JPEG files.
-        image_shape: tuple (H, W, 3).
-
-    Returns:
-        uint8 tensor (B, H, W, 3). When run it fails with a message for what
-        is not a PNG or JPEG file, or is too large.
-    """
+    """Opens and scales images."""
     height, width = image_shape[:2]
 
     def read(contents):
@@ -57,14 +48,7 @@ def as_model_images(pictures):
 
 
 def write_pictures(images):
-    """Images as PNG files.
-
-    Args:
-        images: float32 tensor (B, H, W, C) in [-1, 1].
-
-    Returns:
-        string tensor (B,).
-    """
+    """Images as PNG files."""
     pixels = tf.round((images + 1.0) * 127.5)
     pixels = tf.cast(tf.clip_by_value(pixels, 0.0, 255.0), tf.uint8)
     with tf.device("/CPU:0"):
@@ -150,10 +134,7 @@ def _if(condition, function, x):
 
 
 def _orientation(contents):
-    """How a camera says that a JPEG file is turned: int32, 1 to 8.
-
-    Damaged notes of the camera say nothing against the pixels: 1.
-    """
+    """How a camera says that a JPEG file is turned: int32, 1 to 8."""
     size = tf.minimum(tf.strings.length(contents), _HEAD)
     head = tf.io.decode_raw(tf.strings.substr(contents, 0, size), tf.uint8)
     head = tf.cast(head, tf.int32)
@@ -216,16 +197,7 @@ def _turned(picture):
 
 
 def _scaled(picture, across, down):
-    """An image (h, w, 3) scaled along its rows, then along its columns.
-
-    Args:
-        picture: uint8 tensor (h, w, 3).
-        across, down: float64 tensors (new width, w) and (new height, h), as
-            of `_weights`.
-
-    Returns:
-        uint8 tensor (new height, new width, 3).
-    """
+    """An image (h, w, 3) scaled along its rows, then along its columns."""
     rows, columns = tf.unstack(tf.shape(picture)[:2])
     width = across.shape[0]
     # The rows in groups, filled up at the end.
@@ -246,19 +218,7 @@ def _double(x):
 
 
 def _weights(length, start, end, count):
-    """How much each old pixel counts in each new one, as Pillow has it.
-
-    A triangle around the new pixel's middle, as wide as the new pixel or at
-    least as an old one, in whole numbers of 2^-22.
-
-    Args:
-        length: int tensor, number of old pixels.
-        start, end: float64 tensors, the part of them that is scaled.
-        count: int, number of new pixels.
-
-    Returns:
-        float64 tensor (count, length) of whole numbers.
-    """
+    """How much each old pixel counts in each new one, as Pillow has it."""
     start, end = tf.cast(start, tf.float32), tf.cast(end, tf.float32)
     scale = _double(end - start) / count
     reach = tf.maximum(scale, 1.0)

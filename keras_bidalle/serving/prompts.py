@@ -27,15 +27,7 @@ _NO_MERGE = 2**62
 
 
 class Prompts(tf.Module):
-    """Encodes and decodes captions in a graph.
-
-    Args:
-        tokenizer: `keras_bidalle.captions.CaptionTokenizer`.
-
-    Raises:
-        ValueError: if its Hugging Face tokenizer has steps that are not
-            known here.
-    """
+    """Encodes and decodes captions in a graph."""
 
     def __init__(self, tokenizer):
         super().__init__()
@@ -76,16 +68,7 @@ class Prompts(tf.Module):
         self._results = results or [0]
 
     def encode(self, prompt):
-        """Captions as rows of token ids.
-
-        Args:
-            prompt: string tensor (B,), UTF-8.
-
-        Returns:
-            int32 tensor (B, max_length). When run it fails with a message
-            for what `CaptionTokenizer.encode` refuses, and for captions of
-            more than `MAX_BYTES` bytes.
-        """
+        """Captions as rows of token ids."""
         size = tf.reduce_max(tf.strings.length(prompt))
         check = require(
             size <= MAX_BYTES,
@@ -205,14 +188,7 @@ class Prompts(tf.Module):
         return packed.to_tensor(self._pad, shape=(None, self._max_length))
 
     def decode(self, ids):
-        """Token ids as captions, as `CaptionTokenizer.decode` writes them.
-
-        Args:
-            ids: int32 tensor (B, T), values in [0, vocabulary size).
-
-        Returns:
-            string tensor (B,).
-        """
+        """Token ids as captions, as `CaptionTokenizer.decode` writes them."""
         ended = tf.cumsum(tf.cast(ids == self._end, tf.int32), axis=1) > 0
         special = tf.reduce_any(
             ids[..., None] == tf.constant(self._special, tf.int32), axis=-1

@@ -8,26 +8,13 @@ INPUT_SETTINGS = {"seed": SEED, **SETTINGS}
 
 
 def require(condition, message, *received):
-    """An operation that fails with a message unless a condition holds.
-
-    Args:
-        condition: bool scalar tensor.
-        message: str, what was expected.
-        *received: tensors, what came; the first elements are shown.
-
-    Returns:
-        `tf.Operation`, for `tf.control_dependencies`.
-    """
+    """An operation that fails with a message unless a condition holds."""
     data = [f"{message} Received:", *received] if received else [message]
     return tf.debugging.Assert(condition, data, summarize=8)
 
 
 def require_rows(inputs):
-    """Operations that fail unless all inputs have the same number of rows.
-
-    Args:
-        inputs: dict from name to tensor (B, ...).
-    """
+    """Operations that fail unless all inputs have the same number of rows."""
     names = list(inputs)
     rows = [tf.shape(inputs[name])[0] for name in names]
     return [
@@ -41,11 +28,7 @@ def require_rows(inputs):
 
 
 def require_settings(inputs):
-    """Operations that fail unless a request's settings are in range.
-
-    Args:
-        inputs: dict from name to tensor (B,): the seed and settings.
-    """
+    """Operations that fail unless a request's settings are in range."""
     checks = []
     for name, values in inputs.items():
         setting = INPUT_SETTINGS[name]

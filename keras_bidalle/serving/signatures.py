@@ -27,18 +27,7 @@ _PICTURE = {"image_bytes": (_ROWS, tf.string)}
 
 
 class TokenizerSignatures:
-    """`encode_image` and `decode_codes` of an image tokenizer.
-
-    Args:
-        tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
-
-    Attributes:
-        module: `tf.Module` with the variables and tables that the signatures
-            read, and nothing else of the model, for `tf.saved_model.save`.
-
-    Raises:
-        ValueError: if its images do not have three channels.
-    """
+    """`encode_image` and `decode_codes` of an image tokenizer."""
 
     default = "encode_image"
 
@@ -87,11 +76,7 @@ class TokenizerSignatures:
 
 
 class ModelSignatures(TokenizerSignatures):
-    """Both directions of a `TextImageModel`, and its tokenizer's signatures.
-
-    Args:
-        model: `keras_bidalle.TextImageModel`.
-    """
+    """Both directions of a `TextImageModel`, and its tokenizer's signatures."""
 
     default = "text_to_image"
 
@@ -158,13 +143,7 @@ class ModelSignatures(TokenizerSignatures):
 
 
 def _inputs(generator, guided):
-    """The settings that are inputs: dict from name to shape and dtype.
-
-    Args:
-        generator: the generator that samples.
-        guided: bool, whether only those that need something of a generator,
-            which this one has, or only those that need nothing.
-    """
+    """The settings that are inputs: dict from name to shape and dtype."""
     return {
         name: (_ROWS, tf.as_dtype(setting.dtype))
         for name, setting in INPUT_SETTINGS.items()
@@ -195,17 +174,7 @@ def inputs_of(function):
 
 
 def example_inputs(signatures, picture, prompt, rows=1):
-    """One request for each signature, as NumPy arrays.
-
-    Args:
-        signatures: dict, what `signatures()` gave.
-        picture: bytes, an image file.
-        prompt: str, or `None` for a tokenizer.
-        rows: int.
-
-    Returns:
-        dict from signature to dict from input to array.
-    """
+    """One request for each signature, as NumPy arrays."""
     values = {
         "image_bytes": picture,
         "prompt": prompt.encode() if prompt else b"",

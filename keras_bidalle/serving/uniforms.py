@@ -31,17 +31,7 @@ _LOW = 0xFFFFFFFF
 
 
 def row_uniforms(seeds: Any, shape: Any) -> Any:
-    """Draws each row's uniform numbers from that row's own seed.
-
-    Args:
-        seeds: int32 tensor (B,) of at least 0.
-        shape: tuple of int, the numbers that one row needs.
-
-    Returns:
-        float32 tensor (B, *shape) in [0, 1), equal to what
-        `generators.sampling.row_uniforms` gives for the seeds
-        `[(seed, 0), ...]`, the first sample of each row.
-    """
+    """Draws each row's uniform numbers from that row's own seed."""
     count = 1
     for side in shape:
         count *= side

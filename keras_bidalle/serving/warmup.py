@@ -29,14 +29,7 @@ _MAP_KEY, _MAP_VALUE = 1, 2
 
 
 def write_warmup(folder, requests, model_name):
-    """Writes the warm-up requests of a SavedModel.
-
-    Args:
-        folder: str or `pathlib.Path` of the SavedModel.
-        requests: list of pairs of a signature's name and a dict from input
-            to array.
-        model_name: str, what the server calls the model.
-    """
+    """Writes the warm-up requests of a SavedModel."""
     path = pathlib.Path(folder) / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:

@@ -55,15 +55,7 @@ def timed(function, rounds):
 
 
 def in_turn(functions, rounds):
-    """Medians of the seconds of functions of a seed, taken in turn.
-
-    Args:
-        functions: dict from name to function.
-        rounds: int.
-
-    Returns:
-        dict from name to float.
-    """
+    """Medians of the seconds of functions of a seed, taken in turn."""
     times = {name: [] for name in functions}
     order = list(functions)
     for seed in range(rounds):
@@ -75,17 +67,7 @@ def in_turn(functions, rounds):
 
 
 def machine_speed(dtype="float32", size=2048, megabytes=256):
-    """Floating-point operations and bytes a second, at their best.
-
-    Args:
-        dtype: str, that of the matrix product.
-        size: int, the side of its square matrices.
-        megabytes: int, the size of an array that is copied.
-
-    Returns:
-        Tuple of floats: operations a second of the product, and bytes read
-        and written a second by the copy.
-    """
+    """Floating-point operations and bytes a second, at their best."""
     dtype = dtype.removeprefix("mixed_")
     matrix = ops.ones((size, size), dtype)
     product = compiled(lambda a, b: ops.matmul(a, b), [], xla=True)

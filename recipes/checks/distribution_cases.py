@@ -74,10 +74,7 @@ GENERATORS = {
 
 
 class Float32Muon(training.Muon):
-    """Muon that iterates in float32.
-
-    In bfloat16 a gradient's last bit decides about 0.4% of a step.
-    """
+    """Muon that iterates in float32."""
 
     def zeropower_via_newtonschulz5(self, x, steps):
         return keras.optimizers.Muon.zeropower_via_newtonschulz5(self, x, steps)
@@ -116,16 +113,7 @@ def names():
 
 
 def train(name, steps=STEPS, wrap=None):
-    """Trains a case as far as the distribution of the scope has it.
-
-    Args:
-        name: str, one of `names()`.
-        steps: int.
-        wrap: function of the compiled optimizer to another, or `None`.
-
-    Returns:
-        Tuple of the first weight as it was, and the trained model.
-    """
+    """Trains a case as far as the distribution of the scope has it."""
     keras.utils.set_random_seed(7)
     kind, optimizer = name.split("/")
     build = _build_generator if kind in GENERATORS else _build_tokenizer
@@ -263,12 +251,7 @@ def _build_generator(kind, optimizer):
 
 @contextlib.contextmanager
 def _noise_by_global_row():
-    """Gives each row the Gumbel noise that it has in the whole batch.
-
-    Replicas draw noise of their own, which is right, and cannot be compared
-    with one process. Here each makes the noise of all rows and takes that of
-    its own; the rest of the computation is what is compared.
-    """
+    """Gives each row the Gumbel noise that it has in the whole batch."""
     plain = gumbel_quantizer.gumbel_noise
 
     def noise(shape, seed):

@@ -71,11 +71,7 @@ def workers(folder):
 
 
 def observe(folder, steps, seed=0, pause=0.1):
-    """Runs the test.
-
-    Returns:
-        dict of JSON values; `passed` says how it came out.
-    """
+    """Runs the test."""
     rng = random.Random(seed)
     hosts, script = folder / "hosts", folder / "discover.sh"
     hosts.write_text("".join(f"{place}:1\n" for place in PLACES[:2]))

@@ -24,14 +24,7 @@ from keras_bidalle.training.distributions.launching import start_processes
 
 
 def train(folder, steps, distribution="none", pause=0.0):
-    """Trains or goes on training, and writes the digest of what came out.
-
-    Args:
-        folder: `pathlib.Path`.
-        steps: int, a multiple of `STEPS_PER_EPOCH`.
-        distribution: str, see `keras_bidalle.training.distribute`.
-        pause: float, seconds of rest after each step.
-    """
+    """Trains or goes on training, and writes the digest of what came out."""
     import keras
 
     from keras_bidalle import training
@@ -74,14 +67,7 @@ def train(folder, steps, distribution="none", pause=0.0):
 
 
 class Run:
-    """A run in processes of its own.
-
-    Args:
-        folder: `pathlib.Path`.
-        steps: int.
-        processes: int, more than one under `horovodrun`.
-        pause: float, seconds of rest after each step.
-    """
+    """A run in processes of its own."""
 
     def __init__(self, folder, steps, processes=1, pause=0.02):
         self.folder, self.processes = folder, processes
@@ -125,11 +111,7 @@ class Run:
         return int(names[-1].stem.removeprefix("step-")) if names else 0
 
     def interrupt(self, step, delay, number, rng):
-        """Starts, waits for a step and a moment, and sends a signal.
-
-        Returns:
-            dict, what happened.
-        """
+        """Starts, waits for a step and a moment, and sends a signal."""
         resumed_from = self.saved()
         self.start()
         small_training.wait_for(
@@ -164,11 +146,7 @@ class Run:
 
 
 def compare(folder, kills, steps, processes=1, seed=0):
-    """Runs the test.
-
-    Returns:
-        dict of JSON values; `equal` says how it came out.
-    """
+    """Runs the test."""
     rng = random.Random(seed)
     whole = Run(folder / "whole", steps, processes).finish()
     cut = Run(folder / "cut", steps, processes)

@@ -22,19 +22,7 @@ STATE_BYTES = 16
 
 
 def plan(name, rows=8, devices=8, tflops=312.0, share=0.35, network=12.5):
-    """The figures of one model.
-
-    Args:
-        name: str, one of `configurations.generator_names()`.
-        rows: int, rows of a batch that a device takes at once.
-        devices: int.
-        tflops: float, of a device, 10^12 bfloat16 operations a second.
-        share: float, the share of it that training reaches.
-        network: float, GB a second between devices.
-
-    Returns:
-        dict of figures; memory in GB (10^9 bytes), times in seconds.
-    """
+    """The figures of one model."""
     cls, arguments = configurations.generator(name)
     batch = configurations.generator_training(name)["batch_size"]
     params = configurations.count_params(cls, arguments)

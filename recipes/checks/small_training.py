@@ -63,16 +63,7 @@ def batches(step):
 
 
 def parse(description, **defaults):
-    """The options of a check.
-
-    Args:
-        description: str, printed as help.
-        **defaults: of the options, `steps` among them.
-
-    Returns:
-        `argparse.Namespace`, with `train` too: `None`, or the folder in which
-        this process is to train as a worker.
-    """
+    """The options of a check."""
     parser = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -87,12 +78,7 @@ def parse(description, **defaults):
 
 
 def report(observe, passed):
-    """Prints what was observed in an empty folder, and ends the program.
-
-    Args:
-        observe: function of a folder to a dict of JSON values.
-        passed: function of that dict to a bool, the program's success.
-    """
+    """Prints what was observed in an empty folder, and ends the program."""
     folder = pathlib.Path(tempfile.mkdtemp())
     try:
         found = observe(folder)
@@ -103,14 +89,7 @@ def report(observe, passed):
 
 
 def wait_for(condition, process, errors, seconds=900):
-    """Waits until something is so; fails where the process ends before.
-
-    Args:
-        condition: function without arguments to a bool.
-        process: `subprocess.Popen`.
-        errors: function without arguments to a str, what the process said.
-        seconds: float, how long to wait at most.
-    """
+    """Waits until something is so; fails where the process ends before."""
     deadline = time.monotonic() + seconds
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
