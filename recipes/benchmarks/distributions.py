@@ -16,8 +16,10 @@ Nothing else may run on those cores.
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
+import pathlib
 import statistics
 import sys
 import tempfile
@@ -36,8 +38,7 @@ WAYS = {
 def main():
     options = parse()
     if options.work:
-        work(options)
-        return
+        return work(options)
     # Before TensorFlow or JAX counts them.
     os.sched_setaffinity(0, options.cores[:1])
     report = {
@@ -59,24 +60,13 @@ def parse():
     ways = [way for way in WAYS if WAYS[way][0] == backend]
     if importlib.util.find_spec("horovod") is None:
         ways = [way for way in ways if way != "horovod"]
-    parser.add_argument(
-        "--ways",
-        nargs="*",
-        choices=ways,
-        default=ways,
-        help="(default: all of the backend that can run)",
-    )
-    parser.add_argument(
-        "--cores", nargs=2, type=int, default=(0, 1), help="(default: 0 1)"
-    )
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument(
-        "--steps", type=int, default=10, help="steps between two timestamps"
-    )
-    parser.add_argument(
-        "--rounds", type=int, default=20, help="of timestamps, or of turns"
-    )
-    parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
+    add = parser.add_argument
+    add("--ways", nargs="*", choices=ways, default=ways, help="(default: all)")
+    add("--cores", nargs=2, type=int, default=(0, 1), help="(default: 0 1)")
+    add("--batch-size", type=int, default=64)
+    add("--steps", type=int, default=10, help="between two timestamps")
+    add("--rounds", type=int, default=20, help="of timestamps, or of turns")
+    add("--work", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.backend = backend
     return options
@@ -95,14 +85,9 @@ def build(**kwargs):
         channels=64,
         hidden_channels=64,
     )
-    model.compile(optimizer(), **kwargs)
+    optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=1.0)
+    model.compile(optimizer, **kwargs)
     return model
-
-
-def optimizer():
-    import keras
-
-    return keras.optimizers.Adam(1e-3, global_clipnorm=1.0)
 
 
 def pictures(rows):
@@ -114,6 +99,7 @@ def pictures(rows):
 
 def overhead(options):
     """Times a step of each of three optimizers in turn."""
+    import keras
     import measuring
 
     from keras_bidalle.backend import replicas
@@ -124,8 +110,9 @@ def overhead(options):
         name: build(jit_compile=True)
         for name in ("stock", "synchronized", "wrapped")
     }
-    stock = models["stock"].optimizer = optimizer()
-    stock.build(models["stock"].trainable_variables)
+    stock = models["stock"]
+    stock.optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=1.0)
+    stock.optimizer.build(stock.trainable_variables)
     planned = replicas.planned
     # What a worker has of which the others have gone.
     replicas.planned = lambda: 2
@@ -139,8 +126,7 @@ def overhead(options):
         name: lambda seed, model=model: model.train_on_batch(batch)
         for name, model in models.items()
     }
-    # The first ones compile.
-    measuring.in_turn(steps, 3)
+    measuring.in_turn(steps, 3)  # The first ones compile.
     medians = measuring.in_turn(steps, options.rounds)
     return {
         "milliseconds": {n: round(1e3 * t, 2) for n, t in medians.items()},
@@ -186,10 +172,9 @@ def speed(distribution, processes, options):
         failed = [process.wait() for process in running]
         if any(failed):
             sys.exit(f"Error: {distribution} ended with {failed}")
-        with open(file) as lines:
-            seconds = [float(line) for line in lines]
-    pictures = options.steps * options.batch_size
-    return pictures / statistics.median(seconds)
+        seconds = map(float, pathlib.Path(file).read_text().split())
+        each = statistics.median(seconds)
+    return options.steps * options.batch_size / each
 
 
 def work(options):
@@ -201,17 +186,12 @@ def work(options):
 
     from keras_bidalle import data, training
 
-    distribution = training.distribute(name)
-
-    class Clock(keras.callbacks.Callback):
-        """Notes the time at each epoch's end, when all steps are done."""
-
-        times = []
-
-        def on_epoch_end(self, epoch, logs=None):
-            self.times.append(time.perf_counter())
-
-    with distribution.scope():
+    # At each epoch's end all steps are done.
+    times = []
+    clock = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: times.append(time.perf_counter())
+    )
+    with training.distribute(name).scope():
         model = build()
         batch = pictures(options.batch_size)
         model.fit(
@@ -221,12 +201,11 @@ def work(options):
             epochs=options.rounds + 1,
             shuffle=False,
             verbose=0,
-            callbacks=[Clock()],
+            callbacks=[clock],
         )
     if k == 0:
-        seconds = zip(Clock.times[:-1], Clock.times[1:], strict=True)
-        with open(file, "w") as lines:
-            lines.writelines(f"{b - a}\n" for a, b in seconds)
+        seconds = (str(b - a) for a, b in itertools.pairwise(times))
+        pathlib.Path(file).write_text("\n".join(seconds))
 
 
 if __name__ == "__main__":

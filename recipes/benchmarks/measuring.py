@@ -5,6 +5,7 @@ import concurrent.futures
 import ctypes
 import json
 import os
+import pathlib
 import resource
 import sys
 import time
@@ -109,39 +110,23 @@ def _read_one(tensor):
 
 def resident_memory():
     """Bytes of memory that this process holds."""
-    _give_back()
-    return _status("VmRSS") or peak_memory()
-
-
-def _give_back():
-    # What was freed goes back to the system, as it would in time.
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).malloc_trim(0)
+    reset_peak_memory()
+    return peak_memory()
 
 
 def reset_peak_memory():
     """Forgets the largest memory so far, where the system can (Linux)."""
-    if not sys.platform.startswith("linux"):
-        return
-    _give_back()
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
+    if sys.platform.startswith("linux"):
+        # What was freed goes back to the system, as it would in time.
+        ctypes.CDLL(None).malloc_trim(0)
+        pathlib.Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory():
     """Bytes: the most that this process has held since it was reset."""
-    if found := _status("VmHWM"):
-        return found
+    if sys.platform.startswith("linux"):
+        status = pathlib.Path("/proc/self/status").read_text()
+        if "VmHWM:" in status:
+            return int(status.partition("VmHWM:")[2].split()[0]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _status(name):
-    try:
-        with open("/proc/self/status") as file:
-            for line in file:
-                if line.startswith(name + ":"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None

@@ -17,10 +17,14 @@ import subprocess
 import sys
 
 BACKENDS = ("tensorflow", "jax", "torch")
+KINDS = ("plain", "checkpointed")
 
 
-def build(options, gradient_checkpointing):
+def measure(options):
+    """Trains in this process. Returns a dict of figures."""
     import keras
+    import measuring
+    import numpy as np
 
     from keras_bidalle import generators
 
@@ -33,31 +37,19 @@ def build(options, gradient_checkpointing):
         width=options.width,
         depth=options.depth,
         num_heads=options.width // 32,
-        gradient_checkpointing=gradient_checkpointing,
+        gradient_checkpointing=options.measure == "checkpointed",
     )
     model.compile(keras.optimizers.Adam(1e-3))
     model.optimizer.build(model.trainable_variables)
-    return model
-
-
-def measure(options, gradient_checkpointing):
-    """Trains in this process. Returns a dict of figures."""
-    import measuring
-    import numpy as np
-
-    model = build(options, gradient_checkpointing)
-    rng = np.random.default_rng(0)
+    rng, rows = np.random.default_rng(0), options.batch_size
     batch = {
-        "text": rng.integers(3, 256, (options.batch_size, 64)).astype("int32"),
-        "codes": rng.integers(0, 256, (options.batch_size, 16, 16)).astype(
-            "int32"
-        ),
-        "text_to_image": np.arange(options.batch_size) % 2 == 0,
+        "text": rng.integers(3, 256, (rows, 64)).astype("int32"),
+        "codes": rng.integers(0, 256, (rows, 16, 16)).astype("int32"),
+        "text_to_image": np.arange(rows) % 2 == 0,
     }
     model.train_on_batch(batch)
     gc.collect()
     before = measuring.resident_memory() / 1e6
-    # Forgets the peak, which is the compiler's.
     measuring.reset_peak_memory()
     loss = model.train_on_batch(batch)
     after = measuring.peak_memory() / 1e6
@@ -75,27 +67,21 @@ def main():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--backends", nargs="+", choices=BACKENDS, default=BACKENDS
-    )
-    parser.add_argument("--depth", type=int, default=24)
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument(
-        "--measure", choices=("plain", "checkpointed"), help=argparse.SUPPRESS
-    )
+    add = parser.add_argument
+    add("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
+    add("--depth", type=int, default=24)
+    add("--width", type=int, default=128)
+    add("--batch-size", type=int, default=8)
+    add("--measure", choices=KINDS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(options, options.measure != "plain")))
+        print(json.dumps(measure(options)))
         return
-    report = {
-        "depth": options.depth,
-        "width": options.width,
-        "batch_size": options.batch_size,
-    }
+    names = ("depth", "width", "batch_size")
+    report = {name: getattr(options, name) for name in names}
     for backend in options.backends:
         rows = report[backend] = {}
-        for kind in ("plain", "checkpointed"):
+        for kind in KINDS:
             done = subprocess.run(
                 [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
                 + ["--measure", kind],

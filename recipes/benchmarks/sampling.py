@@ -39,10 +39,7 @@ import numpy as np
 import other_libraries
 
 from keras_bidalle import configurations
-from keras_bidalle.generators import BidirectionalTransformer, RQTransformer
-
-_PLAIN = {"segment_embeddings": False, "pad_id": None, "pad_tokens": False}
-_PLAIN.update(mask_padding=False)
+from keras_bidalle.generators import BidirectionalTransformer
 
 
 def _gpt(width, depth, heads, rows=16, codes=1024, prompt=50):
@@ -57,20 +54,16 @@ def _gpt(width, depth, heads, rows=16, codes=1024, prompt=50):
         "image_positions": "learned_places",
         "qkv_bias": True,
         "head_bias": False,
-        **_PLAIN,
+        "segment_embeddings": False,
+        "pad_id": None,
+        "pad_tokens": False,
+        "mask_padding": False,
     }
 
 
 def _published(name, **changes):
     cls, arguments = configurations.generator(name)
     return cls, {**arguments, **changes}
-
-
-def _rq_52m():
-    # The published program at a size for CPUs: 51.8 million weights.
-    _, arguments = _published("rq-transformer-ffhq-355m")
-    sizes = {"width": 512, "depth": 12, "num_heads": 8}
-    return RQTransformer, {**arguments, **sizes}
 
 
 # Each: what to build, sampling settings, batch sizes.
@@ -82,7 +75,14 @@ CONFIGURATIONS = {
         {"top_k": 25},
         (1, 16, 64),
     ),
-    "rq": (_rq_52m(), {"top_k": 250}, (1, 16, 64)),
+    # The published program at a size for CPUs: 51.8 million weights.
+    "rq": (
+        _published(
+            "rq-transformer-ffhq-355m", width=512, depth=12, num_heads=8
+        ),
+        {"top_k": 250},
+        (1, 16, 64),
+    ),
     # arXiv 2203.01941, Figure 4, whose program is timed on an A100.
     "rq-1.4b": (
         _published("rq-transformer-imagenet-1.4b"),
@@ -103,13 +103,14 @@ def main(arguments=None):
     for name in options.configurations:
         for batch in options.batch_sizes or CONFIGURATIONS[name][2]:
             for direction in options.directions:
-                if direction == "caption" and not has_captions(name):
+                has_captions = CONFIGURATIONS[name][0][1]["text_length"] > 1
+                if direction == "caption" and not has_captions:
                     continue
-                if options.here:
-                    for line in measure(options, name, direction, batch):
-                        measuring.tell(**line)
-                else:
+                if not options.here:
                     run_apart(options, name, direction, batch)
+                    continue
+                for line in measure(options, name, direction, batch):
+                    measuring.tell(**line)
 
 
 def parse(arguments):
@@ -130,10 +131,6 @@ def parse(arguments):
     return options
 
 
-def has_captions(name):
-    return CONFIGURATIONS[name][0][1]["text_length"] > 1
-
-
 def run_apart(options, name, direction, batch):
     command = [sys.executable, os.path.abspath(__file__), name, "--here"]
     command += ["--batch-sizes", str(batch), "--directions", direction]
@@ -143,12 +140,8 @@ def run_apart(options, name, direction, batch):
     done = subprocess.run(command)
     if done.returncode:
         # The next one may fit, or work.
-        measuring.tell(
-            configuration=name,
-            direction=direction,
-            batch=batch,
-            failed=f"exit status {done.returncode}",
-        )
+        case = {"configuration": name, "direction": direction, "batch": batch}
+        measuring.tell(**case, failed=f"exit status {done.returncode}")
 
 
 def measure(options, name, direction, batch):
@@ -167,17 +160,14 @@ def measure(options, name, direction, batch):
 
     systems, skipped = {"keras_bidalle": ours}, {}
     for library in options.against:
-        reason = None
         if importlib.util.find_spec(library) is None:
-            reason = "not installed"
+            skipped[library] = "not installed"
         elif direction == "caption" or not is_gpt(generator):
-            reason = "has no such architecture"
-        if reason:
-            skipped[library] = reason
-            continue
-        program = other_libraries.PROGRAMS[library]
-        systems[library] = program(generator, batch, settings)
-        measuring.seconds(systems[library], 0)
+            skipped[library] = "has no such architecture"
+        else:
+            program = other_libraries.PROGRAMS[library]
+            systems[library] = program(generator, batch, settings)
+            measuring.seconds(systems[library], 0)
     times = measuring.in_turn(systems, options.rounds)
 
     case = {
@@ -191,7 +181,8 @@ def measure(options, name, direction, batch):
     if direction == "picture":
         tokens *= generator.head.codes_per_position
     limit = least_seconds(generator, direction, batch, speed, bandwidth)
-    held = weight_bytes(generator) + cache_bytes(generator, batch)
+    held = cache_bytes(generator, batch)
+    held += sum(np.prod(w.shape) * bytes_of(w.dtype) for w in generator.weights)
     yield {
         "system": "keras_bidalle",
         "backend": keras.config.backend(),
@@ -224,11 +215,8 @@ def build(name, dtype):
     keras.utils.set_random_seed(0)
     generator = cls(**arguments, dtype=dtype)
     if getattr(generator, "code_dim", None):
-        generator.use_codebooks(
-            np.random.default_rng(0).normal(
-                size=generator.head.codebooks.codebooks.shape
-            )
-        )
+        shape = generator.head.codebooks.codebooks.shape
+        generator.use_codebooks(np.random.default_rng(0).normal(size=shape))
     return generator
 
 
@@ -252,9 +240,8 @@ def sampler(generator, direction, batch, settings):
         legal = np.zeros(generator.captions.text_classes, "float32")
         legal[generator.captions.end_id] = -1e9
         sampling.update(temperature=1.0, legal=legal)
-        return lambda seed: generator.generate_text(
-            codes, seed=seed, **sampling
-        )
+        write = generator.generate_text
+        return lambda seed: write(codes, seed=seed, **sampling)
     shape = (batch, generator.text_length)
     low = min(3, generator.text_vocabulary_size - 1)
     text = rng.integers(low, generator.text_vocabulary_size, shape)
@@ -290,9 +277,7 @@ def least_seconds(generator, direction, batch, speed, bandwidth):
     body, head = step_weights(generator, direction)
     new = new_positions(generator, direction)
     prompt = generator.layout.length - new
-    width = np.dtype("float32").itemsize
-    if "16" in generator.compute_dtype:
-        width //= 2
+    width = bytes_of(generator.compute_dtype)
     read = (body + head) * width / bandwidth
     products = 2 * (body + head) * batch / speed
     filled = (prompt + new / 2) / generator.layout.length
@@ -304,17 +289,13 @@ def least_seconds(generator, direction, batch, speed, bandwidth):
 
 def cache_bytes(generator, batch):
     block = generator.transformer.blocks[0]
-    size = 2 if "16" in generator.compute_dtype else 4
-    inner = block.num_heads * block.head_dim
+    inner = block.num_heads * block.head_dim * bytes_of(generator.compute_dtype)
     layout = generator.layout
-    return 2 * layout.depth * batch * layout.length * inner * size
+    return 2 * layout.depth * batch * layout.length * inner
 
 
-def weight_bytes(generator):
-    return sum(
-        np.prod(weight.shape) * (2 if "16" in weight.dtype else 4)
-        for weight in generator.weights
-    )
+def bytes_of(dtype):
+    return 2 if "16" in dtype else 4
 
 
 if __name__ == "__main__":

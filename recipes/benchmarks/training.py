@@ -56,18 +56,21 @@ def build(name, published, options):
         arguments = {**arguments, **_TINY[name]}
     keras.utils.set_random_seed(0)
     arguments["dtype"] = options.dtype
-    return configurations.build(cls, arguments)
+    model = configurations.build(cls, arguments)
+    # Keras' own choice is XLA on JAX and none on the others.
+    jit = True if options.xla else "auto"
+    model.compile(keras.optimizers.Adam(1e-4), jit_compile=jit)
+    return model
 
 
 def tokenizer(options):
     """Yields the figures of stage 1."""
     published = configurations.tokenizer("te-vqgan-mnist64")
     model = build("tokenizer", published, options)
-    compile_model(model, options)
-    batch = options.batch_size
+    read, batch = ops.convert_to_numpy, options.batch_size
     shape = (batch, *model.image_shape)
     images = np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
-    codes = ops.convert_to_numpy(model.encode(images, batch_size=batch))
+    codes = read(model.encode(images, batch_size=batch))
     tasks = {
         "train": lambda: model.train_on_batch(images),
         "encode": lambda: read(model.encode(images, batch_size=batch)),
@@ -87,7 +90,6 @@ def generator(options):
     """Yields the figures of stage 2."""
     published = configurations.generator("bidalle-mnist64")
     model = build("generator", published, options)
-    compile_model(model, options)
     rng = np.random.default_rng(0)
     batch = options.batch_size
     words = (batch, model.text_length)
@@ -111,16 +113,6 @@ def generator(options):
             "ms_a_step": round(1e3 * seconds, 1),
             "compile_seconds": round(first - seconds, 2),
         }
-
-
-def compile_model(model, options):
-    # Keras' own choice is XLA on JAX and none on the others.
-    jit = True if options.xla else "auto"
-    model.compile(keras.optimizers.Adam(1e-4), jit_compile=jit)
-
-
-def read(tensor):
-    return ops.convert_to_numpy(tensor)
 
 
 STAGES = {"tokenizer": tokenizer, "generator": generator}

@@ -67,9 +67,8 @@ def main(arguments=None):
             launch(backend, cases, folder)
             reference = read(folder, backend, 0)
             for way in ways:
-                own = cases
-                if way == "horovod-stock":
-                    own = fnmatch.filter(cases, STOCK_CASES)
+                stock = way == "horovod-stock"
+                own = fnmatch.filter(cases, STOCK_CASES if stock else "*")
                 if not own:
                     continue
                 launch(way, own, folder)
@@ -91,7 +90,8 @@ def parse(arguments):
     )
     has_horovod = importlib.util.find_spec("horovod") is not None
     known = [way for way in WAYS if WAYS[way][1] != "none"]
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--ways",
         nargs="+",
         choices=known,
@@ -99,15 +99,9 @@ def parse(arguments):
         help="horovod-stock is Horovod's own optimizer wrapper, of which it "
         "is shown that it does not train as one (default: all that can run)",
     )
-    parser.add_argument(
-        "--cases",
-        nargs="+",
-        default=["*"],
-        metavar="PATTERN",
-        help="such as 'ema/*' or '*+gan/adam-clipped' (default: all)",
-    )
-    parser.add_argument("--json", metavar="FILE", help="writes the table")
-    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
+    add("--cases", nargs="+", default=["*"], help="such as 'ema/*'")
+    add("--json", metavar="FILE", help="writes the table")
+    add("--work", nargs=3, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
@@ -227,21 +221,16 @@ def _largest(array):
 
 def table(rows):
     """One line for each row of the comparison, as Markdown."""
-    titles = "replicas", "case", "variables", "largest difference"
-    lines = [(*titles, "replicas apart", "moved", "as expected")]
-    lines += [
-        (
-            row["way"],
-            row["case"],
-            str(row["variables"]),
-            f"{row['largest_difference']:.1e}",
-            f"{row['replicas_apart']:.1e}",
-            f"{row['moved']:.1e}",
-            "yes" if row["as_expected"] else "NO",
-        )
-        for row in rows
-    ]
+    columns = [name for name in rows[0] if name != "in"]
+    lines = [[name.replace("_", " ") for name in columns]]
+    lines += [[_cell(row[name]) for name in columns] for row in rows]
     return _markdown(lines)
+
+
+def _cell(value):
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    return f"{value:.1e}" if isinstance(value, float) else str(value)
 
 
 def overview(rows):

@@ -32,20 +32,16 @@ def train(folder, steps, pause):
     training.distribute("horovod")
     told = open(folder / f"worker-{os.getpid()}", "a", buffering=1)
 
-    class Progress(training.StepCallback):
-        def on_train_batch_end(self, batch, logs=None):
-            rank, size = replicas.data_shard()
-            told.write(f"{self.steps_done(batch)} {rank} {size}\n")
-            time.sleep(pause)
+    def tell(step):
+        rank, size = replicas.data_shard()
+        told.write(f"{step} {rank} {size}\n")
+        time.sleep(pause)
 
-    model = small_training.build_model()
-    history = training.elastic_fit(
-        model,
-        small_training.batches,
+    model, history = small_training.fit(
+        training.elastic_fit,
         training.ElasticCheckpoint(folder / "checkpoints", commit_steps=5),
-        epochs=steps // STEPS_PER_EPOCH,
-        steps_per_epoch=STEPS_PER_EPOCH,
-        callbacks=[Progress()],
+        steps,
+        tell,
     )
     told.close()
     small_training.write_result(
@@ -90,6 +86,9 @@ def observe(folder, steps, seed=0, pause=0.1):
         )
     try:
 
+        def wait_until(condition):
+            wait_for(condition, process, log.read_text)
+
         def both_reached(step):
             found = workers(folder)
             return len(found) == 2 and all(
@@ -97,25 +96,19 @@ def observe(folder, steps, seed=0, pause=0.1):
             )
 
         at = rng.randrange(steps // 6, steps // 4)
-        wait_for(lambda: both_reached(at), process, log.read_text)
+        wait_until(lambda: both_reached(at))
         time.sleep(rng.uniform(0, pause))
         found = workers(folder)
         victim = next(p for p, rows in found.items() if rows[-1][1] == 1)
         survivor = next(p for p in found if p != victim)
         os.kill(victim, signal.SIGKILL)
-        wait_for(
-            lambda: workers(folder)[survivor][-1][2] == 1,
-            process,
-            log.read_text,
-        )
+        wait_until(lambda: workers(folder)[survivor][-1][2] == 1)
         # Another machine is there. That of the victim is given up.
         hosts.write_text("".join(f"{place}:1\n" for place in PLACES))
-        wait_for(
+        wait_until(
             lambda: (
                 process.poll() is not None or any(folder.glob("result-*.json"))
-            ),
-            process,
-            log.read_text,
+            )
         )
         process.wait()
     finally:

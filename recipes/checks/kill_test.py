@@ -37,22 +37,18 @@ def train(folder, steps, distribution="none", pause=0.0):
         folder / f"progress-{rank}", os.O_WRONLY | os.O_CREAT | os.O_APPEND
     )
 
-    class Progress(training.StepCallback):
-        def on_train_batch_end(self, batch, logs=None):
-            os.write(told, b"%08d" % self.steps_done(batch))
-            time.sleep(pause)
+    def tell(step):
+        os.write(told, b"%08d" % step)
+        time.sleep(pause)
 
     with distribution.scope():
-        model = small_training.build_model()
-        training.resumable_fit(
-            model,
-            small_training.batches,
+        model, _ = small_training.fit(
+            training.resumable_fit,
             training.ResumableCheckpoint(
                 folder / "checkpoints", every_steps=3, keep=3
             ),
-            epochs=steps // STEPS_PER_EPOCH,
-            steps_per_epoch=STEPS_PER_EPOCH,
-            callbacks=[Progress()],
+            steps,
+            tell,
         )
     digest = hashlib.sha256()
     for variable in [*model.variables, *model.optimizer.variables]:
@@ -99,11 +95,8 @@ class Run:
     def step(self):
         """The last step that the first process has done, 0 before any."""
         path = self.folder / "progress-0"
-        if not path.is_file() or path.stat().st_size < 8:
-            return 0
-        with open(path, "rb") as file:
-            file.seek(path.stat().st_size // 8 * 8 - 8)
-            return int(file.read(8))
+        told = path.read_bytes() if path.is_file() else b""
+        return len(told) // 8 and int(told[len(told) // 8 * 8 - 8 :][:8])
 
     def saved(self):
         """The step of the newest checkpoint, 0 without one."""
@@ -173,29 +166,19 @@ def compare(folder, kills, steps, processes=1, seed=0):
 
 
 def main():
+    # The last two are the workers'.
+    defaults = {"distribution": "none", "pause": 0.0}
     options = small_training.parse(
-        __doc__,
-        kills=20,
-        steps=300,
-        processes=1,
-        seed=0,
-        # Of the workers.
-        distribution="none",
-        pause=0.0,
+        __doc__, kills=20, steps=300, processes=1, seed=0, **defaults
     )
     if options.train is not None:
         train(options.train, options.steps, options.distribution, options.pause)
         return
     if not 0 <= options.kills < options.steps - 5:
         sys.exit("Error: --kills must be fewer than --steps less 5")
+    asked = options.kills, options.steps, options.processes, options.seed
     small_training.report(
-        lambda folder: compare(
-            folder,
-            options.kills,
-            options.steps,
-            options.processes,
-            options.seed,
-        ),
+        lambda folder: compare(folder, *asked),
         lambda found: found["equal"] and found["steps_lost_by_sigterm"] == 0,
     )
 

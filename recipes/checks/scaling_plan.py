@@ -21,8 +21,8 @@ from keras_bidalle import configurations
 STATE_BYTES = 16
 
 
-def plan(name, rows=8, devices=8, tflops=312.0, share=0.35, network=12.5):
-    """The figures of one model."""
+def plan(name, rows, devices, device_tflops, share, network):
+    """The figures of one model: GB (10^9 bytes) and seconds."""
     cls, arguments = configurations.generator(name)
     batch = configurations.generator_training(name)["batch_size"]
     params = configurations.count_params(cls, arguments)
@@ -54,18 +54,19 @@ def plan(name, rows=8, devices=8, tflops=312.0, share=0.35, network=12.5):
         work += 6 * 12 * d * d * arguments["head_depth"] * places * depth
     work += 6 * d * arguments["num_codes"] * places * depth
     per_device = batch / devices
-    compute = 4 / 3 * work * per_device / (tflops * 1e12 * share)
+    compute = 4 / 3 * work * per_device / (device_tflops * 1e12 * share)
     exchange = 2 * (devices - 1) / devices * 4 * params / (network * 1e9)
     state = STATE_BYTES * params / 1e9
     return {
-        "weights": params,
-        "state": state,
-        "activations": rows * plain / 1e9,
-        "activations, checkpointed": rows * again / 1e9,
-        "total, checkpointed": state + rows * again / 1e9,
-        "batch": batch,
-        "compute": compute,
-        "exchange": exchange,
+        "model": f"`{name}`",
+        "weights": f"{params / 1e6:,.0f} M",
+        "state, GB": f"{state:.1f}",
+        "activations, GB": f"{rows * plain / 1e9:.1f}",
+        "with gradient checkpointing, GB": f"{rows * again / 1e9:.1f}",
+        "state + these, GB": f"{state + rows * again / 1e9:.1f}",
+        "published batch": str(batch),
+        "compute a step, s": _seconds(compute),
+        "exchange a step, s": _seconds(exchange),
     }
 
 
@@ -75,26 +76,9 @@ def _seconds(value):
 
 def table(plans):
     """The figures as Markdown."""
-    lines = [
-        "| model | weights | state, GB | activations, GB | with gradient "
-        "checkpointing, GB | state + these, GB | published batch | compute a "
-        "step, s | exchange a step, s |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, row in plans.items():
-        cells = [
-            f"`{name}`",
-            f"{row['weights'] / 1e6:,.0f} M",
-            f"{row['state']:.1f}",
-            f"{row['activations']:.1f}",
-            f"{row['activations, checkpointed']:.1f}",
-            f"{row['total, checkpointed']:.1f}",
-            str(row["batch"]),
-            _seconds(row["compute"]),
-            _seconds(row["exchange"]),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    lines = [plans[0], ["---"] * len(plans[0])]
+    lines += [plan.values() for plan in plans]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main():
@@ -104,30 +88,18 @@ def main():
     )
     known = configurations.generator_names()
     parser.add_argument("--names", nargs="+", choices=known, default=known)
-    parser.add_argument("--rows", type=int, default=8, help="at once, a device")
-    parser.add_argument("--devices", type=int, default=8)
-    parser.add_argument(
-        "--device-tflops",
-        dest="tflops",
-        type=float,
-        default=312.0,
-        help="peak in bfloat16 (default: an A100's)",
-    )
-    parser.add_argument(
-        "--share",
-        type=float,
-        default=0.35,
-        help="of the peak that training reaches, an assumption",
-    )
-    parser.add_argument(
-        "--network",
-        type=float,
-        default=12.5,
-        help="GB/s between devices (default: 100 Gbit/s)",
-    )
+    for flag, default, meaning in (
+        ("--rows", 8, "that a device takes at once"),
+        ("--devices", 8, "that share a batch"),
+        ("--device-tflops", 312.0, "peak in bfloat16 (default: an A100's)"),
+        ("--share", 0.35, "of the peak that training reaches, an assumption"),
+        ("--network", 12.5, "GB/s between devices (default: 100 Gbit/s)"),
+    ):
+        kind = type(default)
+        parser.add_argument(flag, type=kind, default=default, help=meaning)
     options = vars(parser.parse_args())
     names = options.pop("names")
-    print(table({name: plan(name, **options) for name in names}))
+    print(table([plan(name, **options) for name in names]))
 
 
 if __name__ == "__main__":

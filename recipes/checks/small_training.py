@@ -62,6 +62,29 @@ def batches(step):
     return data.as_dataset(data.own_rows(make_batch), step)
 
 
+def fit(fitting, checkpoint, steps, tell):
+    """Trains a new model, or goes on, and calls `tell` after each step.
+
+    Returns:
+        Tuple of the model and what `fitting` gave.
+    """
+    from keras_bidalle import training
+
+    class Progress(training.StepCallback):
+        def on_train_batch_end(self, batch, logs=None):
+            tell(self.steps_done(batch))
+
+    model = build_model()
+    return model, fitting(
+        model,
+        batches,
+        checkpoint,
+        epochs=steps // STEPS_PER_EPOCH,
+        steps_per_epoch=STEPS_PER_EPOCH,
+        callbacks=[Progress()],
+    )
+
+
 def parse(description, **defaults):
     """The options of a check."""
     parser = argparse.ArgumentParser(
