@@ -6,6 +6,7 @@ now and then, so that a model sees words spelt from smaller pieces too. The
 seeded, and what this library draws can be drawn again.
 """
 
+import itertools
 import json
 
 import numpy as np
@@ -43,16 +44,7 @@ class MergeDropout:
         self.ranks = {pair: rank for rank, pair in enumerate(pairs)}
 
     def __call__(self, words, rate, rng):
-        """Encodes words anew.
-
-        Args:
-            words: list of lists of str, the tokens of each word.
-            rate: float in [0, 1], the odds of leaving out a merge.
-            rng: `numpy.random.Generator`.
-
-        Returns:
-            list of int, the token ids of all words.
-        """
+        """Encodes lists of words' tokens anew: list of int, their ids."""
         ids = []
         for tokens in words:
             pieces = self.first_pieces(tokens)
@@ -81,9 +73,7 @@ class MergeDropout:
         while True:
             found = [
                 (self.ranks[pair], place)
-                for place, pair in enumerate(
-                    zip(pieces, pieces[1:], strict=False)
-                )
+                for place, pair in enumerate(itertools.pairwise(pieces))
                 if pair in self.ranks
             ]
             kept = np.asarray(rng.random(len(found))) >= rate

@@ -5,6 +5,8 @@ import json
 import os
 import pathlib
 
+from keras_bidalle.data.image_opening import ImageError
+
 # What the columns and keys are called in the data sets that people have.
 FILE_NAMES = ("file_name", "file", "filename", "image", "filepath", "path")
 CAPTION_NAMES = ("caption", "captions", "text", "texts")
@@ -38,16 +40,10 @@ def read_captions(path: str | os.PathLike[str]) -> dict[str, list[str]]:
         FileNotFoundError: when there is no such file.
     """
     path = pathlib.Path(path)
-    readers = {
-        ".json": _from_json,
-        ".jsonl": _from_json_lines,
-        ".csv": _from_csv,
-        ".tsv": _from_csv,
-    }
-    reader = readers.get(path.suffix.lower())
+    reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(
-            f"Captions are read from {', '.join(readers)} files. "
+            f"Captions are read from {', '.join(_READERS)} files. "
             f"Received: {str(path)!r}"
         )
     try:
@@ -73,27 +69,24 @@ def read_captions(path: str | os.PathLike[str]) -> dict[str, list[str]]:
                 f"{path} is not a file of captions: an image's name and its "
                 f"captions must be text. Received: {file!r}: {texts!r}"
             )
-        lines = (" ".join(text.split()) for text in texts)
-        captions.setdefault(file, []).extend(line for line in lines if line)
+        captions.setdefault(file, []).extend(_captions(texts))
     return captions
 
 
-def read_caption_lines(content):
-    """The captions in the contents of a .txt file, one a line.
+def read_caption_lines(content, name):
+    """The captions in the bytes of a .txt file, one a line, or why not."""
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ImageError(f"{name}: its .txt is not UTF-8") from error
+    if captions := _captions(lines):
+        return captions
+    raise ImageError(f"{name}: its .txt has no caption")
 
-    Args:
-        content: bytes or str, UTF-8.
 
-    Returns:
-        list of str, empty lines left out.
-
-    Raises:
-        UnicodeDecodeError: when bytes are not UTF-8.
-    """
-    if isinstance(content, bytes):
-        content = content.decode("utf-8-sig")
-    lines = (" ".join(line.split()) for line in content.splitlines())
-    return [line for line in lines if line]
+def _captions(lines):
+    """Each with single spaces, those without a word left out."""
+    return [" ".join(line.split()) for line in lines if line.strip()]
 
 
 def _from_json(path):
@@ -122,6 +115,14 @@ def _from_csv(path):
     with open(path, encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file, delimiter=delimiter)
         return [_pair(row) for row in rows]
+
+
+_READERS = {
+    ".json": _from_json,
+    ".jsonl": _from_json_lines,
+    ".csv": _from_csv,
+    ".tsv": _from_csv,
+}
 
 
 def _pair(row):

@@ -84,9 +84,7 @@ def _read(path, key):
         return None
     try:
         with np.load(path, allow_pickle=False) as stored:
-            if str(stored["key"]) != key:
-                return None
-            return stored["codes"]
+            return stored["codes"] if str(stored["key"]) == key else None
     # Whatever a damaged archive raises, its codes are made anew.
     except Exception as error:
         print(f"{path} cannot be read ({error}): computing its codes anew.")

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+Box = tuple[float, float, float, float]
+Random = np.random.Generator
+
 
 class CenterCrop:
     """Scales an image to cover the target and cuts out its middle.
@@ -58,9 +61,7 @@ class CenterCrop:
             pixels = pixels[:, ::-1].copy()
         return pixels
 
-    def training_box(
-        self, image: Image.Image, rng: np.random.Generator
-    ) -> tuple[float, float, float, float]:
+    def training_box(self, image: Image.Image, rng: Random) -> Box:
         """The part of an image that training sees.
 
         Args:
@@ -88,12 +89,10 @@ class CenterCrop:
         return _inside((left, top, left + width, top + height), image)
 
     def _cut(self, image, box):
-        if box == (0, 0, image.width, image.height) and image.size == (
-            self.width,
-            self.height,
-        ):
+        size = self.width, self.height
+        if box == (0, 0, *size) and image.size == size:
             return image
-        return image.resize((self.width, self.height), self.resample, box=box)
+        return image.resize(size, self.resample, box=box)
 
 
 class RandomCrop(CenterCrop):
@@ -111,9 +110,7 @@ class RandomCrop(CenterCrop):
         2012.09841.
     """
 
-    def training_box(
-        self, image: Image.Image, rng: np.random.Generator
-    ) -> tuple[float, float, float, float]:
+    def training_box(self, image: Image.Image, rng: Random) -> Box:
         return self._covering(image, rng)
 
 
@@ -141,17 +138,10 @@ class RandomResizedCrop(CenterCrop):
         flip: bool = False,
     ) -> None:
         super().__init__(size, flip)
-        low, high = scale
-        if not 0 < low <= high <= 1:
-            raise ValueError(
-                "`scale` must be a pair 0 < low <= high <= 1. "
-                f"Received: scale={scale!r}"
-            )
-        self.scale = (low, high)
+        _check_pair("scale", scale, 1e-6, 1)
+        self.scale = (scale[0], scale[1])
 
-    def training_box(
-        self, image: Image.Image, rng: np.random.Generator
-    ) -> tuple[float, float, float, float]:
+    def training_box(self, image: Image.Image, rng: Random) -> Box:
         area = image.width * image.height * rng.uniform(*self.scale)
         shape = self.width / self.height
         width = min(math.sqrt(area * shape), image.width)
@@ -201,22 +191,12 @@ class DALLECrop(CenterCrop):
             raise ValueError(
                 f"`size` must be one side, of a square. Received: {size!r}"
             )
-        if not 1 <= scale[0] <= scale[1]:
-            raise ValueError(
-                "`scale` must be a pair 1 <= low <= high. "
-                f"Received: scale={scale!r}"
-            )
-        if not 0 <= offset[0] <= offset[1] <= 1:
-            raise ValueError(
-                "`offset` must be a pair 0 <= low <= high <= 1. "
-                f"Received: offset={offset!r}"
-            )
+        _check_pair("scale", scale, 1, math.inf)
+        _check_pair("offset", offset, 0, 1)
         self.scale = (scale[0], scale[1])
         self.offset = (offset[0], offset[1])
 
-    def training_box(
-        self, image: Image.Image, rng: np.random.Generator
-    ) -> tuple[float, float, float, float]:
+    def training_box(self, image: Image.Image, rng: Random) -> Box:
         side = min(image.width, image.height)
         place = rng.uniform(*self.offset)
         left = int(place * (image.width - side))
@@ -267,6 +247,14 @@ def crop_named(
         ) from error
 
 
+def _check_pair(name, pair, low, high):
+    if not low <= pair[0] <= pair[1] <= high:
+        raise ValueError(
+            f"`{name}` must be a pair of numbers in [{low:g}, {high:g}], "
+            f"the lower one first. Received: {name}={pair!r}"
+        )
+
+
 def _place(spare, rng):
     return spare // 2 if rng is None else int(rng.integers(spare + 1))
 
@@ -274,9 +262,5 @@ def _place(spare, rng):
 def _inside(box, image):
     """The box without what rounding let stand out of the image."""
     left, top, right, bottom = box
-    return (
-        max(0, left),
-        max(0, top),
-        min(image.width, right),
-        min(image.height, bottom),
-    )
+    right, bottom = min(image.width, right), min(image.height, bottom)
+    return max(0, left), max(0, top), right, bottom

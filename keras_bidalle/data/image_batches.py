@@ -155,11 +155,9 @@ class ImageBatches:
         """
         first = number * self.batch_size
         positions = range(first, first + self.batch_size)
-        # One after another the threads would cost more than they save.
-        if self.workers > 1 and self.batch_size > 1:
-            rows = list(self._pool.map(self._at, positions))
-        else:
-            rows = [self._at(position) for position in positions]
+        # For a row alone the threads would cost more than they save.
+        threads = self.workers > 1 and self.batch_size > 1
+        rows = (self._pool.map if threads else map)(self._at, positions)
         pixels, captions = zip(*rows, strict=True)
         return np.stack(pixels), list(captions)
 
@@ -172,20 +170,16 @@ class ImageBatches:
         index, count = self.shard
         for step in range(self.records_per_epoch):
             # Numbered over all replicas, or all would draw the same.
-            rng = np.random.default_rng(
-                (self.seed, 1, position * count + index)
-            )
-            row = self.reader.read(self._record(position + step), rng)
+            place = position * count + index
+            rng = np.random.default_rng((self.seed, 1, place))
+            epoch, place = divmod(position + step, self.records_per_epoch)
+            row = self.reader.read(self._order(epoch)[place], rng)
             if row is not None:
                 return row
         raise ImageError(
             f"No image of {self.reader.source.description} can be read, "
             f"the last one because: {list(self.reader.skipped.values())[-1]}"
         )
-
-    def _record(self, position):
-        epoch, place = divmod(position, self.records_per_epoch)
-        return self._order(epoch)[place]
 
     @functools.cached_property
     def _order(self):
@@ -195,28 +189,14 @@ class ImageBatches:
     def _epoch_order(self, epoch):
         """This replica's records of an epoch, in their order."""
         source = self.reader.source
-        whole = block_shuffled(
-            len(source), source.block_size, (self.seed, 0, epoch)
-        )
+        seed = self.seed, 0, epoch
+        whole = block_shuffled(len(source), source.block_size, seed)
         index, count = self.shard
         return whole[index::count][: self.records_per_epoch]
 
 
 def block_shuffled(count, block_size, seed, window=MIXED_BLOCKS):
-    """A random order that reads neighbors close to one another.
-
-    Blocks are put into a random order, and the records of each `window`
-    blocks that follow one another are mixed.
-
-    Args:
-        count: int, how many records there are.
-        block_size: int; 1 shuffles everything.
-        seed: non-negative int or sequence of them.
-        window: int, blocks that are mixed.
-
-    Returns:
-        int64 array (count,), a permutation.
-    """
+    """A random order of blocks; records of `window` blocks are mixed."""
     rng = np.random.default_rng(seed)
     if block_size == 1:
         return rng.permutation(count)
@@ -224,7 +204,7 @@ def block_shuffled(count, block_size, seed, window=MIXED_BLOCKS):
     order = (blocks[:, None] * block_size + np.arange(block_size)).ravel()
     order = order[order < count]
     span = block_size * window
-    parts = [
-        rng.permutation(order[at : at + span]) for at in range(0, count, span)
-    ]
-    return np.concatenate(parts)
+    starts = range(0, count, span)
+    return np.concatenate(
+        [rng.permutation(order[i : i + span]) for i in starts]
+    )

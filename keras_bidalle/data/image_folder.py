@@ -4,11 +4,7 @@ import os
 import pathlib
 
 from keras_bidalle.data.image_opening import image_files
-from keras_bidalle.data.image_source import (
-    ImageSource,
-    Record,
-    files_digest,
-)
+from keras_bidalle.data.image_source import ImageSource, Record, files_digest
 
 
 class ImageFolder(ImageSource):
@@ -19,13 +15,6 @@ class ImageFolder(ImageSource):
 
     Raises:
         FileNotFoundError: when there is no such folder, or no image in it.
-
-    Example:
-
-    ```python
-    batches = ImageBatches(ImageFolder("photos"), RandomCrop(256), 32)
-    tokenizer.fit(as_dataset(batches), steps_per_epoch=1000)
-    ```
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:

@@ -58,14 +58,7 @@ class ImageSource:
 
 
 def files_digest(paths):
-    """A digest that changes with the files: their paths, sizes and dates.
-
-    Args:
-        paths: iterable of `pathlib.Path`; one that is missing counts too.
-
-    Returns:
-        str of 12 hexadecimal digits.
-    """
+    """A short digest of files' paths, sizes and dates."""
     digest = hashlib.sha256()
     for path in paths:
         try:

@@ -4,12 +4,8 @@ import os
 import pathlib
 
 from keras_bidalle.data.caption_files import read_caption_lines, read_captions
-from keras_bidalle.data.image_opening import ImageError, image_files
-from keras_bidalle.data.image_source import (
-    ImageSource,
-    Record,
-    files_digest,
-)
+from keras_bidalle.data.image_opening import image_files
+from keras_bidalle.data.image_source import ImageSource, Record, files_digest
 
 
 class ImageTextFolder(ImageSource):
@@ -103,11 +99,5 @@ class ImageTextFolder(ImageSource):
         path = self._files[index]
         if self._captions is not None:
             return Record(path, self._captions[index])
-        text = self._texts[index]
-        try:
-            captions = read_caption_lines(text.read_bytes())
-        except UnicodeDecodeError as error:
-            raise ImageError(f"{path}: {text.name} is not UTF-8") from error
-        if not captions:
-            raise ImageError(f"{path}: {text.name} has no caption")
-        return Record(path, captions)
+        content = self._texts[index].read_bytes()
+        return Record(path, read_caption_lines(content, path))

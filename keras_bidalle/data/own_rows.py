@@ -40,12 +40,12 @@ def own_rows(
     k, n = replicas.data_shard() if shard is None else shard
 
     def rows(array):
-        if len(array) % n:
+        count, rest = divmod(len(array), n)
+        if rest:
             raise ValueError(
                 f"A batch must have as many rows for each of {n} processes. "
                 f"Received: {len(array)} rows"
             )
-        count = len(array) // n
         return array[k * count : (k + 1) * count]
 
     if n == 1:

@@ -9,12 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_bidalle.data.caption_files import read_caption_lines
-from keras_bidalle.data.image_opening import IMAGE_SUFFIXES, ImageError
-from keras_bidalle.data.image_source import (
-    ImageSource,
-    Record,
-    files_digest,
-)
+from keras_bidalle.data.image_opening import IMAGE_SUFFIXES
+from keras_bidalle.data.image_source import ImageSource, Record, files_digest
 
 
 class TarImages(ImageSource):
@@ -41,12 +37,6 @@ class TarImages(ImageSource):
         FileNotFoundError: when there is no such file, or no record in all.
         ValueError: when a file is damaged, compressed or no tar file; the
             message names it.
-
-    Example:
-
-    ```python
-    source = TarImages("cc3m/train-*.tar", captions=True)
-    ```
 
     Reference:
         https://github.com/webdataset/webdataset (the format).
@@ -100,15 +90,7 @@ class TarImages(ImageSource):
                 return Record(image, [])
             file.seek(text_offset)
             text = file.read(text_size)
-        try:
-            captions = read_caption_lines(text)
-        except UnicodeDecodeError as error:
-            raise ImageError(
-                f"{self.name(index)}: its .txt is not UTF-8"
-            ) from error
-        if not captions:
-            raise ImageError(f"{self.name(index)}: its .txt has no caption")
-        return Record(image, captions)
+        return Record(image, read_caption_lines(text, self.name(index)))
 
 
 def _expanded(paths):

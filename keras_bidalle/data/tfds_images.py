@@ -7,11 +7,7 @@ import threading
 import numpy as np
 
 from keras_bidalle.data.image_opening import ImageError
-from keras_bidalle.data.image_source import (
-    MIXED_BLOCKS,
-    ImageSource,
-    Record,
-)
+from keras_bidalle.data.image_source import MIXED_BLOCKS, ImageSource, Record
 
 
 class TFDSImages(ImageSource):
@@ -37,11 +33,6 @@ class TFDSImages(ImageSource):
         ValueError: when the data set has no such split or feature, or the
             split is empty.
 
-    Example:
-
-    ```python
-    source = TFDSImages("coco_captions", captions="captions/text")
-    ```
     """
 
     block_size = 64

@@ -18,7 +18,6 @@ import sys
 import time
 
 import small_training
-from small_training import STEPS_PER_EPOCH
 
 from keras_bidalle.training.distributions.launching import start_processes
 

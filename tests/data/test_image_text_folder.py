@@ -152,8 +152,8 @@ def test_what_cannot_be_read_is_skipped_and_told(folder):
     reader = ImageReader(ImageTextFolder(folder), CenterCrop(4))
     assert [reader.read(i) for i in range(3)] == [None] * 3
     assert reader.skipped == {
-        str(folder / "cat.png"): "cat.txt has no caption",
-        str(folder / "dog.png"): "dog.txt is not UTF-8",
+        str(folder / "cat.png"): "its .txt has no caption",
+        str(folder / "dog.png"): "its .txt is not UTF-8",
         str(folder / "sub/owl.png"): "not an image of a known format",
     }
     (folder / "c.json").write_text('{"fox.png": "a fox", "cat.png": "a cat"}')

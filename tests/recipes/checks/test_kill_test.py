@@ -5,6 +5,7 @@ import random
 import signal
 
 import kill_test
+import small_training
 
 
 def result(folder):
@@ -12,7 +13,7 @@ def result(folder):
 
 
 def test_killed_and_stopped_runs_end_with_the_weights_of_a_whole_one(tmp_path):
-    steps = 2 * kill_test.STEPS_PER_EPOCH
+    steps = 2 * small_training.STEPS_PER_EPOCH
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     kill_test.train(whole, steps)
     run, rng = kill_test.Run(cut, steps), random.Random(0)
