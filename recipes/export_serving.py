@@ -38,7 +38,7 @@ def parse(arguments):
 
 
 def run(options):
-    model = load(preset_of(options.model, options.tokenizer))
+    model = load(wiring.preset_of(options.model, options.tokenizer))
     if options.tokenizer:
         model = wiring.image_tokenizer_of(model)
     if not hasattr(model, "export_serving"):
@@ -57,17 +57,6 @@ def run(options):
     return subprocess.run(
         [*command, str(folder)], env={**os.environ, "PYTHONPATH": path}
     ).returncode
-
-
-def preset_of(name, tokenizer=False):
-    """What `load` opens: the preset in the folder of a run, or the name."""
-    parts = ("tokenizer", "model") if tokenizer else ("model", "tokenizer")
-    folder = pathlib.Path(name)
-    if not (folder / "metadata.json").is_file():
-        for part in parts:
-            if (folder / part / "metadata.json").is_file():
-                return folder / part
-    return name
 
 
 main = wiring.program(run, parse, (OSError, ValueError, RuntimeError))

@@ -27,7 +27,6 @@ read, is reported in one line, and the rest goes on; the exit status is then 1.
 """
 
 import importlib
-import itertools
 import json
 import os
 import pathlib
@@ -44,20 +43,11 @@ from keras_bidalle.files import atomic_path
 def parse(arguments):
     parser = wiring.make_parser(__doc__)
     add = parser.add_argument
-    add(
-        "model",
-        help="a name or folder of a TextImageModel, as `keras_bidalle.load` "
-        "opens it, such as `model` in the folder of a run",
-    )
+    add("model", help="a TextImageModel's preset, or the folder of a run")
     add("--captions", nargs="+", default=[], help="captions to draw")
     add("--captions-file", metavar="FILE", help="more of them, one a line")
     add("--pictures", nargs="+", default=[], help="pictures or folders to read")
-    add(
-        "--output",
-        default="generated",
-        type=pathlib.Path,
-        help="folder to write (default: generated)",
-    )
+    wiring.add_output(parser, "generated")
     add("--samples", type=int, default=1, help="results each (default: 1)")
     add("--seed", type=int, default=0, help="of the first (default: 0)")
     wiring.add_sampling(parser)
@@ -96,7 +86,7 @@ def run(options):
 
 def draw(model, captions, common, options):
     """Draws images of captions; returns how many captions were refused."""
-    drawn, seeds = [], []
+    drawn = []
     for number, caption in enumerate(captions):
         try:
             model.caption_tokenizer.encode([caption])
@@ -105,17 +95,16 @@ def draw(model, captions, common, options):
             wiring.fail(str(error).replace("`captions[0]`", repr(caption)))
             continue
         drawn.append((number, caption))
-        seeds.append(options.seed + number)
     if not drawn:
         return len(captions)
+    seeds = [options.seed + number for number, _ in drawn]
     texts = [caption for _, caption in drawn]
     pictures = model.text_to_image(texts, seed=seeds, **common)
     pictures = pictures.reshape(len(texts), -1, *pictures.shape[-3:])
     for (number, _), row in zip(drawn, pictures, strict=True):
         for sample, picture in enumerate(row):
-            training.save_png(
-                options.output / f"{number:03d}-{sample}.png", picture
-            )
+            file = options.output / f"{number:03d}-{sample}.png"
+            training.save_png(file, picture)
     training.save_captioned(options.output / "grid.png", texts, pictures)
     print(
         f"{pictures.shape[0] * pictures.shape[1]} pictures of {len(texts)} "
@@ -126,35 +115,25 @@ def draw(model, captions, common, options):
 
 def read(model, common, options):
     """Writes captions of images; returns how many could not be read."""
-    files, failed = wiring.picture_inputs(options.pictures)
+    inputs = wiring.PictureInputs(options.pictures)
     shape = model.image_tokenizer.image_shape
     if (options.best_of or options.samples) > 1:
         common = {"temperature": 1.0, **common}
     written = {}
-    rows = enumerate(wiring.open_images(files, shape))
-    while batch := list(itertools.islice(rows, options.batch_size)):
-        good = [
-            (i, name, pixels)
-            for i, (name, pixels) in batch
-            if pixels is not None
-        ]
-        failed += len(batch) - len(good)
-        if not good:
-            continue
-        texts = model.image_to_text(
-            np.stack([pixels for _, _, pixels in good]),
-            seed=[options.seed + i for i, _, _ in good],
-            **common,
-        )
-        for (_, name, _), found in zip(good, texts, strict=True):
+    for batch in inputs.batches(options.batch_size, shape):
+        numbers, names, pixels = zip(*batch, strict=True)
+        seeds = [options.seed + number for number in numbers]
+        texts = model.image_to_text(np.stack(pixels), seed=seeds, **common)
+        for name, found in zip(names, texts, strict=True):
             found = [found] if isinstance(found, str) else found
+            file = str(inputs.files[name])
             for text in found:
-                print(f"{files[name]}\t{text}")
-            written[str(files[name])] = found
+                print(f"{file}\t{text}")
+            written[file] = found
     if written:
         with atomic_path(options.output / "captions.json") as temporary:
             temporary.write_text(json.dumps(written, indent=2) + "\n")
-    return failed
+    return inputs.failed
 
 
 def scorer_of(name):

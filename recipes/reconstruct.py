@@ -9,8 +9,6 @@ side by side in `grid.png`. An image that cannot be read is reported in one
 line, and the rest goes on; the exit status is then 1.
 """
 
-import itertools
-import pathlib
 import sys
 
 import wiring  # isort: split
@@ -25,52 +23,28 @@ GRID, GRID_PICTURES = "grid", 64
 
 def parse(arguments):
     parser = wiring.make_parser(__doc__)
-    parser.add_argument(
-        "preset",
-        help="the tokenizer: a name or folder that `keras_bidalle.load` "
-        "opens, of a TextImageModel too",
-    )
-    parser.add_argument(
-        "pictures", nargs="+", help="pictures, or folders of them"
-    )
-    parser.add_argument(
-        "--output",
-        default="reconstructions",
-        type=pathlib.Path,
-        help="folder to write (default: reconstructions)",
-    )
-    parser.add_argument(
-        "--depth",
-        type=int,
-        help="of an RQ-VAE: of how many codes a place (default: all)",
-    )
-    parser.add_argument(
-        "--batch-size",
-        type=int,
-        default=16,
-        help="pictures at once (default: 16)",
-    )
+    add = parser.add_argument
+    add("preset", help="the tokenizer, or a model, as `load` opens it")
+    add("pictures", nargs="+", help="pictures, or folders of them")
+    wiring.add_output(parser, "reconstructions")
+    add("--depth", type=int, help="of an RQ-VAE: codes a place (default: all)")
+    add("--batch-size", type=int, default=16, help="at once (default: 16)")
     return parser.parse_args(arguments)
 
 
 def run(options):
     wiring.check_counts(batch_size=options.batch_size)
     tokenizer = wiring.image_tokenizer_of(load(options.preset))
-    files, failed = wiring.picture_inputs(options.pictures, reserved=(GRID,))
-    opened = wiring.open_images(files, tokenizer.image_shape)
-    shown, written = [], 0
-    while batch := list(itertools.islice(opened, options.batch_size)):
-        failed += sum(pixels is None for _, pixels in batch)
-        batch = [row for row in batch if row[1] is not None]
-        if not batch:
-            continue
-        originals = np.stack([pixels for _, pixels in batch])
-        reconstructions = as_uint8_images(
-            tokenizer.reconstruct(
-                originals, batch_size=options.batch_size, depth=options.depth
-            )
+    inputs = wiring.PictureInputs(options.pictures, reserved=(GRID,))
+    shown, written, size = [], 0, options.batch_size
+    for batch in inputs.batches(size, tokenizer.image_shape):
+        _, names, originals = zip(*batch, strict=True)
+        reconstructions = tokenizer.reconstruct(
+            np.stack(originals), batch_size=size, depth=options.depth
         )
-        for (name, original), made in zip(batch, reconstructions, strict=True):
+        reconstructions = as_uint8_images(reconstructions)
+        rows = zip(names, originals, reconstructions, strict=True)
+        for name, original, made in rows:
             pair = training.comparison_grid(original[None], made[None])
             training.save_png(options.output / f"{name}.png", pair)
             if len(shown) < GRID_PICTURES:
@@ -86,7 +60,7 @@ def run(options):
             f"{written} pictures in {options.output}; {GRID}.png has the "
             f"first {len(shown)}"
         )
-    return 1 if failed else 0
+    return 1 if inputs.failed else 0
 
 
 main = wiring.program(run, parse)

@@ -13,7 +13,6 @@ import sys
 
 import wiring  # isort: split
 
-from export_serving import preset_of
 from PIL import Image
 
 from keras_bidalle import data
@@ -44,7 +43,7 @@ def parse(arguments):
 
 
 def run(options):
-    model = wiring.text_image_model(preset_of(options.model))
+    model = wiring.text_image_model(options.model)
     page = make_page(model, options.example or examples_for(model))
     page.queue().launch(
         server_name=options.host, server_port=options.port, show_error=True

@@ -4,6 +4,7 @@ Import it before Keras: it chooses the backend where nobody did.
 """
 
 import importlib.util
+import itertools
 import os
 import pathlib
 import warnings
@@ -23,6 +24,14 @@ from keras_bidalle.sampling.settings import SETTINGS
 
 # Large images are opened; those too large to be safe are an error.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+def add_output(parser, default):
+    """Adds an option for the folder to write."""
+    meaning = f"folder to write (default: {default})"
+    parser.add_argument(
+        "--output", default=default, type=pathlib.Path, help=meaning
+    )
 
 
 def add_sampling(parser):
@@ -65,40 +74,57 @@ def check_counts(**options):
             raise ValueError(f"--{flag} must be at least 1. Received: {value}")
 
 
-def picture_inputs(paths, reserved=()):
-    """The images that a command line names, folders searched."""
-    found, failed = {}, 0
-    for path in map(pathlib.Path, paths):
-        try:
-            files = data.image_files(path) if path.is_dir() else [path]
-        except OSError as error:
-            failed += fail(error)
-            continue
-        for file in files:
-            below = file.relative_to(path) if path.is_dir() else file.name
-            name = whole = str(pathlib.PurePath(below).with_suffix(""))
-            number = 1
-            while name in found or name in reserved:
-                number += 1
-                name = f"{whole}-{number}"
-            found[name] = file
-    return found, failed
+class PictureInputs:
+    """The images that a command line names, folders searched.
+
+    What cannot be read is reported, and counted in `failed`.
+    """
+
+    def __init__(self, paths, reserved=()):
+        self.files, self.failed = {}, 0
+        for path in map(pathlib.Path, paths):
+            try:
+                files = data.image_files(path) if path.is_dir() else [path]
+            except OSError as error:
+                self.failed += fail(error)
+                continue
+            for file in files:
+                below = file.relative_to(path) if path.is_dir() else file.name
+                name = whole = str(pathlib.PurePath(below).with_suffix(""))
+                number = 1
+                while name in self.files or name in reserved:
+                    number += 1
+                    name = f"{whole}-{number}"
+                self.files[name] = file
+
+    def batches(self, size, image_shape):
+        """Yields lists of a number, a name and uint8 pixels (H, W, 3)."""
+        rows = self._opened(data.CenterCrop(tuple(image_shape[:2])))
+        while batch := list(itertools.islice(rows, size)):
+            yield batch
+
+    def _opened(self, crop):
+        for number, (name, file) in enumerate(self.files.items()):
+            try:
+                pixels = crop(data.open_image(file))
+            except (OSError, data.ImageError) as error:
+                self.failed += fail(error)
+                continue
+            yield number, name, pixels
 
 
-def open_images(files, image_shape):
-    """Opens images one by one, in the shape that a model takes."""
-    crop = data.CenterCrop(tuple(image_shape[:2]))
-    for name, file in files.items():
-        try:
-            yield name, crop(data.open_image(file))
-        except (OSError, data.ImageError) as error:
-            fail(error)
-            yield name, None
+def preset_of(name, tokenizer=False):
+    """What `load` opens: the preset in the folder of a run, or the name."""
+    parts = ("tokenizer", "model") if tokenizer else ("model", "tokenizer")
+    folder = pathlib.Path(name)
+    presets = [folder, *(folder / part for part in parts)]
+    found = (p for p in presets if (p / "metadata.json").is_file())
+    return next(found, name)
 
 
 def text_image_model(name):
     """Opens a preset that must hold a whole model."""
-    model = load(name)
+    model = load(preset_of(name))
     if not isinstance(model, TextImageModel):
         raise ValueError(
             f"{str(name)!r} must be a TextImageModel. "
