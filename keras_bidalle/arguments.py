@@ -2,7 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
+
+import keras
+
+from keras_bidalle.renaming import renamed
 
 
 def argument_names(function: Callable) -> list[str]:
@@ -29,13 +33,69 @@ def _parameters(function):
 def kept_arguments(instance: Any) -> dict[str, Any]:
     """What an object was made of, where it keeps each argument by its name.
 
+    Arguments that a class hands to its bases are among them, but for those
+    that every Keras object has; objects are in their serialized form.
+
     ```python
     def get_config(self):
         return {**super().get_config(), **kept_arguments(self)}
     ```
     """
-    names = argument_names(type(instance))
-    return {name: getattr(instance, name) for name in names}
+    kept_as = dict.fromkeys(("name", "trainable", "dtype"))
+    kept_as |= getattr(instance, "kept_as", {})
+    places = {
+        name: kept_as.get(name, name)
+        for name in accepted_arguments(type(instance))
+    }
+    return {
+        name: _plain(getattr(instance, place))
+        for name, place in places.items()
+        if place
+    }
+
+
+def _plain(value):
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if value is None or isinstance(value, bool | int | float | str | dict):
+        return value
+    return keras.saving.serialize_keras_object(value)
+
+
+class Configured:
+    """Mixed in before a Keras class: a configuration of what it was made of.
+
+    Each argument is kept under its own name; `kept_as` has those that are
+    not, with the attribute's name, or `None` for what follows from others.
+    Names that arguments had in saved configurations are in `old_names`, with
+    those of today.
+    """
+
+    kept_as: ClassVar[Mapping[str, str | None]] = {}
+    old_names: ClassVar[Mapping[str, str]] = {}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **kept_arguments(self)}  # type: ignore
+
+    @classmethod
+    def current_arguments(cls, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A configuration of this or an earlier version, as one of today."""
+        return renamed(config, cls.old_names)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        return cls(**_revived(cls.current_arguments(config)))
+
+
+def _revived(value):
+    """A configuration in which no object is in its serialized form."""
+    if isinstance(value, list | tuple):
+        return [_revived(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if {"class_name", "config"} <= set(value):
+        return keras.saving.deserialize_keras_object(value)
+    return {name: _revived(part) for name, part in value.items()}
 
 
 def defaults_of(parts: Iterable[Callable]) -> dict[str, Any]:
@@ -71,16 +131,16 @@ def check_shared(**shared: Iterable[Any]) -> None:
             )
 
 
-def accepted_arguments(cls: type) -> set[str]:
+def accepted_arguments(cls: type) -> list[str]:
     """All names that a class takes, those that it hands to bases included."""
-    names: set[str] = set()
+    names: dict[str, None] = {}
     for part in cls.__mro__:
         if not part.__module__.startswith("keras_bidalle."):
             continue
         if "__init__" in vars(part) or "__signature__" in vars(part):
             parameters = _parameters(part)
-            names |= set(argument_names(part))
+            names |= dict.fromkeys(argument_names(part))
             kinds = {parameter.kind for parameter in parameters.values()}
             if inspect.Parameter.VAR_KEYWORD not in kinds:
                 break
-    return names
+    return list(names)

@@ -8,6 +8,7 @@ from keras import ops
 from keras_bidalle.image_tokenizers.augvae_levels import Levels
 from keras_bidalle.image_tokenizers.blocks import (
     PACKAGE,
+    TokenizerLayer,
     build_in_order,
     shape_of_images,
 )
@@ -18,16 +19,8 @@ from keras_bidalle.image_tokenizers.vqgan_layers import (
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class LevelProjection(keras.layers.Layer):
-    """A 1x1 convolution of each level: one kernel, a bias for each.
-
-    Args:
-        filters: int, channels of the output.
-
-    Call arguments:
-        levels: tuple of float tensors (B, h, w, C). The result is a tuple
-            of tensors (B, h, w, filters).
-    """
+class LevelProjection(TokenizerLayer):
+    """A 1x1 convolution of each level: one kernel, a bias for each."""
 
     def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
@@ -52,11 +45,8 @@ class LevelProjection(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return tuple((*shape[:-1], self.filters) for shape in input_shape)
 
-    def get_config(self):
-        return {**super().get_config(), "filters": self.filters}
 
-
-class _LevelsLayer(keras.layers.Layer):
+class _LevelsLayer(TokenizerLayer):
     """A layer that is made of `Levels`, given by their names."""
 
     def __init__(self, *, name=None, trainable=True, dtype=None, **levels):
@@ -76,12 +66,8 @@ class _LevelsLayer(keras.layers.Layer):
 class MultiLevelEncoder(_LevelsLayer):
     """From images to the latents of each level, one encoder after another.
 
-    Args:
-        **kwargs: as in `Levels`.
-
-    Call arguments:
-        images: float tensor (B, H, W, C). The result is a tuple of tensors
-            (B, H/f, W/f, z_channels), f each of `levels.factors`.
+    The result is a tuple of tensors (B, H/f, W/f, z_channels), f each of
+    `levels.factors`.
     """
 
     def __init__(self, **kwargs):
@@ -116,15 +102,7 @@ class MultiLevelEncoder(_LevelsLayer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class LastLevelEncoder(MultiLevelEncoder):
-    """From images to the latents of the coarsest level alone.
-
-    Args:
-        **kwargs: as in `Levels`.
-
-    Call arguments:
-        images: float tensor (B, H, W, C). The result is
-            (B, H/f, W/f, z_channels).
-    """
+    """From images to the latents of the coarsest level alone."""
 
     def call(self, images, training=None):
         return super().call(images, training=training)[-1]
@@ -175,26 +153,13 @@ class _ImageDecoder(_LevelsLayer):
         """What a decoder gets, given what the one before it gave."""
         raise NotImplementedError
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "output_channels": self.output_channels,
-        }
-
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class MultiLevelDecoder(_ImageDecoder):
     """From the latents of all levels to images, coarse to fine.
 
-    Each decoder but the first also gets what the one before it made.
-
-    Args:
-        output_channels: int, channels of the images.
-        **kwargs: as in `Levels`.
-
-    Call arguments:
-        latents: tuple of float tensors (B, h, w, z_channels), fine to
-            coarse. The result is (B, H, W, output_channels), float32.
+    Each decoder but the first also gets what the one before it made. The
+    latents are a tuple, fine to coarse.
     """
 
     def build(self, input_shape):
@@ -220,16 +185,8 @@ class SingleLevelDecoder(_ImageDecoder):
 
     Where those took a level's latents beside what the decoder before them
     made, a 1x1 convolution (a connector) now makes both of what there is.
-
-    Args:
-        output_channels: int, channels of the images.
-        first_connector: bool, whether there is a connector before the first
-            decoder: not so where that is the multi-level's first as well.
-        **kwargs: as in `Levels`.
-
-    Call arguments:
-        latents: float tensor (B, h, w, z_channels). The result is
-            (B, H, W, output_channels), float32.
+    There is none (`first_connector`) before a first decoder that is the
+    multi-level's first as well.
     """
 
     def __init__(self, first_connector=True, **kwargs):
@@ -259,9 +216,3 @@ class SingleLevelDecoder(_ImageDecoder):
 
     def compute_output_shape(self, input_shape):
         return shape_of_images(input_shape, self.factor, self.output_channels)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "first_connector": self.first_connector,
-        }

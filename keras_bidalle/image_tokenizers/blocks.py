@@ -10,10 +10,18 @@ import math
 import keras
 from keras import ops
 
+from keras_bidalle.arguments import Configured
 from keras_bidalle.backend.noise import Dropout
 
 PACKAGE = "keras_bidalle"
 PADDING_MODES = ("zero", "replication")
+
+
+class TokenizerLayer(Configured, keras.layers.Layer):
+    """What image tokenizers are made of: by default it keeps the shape."""
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
 
 
 def shape_of_codes(shape, factor, channels):
@@ -31,13 +39,8 @@ def shape_of_images(shape, factor, channels):
 def build_in_order(layers, input_shape):
     """Builds layers of which each takes what the one before it gives.
 
-    Args:
-        layers: sequence of Keras layers. Those that have their weights
-            already, from a saved configuration or another model, keep them.
-        input_shape: tuple, of what the first layer takes.
-
-    Returns:
-        The shape of what the last layer gives.
+    Those that have their weights already, from a saved configuration or
+    another model, keep them. The result is the shape of what the last gives.
     """
     for layer in layers:
         if not layer.built:
@@ -47,15 +50,9 @@ def build_in_order(layers, input_shape):
 
 
 def replication_pad(x, before, after):
-    """Repeats the border pixels of a batch of maps.
+    """Repeats the border pixels of maps (B, H, W, C).
 
-    Args:
-        x: tensor (B, H, W, C).
-        before: int, rows above and columns to the left.
-        after: int, rows below and columns to the right.
-
-    Returns:
-        Tensor (B, H + before + after, W + before + after, C).
+    `before` above and to the left, `after` below and to the right.
     """
     for axis in (1, 2):
         rest = (slice(None),) * axis
@@ -83,15 +80,7 @@ class PaddedConv2D(keras.layers.Conv2D):
     the VQGAN encoder. Zeros show a convolution where the border is;
     replication does not, which matters for translation equivariance.
 
-    Args:
-        filters: int, channels of the output.
-        kernel_size: int.
-        strides: int, 1 or 2.
-        padding_mode: `"zero"` or `"replication"`.
-        **kwargs: passed to `keras.layers.Conv2D`.
-
-    Call arguments:
-        inputs: float tensor (B, H, W, C).
+    `strides` is 1 or 2, `padding_mode` `"zero"` or `"replication"`.
     """
 
     def __init__(
@@ -138,17 +127,10 @@ def group_norm(channels, **kwargs):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ResidualBlock(keras.layers.Layer):
+class ResidualBlock(TokenizerLayer):
     """Twice GroupNorm, swish and a 3x3 convolution, beside a shortcut.
 
-    Args:
-        channels: int, channels of the output. Where the input has another
-            number, the shortcut is a 1x1 convolution.
-        dropout: float, rate before the second convolution.
-        padding_mode: `"zero"` or `"replication"`.
-
-    Call arguments:
-        x: float tensor (B, H, W, C).
+    The shortcut is a 1x1 convolution where the number of channels changes.
     """
 
     def __init__(self, channels, dropout=0.0, padding_mode="zero", **kwargs):
@@ -189,22 +171,10 @@ class ResidualBlock(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.channels)
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "channels": self.channels,
-            "dropout": self.dropout,
-            "padding_mode": self.padding_mode,
-        }
-
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class SpatialAttention(keras.layers.Layer):
-    """Single-head self-attention between all places of a map.
-
-    Call arguments:
-        x: float tensor (B, H, W, C). The result has the same shape.
-    """
+class SpatialAttention(TokenizerLayer):
+    """Single-head self-attention between all places of a map (B, H, W, C)."""
 
     def build(self, input_shape):
         channels, dtype = input_shape[-1], self.dtype_policy
@@ -226,20 +196,10 @@ class SpatialAttention(keras.layers.Layer):
         weights = ops.cast(ops.softmax(scores, axis=-1), v.dtype)
         return x + self.proj_out(ops.reshape(ops.matmul(weights, v), shape))
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Upsample(keras.layers.Layer):
-    """Nearest-neighbor upsampling by 2, then a 3x3 convolution.
-
-    Args:
-        padding_mode: `"zero"` or `"replication"`.
-
-    Call arguments:
-        x: float tensor (B, H, W, C). The result is (B, 2H, 2W, C).
-    """
+class Upsample(TokenizerLayer):
+    """Nearest-neighbor upsampling by 2, then a 3x3 convolution."""
 
     def __init__(self, padding_mode="zero", **kwargs):
         super().__init__(**kwargs)
@@ -258,8 +218,4 @@ class Upsample(keras.layers.Layer):
         return self.conv(ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2))
 
     def compute_output_shape(self, input_shape):
-        sizes = (None if n is None else 2 * n for n in input_shape[1:3])
-        return (input_shape[0], *sizes, input_shape[-1])
-
-    def get_config(self):
-        return {**super().get_config(), "padding_mode": self.padding_mode}
+        return shape_of_images(input_shape, 2, input_shape[-1])

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_bidalle.image_tokenizers.blocks import (
     PACKAGE,
+    TokenizerLayer,
     build_in_order,
     shape_of_codes,
     shape_of_images,
@@ -17,10 +18,7 @@ from keras_bidalle.validation import check_positive
 
 
 def convolution(filters, kernel_size, dtype):
-    """A convolution that keeps the size and begins as the published do.
-
-    Weights are normal with variance 1 / fan_in, biases zero.
-    """
+    """A convolution that keeps the size and begins as the published do."""
     return keras.layers.Conv2D(
         filters,
         kernel_size,
@@ -33,21 +31,12 @@ def convolution(filters, kernel_size, dtype):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class BottleneckBlock(keras.layers.Layer):
+class BottleneckBlock(TokenizerLayer):
     """Four times ReLU and convolution at a quarter of the width.
 
     The result is added, times `gain`, to the input, or to a 1x1 convolution
     of it where the number of channels changes. There is no normalization: a
-    small gain keeps a deep stack stable.
-
-    Args:
-        filters: int, channels of the output.
-        kernel_sizes: tuple of 4 int: `(3, 3, 3, 1)` in the encoder,
-            `(1, 3, 3, 3)` in the decoder.
-        gain: float, published as `1 / num_layers**2`.
-
-    Call arguments:
-        x: float tensor (B, H, W, C). The result is (B, H, W, filters).
+    small gain (published as `1 / num_layers**2`) keeps a deep stack stable.
     """
 
     def __init__(self, filters, kernel_sizes, gain, **kwargs):
@@ -82,14 +71,6 @@ class BottleneckBlock(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_sizes": list(self.kernel_sizes),
-            "gain": self.gain,
-        }
-
 
 # The names of arguments in configurations of before.
 _OLD_NAMES = {"n_hid": "channels", "n_blk_per_group": "num_res_blocks"}
@@ -98,10 +79,7 @@ _OLD_NAMES = {"n_hid": "channels", "n_blk_per_group": "num_res_blocks"}
 def with_new_names(config, old_names):
     """A saved configuration with the argument names of today.
 
-    Args:
-        config: dict. With a `group_count` of n the channels double in each
-            of n groups.
-        old_names: dict from old names to those of today.
+    Once, a `group_count` of n said that channels double in each of n groups.
     """
     config = renamed(config, old_names)
     if "group_count" in config:
@@ -110,7 +88,7 @@ def with_new_names(config, old_names):
     return config
 
 
-class _Half(keras.layers.Layer):
+class _Half(TokenizerLayer):
     """What the encoder and the decoder share: groups of blocks.
 
     Between groups the size changes by 2.
@@ -138,6 +116,7 @@ class _Half(keras.layers.Layer):
         self.channels = channels
         self.channel_multipliers = tuple(channel_multipliers)
         self.num_res_blocks = num_res_blocks
+        self.epsilon = epsilon
         self.likelihood = LogitLaplace(epsilon)
 
     @property
@@ -169,18 +148,9 @@ class _Half(keras.layers.Layer):
         """The bottleneck blocks alone, in order."""
         return [b for b in self.blocks if isinstance(b, BottleneckBlock)]
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "channels": self.channels,
-            "channel_multipliers": list(self.channel_multipliers),
-            "num_res_blocks": self.num_res_blocks,
-            "epsilon": self.likelihood.epsilon,
-        }
-
     @classmethod
-    def from_config(cls, config):
-        return super().from_config(with_new_names(config, _OLD_NAMES))
+    def current_arguments(cls, config):
+        return with_new_names(config, _OLD_NAMES)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -192,10 +162,8 @@ class DiscreteVAEEncoder(_Half):
     one logit a code, is the projection of the `GumbelQuantizer` that follows.
 
     Args:
-        channels: int, what the multipliers multiply.
-        channel_multipliers: tuple of int, one for each group.
-        num_res_blocks: int, blocks in each group.
-        epsilon: float, the margin of `map_pixels`, which comes first.
+        *args, **kwargs: `channels`, `channel_multipliers`, `num_res_blocks`
+            and `epsilon`, with the defaults of `DiscreteVAE`.
 
     Call arguments:
         images: float tensor (B, H, W, C) in [-1, 1]. The result is
@@ -243,11 +211,7 @@ class DiscreteVAEDecoder(_Half):
     `GumbelQuantizer` before it.
 
     Args:
-        channels: int, what the multipliers multiply.
-        channel_multipliers: tuple of int, one for each group, at full size
-            first.
-        num_res_blocks: int, blocks in each group.
-        epsilon: float, the margin of `map_pixels`.
+        *args, **kwargs: as in `DiscreteVAEEncoder`.
         output_channels: int, channels of the images.
 
     Call arguments:
@@ -284,11 +248,7 @@ class DiscreteVAEDecoder(_Half):
         return ops.relu(x)
 
     def statistics(self, latents: Any, training: bool | None = None) -> Any:
-        """What the likelihood is read from, mu then ln b.
-
-        Args:
-            latents: float tensor (B, h, w, code_dim).
-            training: bool or `None`.
+        """What the likelihood is read from, mu then ln b of each value.
 
         Returns:
             float32 tensor (B, f*h, f*w, 2 * output_channels).
@@ -301,12 +261,6 @@ class DiscreteVAEDecoder(_Half):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return shape_of_images(input_shape, self.factor, self.output_channels)
-
-    def get_config(self) -> Any:
-        return {
-            **super().get_config(),
-            "output_channels": self.output_channels,
-        }
 
 
 def _halve(dtype):

@@ -12,17 +12,15 @@ from keras import ops
 from keras_bidalle.image_tokenizers.blocks import (
     PACKAGE,
     PaddedConv2D,
+    TokenizerLayer,
     replication_pad,
+    shape_of_codes,
 )
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class BlurPool(keras.layers.Layer):
+class BlurPool(TokenizerLayer):
     """A 5x5 binomial low-pass filter with stride 2, borders replicated.
-
-    Call arguments:
-        x: float tensor (B, H, W, C). The result is (B, ceil(H/2),
-            ceil(W/2), C).
 
     Reference:
         Zhang, "Making Convolutional Networks Shift-Invariant Again", 2019,
@@ -46,16 +44,10 @@ class BlurPool(keras.layers.Layer):
         return (input_shape[0], *sizes, input_shape[-1])
 
 
-class Downsampling(keras.layers.Layer):
-    """What the four have in common: `padding_mode`, and half the size.
+class Downsampling(TokenizerLayer):
+    """From maps (B, H, W, C) of even sides to (B, H/2, W/2, C).
 
-    Args:
-        padding_mode: `"zero"` or `"replication"`, for the convolution where
-            there is one.
-
-    Call arguments:
-        x: float tensor (B, H, W, C), H and W even. The result is
-            (B, H/2, W/2, C).
+    `padding_mode` is that of the convolution, where there is one.
     """
 
     def __init__(self, padding_mode="zero", **kwargs):
@@ -63,16 +55,12 @@ class Downsampling(keras.layers.Layer):
         self.padding_mode = padding_mode
 
     def compute_output_shape(self, input_shape):
-        sizes = (None if n is None else n // 2 for n in input_shape[1:3])
-        return (input_shape[0], *sizes, input_shape[-1])
-
-    def get_config(self):
-        return {**super().get_config(), "padding_mode": self.padding_mode}
+        return shape_of_codes(input_shape, 2, input_shape[-1])
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class StridedConv(Downsampling):
-    """A 3x3 convolution with stride 2. See `Downsampling`."""
+    """A 3x3 convolution with stride 2."""
 
     strides = 2
 
@@ -92,7 +80,7 @@ class StridedConv(Downsampling):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ConvBlurPool(StridedConv):
-    """A 3x3 convolution with stride 1, then `BlurPool`. See `Downsampling`."""
+    """A 3x3 convolution with stride 1, then `BlurPool`."""
 
     strides = 1
 
@@ -106,7 +94,7 @@ class ConvBlurPool(StridedConv):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class MaxPool(Downsampling):
-    """Max pooling over 2x2 with stride 2. See `Downsampling`."""
+    """Max pooling over 2x2 with stride 2."""
 
     def call(self, x):
         return ops.max_pool(x, 2, strides=2, padding="valid")
@@ -114,7 +102,7 @@ class MaxPool(Downsampling):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class MaxBlurPool(Downsampling):
-    """Max pooling with stride 1, then `BlurPool`. See `Downsampling`."""
+    """Max pooling with stride 1, then `BlurPool`."""
 
     def build(self, input_shape):
         self.blur = BlurPool(dtype=self.dtype_policy)
@@ -132,19 +120,7 @@ DOWNSAMPLINGS = {
 
 
 def get_downsampling(name, **kwargs):
-    """Makes the downsampling layer of a name.
-
-    Args:
-        name: one of `"strided_conv"`, `"convblurpool"`, `"maxpool"`,
-            `"maxblurpool"`.
-        **kwargs: given to the layer.
-
-    Returns:
-        A `Downsampling` layer.
-
-    Raises:
-        ValueError: on any other name.
-    """
+    """The downsampling layer of a name; a `ValueError` on any other name."""
     if name not in DOWNSAMPLINGS:
         raise ValueError(
             f"`downsampling` must be one of {tuple(DOWNSAMPLINGS)}. "

@@ -14,6 +14,7 @@ from keras import ops
 from keras_bidalle.image_tokenizers.blocks import (
     PACKAGE,
     PaddedConv2D,
+    TokenizerLayer,
     shape_of_codes,
     shape_of_images,
 )
@@ -22,18 +23,11 @@ from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ChannelResidualBlock(keras.layers.Layer):
+class ChannelResidualBlock(TokenizerLayer):
     """RMS norm over channels, 3x3 convolution, swish, 1x1 convolution.
 
     The normalization has no statistics over space, so a place's result
     depends on its 3x3 neighborhood alone.
-
-    Args:
-        channels: int, channels of input and output.
-        hidden_channels: int, channels between the convolutions.
-
-    Call arguments:
-        x: float tensor (B, h, w, channels).
     """
 
     def __init__(self, channels, hidden_channels, **kwargs):
@@ -58,27 +52,15 @@ class ChannelResidualBlock(keras.layers.Layer):
     def call(self, x):
         return x + self.project(ops.silu(self.expand(self.norm(x))))
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "channels": self.channels,
-            "hidden_channels": self.hidden_channels,
-        }
-
-
-class PatchStack(keras.layers.Layer):
+class PatchStack(TokenizerLayer):
     """A convolution in, residual blocks, and a projection out.
 
-    Args:
-        units: int, channels of the projection.
-        patch_size: int, side of the square that one latent stands for.
-        channels: int, width.
-        hidden_channels: int, width inside the blocks.
-        num_blocks: int.
+    A latent stands for a square of `patch_size` pixels a side; `channels` is
+    the width, `hidden_channels` that inside the blocks.
     """
+
+    kept_as = {"units": None}
 
     def __init__(
         self,
@@ -124,28 +106,10 @@ class PatchStack(keras.layers.Layer):
             x = block(x)
         return self.norm_out(x)
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "patch_size": self.patch_size,
-            "channels": self.channels,
-            "hidden_channels": self.hidden_channels,
-            "num_blocks": self.num_blocks,
-        }
-
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class PatchEncoder(PatchStack):
-    """From images to latents: patches, then residual blocks.
-
-    Args:
-        latent_dim: int, channels of the output.
-        **kwargs: as in `PatchStack`, but for `units`.
-
-    Call arguments:
-        images: float tensor (B, H, W, C). The result is
-            (B, H/p, W/p, latent_dim).
-    """
+    """From images to latents (B, H/p, W/p, latent_dim)."""
 
     def __init__(self, latent_dim, **kwargs):
         super().__init__(units=latent_dim, **kwargs)
@@ -165,22 +129,10 @@ class PatchEncoder(PatchStack):
     def compute_output_shape(self, input_shape):
         return shape_of_codes(input_shape, self.patch_size, self.latent_dim)
 
-    def get_config(self):
-        return {**super().get_config(), "latent_dim": self.latent_dim}
-
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class PatchDecoder(PatchStack):
-    """From latents back to images: residual blocks, then patches.
-
-    Args:
-        output_channels: int, channels of the images.
-        **kwargs: as in `PatchStack`, but for `units`.
-
-    Call arguments:
-        latents: float tensor (B, h, w, D). The result is
-            (B, p * h, p * w, output_channels), float32.
-    """
+    """From latents back to float32 images (B, p * h, p * w, C)."""
 
     def __init__(self, output_channels=3, *, patch_size, **kwargs):
         units = patch_size**2 * output_channels
@@ -202,9 +154,6 @@ class PatchDecoder(PatchStack):
         return shape_of_images(
             input_shape, self.patch_size, self.output_channels
         )
-
-    def get_config(self):
-        return {**super().get_config(), "output_channels": self.output_channels}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

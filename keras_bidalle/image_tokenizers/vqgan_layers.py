@@ -10,6 +10,7 @@ from keras_bidalle.image_tokenizers.blocks import (
     PaddedConv2D,
     ResidualBlock,
     SpatialAttention,
+    TokenizerLayer,
     Upsample,
     build_in_order,
     check_padding_mode,
@@ -20,16 +21,11 @@ from keras_bidalle.image_tokenizers.blocks import (
 from keras_bidalle.image_tokenizers.downsampling import get_downsampling
 
 
-class Level(keras.layers.Layer):
+class Level(TokenizerLayer):
     """Residual blocks of one resolution, then a change of resolution.
 
-    Args:
-        channels: int, channels of the output.
-        num_blocks: int.
-        attention: bool, whether self-attention follows each block.
-        resample: layer that changes the resolution, or None.
-        dropout: float.
-        padding_mode: `"zero"` or `"replication"`.
+    `attention` says whether self-attention follows each block; `resample` is
+    the layer that changes the resolution, or None.
     """
 
     def __init__(
@@ -73,14 +69,8 @@ class Level(keras.layers.Layer):
         return self.resample.compute_output_shape(shape)
 
 
-class Middle(keras.layers.Layer):
-    """Residual block, self-attention, residual block at the code grid.
-
-    Args:
-        dropout: float.
-        padding_mode: `"zero"` or `"replication"`.
-        attention: bool, whether there is the self-attention.
-    """
+class Middle(TokenizerLayer):
+    """Residual block, self-attention (if any), residual block."""
 
     def __init__(self, dropout, padding_mode, attention=True, **kwargs):
         super().__init__(**kwargs)
@@ -105,11 +95,8 @@ class Middle(keras.layers.Layer):
             x = self.attn_1(x)
         return self.block_2(x, training=training)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
 
-
-class _Half(keras.layers.Layer):
+class _Half(TokenizerLayer):
     """What the encoder and the decoder share: their arguments."""
 
     def __init__(
@@ -167,19 +154,6 @@ class _Half(keras.layers.Layer):
             dtype=self.dtype_policy,
         )
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "resolution": self.resolution,
-            "channels": self.channels,
-            "channel_multipliers": list(self.channel_multipliers),
-            "num_res_blocks": self.num_res_blocks,
-            "attention_resolutions": list(self.attention_resolutions),
-            "dropout": self.dropout,
-            "padding_mode": self.padding_mode,
-            "middle_attention": self.middle_attention,
-        }
-
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class VQGANEncoder(_Half):
@@ -189,18 +163,12 @@ class VQGANEncoder(_Half):
         resolution: int, side of the images: attention stands where
             `resolution / 2**level` is in `attention_resolutions`.
         z_channels: int, channels of the output.
-        channels: int, channels of the first level.
-        channel_multipliers: tuple of int, one for each level.
-        num_res_blocks: int, residual blocks in each level.
-        attention_resolutions: tuple of int.
-        dropout: float.
-        downsampling: `"strided_conv"`, `"convblurpool"`, `"maxpool"` or
-            `"maxblurpool"`.
-        padding_mode: `"zero"` or `"replication"`.
-        middle_attention: bool, whether there is self-attention at the
+        downsampling, downsampling_padding_mode: as in `VQGAN`.
+        **kwargs: `padding_mode="zero"` and, as in `VQGAN`, `channels=128`,
+            `channel_multipliers=(1, 2, 2)`, `num_res_blocks=1`,
+            `attention_resolutions=(16,)` and `dropout=0.0`;
+            `middle_attention=True`, whether there is self-attention at the
             smallest size, between two residual blocks.
-        downsampling_padding_mode: `"zero"` or `"replication"`, for the
-            convolutions that halve the map; `None` for `padding_mode`.
 
     Call arguments:
         images: float tensor (B, H, W, C) in [-1, 1]. The result is
@@ -258,14 +226,6 @@ class VQGANEncoder(_Half):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return shape_of_codes(input_shape, self.factor, self.z_channels)
 
-    def get_config(self) -> Any:
-        return {
-            **super().get_config(),
-            "z_channels": self.z_channels,
-            "downsampling": self.downsampling,
-            "downsampling_padding_mode": self.downsampling_padding_mode,
-        }
-
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class VQGANDecoder(_Half):
@@ -276,14 +236,7 @@ class VQGANDecoder(_Half):
     Args:
         resolution: int, side of the images.
         output_channels: int, channels of the images.
-        channels: int, channels of the level at full size.
-        channel_multipliers: tuple of int, one for each level, at full size
-            first.
-        num_res_blocks: int, as in the encoder.
-        attention_resolutions: tuple of int.
-        dropout: float.
-        padding_mode: `"zero"` or `"replication"`.
-        middle_attention: bool, as in the encoder.
+        **kwargs: as in `VQGANEncoder`.
 
     Call arguments:
         latents: float tensor (B, h, w, z_channels). The result is
@@ -332,9 +285,3 @@ class VQGANDecoder(_Half):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return shape_of_images(input_shape, self.factor, self.output_channels)
-
-    def get_config(self) -> Any:
-        return {
-            **super().get_config(),
-            "output_channels": self.output_channels,
-        }

@@ -15,14 +15,6 @@ class AveragedCodebook(CodebookQuantizer):
 
     Subclasses implement `learn` and `end_step` with `averaged`, `means` and
     `write_statistics`.
-
-    Args:
-        num_codes: int, the size K of the codebook.
-        code_dim: int, the length C of a code vector.
-        decay: float in [0, 1).
-        epsilon: float, of the Laplace smoothing.
-        **kwargs: as in `CodebookQuantizer`. The codebook's default
-            initializer is standard normal.
     """
 
     def __init__(
@@ -72,15 +64,9 @@ class AveragedCodebook(CodebookQuantizer):
         self.embed_sum.assign(self.embedding)
 
     def averaged(self, uses):
-        """The statistics with the latest use in them, over all replicas.
+        """Counts (K,) and sums (K, C) with the latest use in them.
 
         During the start from data they are of this step's latents alone.
-
-        Args:
-            uses: list of the `Use`s of the step, until now.
-
-        Returns:
-            Tuple of the counts (K,) and the sums (K, C).
         """
         keep, gain = self.decay, 1.0 - self.decay
         if self.kmeans_steps:
@@ -110,8 +96,3 @@ class AveragedCodebook(CodebookQuantizer):
         self.write_codebook(vectors)
         self.cluster_size.assign(sizes)
         self.embed_sum.assign(sums)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(decay=self.decay, epsilon=self.epsilon)
-        return config

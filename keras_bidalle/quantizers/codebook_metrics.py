@@ -7,20 +7,12 @@ from keras_bidalle.backend.keras_internals import is_stateless
 
 
 def usage(shares):
-    """Share of the codes that occur, a scalar in [0, 1].
-
-    Args:
-        shares: float32 tensor (..., K), rows adding to 1.
-    """
+    """Share of the codes that occur, a scalar, of shares (..., K)."""
     return ops.mean(ops.cast(shares > 0, "float32"))
 
 
 def perplexity(shares):
-    """exp(entropy), a scalar from 1 (collapse) to K, the mean over rows.
-
-    Args:
-        shares: float32 tensor (..., K), rows adding to 1.
-    """
+    """exp(entropy) of shares (..., K), from 1 (collapse) to K, the mean."""
     entropy = -ops.sum(shares * ops.log(shares + 1e-10), axis=-1)
     return ops.mean(ops.exp(entropy))
 
@@ -28,10 +20,8 @@ def perplexity(shares):
 class CodebookMetric(keras.metrics.Metric):
     """Base of the figures over how often each code was chosen.
 
-    Args:
-        epoch_counts: Variable, float32: the quantizer's own counts since the
-            last reset, which outlive the step on every backend.
-        name: str, the name in the logs of `fit`.
+    `epoch_counts` is the quantizer's own variable, of counts since the last
+    reset, which outlives the step on every backend.
     """
 
     def __init__(self, epoch_counts, name):

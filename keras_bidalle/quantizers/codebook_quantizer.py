@@ -1,8 +1,4 @@
-"""What all quantizers with one searched codebook share.
-
-Nearest-code search, a start from data, and where revived codes are put. How
-the codebook itself moves (by gradients, by averages) is the subclass's.
-"""
+"""What all quantizers with one searched codebook share."""
 
 from typing import Any
 
@@ -30,7 +26,7 @@ class CodebookQuantizer(HardQuantizer):
     distance from the codebook, as in k-means++.
 
     Subclasses implement `codebook`, `write_codebook`, `default_initializer`
-    and `end_step`, and what else of `HardQuantizer` they need.
+    (of a codebook for which none was given) and `end_step`.
 
     Args:
         num_codes: int, the size K of the codebook.
@@ -69,10 +65,6 @@ class CodebookQuantizer(HardQuantizer):
 
     def write_codebook(self, vectors: Any) -> Any:
         """Puts vectors (K, C) in the codebook's place, within a step."""
-        raise NotImplementedError
-
-    def default_initializer(self) -> Any:
-        """The initializer of a codebook for which none was given."""
         raise NotImplementedError
 
     def assign_codebook(self, vectors: Any) -> Any:
@@ -120,8 +112,7 @@ class CodebookQuantizer(HardQuantizer):
             self.num_codes,
             self.seed_generator,
         )
-        # Not `ops.cond`: no variable may be assigned inside one under
-        # tf.distribute.
+        # In no `ops.cond` may a variable be assigned under tf.distribute.
         is_first = ops.equal(self.start_step, 0.0)
         self.write_codebook(ops.where(is_first, drawn, self.codebook))
 
@@ -147,15 +138,3 @@ class CodebookQuantizer(HardQuantizer):
         return replicas.all_reduce_sum(
             ops.segment_sum(z, codes, num_segments=self.num_codes)
         )
-
-    def get_config(self) -> Any:
-        config = super().get_config()
-        config.update(
-            distance=keras.saving.serialize_keras_object(self.distance),
-            codebook_initializer=keras.initializers.serialize(
-                self.codebook_initializer
-            ),
-            kmeans_steps=self.kmeans_steps,
-            seed=self.seed,
-        )
-        return config

@@ -14,15 +14,9 @@ def draw_vectors(parts, num, seed):
     as rare as they can be, and all shapes are static. Replicas draw what one
     process with all of their batches would.
 
-    Args:
-        parts: list of tuples of vectors, float32 tensor (N, C), and their
-            weights, float32 tensor (N,), not negative.
-        num: int, how many to draw.
-        seed: `keras.random.SeedGenerator`, in the same state on all
-            replicas.
-
-    Returns:
-        float32 tensor (num, C).
+    `parts` are tuples of vectors (N, C) and weights (N,), not negative, all
+    float32; `seed` is in the same state on all replicas. The result is
+    (num, C).
     """
     vectors = ops.concatenate([rows for rows, _ in parts])
     first, places = 0, []
@@ -52,16 +46,13 @@ def draw_vectors(parts, num, seed):
 
 
 def _gathered(weights, first):
-    """Weights of all replicas, whose they are, and in which row there.
-
-    One table of floats, so that it takes one exchange: whole numbers up to
-    2^24 are exact.
-    """
+    """Weights of all replicas, whose they are, and in which row there."""
     if replicas.num_replicas() == 1:
         return weights, weights, weights
     count = ops.shape(weights)[0]
     owner = ops.cast(replicas.replica_id(), "float32")
     rows = ops.cast(ops.arange(count) + first, "float32")
+    # Floats are exact up to 2^24, and one table takes one exchange.
     table = ops.stack([weights, owner * ops.ones_like(weights), rows], axis=1)
     table = replicas.all_gather(table)
     return table[:, 0], table[:, 1], table[:, 2]

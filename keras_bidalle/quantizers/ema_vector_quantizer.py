@@ -94,8 +94,3 @@ class EMAVectorQuantizer(AveragedCodebook):
             sizes = ops.where(dead, revived_size, sizes)
             self.count_start_step()
         self.write_statistics(vectors, sizes, sums)
-
-    def get_config(self) -> Any:
-        config = super().get_config()
-        config.update(revival_share=self.revival_share)
-        return config

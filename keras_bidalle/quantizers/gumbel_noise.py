@@ -5,18 +5,10 @@ from keras import ops
 
 
 def gumbel_noise(shape, seed):
-    """Draws standard Gumbel noise.
+    """Draws float32 standard Gumbel noise.
 
-    The largest of log odds with such noise has just those odds.
-
-    Args:
-        shape: shape, of ints or tensors.
-        seed: int or `keras.random.SeedGenerator`; in training a
-            `backend.noise.NoiseSeedGenerator`, so that every replica
-            has noise of its own.
-
-    Returns:
-        float32 tensor.
+    In training `seed` is a `backend.noise.NoiseSeedGenerator`, so that every
+    replica has noise of its own.
     """
     uniform = keras.random.uniform(shape, dtype="float32", seed=seed)
     uniform = ops.clip(uniform, 1e-20, 1.0 - 1e-7)

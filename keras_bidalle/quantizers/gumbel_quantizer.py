@@ -50,13 +50,6 @@ class GumbelQuantizer(Quantizer):
         z: float tensor (B, ..., input_dim).
         training: bool or `None`. Mixtures only if `True`.
 
-    Returns:
-        Tensor (B, ..., C).
-
-    Raises:
-        ValueError: if an argument is out of its range, or the latents do not
-            have `input_dim` channels.
-
     Example:
 
     ```python
@@ -71,6 +64,8 @@ class GumbelQuantizer(Quantizer):
         Gumbel-Softmax](https://arxiv.org/abs/1611.01144); [Zero-Shot
         Text-to-Image Generation](https://arxiv.org/abs/2102.12092), Sec. 2.1.
     """
+
+    kept_as = {"temperature": "_temperature", "kl_weight": "_kl_weight"}
 
     def __init__(
         self,
@@ -94,17 +89,15 @@ class GumbelQuantizer(Quantizer):
         self.projection = keras.layers.Dense(
             num_codes, dtype="float32", name="projection"
         )
-        self._first_values = {
-            "temperature": temperature,
-            "kl_weight": kl_weight,
-        }
+        self._temperature, self._kl_weight = temperature, kl_weight
         # Here and not in `build`, so that a schedule may come before data.
-        self.temperature = self._add_scalar("temperature")
-        self.kl_weight = self._add_scalar("kl_weight")
-
-    def _add_scalar(self, name):
-        value = keras.initializers.Constant(self._first_values[name])
-        return self.add_state(name, (), value)
+        self.temperature, self.kl_weight = (
+            self.add_state(name, (), keras.initializers.Constant(value))
+            for name, value in (
+                ("temperature", temperature),
+                ("kl_weight", kl_weight),
+            )
+        )
 
     def build(self, input_shape: Any) -> Any:
         super().build(input_shape)
@@ -123,14 +116,7 @@ class GumbelQuantizer(Quantizer):
         return ops.convert_to_tensor(self.embedding)
 
     def logits(self, z: Any) -> Any:
-        """Gives the logits over the codes.
-
-        Args:
-            z: float tensor (B, ..., input_dim).
-
-        Returns:
-            float32 tensor (B, ..., K).
-        """
+        """The float32 logits (B, ..., K) of latents (B, ..., input_dim)."""
         self.ensure_built()
         return self.projection(self.as_latents(z))
 
@@ -164,13 +150,3 @@ class GumbelQuantizer(Quantizer):
     def decode(self, codes: Any) -> Any:
         self.ensure_built()
         return self.lookup(self.as_codes(codes))
-
-    def get_config(self) -> Any:
-        config = super().get_config()
-        config.update(
-            input_dim=self.input_dim,
-            hard=self.hard,
-            seed=self.seed,
-            **self._first_values,
-        )
-        return config

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_bidalle.quantizers import gradient_estimators
@@ -52,14 +51,9 @@ class HardQuantizer(Quantizer):
         self.gradient = gradient_estimators.get(gradient)
 
     def nearest(self, z: Any) -> Any:
-        """Chooses codes.
+        """Int32 codes (N,) of float32 `z` (N, C), and their distances (N,).
 
-        Args:
-            z: float32 tensor (N, C).
-
-        Returns:
-            Tuple of the int32 codes (N,) and their distances (N,), float32,
-            without gradients.
+        Both are without gradients.
         """
         raise NotImplementedError
 
@@ -70,24 +64,14 @@ class HardQuantizer(Quantizer):
     def begin_step(self, latents: Sequence[Any]) -> None:
         """Prepares a training step, in which codes are about to be chosen.
 
-        Args:
-            latents: list of float32 tensors (N, C), without gradients: those
-                that are known before the first use.
+        `latents` (N, C), without gradients, are those known by then.
         """
 
     def learn(self, uses: Sequence[Use]) -> None:
-        """Learns from the latest use, of which another is to follow.
-
-        Args:
-            uses: list of the `Use`s of the step, until now.
-        """
+        """Learns from the last of `uses`, which another is to follow."""
 
     def end_step(self, uses: Sequence[Use]) -> None:
-        """Learns from the latest use and from the training step as a whole.
-
-        Args:
-            uses: list of all `Use`s of the step.
-        """
+        """Learns from the last of `uses` and from the step as a whole."""
 
     def codebook_loss(self, z: Any, quantized: Any) -> Any:
         """The loss that pulls code vectors to `z` (N, C), a scalar."""
@@ -104,17 +88,13 @@ class HardQuantizer(Quantizer):
             z, quantized
         )
 
-    def new_step(self, latents: Any, training: bool | None) -> QuantizationStep:
-        """Begins a step, for those who use this quantizer part by part."""
-        return QuantizationStep(self, latents, training)
-
     def apply_codebook(self, z: Any, training: Any = None) -> Any:
         (quantized,), (codes,) = self.apply_to_levels([z], training=training)
         return quantized, codes
 
     def apply_to_levels(self, levels: Any, training: Any = None) -> Any:
         flat = [ops.reshape(z, (-1, self.code_dim)) for z in levels]
-        step = self.new_step(flat, training)
+        step = QuantizationStep(self, flat, training)
         loss, outputs, all_codes = 0.0, [], []
         for level, z in zip(levels, flat, strict=True):
             quantized, codes = step.quantize(z)
@@ -138,11 +118,3 @@ class HardQuantizer(Quantizer):
     def decode(self, codes: Any) -> Any:
         self.ensure_built()
         return self.lookup(self.as_codes(codes))
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        config.update(
-            commitment_weight=self.commitment_weight,
-            gradient=keras.saving.serialize_keras_object(self.gradient),
-        )
-        return config

@@ -40,6 +40,8 @@ class MultiLevelQuantizer(Quantizer):
         Text", 2022, section 3.1 (arXiv:2111.11133).
     """
 
+    kept_as = {"num_codes": None, "code_dim": None}
+
     def __init__(
         self,
         quantizer: Quantizer,
@@ -107,21 +109,11 @@ class MultiLevelQuantizer(Quantizer):
         return self.join([self.quantizer.encode(level) for level in z])
 
     def decode(self, codes: Any) -> Any:
-        """Gives the code vectors of a sequence of codes, level by level.
-
-        Args:
-            codes: integer tensor (B, N).
-
-        Returns:
-            Tuple of float32 tensors (B, h, w, C), fine to coarse.
-        """
+        """Gives the code vectors (B, h, w, C) of each level's codes."""
         return tuple(self.quantizer.decode(part) for part in self.split(codes))
 
     def split(self, codes: Any) -> Any:
-        """Splits a sequence of codes into levels.
-
-        Args:
-            codes: integer tensor (B, N).
+        """Splits a sequence of codes (B, N) into levels.
 
         Returns:
             List of int32 tensors (B, h, w), fine to coarse.
@@ -144,13 +136,7 @@ class MultiLevelQuantizer(Quantizer):
         return levels
 
     def join(self, levels: Any) -> Any:
-        """Joins the codes of all levels to a sequence.
-
-        Args:
-            levels: sequence of integer tensors (B, h, w), fine to coarse.
-
-        Returns:
-            int32 tensor (B, N).
+        """Joins the codes (B, h, w) of all levels to a sequence (B, N).
 
         Raises:
             ValueError: if they are not of the sizes `grids`.
@@ -173,20 +159,6 @@ class MultiLevelQuantizer(Quantizer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return tuple((*shape[:-1], self.code_dim) for shape in input_shape)
 
-    def get_config(self) -> Any:
-        config = super().get_config()
-        del config["num_codes"], config["code_dim"]
-        config.update(
-            quantizer=keras.saving.serialize_keras_object(self.quantizer),
-            grids=[list(grid) for grid in self.grids],
-        )
-        return config
-
-    @classmethod
-    def from_config(cls, config: Any) -> Any:
-        quantizer = keras.saving.deserialize_keras_object(config["quantizer"])
-        return super().from_config({**config, "quantizer": quantizer})
-
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class LastLevelQuantizer(MultiLevelQuantizer):
@@ -196,16 +168,8 @@ class LastLevelQuantizer(MultiLevelQuantizer):
     codes are the last level's. So the published AugVAE is fine-tuned on one
     level.
 
-    Args:
-        quantizer: as in `MultiLevelQuantizer`.
-        grids: as in `MultiLevelQuantizer`.
-
-    Call arguments:
-        z: tuple of float tensors (B, h, w, C), one for each level.
-        training: bool or `None`.
-
-    Returns:
-        Tensor (B, h, w, C) of the last level.
+    Arguments and call arguments are those of `MultiLevelQuantizer`; the
+    result is the tensor (B, h, w, C) of the last level.
     """
 
     def call(self, z: Any, training: bool | None = None) -> Any:

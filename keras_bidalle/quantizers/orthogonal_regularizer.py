@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.quantizers.distances import unit_rows
 from keras_bidalle.validation import check_at_least, check_positive
 
@@ -88,9 +89,4 @@ class OrthogonalRegularizer(keras.regularizers.Regularizer):
         return self.coefficient / num_codes**2 * penalty
 
     def get_config(self) -> Any:
-        return {
-            "coefficient": self.coefficient,
-            "normalize": self.normalize,
-            "num_sampled_codes": self.num_sampled_codes,
-            "seed": self.seed,
-        }
+        return kept_arguments(self)

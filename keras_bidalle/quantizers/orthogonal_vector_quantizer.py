@@ -37,6 +37,8 @@ class OrthogonalVectorQuantizer(VectorQuantizer):
     ```
     """
 
+    kept_as = {"codebook_regularizer": None}
+
     def __init__(
         self,
         num_codes: int,
@@ -66,13 +68,3 @@ class OrthogonalVectorQuantizer(VectorQuantizer):
         self.orthogonality = orthogonality
         self.unit_length = unit_length
         self.num_sampled_codes = num_sampled_codes
-
-    def get_config(self) -> Any:
-        config = super().get_config()
-        del config["codebook_regularizer"]
-        config.update(
-            orthogonality=self.orthogonality,
-            unit_length=self.unit_length,
-            num_sampled_codes=self.num_sampled_codes,
-        )
-        return config

@@ -25,13 +25,8 @@ class QuantizationStep:
 
     A residual quantizer uses a shared codebook once for each depth, a
     multi-level one once for each level. The start from data and the revival
-    of dead codes look at all of these uses together.
-
-    Args:
-        quantizer: a `HardQuantizer`.
-        latents: sequence of float32 tensors (N, C), those that are known
-            before the first use.
-        training: bool or `None`. The quantizer learns only if `True`.
+    of dead codes look at all of these uses together. `latents` are those
+    that are known before the first use.
     """
 
     def __init__(
@@ -44,14 +39,9 @@ class QuantizationStep:
             quantizer.begin_step([ops.stop_gradient(z) for z in latents])
 
     def quantize(self, z: Any) -> tuple[Any, Any]:
-        """Chooses codes, with what the uses before have taught.
+        """Chooses codes (N,), with what the uses before have taught.
 
-        Args:
-            z: float32 tensor (N, C).
-
-        Returns:
-            Tuple of the code vectors (N, C), with gradients to the codebook
-            alone, and the int32 codes (N,).
+        Their vectors (N, C) come first, with gradients to the codebook alone.
         """
         if self._uses:
             self._quantizer.learn(self._uses)
@@ -61,6 +51,5 @@ class QuantizationStep:
         return self._quantizer.lookup(codes), codes
 
     def end(self) -> None:
-        """Has the quantizer learn from the last use and the whole step."""
         if self._learning:
             self._quantizer.end_step(self._uses)

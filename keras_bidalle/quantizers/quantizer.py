@@ -1,11 +1,11 @@
 """The contract of all quantizers: latents in, codes and code vectors out."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_bidalle.arguments import Configured
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.keras_internals import ReplicaLosses
 from keras_bidalle.quantizers.codebook_metrics import (
@@ -13,27 +13,18 @@ from keras_bidalle.quantizers.codebook_metrics import (
     CodebookUsage,
     Perplexity,
 )
-from keras_bidalle.renaming import renamed
-from keras_bidalle.validation import check_positive, check_positive_or_none
+from keras_bidalle.validation import check_positive
 
 
 def count_codes(codes, num_codes):
-    """How often each code was chosen, over all replicas.
-
-    Args:
-        codes: int32 tensor of any shape, values in [0, `num_codes`).
-        num_codes: int.
-
-    Returns:
-        float32 tensor (num_codes,).
-    """
+    """How often each code was chosen over all replicas, float32 (K,)."""
     codes = ops.reshape(codes, (-1,))
     ones = ops.ones_like(codes, dtype="float32")
     counts = ops.segment_sum(ones, codes, num_segments=num_codes)
     return replicas.all_reduce_sum(counts)
 
 
-class Quantizer(ReplicaLosses, keras.layers.Layer):
+class Quantizer(Configured, ReplicaLosses, keras.layers.Layer):
     """Base of the layers that replace latents by entries of a codebook.
 
     A quantizer is a Keras layer: call it between an encoder and a decoder,
@@ -52,8 +43,6 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
     Args:
         num_codes: int, the size K of the codebook.
         code_dim: int, the length C of a code vector.
-        code_depth: int or `None`. Number of codes for each position, or
-            `None` where there is one and the codes have no axis for it.
 
     Call arguments:
         z: float tensor (B, ..., C), the latents.
@@ -65,43 +54,19 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         gradients to `z`.
     """
 
-    # Names that arguments had in saved configurations.
-    old_names: ClassVar[Mapping[str, str]] = {}
+    # Number of codes for each position, or `None` where there is one and the
+    # codes have no axis for it.
+    code_depth: Any = None
 
-    def __init__(
-        self,
-        num_codes: int,
-        code_dim: int,
-        *,
-        code_depth: int | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, num_codes: int, code_dim: int, **kwargs: Any) -> None:
         # The inputs come in as they are: float32 latents stay float32.
         super().__init__(autocast=False, **kwargs)
         check_positive(num_codes=num_codes, code_dim=code_dim)
-        check_positive_or_none(code_depth=code_depth)
         self.num_codes = num_codes
         self.code_dim = self.input_dim = code_dim
-        self.code_depth: Any = code_depth
         # Not so inside another quantizer, which shows its own.
         self.keeps_metrics = True
         self._codebook_metrics: list[CodebookMetric] = []
-
-    @classmethod
-    def current_arguments(cls, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments under their names of today.
-
-        Args:
-            config: dict, of this or of an earlier version's `get_config`.
-
-        Returns:
-            dict.
-        """
-        return renamed(config, cls.old_names)
-
-    @classmethod
-    def from_config(cls, config: Any) -> Any:
-        return super().from_config(cls.current_arguments(config))
 
     @property
     def counts_shape(self) -> Any:
@@ -159,10 +124,6 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
     def apply_codebook(self, z: Any, training: bool | None = None) -> Any:
         """Quantizes, adds the losses and, in training, moves the statistics.
 
-        Args:
-            z: float32 tensor (B, ..., C).
-            training: bool or `None`.
-
         Returns:
             Tuple of a float32 tensor (B, ..., C) with gradients and the int32
             codes.
@@ -170,15 +131,10 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
         raise NotImplementedError
 
     def apply_to_levels(self, levels: Any, training: bool | None = None) -> Any:
-        """Does `apply_codebook` for latents of several levels together.
-
-        Args:
-            levels: list of float32 tensors (B, ..., C).
-            training: bool or `None`.
+        """Does `apply_codebook` for a list of latents of several levels.
 
         Returns:
-            Tuple of the list of their float32 tensors (B, ..., C) and the
-            list of their int32 codes.
+            Tuple of two lists, of the quantized latents and of the codes.
         """
         results = [self.apply_codebook(z, training=training) for z in levels]
         quantized, codes = zip(*results, strict=True)
@@ -248,8 +204,3 @@ class Quantizer(ReplicaLosses, keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return tuple(input_shape[:-1]) + (self.code_dim,)
-
-    def get_config(self) -> Any:
-        config = super().get_config()
-        config.update(num_codes=self.num_codes, code_dim=self.code_dim)
-        return config

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_bidalle.quantizers import gradient_estimators
 from keras_bidalle.quantizers.hard_quantizer import HardQuantizer, mean_square
+from keras_bidalle.quantizers.quantization_step import QuantizationStep
 from keras_bidalle.quantizers.quantizer import Quantizer, count_codes
 from keras_bidalle.validation import check_at_least, check_positive
 
@@ -54,6 +55,7 @@ class ResidualQuantizer(Quantizer):
         Quantization](https://arxiv.org/abs/2203.01941), Sec. 3.1.
     """
 
+    kept_as = {"quantizer": "_given", "num_codes": None, "code_dim": None}
     old_names = {"beta": "commitment_weight", "depth": "code_depth"}
 
     def __init__(
@@ -73,14 +75,14 @@ class ResidualQuantizer(Quantizer):
         check_positive(code_depth=depth)
         _check_parts(parts, depth if is_list else 1)
         first = parts[0]
-        super().__init__(
-            first.num_codes, first.code_dim, code_depth=depth, **kwargs
-        )
+        super().__init__(first.num_codes, first.code_dim, **kwargs)
+        self.code_depth = depth
         check_at_least(commitment_weight=commitment_weight)
         self.shared = shared
         self.commitment_weight = commitment_weight
         self.gradient = gradient_estimators.get(gradient)
-        self._given_as_list = is_list
+        # A public name would come before `quantizers` in files of weights.
+        self._given = parts[:] if is_list else first
         if not is_list and not shared:
             parts += [_copy(first, number) for number in range(1, depth)]
         # One for each depth, or the one that serves them all.
@@ -115,7 +117,7 @@ class ResidualQuantizer(Quantizer):
         for depth in range(self.code_depth):
             part = self.quantizer_at(depth)
             if depth == 0 or not self.has_one_codebook:
-                step = part.new_step([residual], training)
+                step = QuantizationStep(part, [residual], training)
             vectors, codes = step.quantize(residual)
             total = total + vectors
             commitment += mean_square(flat - ops.stop_gradient(total))
@@ -183,24 +185,6 @@ class ResidualQuantizer(Quantizer):
 
     def decode(self, codes: Any) -> Any:
         return ops.sum(self.lookup(codes), axis=-2)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["num_codes"], config["code_dim"]
-        parts = self.quantizers if self._given_as_list else self.quantizers[0]
-        config.update(
-            quantizer=keras.saving.serialize_keras_object(parts),
-            code_depth=self.code_depth,
-            shared=self.shared,
-            commitment_weight=self.commitment_weight,
-            gradient=keras.saving.serialize_keras_object(self.gradient),
-        )
-        return config
-
-    @classmethod
-    def from_config(cls, config: Any) -> Any:
-        quantizer = keras.saving.deserialize_keras_object(config["quantizer"])
-        return super().from_config({**config, "quantizer": quantizer})
 
 
 def _check_parts(quantizers, expected):

@@ -35,7 +35,7 @@ class RestartingVectorQuantizer(AveragedCodebook):
         num_codes: int, the size K of the codebook.
         code_dim: int, the length C of a code vector.
         revival_count: float, a running count.
-        **kwargs: as in `EMAVectorQuantizer`, `kmeans_steps` being 0.
+        **kwargs: as in `EMAVectorQuantizer`, with `kmeans_steps=0`.
 
     Reference:
         [Autoregressive Image Generation using Residual
@@ -82,8 +82,3 @@ class RestartingVectorQuantizer(AveragedCodebook):
         latents = replicas.all_reduce_sum(ops.sum(ones))
         repeats = ops.cast(latents < self.num_codes, "float32")
         return drawn + repeats * noise
-
-    def get_config(self) -> Any:
-        config = super().get_config()
-        config.update(revival_count=self.revival_count)
-        return config

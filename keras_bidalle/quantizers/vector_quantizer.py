@@ -142,17 +142,6 @@ class VectorQuantizer(CodebookQuantizer):
         self.write_codebook(ops.where(dead[:, None], revived, moved))
         self.count_start_step()
 
-    def get_config(self) -> Any:
-        config = super().get_config()
-        config.update(
-            codebook_weight=self.codebook_weight,
-            codebook_regularizer=keras.regularizers.serialize(
-                self.codebook_regularizer
-            ),
-            revival_steps=self.revival_steps,
-        )
-        return config
-
     @classmethod
     def current_arguments(cls, config: Any) -> Any:
         config = dict(config)
