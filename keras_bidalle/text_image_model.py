@@ -10,12 +10,12 @@ from keras import ops
 from keras_bidalle import validation
 from keras_bidalle.presets.mixin import PresetMixin
 from keras_bidalle.sampling.best_of import Candidates
+from keras_bidalle.sampling.calls import SamplingOptions, takes_settings
 from keras_bidalle.sampling.requests import encoded_prime
 from keras_bidalle.sampling.settings import (
     IMAGE_TO_TEXT,
     TEXT_TO_IMAGE,
     SamplingSettings,
-    takes_settings,
 )
 from keras_bidalle.serving.mixin import ServingMixin
 
@@ -75,13 +75,10 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         captions: str | Sequence[str],
         seed: Any = 0,
         *,
-        num_samples: int = 1,
         prime: Any = None,
-        batch_size: int = 64,
-        progress: Callable[[int], Any] | None = None,
         best_of: int | None = None,
         scorer: Any = None,
-        **settings: Unpack[SamplingSettings],
+        **options: Unpack[SamplingOptions],
     ) -> Any:
         """Draws images of captions.
 
@@ -94,13 +91,9 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
             captions: str or list of B str.
             seed: int, for every row alike, or B ints. The same caption and
                 seed give the same image.
-            num_samples: int, images a caption.
             prime: the top part of the images, (B, h, W, C) uint8 or float in
                 [-1, 1], h a multiple of the height of one position of the
                 generator; the images continue it downwards.
-            batch_size: int, how many are drawn at once.
-            progress: function of the number of samples done so far, such as
-                `keras.utils.Progbar(B * num_samples).update`, or `None`.
             best_of: int, N of at least `num_samples`: so many images are
                 drawn of a caption, and the `num_samples` that the scorer
                 likes best returned, best first. `None` for all that are
@@ -128,30 +121,30 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         )
         ```
         """
-        captions = [captions] if isinstance(captions, str) else list(captions)
-        candidates = Candidates(
-            num_samples, best_of, scorer, self.score_captions
-        )
-        text = self.caption_tokenizer.encode(captions)
+        candidates = Candidates(options, best_of, scorer, self.score_captions)
+        captions, condition = self._condition(captions, prime)
         codes = self.generator.generate_codes(
-            text,
-            seed=seed,
-            num_samples=candidates.count,
-            prime=encoded_prime(
-                prime, len(captions), self.image_tokenizer, self.generator
-            ),
-            batch_size=batch_size,
-            progress=progress,
-            **settings,
+            **condition, seed=seed, **candidates.options
         )
-        pictures = self.image_tokenizer.decode(codes, batch_size=batch_size)
+        pictures = self.image_tokenizer.decode(
+            codes, batch_size=options.get("batch_size", 64)
+        )
         pictures = validation.as_uint8_images(pictures)
         pictures = pictures[candidates.kept(captions, pictures)]
-        if num_samples == 1:
+        if candidates.num_samples == 1:
             return pictures
-        return pictures.reshape(-1, num_samples, *pictures.shape[1:])
+        return pictures.reshape(-1, candidates.num_samples, *pictures.shape[1:])
 
-    @takes_settings(TEXT_TO_IMAGE)
+    def _condition(self, captions, prime):
+        """Captions as a list, and what `generate_codes` takes of them."""
+        captions = [captions] if isinstance(captions, str) else list(captions)
+        given = encoded_prime(
+            prime, len(captions), self.image_tokenizer, self.generator
+        )
+        text = self.caption_tokenizer.encode(captions)
+        return captions, {"text": text, "prime": given}
+
+    @takes_settings(TEXT_TO_IMAGE, options=False)
     def stream_text_to_image(
         self,
         captions: str | Sequence[str],
@@ -162,18 +155,16 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
     ) -> Iterator[Any]:
         """Draws images of captions and yields them while they grow.
 
+        Takes what `text_to_image` does, and raises what it does at once. All
+        captions are drawn together.
+
         Args:
-            captions, seed, prime: as in `text_to_image`. All captions are
-                drawn at once.
             {settings}
 
         Yields:
             uint8 NumPy array (B, H, W, C) after each row of the generator's
             positions: gray where nothing is drawn yet. The last is what
             `text_to_image` gives.
-
-        Raises:
-            ValueError: as `text_to_image`, at once.
 
         Example:
 
@@ -182,15 +173,8 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
             show(images[0])
         ```
         """
-        captions = [captions] if isinstance(captions, str) else list(captions)
-        stream = self.generator.stream_codes(
-            self.caption_tokenizer.encode(captions),
-            seed=seed,
-            prime=encoded_prime(
-                prime, len(captions), self.image_tokenizer, self.generator
-            ),
-            **settings,
-        )
+        _, condition = self._condition(captions, prime)
+        stream = self.generator.stream_codes(**condition, seed=seed, **settings)
         return map(self._decode_partly, stream)
 
     def _decode_partly(self, drawn):
@@ -232,21 +216,17 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         images: Any,
         seed: Any = 0,
         *,
-        num_samples: int = 1,
-        batch_size: int = 64,
-        progress: Callable[[int], Any] | None = None,
         best_of: int | None = None,
         scorer: Any = None,
-        **settings: Unpack[SamplingSettings],
+        **options: Unpack[SamplingOptions],
     ) -> Any:
         """Writes captions of images.
 
         Args:
             images: array (B, H, W, C), uint8 in [0, 255] or float in
                 [-1, 1].
-            seed, num_samples, batch_size, progress, best_of, scorer: as in
-                `text_to_image`. Several captions need a temperature above 0
-                to differ.
+            seed, best_of, scorer: as in `text_to_image`. Several captions
+                need a temperature above 0 to differ.
             {settings}
 
         Returns:
@@ -258,10 +238,10 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
                 out of its range.
             TypeError: on images of a wrong dtype.
         """
-        candidates = Candidates(
-            num_samples, best_of, scorer, self._score_written
+        candidates = Candidates(options, best_of, scorer, self._score_written)
+        codes = self.image_tokenizer.encode(
+            images, batch_size=options.get("batch_size", 64)
         )
-        codes = self.image_tokenizer.encode(images, batch_size=batch_size)
         # Some tokenizers take images of any size; a generator does not.
         if codes.shape[1:] != tuple(self.image_tokenizer.code_shape):
             raise ValueError(
@@ -270,13 +250,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
                 f"Received: shape={tuple(np.shape(images))}"
             )
         tokens = self.generator.generate_text(
-            codes,
-            seed=seed,
-            num_samples=candidates.count,
-            legal=self.legal_tokens(),
-            batch_size=batch_size,
-            progress=progress,
-            **settings,
+            codes, seed=seed, legal=self.legal_tokens(), **candidates.options
         )
         texts = self.caption_tokenizer.decode(tokens)
         if best_of is not None:
@@ -284,12 +258,10 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
             if pictures.dtype != np.uint8:
                 pictures = validation.as_uint8_images(pictures)
             texts = [texts[i] for i in candidates.kept(texts, pictures)]
-        if num_samples == 1:
+        count = candidates.num_samples
+        if count == 1:
             return texts
-        return [
-            texts[i : i + num_samples]
-            for i in range(0, len(texts), num_samples)
-        ]
+        return [texts[i : i + count] for i in range(0, len(texts), count)]
 
     def _score_written(self, captions, images):
         """`score_captions` of captions that may never have ended: -inf."""

@@ -14,24 +14,18 @@ from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.generators.next_token import NextToken
 from keras_bidalle.generators.row_embedding import RowEmbedding
 from keras_bidalle.presets.mixin import PresetMixin
+from keras_bidalle.sampling.calls import SamplingOptions, takes_settings
 from keras_bidalle.sampling.generation import RowSampling
 from keras_bidalle.sampling.settings import (
     IMAGE_TO_TEXT,
     TEXT_TO_IMAGE,
     SamplingSettings,
-    takes_settings,
 )
 from keras_bidalle.transformer.row_layout import RowLayout
 from keras_bidalle.transformer.transformer import Transformer
 
-_PARTS = (
-    "layout",
-    "captions",
-    "head",
-    "embedding",
-    "transformer",
-    "objective",
-)
+_LAYERS = ("captions", "head", "embedding", "transformer")
+_PARTS = ("layout", *_LAYERS, "objective")
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -115,12 +109,8 @@ class Generator(PresetMixin, keras.Model):
     def build(self, input_shape: Any = None) -> None:
         if self.built:
             return
-        for part in (
-            self.captions,
-            self.head,
-            self.embedding,
-            self.transformer,
-        ):
+        for name in _LAYERS:
+            part = getattr(self, name)
             # Keras builds those of a saved configuration.
             if not part.built:
                 part.build(None)
@@ -144,17 +134,11 @@ class Generator(PresetMixin, keras.Model):
         text_to_image: Any,
         training: bool | None = None,
     ) -> tuple:
-        """Runs rows through the transformer.
+        """Runs rows through the transformer, before any head.
 
-        Args:
-            text: int tensor (B, T).
-            stacks: int tensor (B, P, c).
-            text_to_image: bool tensor (B,), the direction of each row.
-            training: bool.
-
-        Returns:
-            Tuple of the stream in the rows' own order, tensor (B, T + P, d),
-            and of `kept`, bool (B,) (see the class).
+        Takes caption tokens int (B, T), stacks of codes int (B, P, c) and
+        directions bool (B,); gives the stream in the rows' own order,
+        (B, T + P, d), and `kept` (see the class).
         """
         *parts, kept = self.embedding.parts(
             self.captions.embed(text),
@@ -205,11 +189,8 @@ class Generator(PresetMixin, keras.Model):
         text: Any,
         seed: Any = 0,
         *,
-        num_samples: int = 1,
         prime: Any = None,
-        batch_size: int = 64,
-        progress: Any = None,
-        **settings: Unpack[SamplingSettings],
+        **options: Unpack[SamplingOptions],
     ) -> np.ndarray:
         """Draws the codes of images, given captions or classes.
 
@@ -220,12 +201,8 @@ class Generator(PresetMixin, keras.Model):
         Args:
             text: int array (B, T), rows of caption tokens.
             seed: int, for every row alike, or B ints.
-            num_samples: int, images a row of `text`.
             prime: int array (B, n, c), the first n < P positions of each
                 image, as `head.to_positions` gives them.
-            batch_size: int, how many are drawn at once.
-            progress: function of the number of samples done so far, such as
-                `keras.utils.Progbar(B * num_samples).update`, or `None`.
             {settings}
 
         Returns:
@@ -235,15 +212,7 @@ class Generator(PresetMixin, keras.Model):
         Raises:
             ValueError: if a shape is wrong, or a setting out of its range.
         """
-        return self._sampling.codes(
-            text,
-            prime,
-            settings=settings,
-            seed=seed,
-            num_samples=num_samples,
-            batch_size=batch_size,
-            progress=progress,
-        )
+        return self._sampling.codes(text, prime, seed, options)
 
     @takes_settings(IMAGE_TO_TEXT)
     def generate_text(
@@ -251,17 +220,14 @@ class Generator(PresetMixin, keras.Model):
         codes: Any,
         seed: Any = 0,
         *,
-        num_samples: int = 1,
         legal: Any = None,
-        batch_size: int = 64,
-        progress: Any = None,
-        **settings: Unpack[SamplingSettings],
+        **options: Unpack[SamplingOptions],
     ) -> np.ndarray:
         """Draws captions, given the codes of images.
 
         Args:
             codes: int array (B, *code_shape).
-            seed, num_samples, batch_size, progress: as in `generate_codes`.
+            seed: as in `generate_codes`.
             legal: float array (text_classes,), 0 for tokens that may be
                 written and very negative for others; by default all but the
                 pads of the positions may be.
@@ -274,17 +240,9 @@ class Generator(PresetMixin, keras.Model):
             ValueError: if a setting is out of its range, or the condition is
                 a class, which is never predicted.
         """
-        return self._sampling.text(
-            codes,
-            legal,
-            settings=settings,
-            seed=seed,
-            num_samples=num_samples,
-            batch_size=batch_size,
-            progress=progress,
-        )
+        return self._sampling.text(codes, legal, seed, options)
 
-    @takes_settings(TEXT_TO_IMAGE)
+    @takes_settings(TEXT_TO_IMAGE, options=False)
     def stream_codes(
         self,
         text: Any,
@@ -295,18 +253,15 @@ class Generator(PresetMixin, keras.Model):
     ) -> Any:
         """Draws the codes of images and yields them row by row.
 
+        Takes what `generate_codes` does, and raises what it does at once.
+
         Args:
-            text, seed, prime: as in `generate_codes`. All rows of `text` are
-                drawn at once.
             {settings}
 
         Yields:
             Tuple of an int32 NumPy array (B, *code_shape), 0 where nothing
             is drawn yet, and of how many of its first rows (of patches, where
             a position is one) are. The last is what `generate_codes` gives.
-
-        Raises:
-            ValueError: as in `generate_codes`, at once.
         """
         return self._sampling.stream(text, prime, seed, settings)
 

@@ -6,44 +6,31 @@ import numpy as np
 class Candidates:
     """How many samples are drawn of each row, and which of them are kept.
 
-    Args:
-        num_samples, best_of, scorer: as in `TextImageModel.text_to_image`.
-        default_scorer: function, taken where `scorer` is `None`.
-
-    Attributes:
-        count: int, how many are drawn of each row.
-
-    Raises:
-        ValueError: if they do not fit together.
+    Arguments are those of `TextImageModel.text_to_image`; of its `options`
+    come those of the generator, which is to draw `count` samples.
     """
 
-    def __init__(self, num_samples, best_of, scorer, default_scorer):
+    def __init__(self, options, best_of, scorer, default_scorer):
         if best_of is None and scorer is not None:
             raise ValueError("`scorer` needs `best_of`, which was not given.")
+        self.num_samples = options.get("num_samples", 1)
+        self.count = self.num_samples if best_of is None else best_of
         if best_of is not None and (
-            not isinstance(best_of, int) or best_of < num_samples
+            not isinstance(best_of, int) or best_of < self.num_samples
         ):
             raise ValueError(
                 "`best_of` must be an integer of at least `num_samples`, "
-                f"{num_samples}. Received: best_of={best_of!r}"
+                f"{self.num_samples}. Received: best_of={best_of!r}"
             )
-        self.count = num_samples if best_of is None else best_of
-        self._kept = num_samples
+        self.options = {**options, "num_samples": self.count}
         self._chooses = best_of is not None
         self._scorer = scorer or default_scorer
 
     def kept(self, captions, pictures):
-        """The pairs that are kept, the best of each row first.
+        """Indices of the pairs that are kept, the best of each row first.
 
-        Args:
-            captions, pictures: list of str and uint8 array (n, H, W, C), one
-                of them with `count` entries a row, the other with one.
-
-        Returns:
-            int array (rows * num_samples,), indices of pairs.
-
-        Raises:
-            ValueError: if the scorer does not give a number for each pair.
+        One of `captions`, a list, and `pictures`, uint8 (n, H, W, C), has
+        `count` entries a row, the other one.
         """
         total = max(len(captions), len(pictures))
         if not self._chooses:
@@ -59,5 +46,7 @@ class Candidates:
                 f"shape={scores.shape}, values {scores.tolist()}"
             )
         scores = scores.reshape(-1, self.count)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, : self._kept]
+        order = np.argsort(-scores, axis=1, kind="stable")[
+            :, : self.num_samples
+        ]
         return (order + self.count * np.arange(len(order))[:, None]).ravel()

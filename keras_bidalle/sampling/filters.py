@@ -20,17 +20,8 @@ _BITS = 30
 def least_kept(probabilities, top_k=None, top_p=None):
     """The least probability that a row's filters keep.
 
-    Args:
-        probabilities: float32 tensor (B, V), of which rows sum to 1.
-        top_k: int tensor (B,), keeps the k likeliest tokens; 0 or less keeps
-            all. `None` for no such filter in the program.
-        top_p: float tensor (B,), keeps the likeliest tokens whose
-            probability together first reaches this share of what `top_k`
-            keeps; 1 or more keeps all. `None` for no such filter.
-
-    Returns:
-        float32 tensor (B, 1). Tokens that tie with the least one kept are
-        kept too.
+    `top_k` and `top_p` are as of `sampler.sample_tokens`, the probabilities
+    (B, V), of which rows sum to 1: float32 (B, 1).
     """
     find = _by_bisection if has_xla() else _by_sorting
     return find(probabilities, top_k, top_p)
@@ -76,16 +67,9 @@ def _share(top_p):
 
 
 def _greatest_bound(bits, weights, goal, needed):
-    """The greatest bound at or above which the weights reach a goal.
+    """The greatest bound of bits at or above which weights reach a goal.
 
-    Args:
-        bits: int32 tensor (B, V), in [0, 2^30).
-        weights: float32 tensor (B, V), at least 0.
-        goal: float32 tensor (B, 1).
-        needed: bool scalar tensor; if false nothing is searched.
-
-    Returns:
-        int32 tensor (B, 1), 0 where no bound does.
+    int32 (B, 1), 0 where no bound does or none is `needed`.
     """
     thirds = ops.convert_to_tensor(np.arange(1, 4, dtype="int32"))
 

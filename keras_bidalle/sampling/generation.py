@@ -1,6 +1,6 @@
 """Sampling any number of rows: checked requests, seeds, and batches.
 
-`decoding` has the loops that are compiled; here is what surrounds them, for
+Decoders have the loops that are compiled; here is what surrounds them, for
 both directions.
 """
 
@@ -14,32 +14,20 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend.compiled import calls_at_once, compiled, row_batches
-from keras_bidalle.sampling import decoding
 from keras_bidalle.sampling.requests import (
+    Request,
     check_captions,
     checked_prime,
-    checked_seeds,
     checked_text,
 )
 from keras_bidalle.sampling.sampler import row_uniforms
 from keras_bidalle.sampling.scoring import CaptionScoring
-from keras_bidalle.sampling.settings import (
-    IMAGE_TO_TEXT,
-    TEXT_TO_IMAGE,
-    checked_settings,
-)
+from keras_bidalle.sampling.settings import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from keras_bidalle.sampling.streaming import CodeStreaming
-from keras_bidalle.validation import check_positive
 
 
 def in_threads(draw: Callable, total: int, batch_size: int) -> Iterator:
-    """Calls a function of rows; yields its results and how many are meant.
-
-    Args:
-        draw: function of an int array, the indices of rows, to an array.
-        total: int, the number of rows.
-        batch_size: int, how many are drawn at once, by all threads.
-    """
+    """Calls a function of rows' indices; yields results and real rows."""
     workers = calls_at_once(min(batch_size, total))
     batches = list(row_batches(total, batch_size, workers))
     if workers == 1:
@@ -61,37 +49,32 @@ class RowSampling:
 
     What is compiled is kept: each loop once for each shape, and once more
     for each set of settings that are given.
-
-    Args:
-        generator: `Generator`.
     """
 
     def __init__(self, generator: Any):
         self.generator = generator
-        self._streaming = CodeStreaming(generator)
-        self._scoring = CaptionScoring(generator)
-        # What decodes each direction: the lines that name the decoders.
-        decoders = {
-            TEXT_TO_IMAGE: decoding.generate_codes,
-            IMAGE_TO_TEXT: decoding.generate_text,
-        }
-        self._compiled = {
-            direction: compiled(
-                functools.partial(decode, generator), [generator], xla=True
-            )
-            for direction, decode in decoders.items()
-        }
+        self.stream = CodeStreaming(generator).codes
+        self.scores = CaptionScoring(generator).text
+        self._programs: dict[tuple, Callable] = {}
 
-    def codes(self, text: Any, prime: Any, **request: Any) -> np.ndarray:
+    def codes(
+        self, text: Any, prime: Any, seed: Any, options: Mapping[str, Any]
+    ) -> np.ndarray:
         """Codes of images: see `Generator.generate_codes`."""
         head, layout = self.generator.head, self.generator.layout
         text = checked_text(text, self.generator)
         prime = checked_prime(prime, len(text), self.generator)
         shape = (layout.num_positions, head.codes_per_position)
-        stacks = self._rows(TEXT_TO_IMAGE, [text, prime], shape, **request)
+        request = Request(
+            TEXT_TO_IMAGE, len(text), seed, options, self.generator
+        )
+        program = self._program(request.decoder, "codes")
+        stacks = self._rows(program, request, shape, [text, prime])
         return ops.convert_to_numpy(head.from_positions(stacks))
 
-    def text(self, codes: Any, legal: Any, **request: Any) -> np.ndarray:
+    def text(
+        self, codes: Any, legal: Any, seed: Any, options: Mapping[str, Any]
+    ) -> np.ndarray:
         """Caption tokens: see `Generator.generate_text`."""
         check_captions(self.generator, "generate_text")
         if legal is None:
@@ -99,66 +82,52 @@ class RowSampling:
         stacks = self.generator.head.to_positions(ops.convert_to_tensor(codes))
         stacks = ops.convert_to_numpy(stacks)
         shape = (self.generator.text_length,)
-        return self._rows(IMAGE_TO_TEXT, [stacks], shape, legal, **request)
-
-    def stream(
-        self, text: Any, prime: Any, seed: Any, settings: Mapping[str, Any]
-    ) -> Iterator:
-        """Codes of more and more rows: see `Generator.stream_codes`."""
-        return self._streaming.codes(text, prime, seed, settings)
-
-    def scores(self, text: Any, codes: Any, batch_size: int) -> np.ndarray:
-        """Nats of captions: see `Generator.score_text`."""
-        return self._scoring.text(text, codes, batch_size)
-
-    def _rows(
-        self,
-        direction,
-        conditions,
-        shape,
-        *common,
-        settings,
-        seed,
-        num_samples,
-        batch_size,
-        progress,
-    ):
-        """Samples all rows in batches of few shapes; int32 NumPy array.
-
-        Args:
-            direction: str, which of the two loops.
-            conditions: list of arrays (B, ...), what is given of each row.
-            shape: tuple, of what is drawn for one row.
-            *common: arrays that all rows share.
-            settings, seed, num_samples, batch_size, progress: as of
-                `Generator.generate_codes`.
-        """
-        check_positive(num_samples=num_samples)
-        count = len(conditions[0])
-        settings = checked_settings(settings, direction, count, self.generator)
-        seeds = checked_seeds(seed, count)
-        seeds = [(s, j) for s in seeds for j in range(num_samples)]
-        conditions, settings = keras.tree.map_structure(
-            lambda values: np.repeat(values, num_samples, axis=0),
-            (conditions, settings),
+        request = Request(
+            IMAGE_TO_TEXT, len(stacks), seed, options, self.generator
         )
+        program = self._program(request.decoder, "text")
+        return self._rows(program, request, shape, [stacks], legal)
+
+    def _program(self, decoder, method):
+        key = (type(decoder), repr(decoder.get_config()), method)
+        if key not in self._programs:
+            function = functools.partial(
+                getattr(decoder, method), self.generator
+            )
+            self._programs[key] = compiled(function, [self.generator], xla=True)
+        return self._programs[key]
+
+    def _rows(self, program, request, shape, conditions, *common):
+        """Samples all rows in batches of few shapes: int32 (rows, *shape).
+
+        Conditions have an entry for each row that is asked for; what is in
+        `common` all rows share.
+        """
+        entries = (request.each_sample(conditions), request.settings)
 
         def draw(rows):
-            given, chosen = keras.tree.map_structure(
-                lambda values: values[rows], (conditions, settings)
+            (condition, *more), settings = keras.tree.map_structure(
+                lambda values: values[rows], entries
             )
-            uniforms = row_uniforms([seeds[i] for i in rows], shape)
-            condition, *more = given
+            seeds = [request.seeds[i] for i in rows]
             arguments = keras.tree.map_structure(
                 ops.convert_to_tensor,
-                (condition, uniforms, *more, *common, chosen),
+                (
+                    condition,
+                    row_uniforms(seeds, shape),
+                    *more,
+                    *common,
+                    settings,
+                ),
             )
-            return ops.convert_to_numpy(self._compiled[direction](*arguments))
+            return ops.convert_to_numpy(program(*arguments))
 
         results, done = [np.zeros((0, *shape), "int32")], 0
-        for out, real in in_threads(draw, count * num_samples, batch_size):
+        for out, real in in_threads(
+            draw, len(request.seeds), request.batch_size
+        ):
             results.append(out[:real])
             done += real
-            if progress is not None:
-                progress(done)
+            if request.progress is not None:
+                request.progress(done)
         return np.concatenate(results).astype("int32")

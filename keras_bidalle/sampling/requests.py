@@ -1,7 +1,65 @@
 """What callers ask of a generator beside settings, checked, as arrays."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import keras
 import numpy as np
 from keras import ops
+
+from keras_bidalle import named
+from keras_bidalle.sampling.calls import OPTIONS
+from keras_bidalle.sampling.decoders import DECODERS, Decoder
+from keras_bidalle.sampling.settings import checked_settings
+from keras_bidalle.validation import check_positive
+
+
+class Request:
+    """How a caller wants rows drawn, checked.
+
+    Args:
+        direction: str, `TEXT_TO_IMAGE` or `IMAGE_TO_TEXT`.
+        count: int, the number of rows.
+        seed, options: as of `Generator.generate_codes`.
+        generator: `Generator`, which is to sample.
+
+    Attributes:
+        settings: dict from name to NumPy array with an entry a sample.
+        seeds: list with a tuple of int for each sample.
+        num_samples, batch_size, progress, decoder: as in `calls.OPTIONS`.
+    """
+
+    def __init__(
+        self,
+        direction: str,
+        count: int,
+        seed: Any,
+        options: Mapping[str, Any],
+        generator: Any,
+    ):
+        how = {name: default for name, (default, _) in OPTIONS.items()}
+        how.update((k, v) for k, v in options.items() if k in how)
+        settings = {k: v for k, v in options.items() if k not in how}
+        self.num_samples, self.batch_size = (
+            how["num_samples"],
+            how["batch_size"],
+        )
+        check_positive(num_samples=self.num_samples, batch_size=self.batch_size)
+        self.progress = how["progress"]
+        self.decoder = named.get("decoder", how["decoder"], Decoder, DECODERS)
+        self.settings = self.each_sample(
+            checked_settings(settings, direction, count, generator)
+        )
+        samples = range(self.num_samples)
+        self.seeds = [
+            (s, j) for s in checked_seeds(seed, count) for j in samples
+        ]
+
+    def each_sample(self, values: Any) -> Any:
+        """Arrays with an entry a row as arrays with an entry a sample."""
+        return keras.tree.map_structure(
+            lambda array: np.repeat(array, self.num_samples, axis=0), values
+        )
 
 
 def checked_text(text, generator):
@@ -50,19 +108,7 @@ def checked_prime(prime, count, generator):
 
 
 def encoded_prime(prime, count, image_tokenizer, generator):
-    """The codes of images' top parts, as `generate_codes` takes them.
-
-    Args:
-        prime: array (count, h, W, C), images' top part, or `None`.
-        count: int, the number of rows.
-        image_tokenizer, generator: those of the model.
-
-    Returns:
-        int32 NumPy array (count, n, codes of a position), or `None`.
-
-    Raises:
-        ValueError: on another shape, or a height that ends within a position.
-    """
+    """Codes of images' top parts (count, h, W, C), for `generate_codes`."""
     if prime is None:
         return None
     prime = np.asarray(prime)

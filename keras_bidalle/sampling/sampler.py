@@ -55,15 +55,9 @@ def guide(logits: Any, scale: Any) -> Any:
 
 
 def draw_tokens(logits, uniforms, settings):
-    """Draws one token a row, under guidance where it is set.
+    """Draws one token a row, under guidance (see `guide`) where it is set.
 
-    Args:
-        logits: float tensor (B, V), or (2 B, V) under guidance (see `guide`).
-        uniforms: float tensor (B,) in [0, 1).
-        settings: dict from name to tensor (B,), of the table of settings.
-
-    Returns:
-        int32 tensor (B,).
+    As `sample_tokens`, with a dict of settings, tensors (B,).
     """
     filters = dict(settings)
     scale = filters.pop("guidance_scale", None)
@@ -75,28 +69,19 @@ def draw_tokens(logits, uniforms, settings):
 def stack_drawer(uniforms: Any, settings: dict) -> Callable:
     """Draws the codes of one position, one after the other.
 
-    Args:
-        uniforms: float tensor (B, c), a number for each code.
-        settings: dict from name to tensor (B,), or (B, c) with a value for
-            each code.
-
-    Returns:
-        Function of logits, as `draw_tokens` takes them, and of the index of
-        a code in its stack, to int32 codes (B,).
+    Uniforms are (B, c), settings (B,), or (B, c) with a value for each code.
+    What is returned is a function of logits, as `draw_tokens` takes them, and
+    of the index of a code in its stack, to int32 codes (B,).
     """
 
     def draw(logits, place):
-        return draw_tokens(logits, uniforms[:, place], _at(settings, place))
+        chosen = {
+            name: value[:, place] if len(value.shape) == 2 else value
+            for name, value in settings.items()
+        }
+        return draw_tokens(logits, uniforms[:, place], chosen)
 
     return draw
-
-
-def _at(settings, place):
-    """The settings of one code of a stack, tensors (B,)."""
-    return {
-        name: value[:, place] if len(value.shape) == 2 else value
-        for name, value in settings.items()
-    }
 
 
 def sample_tokens(

@@ -11,11 +11,7 @@ from keras_bidalle.sampling.requests import check_captions, checked_text
 
 
 class CaptionScoring:
-    """Log-likelihoods of captions, by one generator.
-
-    Args:
-        generator: `Generator`.
-    """
+    """Log-likelihoods of captions, by one generator."""
 
     def __init__(self, generator: Any):
         self.generator = generator
@@ -28,11 +24,8 @@ class CaptionScoring:
         codes = ops.convert_to_numpy(ops.convert_to_tensor(codes))
         scores = [np.zeros((0,), "float32")]
         for rows, count in row_batches(len(text), batch_size):
-            found = self._score(
-                ops.convert_to_tensor(text[rows]),
-                ops.convert_to_tensor(codes[rows]),
-            )
-            scores.append(ops.convert_to_numpy(found)[:count])
+            given = map(ops.convert_to_tensor, (text[rows], codes[rows]))
+            scores.append(ops.convert_to_numpy(self._score(*given))[:count])
         return np.concatenate(scores)
 
     def _scores(self, text, codes):

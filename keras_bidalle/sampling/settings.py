@@ -1,21 +1,18 @@
 """The table of sampling settings, which everything that takes them follows.
 
 A setting is one field of `SamplingSettings`: its type, and a `Setting` that
-says the rest. Calls of models take `**settings` and check them here; help
-texts, command lines, the demo page and the signatures, card and checks of
-serving are made from the table. A new setting is a field here and its use in
-`sampler`.
+says the rest. Calls of models, their help, command lines, the demo page and
+the signatures, card and checks of serving are made from the table. A new
+setting is a field here and its use in `sampler`.
 
 Every setting is one value, or one a row, or, where a position has several
 codes, an array (rows or 1, codes) with a value for each code of a position.
 """
 
 import dataclasses
-import inspect
-import textwrap
 import typing
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypedDict, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
@@ -75,15 +72,8 @@ class Setting:
         bound = f"{'above' if self.excludes_low else 'at least'} {self.low:g}"
         return bound if self.kind is int else f"finite and {bound}"
 
-    def within(self, values):
-        """Which values are in range.
-
-        Args:
-            values: NumPy array or tensor of a dtype like the setting's.
-
-        Returns:
-            bool array or tensor of the same shape. NaN and infinity are not.
-        """
+    def within(self, values: Any) -> Any:
+        """Which values of an array or tensor are in range; NaN is not."""
         limits = np.iinfo if self.kind is int else np.finfo
         high = limits(self.dtype).max if self.high is None else self.high
         inside = values > self.low if self.excludes_low else values >= self.low
@@ -115,12 +105,11 @@ class Setting:
         return found
 
     def checked(self, value: Any, count: int, stack: int = 1) -> np.ndarray:
-        """A value that a caller gave, as an array.
+        """A value that a caller gave, for rows of stacks of codes.
 
         Args:
             value: number, or array of `count`, or (`count` or 1, `stack`).
-            count: int, the number of rows.
-            stack: int, the number of codes of a position.
+            count, stack: int, the rows, and the codes of a position.
 
         Returns:
             NumPy array (count,) or (count, stack).
@@ -223,26 +212,20 @@ SEED = Setting(
     examples=(0, 7, 14),
     name="seed",
 )
-_HINTS = typing.get_type_hints(SamplingSettings, include_extras=True)
+HINTS = typing.get_type_hints(SamplingSettings, include_extras=True)
 SETTINGS: dict[str, Setting] = {
     name: dataclasses.replace(hint.__metadata__[0], name=name)
-    for name, hint in _HINTS.items()
+    for name, hint in HINTS.items()
 }
 
 
 def checked_settings(settings, direction, count, generator):
     """Settings that a caller gave, with defaults, as arrays.
 
-    Args:
-        settings: dict from name to value; `None` stands for the default.
-        direction: str, `TEXT_TO_IMAGE` or `IMAGE_TO_TEXT`.
-        count: int, the number of rows.
-        generator: the generator that is to sample.
-
     Returns:
         dict from name to NumPy array (count,) or (count, codes of a
-        position): what is given and, where programs are compiled, all
-        filters if any filter is.
+        position): what is given and not `None` and, where programs are
+        compiled, all filters if any filter is.
 
     Raises:
         TypeError: on a name that is not in the table.
@@ -289,58 +272,3 @@ def without_neutral(settings: dict[str, Any]) -> dict[str, Any]:
         for name, value in settings.items()
         if value is not None and value != SETTINGS[name].neutral
     }
-
-
-Function = TypeVar("Function", bound=Callable)
-
-
-def takes_settings(direction: str) -> Callable[[Function], Function]:
-    """Decorates a function of `**settings`.
-
-    `help` and `inspect.signature` then show the settings one by one, with the
-    defaults of the direction. In the docstring they stand in the place of a
-    line `{settings}`.
-    """
-
-    def decorate(function: Function) -> Function:
-        signature = inspect.signature(function)
-        parameters = [
-            parameter
-            for parameter in signature.parameters.values()
-            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-        ]
-        for name, setting in SETTINGS.items():
-            parameters.append(
-                inspect.Parameter(
-                    name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=setting.defaults.get(direction),
-                    annotation=typing.get_args(_HINTS[name])[0],
-                )
-            )
-        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        lines = []
-        for line in (function.__doc__ or "").splitlines():
-            if line.strip() == "{settings}":
-                lines += _described(direction, line[: line.index("{")])
-            else:
-                lines.append(line)
-        function.__doc__ = "\n".join(lines)
-        return function
-
-    return decorate
-
-
-def _described(direction, indent):
-    """Lines of a docstring, one entry for each setting."""
-    for name, setting in SETTINGS.items():
-        text = f"{name}: {setting.kind.__name__}, {setting.range}; "
-        text += f"{setting.meaning}. Default: {setting.defaults.get(direction)}"
-        if setting.needs:
-            text += f". Needs a generator trained with `{setting.needs}`"
-        yield from textwrap.wrap(
-            f"{text}.",
-            80,
-            initial_indent=indent,
-            subsequent_indent=f"{indent}    ",
-        )

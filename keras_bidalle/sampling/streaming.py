@@ -1,10 +1,9 @@
 """Drawing images row by row, for those who watch.
 
-The loop is that of `generation`, stopped after each row of positions, so
-that the codes are the same.
+The loop is that of the sequential decoder, stopped after each row of
+positions, so that the codes are the same.
 """
 
-import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,27 +11,28 @@ import keras
 from keras import ops
 
 from keras_bidalle.backend.compiled import compiled
-from keras_bidalle.sampling import decoding
+from keras_bidalle.sampling.decoders.sequential import CodeDrawing
 from keras_bidalle.sampling.requests import (
+    Request,
     checked_prime,
-    checked_seeds,
     checked_text,
 )
 from keras_bidalle.sampling.sampler import row_uniforms
-from keras_bidalle.sampling.settings import TEXT_TO_IMAGE, checked_settings
+from keras_bidalle.sampling.settings import TEXT_TO_IMAGE
 
 
 class CodeStreaming:
-    """Draws the codes of images with one generator, a row at a time.
-
-    Args:
-        generator: `Generator`.
-    """
+    """Draws the codes of images with one generator, a row at a time."""
 
     def __init__(self, generator: Any):
         self.generator = generator
-        begin = functools.partial(decoding.begin_codes, generator)
-        advance = functools.partial(decoding.continue_codes, generator)
+
+        def begin(text, settings, prime):
+            return CodeDrawing(generator, text, settings).begin(prime)
+
+        def advance(text, settings, *arguments):
+            return CodeDrawing(generator, text, settings).advance(*arguments)
+
         self._begin = compiled(begin, [generator], xla=True)
         self._advance = compiled(advance, [generator], xla=True)
 
@@ -42,33 +42,37 @@ class CodeStreaming:
         """Codes of more and more rows: see `Generator.stream_codes`."""
         head, layout = self.generator.head, self.generator.layout
         text = checked_text(text, self.generator)
-        count = len(text)
-        prime = checked_prime(prime, count, self.generator)
-        arrays = checked_settings(
-            settings, TEXT_TO_IMAGE, count, self.generator
+        prime = checked_prime(prime, len(text), self.generator)
+        request = Request(
+            TEXT_TO_IMAGE, len(text), seed, settings, self.generator
         )
-        seeds = [(s, 0) for s in checked_seeds(seed, count)]
         shape = (layout.num_positions, head.codes_per_position)
         inputs = keras.tree.map_structure(
             ops.convert_to_tensor,
-            (text, prime, row_uniforms(seeds, shape), arrays),
+            (
+                text,
+                request.settings,
+                prime,
+                row_uniforms(request.seeds, shape),
+            ),
         )
         # The checks are done now, the rest as the caller iterates.
         return self._rows(*inputs)
 
-    def _rows(self, text, prime, uniforms, settings):
+    def _rows(self, text, settings, prime, uniforms):
         generator, given = self.generator, prime.shape[1]
         columns = generator.layout.grid[1]
         rows = range(columns, generator.layout.num_positions + 1, columns)
-        blocks = decoding.block_stops(generator, given)
-        progress = self._begin(text, prime, settings)
+        drawing = CodeDrawing(generator, text, settings)
+        blocks = drawing.stops(given)
+        progress = self._begin(text, settings, prime)
         for stop in sorted({*rows, *blocks}):
             if stop <= given:
                 continue
             room = next(end for end in blocks if end >= stop)
-            progress = decoding.extend_codes(generator, progress, room)
+            progress = drawing.extended(progress, room)
             end = ops.convert_to_tensor(stop, "int32")
-            progress = self._advance(text, uniforms, settings, progress, end)
+            progress = self._advance(text, settings, progress, uniforms, end)
             if stop in rows:
                 codes = generator.head.from_positions(progress.stacks)
                 codes = ops.convert_to_numpy(codes).astype("int32")

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bidalle.backend.xla import without_xla
-from keras_bidalle.sampling import decoding
+from keras_bidalle.sampling.decoders import Sequential
 from keras_bidalle.serving import pictures
 from keras_bidalle.serving.prompts import Prompts
 from keras_bidalle.serving.requests import (
@@ -113,7 +113,7 @@ class ModelSignatures(TokenizerSignatures):
         uniforms = row_uniforms(seed, (generator.layout.num_positions, stack))
         prime = tf.zeros([tf.shape(text)[0], 0, stack], tf.int32)
         with without_xla():
-            stacks = decoding.generate_codes(
+            stacks = Sequential().codes(
                 generator, text, uniforms, prime, settings
             )
         codes = tf.cast(generator.head.from_positions(stacks), tf.int32)
@@ -127,7 +127,7 @@ class ModelSignatures(TokenizerSignatures):
         stacks = generator.head.to_positions(self._codes_of(image_bytes))
         uniforms = row_uniforms(seed, (generator.text_length,))
         with without_xla():
-            tokens = decoding.generate_text(
+            tokens = Sequential().text(
                 generator, stacks, uniforms, tf.constant(self._legal), settings
             )
         return {"text": self._prompts.decode(tokens)}

@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_bidalle import converters
 from keras_bidalle.generators import joint_logits, row_uniforms
-from keras_bidalle.sampling import decoding
+from keras_bidalle.sampling.decoders import Sequential
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 BIDALLE = ["bidalle/full_fixed", "bidalle/mixed_fixed"]
@@ -85,7 +85,7 @@ def test_cached_sampling_follows_the_full_forward_pass(cases, name):
     count = len(rows["text"])
     settings = {"temperature": ops.zeros((count,))}
     shape = (model.layout.num_positions, 1)
-    stacks = decoding.generate_codes(
+    stacks = Sequential().codes(
         model,
         ops.convert_to_tensor(rows["text"]),
         ops.convert_to_tensor(row_uniforms(range(count), shape)),
@@ -104,7 +104,7 @@ def test_cached_captions_follow_the_full_forward_pass(cases, name):
     # A caption without an end has no pads, which the program feeds back.
     legal = np.full(model.captions.text_classes, -1e9, "float32")
     legal[3 : model.text_vocabulary_size] = 0.0
-    text = decoding.generate_text(
+    text = Sequential().text(
         model,
         model.head.to_positions(rows["codes"]),
         ops.convert_to_tensor(row_uniforms(range(count), (model.text_length,))),

@@ -11,7 +11,7 @@ from keras_bidalle.generators import (
     RQTransformer,
     row_uniforms,
 )
-from keras_bidalle.sampling import decoding
+from keras_bidalle.sampling.decoders import Sequential, sequential
 from keras_bidalle.transformer import kv_cache
 
 TEXT, GRID, CODES, WORDS = 6, (4, 4), 7, 11
@@ -137,13 +137,17 @@ def test_cached_logits_equal_the_full_forward_pass(
 
     def cached(first, rest, direction, offset):
         places = (
-            decoding.image_places(generator, text)
+            generator.layout.places(
+                True,
+                generator.compute_dtype,
+                generator.captions.is_padding(text),
+            )
             if direction
-            else decoding.caption_places(generator)
+            else generator.layout.places(False, generator.compute_dtype)
         )
         transformer = generator.transformer
         x, caches = transformer.prefill(first, places, generator.layout.length)
-        run = decoding.calls_of(generator, x)
+        run = sequential.calls_of(generator, x)
         outputs = [x]
         for i in range(rest.shape[1]):
             index = ops.convert_to_tensor(offset + i, "int32")
@@ -156,8 +160,8 @@ def test_cached_logits_equal_the_full_forward_pass(
         return transformer.norm(ops.concatenate(outputs, axis=1))
 
     hidden = cached(
-        decoding.embedded_text(generator, text, 0),
-        decoding.embedded_image(generator, stacks, 1)[:, :-1],
+        sequential.embedded_text(generator, text, 0),
+        sequential.embedded_image(generator, stacks, 1)[:, :-1],
         True,
         TEXT,
     )
@@ -168,8 +172,8 @@ def test_cached_logits_equal_the_full_forward_pass(
         atol=1e-4,
     )
     hidden = cached(
-        decoding.embedded_image(generator, stacks, 0),
-        decoding.embedded_text(generator, text, 1)[:, :-1],
+        sequential.embedded_image(generator, stacks, 0),
+        sequential.embedded_text(generator, text, 1)[:, :-1],
         False,
         generator.layout.num_positions,
     )
@@ -206,14 +210,10 @@ def test_a_row_is_sampled_alone_as_in_its_batch(cls, attention, options):
     given = {"top_k": 5, "top_p": 0.9, "guidance_scale": 2.0}
 
     def pictures(text, uniforms, prime, settings):
-        return decoding.generate_codes(
-            generator, text, uniforms, prime, settings
-        )
+        return Sequential().codes(generator, text, uniforms, prime, settings)
 
     def captions(stacks, uniforms, settings):
-        return decoding.generate_text(
-            generator, stacks, uniforms, legal, settings
-        )
+        return Sequential().text(generator, stacks, uniforms, legal, settings)
 
     for function, arguments in (
         (pictures, (text, uniforms, stacks[:, :0])),
@@ -235,7 +235,7 @@ def null_logits(generator, stacks):
     """Logits of a whole image whose caption was dropped, without a cache."""
     null = generator.embedding.absent(len(stacks), True, 0)
     x = ops.concatenate(
-        [null, decoding.embedded_image(generator, stacks, 1)], axis=1
+        [null, sequential.embedded_image(generator, stacks, 1)], axis=1
     )
     places = generator.layout.places(True, generator.compute_dtype)
     before = generator.transformer(x, places=places)[:, TEXT - 1 : -1]
@@ -271,14 +271,14 @@ def test_other_settings_need_no_other_program(monkeypatch):
     generator = make_generator(BidirectionalTransformer)
     text, codes = make_rows()
     traces = []
-    for name in ("generate_codes", "generate_text"):
-        original = getattr(decoding, name)
+    for name in ("codes", "text"):
+        original = getattr(Sequential, name)
 
         def traced(*args, original=original, name=name):
             traces.append(name)
             return original(*args)
 
-        monkeypatch.setattr(decoding, name, traced)
+        monkeypatch.setattr(Sequential, name, traced)
 
     longer = np.where(text == 0, 6, text)
     for draw, condition, other in (
@@ -307,7 +307,7 @@ def test_a_prime_is_kept_and_continued():
 
     def sample(prime):
         return ops.convert_to_numpy(
-            decoding.generate_codes(
+            Sequential().codes(
                 generator,
                 ops.convert_to_tensor(text),
                 uniforms,
@@ -329,7 +329,7 @@ def test_nothing_follows_the_end_of_a_caption():
     legal = np.full(WORDS + TEXT, -1e9, "float32")
     legal[[2, 5, 6]] = 0.0
     text = ops.convert_to_numpy(
-        decoding.generate_text(
+        Sequential().text(
             generator,
             generator.head.to_positions(codes),
             ops.convert_to_tensor(row_uniforms(range(8), (TEXT,))),

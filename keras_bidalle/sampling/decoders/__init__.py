@@ -1,0 +1,11 @@
+"""Ways to fill rows, by the names that `decoder=` takes."""
+
+from keras_bidalle.sampling.decoders.decoder import Decoder
+from keras_bidalle.sampling.decoders.sequential import Sequential
+
+# The lines that name decoders: one each.
+DECODERS: dict[str, type[Decoder]] = {
+    "sequential": Sequential,
+}
+
+__all__ = ["DECODERS", "Decoder", "Sequential"]
