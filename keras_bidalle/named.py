@@ -5,15 +5,17 @@ from typing import Any
 
 import keras
 
+from keras_bidalle.arguments import kept_arguments
+
 
 class Named:
     """Base of small objects without weights that arguments give by name."""
 
     def get_config(self) -> dict[str, Any]:
-        return {}
+        return kept_arguments(self)
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "Named":
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
         return cls(**config)
 
 

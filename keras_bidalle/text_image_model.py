@@ -1,6 +1,6 @@
 """The task: captions in and images out, images in and captions out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Unpack
 
 import keras

@@ -5,17 +5,16 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
-from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.backend.lookup import lookup
+from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.transformer_block import make_norm
-from keras_bidalle.transformer.weights import bias_weight, normal_weight
 from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class CaptionTokens(layers.Layer):
+class CaptionTokens(TransformerLayer):
     """Embeds and predicts caption tokens.
 
     Args:
@@ -72,10 +71,9 @@ class CaptionTokens(layers.Layer):
 
     def build(self, input_shape: Any = None) -> None:
         classes, d = self.text_classes, self.width
-        self.embedding = normal_weight(self, "text_embedding", classes, d)
-        self.head = normal_weight(self, "text_head", d, classes)
-        if self.head_bias:
-            self.bias = bias_weight(self, "text_head_bias", classes)
+        self.embedding = self.normal("text_embedding", classes, d)
+        self.head = self.normal("text_head", d, classes)
+        self.bias = self.biases("text_head_bias", classes)
         if self.norm is not None:
             self.text_norm.build((None, None, d))
 
@@ -88,12 +86,8 @@ class CaptionTokens(layers.Layer):
     def legal(self, forbidden: Iterable[int] = ()) -> np.ndarray:
         """What captions may be written with, as `generate_text` takes it.
 
-        Args:
-            forbidden: list of int, tokens that may not be.
-
-        Returns:
-            float32 NumPy array (text_classes,), very negative for those and
-            for the pads of the positions, 0 for others.
+        float32 NumPy array (text_classes,), very negative for the forbidden
+        tokens and the pads of the positions, 0 for others.
         """
         legal = np.zeros(self.text_classes, "float32")
         legal[self.text_vocabulary_size :] = -1e9
@@ -107,22 +101,14 @@ class CaptionTokens(layers.Layer):
             places = ops.arange(text.shape[1], dtype="int32")
             pads = self.text_vocabulary_size + places
             ids = ops.where(self.is_padding(ids), pads[None], ids)
-        return lookup(ops.cast(self.embedding, self.compute_dtype), ids)
+        return lookup(self.cast(self.embedding), ids)
 
     def embed_drawn(self, token: Any) -> Any:
         """Vectors of drawn tokens, none of them a pad: (B,) to (B, d)."""
-        table = ops.cast(self.embedding, self.compute_dtype)
-        return ops.take(table, token, axis=0)
+        return ops.take(self.cast(self.embedding), token, axis=0)
 
     def logits(self, hidden: Any) -> Any:
         """Logits of tokens and pads: (..., d) to float32 (..., V_t + T)."""
         if self.norm is not None:
             hidden = self.text_norm(hidden)
-        head = ops.cast(self.head, self.compute_dtype)
-        logits = ops.cast(ops.matmul(hidden, head), "float32")
-        if not self.head_bias:
-            return logits
-        return logits + ops.cast(self.bias, "float32")
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
+        return self.classified(hidden, self.head, self.bias)

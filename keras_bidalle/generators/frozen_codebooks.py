@@ -4,9 +4,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
-from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.backend.noise import NoiseSeedGenerator
 from keras_bidalle.generators.stochastic_codes import (
     codebooks_of,
@@ -15,6 +14,7 @@ from keras_bidalle.generators.stochastic_codes import (
     stack_losses,
 )
 from keras_bidalle.quantizers import distances
+from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.validation import check_positive
 
 
@@ -28,7 +28,7 @@ def check_temperature(code_temperature: float) -> None:
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class FrozenCodebooks(layers.Layer):
+class FrozenCodebooks(TransformerLayer):
     """Codebooks of residual stacks that stay as their tokenizer learned them.
 
     Codes are embedded by them, and stacks drawn from latents: at
@@ -86,11 +86,9 @@ class FrozenCodebooks(layers.Layer):
         )
 
     def use(self, tokenizer: Any) -> None:
-        """Takes over the codebooks of a tokenizer.
+        """Takes over the codebooks of a tokenizer, as `codebooks_of` takes it.
 
-        Args:
-            tokenizer: as in `codebooks_of`. An array is of codes that are
-                searched by `code_distance`.
+        An array is of codes that are searched by `code_distance`.
 
         Raises:
             ValueError: if they are of another shape, or searched by several
@@ -154,12 +152,9 @@ class FrozenCodebooks(layers.Layer):
         stacks: Any,
         training: bool,
     ) -> Any:
-        """Cross-entropy of drawn stacks: float32 (N, D).
+        """Cross-entropy of stacks that were drawn from latents (..., C).
 
-        Args:
-            hidden, kernels, biases, stacks: as in `stack_losses`.
-            latents: float tensor (..., C), what the stacks were drawn from.
-            training: bool, whether the odds are the targets.
+        As `stack_losses`, with the odds as targets in training.
         """
         return stack_losses(
             hidden,
@@ -175,6 +170,3 @@ class FrozenCodebooks(layers.Layer):
     @property
     def code_distance(self) -> dict:
         return keras.saving.serialize_keras_object(self.distance)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}

@@ -5,13 +5,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.backend import replicas
 from keras_bidalle.losses.cross_entropy import cross_entropy
+from keras_bidalle.named import Named
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class NextToken:
+class NextToken(Named):
     """Each token is predicted from those before it.
 
     The target's modality weighs `target_weight` times the condition's; each
@@ -47,9 +47,7 @@ class NextToken:
     ) -> tuple:
         """The stream from which each token is predicted.
 
-        Args:
-            generator: `Generator`.
-            text, stacks, text_to_image, training: as in `Generator.stream`.
+        Takes what `Generator.stream` does.
 
         Returns:
             Tuple of tensors (B, T - 1, d), for the caption tokens after the
@@ -65,13 +63,7 @@ class NextToken:
     def loss(
         self, generator: Any, inputs: dict, outputs: dict, training: bool
     ) -> tuple:
-        """The loss of a batch.
-
-        Args:
-            generator: `Generator`.
-            inputs: dict, the batch.
-            outputs: dict, what the call on it returned.
-            training: bool.
+        """The loss of a batch, of which the call returned `outputs`.
 
         Returns:
             Tuple of a float32 scalar and of a dict with what is logged of
@@ -123,13 +115,6 @@ class NextToken:
             "text": (terms["text_target"], 1.0 - share),
         }
 
-    def get_config(self) -> dict:
-        return kept_arguments(self)
-
-    @classmethod
-    def from_config(cls, config: dict) -> "NextToken":
-        return cls(**config)
-
 
 def global_means(terms: dict, rows: Any) -> tuple:
     """Means over what is counted in the global batch.
@@ -139,14 +124,9 @@ def global_means(terms: dict, rows: Any) -> tuple:
     its even part of all counts instead: the mean over the replicas of what
     this gives is the mean over the global batch.
 
-    Args:
-        terms: dict from names to values, float32 tensors, and masks that
-            broadcast to them, 1 where a value counts.
-        rows: float32 tensor, whose mean is wanted too.
-
-    Returns:
-        Tuple of a dict from names to scalars, 0 where nothing counts, and of
-        the mean of `rows` over all replicas.
+    Terms are, by name, values, float32 tensors, and masks that broadcast to
+    them, 1 where a value counts. Gives a dict from names to scalars, 0 where
+    nothing counts, and the mean of `rows` over all replicas.
     """
     counts = [ops.sum(mask) for _, mask in terms.values()]
     counts = replicas.all_reduce_mean(ops.stack([*counts, ops.mean(rows)]))

@@ -1,21 +1,19 @@
 """What is added to a row's tokens: their places and their segments."""
 
-import functools
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import ops
 
-from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.backend.noise import NoiseSeedGenerator
 from keras_bidalle.transformer.image_positions import IMAGE_POSITIONS
+from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.segments import GEN, REF
-from keras_bidalle.transformer.weights import normal_weight
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class RowEmbedding(layers.Layer):
+class RowEmbedding(TransformerLayer):
     """Adds to each token where it stands and what its modality is for.
 
     Each token has the position that it has in its own modality, and a
@@ -72,53 +70,39 @@ class RowEmbedding(layers.Layer):
         self.dropout_seed = NoiseSeedGenerator()
 
     def build(self, input_shape: Any = None) -> None:
-        add = functools.partial(normal_weight, self)
         d = self.width
-        self.text_positions = add(
+        self.text_positions = self.normal(
             "text_position_embedding", self.text_length, d
         )
         if self.segment_embeddings:
-            self.segments = add("segment_embedding", 2, d)
+            self.segments = self.normal("segment_embedding", 2, d)
         if self.condition_dropout:
             # What stands for "no condition": [text, image].
-            self.null = add("null_embedding", 2, d)
+            self.null = self.normal("null_embedding", 2, d)
         self.position_layer.build(None)
-
-    def _cast(self, weight):
-        return ops.cast(weight, self.compute_dtype)
 
     def positions(self, text: bool) -> Any:
         """Vectors of all positions of one modality: tensor (T or P, d)."""
         if text:
-            return self._cast(self.text_positions)
-        return self._cast(self.position_layer.vectors())
+            return self.cast(self.text_positions)
+        return self.cast(self.position_layer.vectors())
 
     def places(self, text: bool, segment: int) -> Any:
         """What is added to tokens of one segment: tensor (T or P, d)."""
         return self.positions(text) + self._segment(segment)[0]
 
     def add(self, x: Any, text: bool, segment: Any) -> Any:
-        """Adds places and segments to a modality's first n vectors.
+        """Adds places and segments to a modality's first n vectors (B, n, d).
 
-        Args:
-            x: tensor (B, n, d), vectors of tokens.
-            text: bool, whether they are of captions.
-            segment: int, REF or GEN, or int tensor (B,).
-
-        Returns:
-            tensor (B, n, d).
+        `text` is whether they are of captions; `segment` is REF or GEN, or an
+        int tensor (B,).
         """
         x = x + self.positions(text)[None, : x.shape[1]]
         return x + self._segment(segment)
 
     def absent(self, batch: Any, text: bool, segment: Any) -> Any:
-        """Vectors of a condition that was dropped: (B, T or P, d).
-
-        Args:
-            batch: int or int scalar tensor, B.
-            text, segment: as in `add`.
-        """
-        null = self._cast(self.null)[0 if text else 1]
+        """Vectors of a condition that was dropped: (B, T or P, d)."""
+        null = self.cast(self.null)[0 if text else 1]
         positions = self.positions(text)
         x = (positions + null)[None] + self._segment(segment)
         return ops.broadcast_to(x, (batch, *positions.shape))
@@ -126,7 +110,7 @@ class RowEmbedding(layers.Layer):
     def _segment(self, segment):
         if not self.segment_embeddings:
             return ops.zeros((1, 1, self.width), self.compute_dtype)
-        table = self._cast(self.segments)
+        table = self.cast(self.segments)
         if isinstance(segment, int):
             return table[segment][None, None]
         return lookup(table, segment)[:, None]
@@ -140,15 +124,9 @@ class RowEmbedding(layers.Layer):
     ) -> tuple:
         """Adds to both parts of rows, and drops some conditions in training.
 
-        Args:
-            text: tensor (B, T, d), vectors of caption tokens.
-            image: tensor (B, P, d), vectors of codes.
-            text_to_image: bool tensor (B,), the direction of each row.
-            training: bool.
-
-        Returns:
-            Tuple of tensors (B, T, d), (B, P, d), and bool (B,), which rows
-            kept their condition.
+        Takes and gives vectors (B, T, d) of caption tokens and (B, P, d) of
+        codes. `text_to_image`, bool (B,), is the direction of each row; a
+        bool (B,) more says which rows kept their condition.
         """
         batch = ops.shape(text)[0]
         text_segment = ops.where(text_to_image, REF, GEN)
@@ -161,20 +139,14 @@ class RowEmbedding(layers.Layer):
             keras.random.uniform((batch,), seed=self.dropout_seed)
             >= self.condition_dropout
         )
-        lost = ops.logical_not(kept)
-        text = ops.where(
-            ops.logical_and(lost, text_to_image)[:, None, None],
-            self.absent(batch, True, text_segment),
-            text,
-        )
-        image = ops.where(
-            ops.logical_and(lost, ops.logical_not(text_to_image))[
-                :, None, None
-            ],
-            self.absent(batch, False, image_segment),
-            image,
-        )
-        return text, image, kept
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
+        def some_lost(x, is_condition, *absent):
+            lost = ops.logical_and(ops.logical_not(kept), is_condition)
+            return ops.where(
+                lost[:, None, None], self.absent(batch, *absent), x
+            )
+
+        text = some_lost(text, text_to_image, True, text_segment)
+        backward = ops.logical_not(text_to_image)
+        image = some_lost(image, backward, False, image_segment)
+        return text, image, kept

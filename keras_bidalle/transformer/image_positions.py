@@ -2,25 +2,13 @@
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
-from keras_bidalle.arguments import kept_arguments
-from keras_bidalle.transformer.weights import normal_weight
+from keras_bidalle.transformer.layer import TransformerLayer
 
 
-class ImagePositions(layers.Layer):
-    """Adds to each vector one that says where it stands in a grid.
-
-    Args:
-        grid: tuple (rows, columns).
-        width: int, channels d.
-
-    Call arguments:
-        x: tensor (B, n, d) of the first n places in raster order.
-
-    Returns:
-        `x` with the place of each vector added.
-    """
+class ImagePositions(TransformerLayer):
+    """Vectors of width d that say where things stand in a grid."""
 
     def __init__(self, grid, width, **kwargs):
         super().__init__(**kwargs)
@@ -31,30 +19,18 @@ class ImagePositions(layers.Layer):
         """Vectors of all places: tensor (rows * columns, d)."""
         raise NotImplementedError
 
-    def call(self, x):
-        return x + self.vectors()[None, : x.shape[1]]
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}
-
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class LearnedImagePositions(ImagePositions):
     """One learned vector a row plus one a column.
 
-    Args:
-        grid, width: as in `ImagePositions`.
-
-    Reference:
-        DALL-E, arXiv 2102.12092, Figure 10.
+    DALL-E, arXiv 2102.12092, Figure 10.
     """
 
     def build(self, input_shape=None):
         (rows, columns), d = self.grid, self.width
-        self.row_embedding = normal_weight(self, "row_embedding", rows, d)
-        self.column_embedding = normal_weight(
-            self, "column_embedding", columns, d
-        )
+        self.row_embedding = self.normal("row_embedding", rows, d)
+        self.column_embedding = self.normal("column_embedding", columns, d)
 
     def vectors(self):
         total = self.row_embedding[:, None] + self.column_embedding[None]
@@ -65,17 +41,12 @@ class LearnedImagePositions(ImagePositions):
 class LearnedPlaces(ImagePositions):
     """One learned vector a place.
 
-    Args:
-        grid, width: as in `ImagePositions`.
-
-    Reference:
-        RQ-Transformer, arXiv 2203.01941, Sec. 3.2.2.
+    RQ-Transformer, arXiv 2203.01941, Sec. 3.2.2.
     """
 
     def build(self, input_shape=None):
-        rows, columns = self.grid
-        places = rows * columns
-        self.embedding = normal_weight(self, "embedding", places, self.width)
+        places = int(np.prod(self.grid))
+        self.embedding = self.normal("embedding", places, self.width)
 
     def vectors(self):
         return ops.convert_to_tensor(self.embedding)
@@ -85,11 +56,7 @@ class LearnedPlaces(ImagePositions):
 class FixedImagePositions(ImagePositions):
     """Sine and cosine waves of the row in one half, of the column in the other.
 
-    Args:
-        grid, width: as in `ImagePositions`.
-
-    Reference:
-        Bi-directional DALL-E, arXiv 2112.00384, the released program.
+    Bi-directional DALL-E, arXiv 2112.00384, the released program.
     """
 
     def __init__(self, grid, width, **kwargs):

@@ -28,14 +28,9 @@ def known_index(index):
 
 
 def block_ends(prompt, length):
-    """Where the blocks of a cache end.
+    """Where the blocks of a cache end: ascending, the last at `length`.
 
-    Args:
-        prompt: int, positions of the prompt, all in the first block.
-        length: int, positions in the end.
-
-    Returns:
-        tuple of int, ascending, the last one `length`.
+    The first holds the whole prompt.
     """
     if not has_xla():
         # Blocks would be read in part as well, or copied.
@@ -46,11 +41,9 @@ def block_ends(prompt, length):
 
 
 def make_cache(keys, values, length):
-    """The cache of a prompt, one block.
+    """The cache of a prompt, one block that ends at `length`.
 
-    Args:
-        keys, values: tensors (B, heads, n, head_dim), n <= length.
-        length: int, where the block ends.
+    Keys and values are (B, heads, n, head_dim), n <= `length`.
     """
     n, channels = keys.shape[2:]
 
@@ -64,14 +57,8 @@ def make_cache(keys, values, length):
 def make_window(keys, values, first, window):
     """The cache of a prompt where of all but its start only the last counts.
 
-    Args:
-        keys, values: tensors (B, heads, n, head_dim), n >= first.
-        first: int, T, positions that all others see.
-        window: int, w, how many positions after those are kept: position
-            T + p at T + p mod w.
-
-    Returns:
-        cache of T + w positions, one block, with nothing more to extend.
+    All others see the first T = `first` positions; of those after, w =
+    `window` are kept, position T + p at T + p mod w. It is never extended.
     """
     n = keys.shape[2]
     last = np.arange(max(first, n - window), n)
@@ -107,12 +94,9 @@ def extend_cache(cache, length):
 
 
 def write_cache(cache, key, value, index):
-    """Returns `cache` with a position in its last block.
+    """Returns `cache` with one position, (B, heads, 1, head_dim), written.
 
-    Args:
-        cache: tuple of pairs of tensors (see the module).
-        key, value: tensors (B, heads, 1, head_dim).
-        index: int or int scalar tensor, where it is put.
+    It is put at `index`, which lies in the last block.
     """
     *full, (keys, values) = cache
     channels = keys.shape[2]
@@ -147,19 +131,11 @@ def _write(block, new, index):
 
 
 def attend(query, cache, index, mask=None):
-    """Attention of one position over those up to it.
+    """Attention of one scaled query (B, heads, 1, head_dim) over the cache.
 
-    Args:
-        query: tensor (B, heads, 1, head_dim), scaled.
-        cache: tuple of pairs of tensors (see the module), this position
-            included.
-        index: int or int scalar tensor, the position; beyond the cache's
-            end where that is a window.
-        mask: additive tensor (1 or B, 1, S), S at least the cache's length,
-            or `None` for none where `index` is an int.
-
-    Returns:
-        tensor (B, heads, 1, head_dim).
+    The position is at `index` and in the cache already. The mask is additive,
+    (1 or B, 1, S), S at least the cache's length; it may be `None` where
+    `index` is an int, and then all up to it is seen.
     """
     if isinstance(index, int):
         # Of one block only what is filled, which is a view where it is
@@ -201,12 +177,9 @@ def _attend_eagerly(query, keys, values, mask):
 
 
 def extend_caches(caches: tuple, length: int, windows: tuple) -> tuple:
-    """Gives caches that are full, and no windows, room for more positions.
+    """Gives caches that are full, and no windows, room up to `length`.
 
-    Args:
-        caches: tuple, as `Transformer.prefill` gives it.
-        length: int, the positions that there is to be room for.
-        windows: tuple, as in `Places`.
+    Both tuples are as `Transformer.prefill` and `Places` have them.
     """
     recent, *filled = caches
     extended = [

@@ -18,14 +18,10 @@ _COLUMNS = 64
 
 
 def layer_calls(blocks, rows):
-    """The way to call layers that is fastest for decoding.
+    """The `LayerCalls` that are fastest for blocks, whose products take time.
 
-    Args:
-        blocks: list of `TransformerBlock`, whose products take the time.
-        rows: int, rows of the batch, or `None` where it is unknown.
-
-    Returns:
-        `LayerCalls`, for this graph alone: it may hold tensors.
+    `rows` may be `None` where they are unknown. It is for this graph alone, as
+    it may hold tensors.
     """
     if is_eager():
         return EagerCalls()
@@ -110,11 +106,7 @@ def _eager_function(layer):
 
 
 class _LaidOutProducts(LayerCalls):
-    """Products with weights that are laid out once, before a loop.
-
-    Args:
-        products: list of `Dense`.
-    """
+    """Products of `Dense` layers, laid out once, before a loop."""
 
     def __init__(self, products):
         self._weights = {

@@ -14,23 +14,14 @@ from keras_bidalle.transformer.row_masks import choose
 
 
 def rotary_angles(text_length, grid, head_dim, base=100.0):
-    """Angles of all caption places and all image places.
+    """Angles of caption places (T, a) and image places (P, a), float32.
 
-    Args:
-        text_length: int, T.
-        grid: tuple (rows, columns), P = rows * columns.
-        head_dim: int, at least 8; 6 channels of each 8 are turned.
-        base: float, the slowest pair turns about this many times slower
-            than the fastest.
+    a = 3 * (head_dim // 8): of each 8 channels 6 are turned, caption places
+    by the first third, image rows by the second and columns by the last. The
+    slowest pair turns about `base` times slower than the fastest.
 
-    Returns:
-        Tuple of float32 NumPy arrays (T, a) and (P, a), a = 3 * (head_dim //
-        8): caption places turn the first third, image rows the second and
-        columns the last.
-
-    Reference:
-        RoFormer, arXiv 2104.09864, section 3.2; the axial form for grids:
-        EVA-02, arXiv 2303.11331.
+    RoFormer, arXiv 2104.09864, section 3.2; its axial form for grids: EVA-02,
+    arXiv 2303.11331.
     """
     count = head_dim // 8
     if count < 1:
@@ -54,11 +45,7 @@ def rotary_angles(text_length, grid, head_dim, base=100.0):
 
 
 class RowRotation:
-    """Cosines and sines for [caption][image] rows and the reverse.
-
-    Args:
-        text_length, grid, head_dim: as in `rotary_angles`.
-    """
+    """Cosines and sines for [caption][image] rows and the reverse."""
 
     def __init__(self, text_length, grid, head_dim):
         text, image = rotary_angles(text_length, grid, head_dim)
@@ -68,15 +55,9 @@ class RowRotation:
         )
 
     def tables(self, text_to_image, dtype):
-        """What `rotate` takes.
+        """What `rotate` takes: a pair of tensors (1 or B, 1, S, a).
 
-        Args:
-            text_to_image: bool, the direction of all rows, or a bool tensor
-                (B,) with one for each.
-            dtype: str.
-
-        Returns:
-            Pair of tensors (1 or B, 1, S, a).
+        `text_to_image` is the direction of all rows, or a bool tensor (B,).
         """
         return tuple(
             choose(table, text_to_image, dtype)[:, None]
@@ -85,15 +66,10 @@ class RowRotation:
 
 
 def rotate(x, rotation):
-    """Turns channel pairs of queries or keys.
+    """Turns channel pairs i and a + i, i < a, of (B, heads, S, head_dim).
 
-    Args:
-        x: tensor (B, heads, S, head_dim).
-        rotation: pair of tensors, cosines and sines, broadcastable to
-            (B, heads, S, a); pairs are channels i and a + i, i < a.
-
-    Returns:
-        tensor of the shape of `x`.
+    The rotation is a pair of tensors, cosines and sines, broadcastable to
+    (B, heads, S, a).
     """
     cosine, sine = rotation
     a = cosine.shape[-1]

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_bidalle.arguments import kept_arguments
+from keras_bidalle.named import Named
 from keras_bidalle.transformer.rotary import RowRotation
 from keras_bidalle.transformer.row_masks import RowMasks
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class RowLayout:
+class RowLayout(Named):
     """The positions of [caption][image] and [image][caption] rows.
 
     It has no weights: it says how long rows are, in which order their parts
@@ -82,16 +82,10 @@ class RowLayout:
     def in_order(
         self, text_to_image: Any, text_part: Any, image_part: Any
     ) -> Any:
-        """Joins the parts of rows in their direction's order.
+        """Joins parts (B, T, ...) and (B, P, ...) to (B, T + P, ...).
 
-        Args:
-            text_to_image: bool, the direction of all rows, or a bool tensor
-                (B,) with one for each.
-            text_part: tensor (B, T, ...).
-            image_part: tensor (B, P, ...).
-
-        Returns:
-            tensor (B, T + P, ...).
+        `text_to_image` is the direction of all rows, or a bool tensor (B,)
+        with one for each.
         """
         if isinstance(text_to_image, bool):
             parts = (text_part, image_part)
@@ -128,14 +122,9 @@ class RowLayout:
         return before_text, before_image
 
     def windows(self, text_to_image: bool) -> tuple:
-        """How much of an image layers remember while drawing it.
+        """How much of an image each layer remembers while drawing it.
 
-        Args:
-            text_to_image: bool, the direction of all rows.
-
-        Returns:
-            tuple with one for each layer, as `TransformerBlock.prefill`
-            takes it: `(T, w)`, or `None` where all is remembered.
+        `(T, w)`, as `TransformerBlock.prefill` takes it, or `None` for all.
         """
         return tuple(
             window and (self.text_length, window)
@@ -151,7 +140,7 @@ class RowLayout:
             text_to_image: bool, the direction of all rows, or a bool tensor
                 (B,) with one for each.
             dtype: str, in which the layers compute.
-            padding: bool tensor (B, T), which caption tokens are pads, or
+            padding: bool tensor (B, T), which caption tokens are pads;
                 `None` where no one could look at them.
         """
         hidden_keys = None
@@ -161,26 +150,12 @@ class RowLayout:
             hidden_keys = self.in_order(text_to_image, padding, seen)
         return Places(self, text_to_image, dtype, hidden_keys)
 
-    def get_config(self) -> dict:
-        return kept_arguments(self)
-
-    @classmethod
-    def from_config(cls, config: dict) -> "RowLayout":
-        return cls(**config)
-
 
 class Places:
-    """The masks, rotations and windows of some rows, one a layer.
+    """The masks, rotations and windows of some rows: see `RowLayout.places`.
 
-    Args:
-        layout: `RowLayout`.
-        text_to_image, dtype: as in `RowLayout.places`.
-        hidden_keys: bool tensor (B, T + P), positions that no one may look
-            at, or `None`.
-
-    Attributes:
-        windows: tuple with one for each layer, as `TransformerBlock.prefill`
-            takes it. Rows of several directions have none.
+    `windows` has one for each layer, as `TransformerBlock.prefill` takes it;
+    rows of several directions have none.
     """
 
     def __init__(

@@ -17,15 +17,9 @@ def masked_score(dtype):
 class RowMasks:
     """Additive masks, one a layer, for [caption][image] rows and the reverse.
 
-    Args:
-        kinds: tuple of str, kinds of attention, repeated over the layers.
-        depth: int, number of layers.
-        text_length: int, T.
-        grid: tuple (rows, columns) of image positions, P = rows * columns.
-        kernel_size: int, as in `attention_mask`.
-        pads_see_themselves: bool, lets a hidden position look at itself.
-        shown_in_captioning: tuple of str, kinds of attention that hide
-            nothing in [image][caption] rows.
+    The kinds of attention are repeated over `depth` layers. A position that is
+    hidden may look at itself if `pads_see_themselves`; kinds that are
+    `shown_in_captioning` hide none in [image][caption] rows.
     """
 
     def __init__(
@@ -64,27 +58,18 @@ class RowMasks:
         self._tables, self._window_tables = {}, {}
 
     def windows(self, text_to_image):
-        """How much of an image the layers have to remember while drawing.
+        """How much of an image each layer has to remember while drawing.
 
-        Args:
-            text_to_image: bool, the direction.
-
-        Returns:
-            list of int or `None`, one a layer: w, if no position of the
-            image sees more than the last w of them, itself included, and
-            w is at most half of the image; else `None`. In
-            [image][caption] rows captions see all, and none has a window.
+        w, if no position of the image sees more than the last w of them,
+        itself included, and w is at most half of the image; else `None`. In
+        [image][caption] rows captions see all, and none has a window.
         """
         if not text_to_image:
             return [None] * len(self.kinds)
         return [self._windows[kind] for kind in self.kinds]
 
     def tables(self, dtype):
-        """What is added to scores: dict from kind to float32 (2, S, S).
-
-        Args:
-            dtype: str, that of the scores.
-        """
+        """What is added to scores: dict from kind to float32 (2, S, S)."""
         if dtype not in self._tables:
             score = np.float32(masked_score(dtype))
             self._tables[dtype] = {
@@ -94,7 +79,7 @@ class RowMasks:
         return self._tables[dtype]
 
     def by_layer(self, text_to_image, hidden_keys, dtype, count=None):
-        """The layers' masks.
+        """The layers' masks: tensors broadcastable to (B, heads, n, n).
 
         Args:
             text_to_image: bool, the direction of all rows, or a bool tensor
@@ -103,9 +88,6 @@ class RowMasks:
                 at, or `None`.
             dtype: str, that of the masks.
             count: int, n, of the first n positions only, or `None` for all.
-
-        Returns:
-            list of tensors broadcastable to (B, heads, n, n).
         """
         n = self.length if count is None else count
         hidden = None
@@ -121,18 +103,11 @@ class RowMasks:
         return [masks[kind] for kind in self.kinds]
 
     def rows_by_layer(self, index, text_to_image, hidden_keys, dtype):
-        """The layers' masks of one position, over what they remember.
+        """The layers' masks of one position, of the rows' second part.
 
-        Args:
-            index: int scalar tensor, or int, the position, one of the second
-                part of the rows.
-            text_to_image: bool, the direction of all rows.
-            hidden_keys, dtype: as in `by_layer`; of a caption only.
-
-        Returns:
-            list of tensors (1 or B, 1, S); of a layer with a window w
-            (1 or B, 1, T + w), with position p of the image at T + p mod
-            w.
+        `text_to_image` is one bool, the rest as in `by_layer`. Gives tensors
+        (1 or B, 1, S); of a layer with a window w (1 or B, 1, T + w), with
+        position p of the image at T + p mod w.
         """
         hidden = None
         if hidden_keys is not None:
@@ -192,15 +167,10 @@ def _window(seen):
 
 
 def choose(table, text_to_image, dtype):
-    """The part of a table that each row's direction asks for.
+    """The part of a table (2, ...) that each row's direction asks for.
 
-    Args:
-        table: NumPy array (2, ...), [image][caption] rows first.
-        text_to_image: bool, or bool tensor (B,).
-        dtype: str.
-
-    Returns:
-        tensor (1, ...), or (B, ...) where rows differ.
+    [image][caption] rows come first in it. Gives a tensor (1, ...), or
+    (B, ...) where rows differ.
     """
     if isinstance(text_to_image, bool):
         return ops.convert_to_tensor(table[int(text_to_image)], dtype)[None]

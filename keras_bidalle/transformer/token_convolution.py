@@ -3,14 +3,14 @@
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import ops
 
-from keras_bidalle.arguments import kept_arguments
+from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class TokenConvolution(layers.Layer):
+class TokenConvolution(TransformerLayer):
     """Adds to each position what the few positions before it hold.
 
     `y[t] = x[t] + w[1] x[t-1] + ... + w[k-1] x[t-k+1]`, with a weight for
@@ -46,38 +46,24 @@ class TokenConvolution(layers.Layer):
     def build(self, input_shape: Any) -> Any:
         if self.kernel_size > 1:
             # Unlike weights from the start, so that lags can be told apart.
-            self.lag_weights = self.add_weight(
-                shape=(self.kernel_size - 1, input_shape[-1]),
-                initializer=keras.initializers.RandomNormal(stddev=0.3),
-                name="lag_weights",
-            )
+            shape = (self.kernel_size - 1, input_shape[-1])
+            self.lag_weights = self.normal("lag_weights", *shape, stddev=0.3)
 
     def call(self, x: Any) -> Any:
         return self.prefill(x)[0]
 
     def prefill(self, x: Any) -> Any:
-        """Runs a row's first n positions.
-
-        Args:
-            x: tensor (B, n, d).
+        """Runs a row's first n positions, tensor (B, n, d).
 
         Returns:
-            Tuple of the output (B, n, d) and what `decode` must know of
-            them: tensor (B, k - 1, d), the last inputs.
+            Tuple of the output (B, n, d) and of the last inputs, tensor
+            (B, k - 1, d), for `decode`.
         """
         before = [ops.zeros_like(x[:, :1])] * (self.kernel_size - 1)
         return self._slide(ops.concatenate([*before, x], axis=1), x)
 
     def decode(self, x: Any, recent: Any) -> Any:
-        """Runs one more position.
-
-        Args:
-            x: tensor (B, 1, d).
-            recent: tensor (B, k - 1, d), the inputs before it.
-
-        Returns:
-            Tuple of the output (B, 1, d) and the new `recent`.
-        """
+        """Runs one more position, (B, 1, d): the output and new `recent`."""
         return self._slide(ops.concatenate([recent, x], axis=1), x)
 
     def _slide(self, window, x):
@@ -87,6 +73,3 @@ class TokenConvolution(layers.Layer):
             weight = ops.cast(self.lag_weights[lag - 1], x.dtype)
             y = y + window[:, lags - lag : lags - lag + n] * weight
         return y, window[:, n:]
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}

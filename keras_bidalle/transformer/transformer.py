@@ -5,20 +5,20 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.transformer import kv_cache
+from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.layer_calls import LayerCalls, decoding_dtype
 from keras_bidalle.transformer.row_layout import Places
 from keras_bidalle.transformer.token_convolution import TokenConvolution
 from keras_bidalle.transformer.transformer_block import (
-    TransformerBlock,
+    make_blocks,
     make_norm,
 )
 from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class Transformer(layers.Layer):
+class Transformer(TransformerLayer):
     """A convolution over neighboring tokens, blocks, and a norm.
 
     Args:
@@ -63,16 +63,9 @@ class Transformer(layers.Layer):
         self.token_convolution = TokenConvolution(
             token_kernel_size, dtype=dtype, name="token_convolution"
         )
-        self.blocks = [
-            TransformerBlock(
-                width,
-                num_heads,
-                **self.block,
-                dtype=dtype,
-                name=f"block_{i}",
-            )
-            for i in range(depth)
-        ]
+        self.blocks = make_blocks(
+            depth, "block", width, num_heads, **self.block, dtype=dtype
+        )
         self.norm = (
             make_norm(self.blocks[0].normalization, dtype=dtype, name="norm")
             if final_norm
@@ -96,18 +89,13 @@ class Transformer(layers.Layer):
         return self.norm(x)
 
     def prefill(self, x: Any, places: Places, length: int) -> tuple:
-        """Runs the prompt of rows, before the norm.
-
-        Args:
-            x: tensor (B, n, d), the first n positions.
-            places: `Places` of rows of one direction.
-            length: int, the length of whole rows.
+        """Runs the first n positions of rows of one direction, (B, n, d).
 
         Returns:
-            Tuple of the last position's output (B, 1, d) and the caches:
-            the token convolution's, then one of each block, with room up to
-            the end of the first of `kv_cache.block_ends`. Both are as
-            `decode` takes them.
+            Tuple of the last position's output before the norm, (B, 1, d),
+            and the caches: the token convolution's, then one of each block,
+            with room up to the end of the first of `kv_cache.block_ends`,
+            where whole rows have `length`.
         """
         n = x.shape[1]
         room = kv_cache.block_ends(n, length)[0]
@@ -132,17 +120,16 @@ class Transformer(layers.Layer):
         index: Any,
         run: LayerCalls,
     ) -> tuple:
-        """Runs one position against the caches, before the norm.
+        """Runs one position against the caches that `prefill` gave.
 
         Args:
             x: tensor (B, 1, d).
-            caches: tuple, as `prefill` gives it.
-            places: as in `prefill`.
+            caches, places: those of `prefill`.
             index: int or int scalar tensor, the position.
             run: `LayerCalls`, how layers are called.
 
         Returns:
-            Tuple of the output (B, 1, d) and the caches.
+            Tuple of the output before the norm, (B, 1, d), and the caches.
         """
         index = kv_cache.known_index(index)
         masks, rotation = places.masks_at(index), places.rotation_at(index)
@@ -158,6 +145,3 @@ class Transformer(layers.Layer):
             )
             updated.append(cache)
         return x, tuple(updated)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}

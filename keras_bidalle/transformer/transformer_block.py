@@ -5,11 +5,11 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.backend.noise import Dropout
 from keras_bidalle.backend.recomputation import drawn_seed, recomputed
 from keras_bidalle.transformer import kv_cache
-from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
+from keras_bidalle.transformer.layer import TransformerLayer
+from keras_bidalle.transformer.layer_calls import PLAIN_CALLS, LayerCalls
 from keras_bidalle.transformer.rotary import rotate
 
 
@@ -54,8 +54,16 @@ def make_norm(kind: str, **kwargs: Any) -> layers.Layer:
     return norm(epsilon=epsilon, **kwargs)
 
 
+def make_blocks(depth: int, name: str, *args: Any, **kwargs: Any) -> list:
+    """Blocks of one kind: list of `TransformerBlock`."""
+    return [
+        TransformerBlock(*args, **kwargs, name=f"{name}_{i}")
+        for i in range(depth)
+    ]
+
+
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class TransformerBlock(layers.Layer):
+class TransformerBlock(TransformerLayer):
     """x + attention(norm(x)), then x + feed_forward(norm(x)).
 
     Args:
@@ -167,23 +175,23 @@ class TransformerBlock(layers.Layer):
     def build(self, input_shape: Any) -> Any:
         d = self.width
         stream = (None, None, d)
-        self.attention_norm.build(stream)
-        self.to_qkv.build(stream)
+        for layer in (
+            self.attention_norm,
+            self.to_qkv,
+            self.feed_forward_norm,
+            self.expand,
+        ):
+            layer.build(stream)
         self.to_out.build((None, None, self.num_heads * self.head_dim))
-        self.feed_forward_norm.build(stream)
-        self.expand.build(stream)
         self.contract.build((None, None, self.feed_forward_width))
         if self.query_key_norm:
             self.query_norm.build((None, None, None, self.head_dim))
             self.key_norm.build((None, None, None, self.head_dim))
         if self.layer_scale is not None:
             start = keras.initializers.Constant(self.layer_scale)
-            self.attention_scale = self.add_weight(
-                shape=(d,), initializer=start, name="attention_scale"
-            )
-            self.feed_forward_scale = self.add_weight(
-                shape=(d,), initializer=start, name="feed_forward_scale"
-            )
+            for name in ("attention_scale", "feed_forward_scale"):
+                scale = self.add_weight((d,), start, name=name)
+                setattr(self, name, scale)
 
     def call(
         self,
@@ -223,21 +231,12 @@ class TransformerBlock(layers.Layer):
         length: int,
         rotation: Any = None,
         window: Any = None,
-        run: Any = PLAIN_CALLS,
-    ) -> Any:
-        """Runs a prompt and returns its output and the layer's KV cache.
+        run: LayerCalls = PLAIN_CALLS,
+    ) -> tuple:
+        """Runs a prompt (B, n, d): its output and the layer's KV cache.
 
-        Args:
-            x: tensor (B, n, d).
-            mask: additive tensor broadcastable to (B, heads, n, n).
-            length: int, positions that the cache has room for.
-            rotation: as when called, for the n positions.
-            window: tuple of two int, as in `kv_cache.make_window`, for a
-                cache of that kind, or `None`.
-            run: `LayerCalls`, how layers are called.
-
-        Returns:
-            Tuple of the output (B, n, d) and the cache.
+        The mask and the rotation are as when called, of the n positions. The
+        cache has room for `length`, or is one of `kv_cache.make_window`.
         """
         query, key, value = self._project(x, rotation, run)
         if window is None:
@@ -255,22 +254,12 @@ class TransformerBlock(layers.Layer):
         mask: Any = None,
         rotation: Any = None,
         window: Any = None,
-        run: Any = PLAIN_CALLS,
-    ) -> Any:
-        """Runs one position against the cache.
+        run: LayerCalls = PLAIN_CALLS,
+    ) -> tuple:
+        """Runs one position (B, 1, d) against the cache that has room for it.
 
-        Args:
-            x: tensor (B, 1, d), the stream at position `index`.
-            cache: as `prefill` gives it, with room for this position in the
-                last of its blocks.
-            index: int or int scalar tensor.
-            mask: additive tensor (1 or B, 1, S), or `None` where `index` is
-                an int and all before it is seen.
-            rotation: as when called, for this position.
-            window, run: as in `prefill`.
-
-        Returns:
-            Tuple of the output (B, 1, d) and the cache with this position.
+        The mask is (1 or B, 1, S), or `None` where `index` is an int and all
+        before it is seen; the rest as in `prefill`.
         """
         query, key, value = self._project(x, rotation, run)
         place = index
@@ -327,6 +316,3 @@ class TransformerBlock(layers.Layer):
         if self.layer_scale is not None:
             y = y * ops.cast(getattr(self, scale), y.dtype)
         return drop(y)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
-from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.losses.cross_entropy import cross_entropy
+from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS, LayerCalls
 from keras_bidalle.validation import check_positive
 
 
-class ImageHead(layers.Layer):
+class ImageHead(TransformerLayer):
     """Embeds, predicts and draws the codes of one position of a row.
 
     A subclass says how codes are laid out (`grid`, `codes_per_position`,
@@ -52,14 +52,7 @@ class ImageHead(layers.Layer):
         raise NotImplementedError
 
     def to_positions(self, codes: Any) -> Any:
-        """Lays an image's codes out as stacks, one a position.
-
-        Args:
-            codes: int tensor (B, *code_shape).
-
-        Returns:
-            int32 tensor (B, P, c).
-        """
+        """Codes (B, *code_shape) as stacks, one a position: int32 (B, P, c)."""
         shape = (-1, int(np.prod(self.grid)), self.codes_per_position)
         return ops.reshape(ops.cast(codes, "int32"), shape)
 
@@ -74,15 +67,10 @@ class ImageHead(layers.Layer):
     def logits(
         self, hidden: Any, stacks: Any, training: bool | None = None
     ) -> Any:
-        """Logits of stacks of codes, each code given those before it.
+        """Logits of stacks, each code given those before it.
 
-        Args:
-            hidden: tensor (B, n, d), the stream at the positions before.
-            stacks: int tensor (B, n, c), the true codes.
-            training: bool.
-
-        Returns:
-            float32 tensor (B, n, c, K).
+        `hidden`, (B, n, d), is the stream at the positions before, `stacks`,
+        int (B, n, c), the true codes: float32 (B, n, c, K).
         """
         raise NotImplementedError
 
@@ -130,19 +118,10 @@ class ImageHead(layers.Layer):
     def losses_of(
         self, inputs: dict, outputs: dict, training: bool = True
     ) -> Any:
-        """The loss of each position, a mean over its codes.
+        """The loss of each position, a mean over its codes: float32 (B, P).
 
-        Args:
-            inputs: dict, the batch.
-            outputs: dict, what the call on it returned.
-            training: bool.
-
-        Returns:
-            float32 tensor (B, P).
+        `inputs` is a batch, and `outputs` what the call on it returned.
         """
         stacks = self.to_positions(inputs["codes"])
         losses = cross_entropy(outputs["image_logits"], stacks)
         return ops.mean(losses, axis=-1)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}

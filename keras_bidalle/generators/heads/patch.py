@@ -1,6 +1,5 @@
 """A patch of neighboring codes at each position."""
 
-import functools
 from typing import Any
 
 import keras
@@ -9,7 +8,6 @@ from keras import layers, ops
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
-from keras_bidalle.transformer.weights import bias_weight, normal_weight
 from keras_bidalle.validation import check_positive
 
 
@@ -71,23 +69,18 @@ class PatchHead(ImageHead):
         c, k, d = self.codes_per_position, self.num_codes, self.width
         h = self.patch_head_width
 
-        add = functools.partial(normal_weight, self)
         # One table for each place in the patch, one after the other.
-        self.embedding = add("image_embedding", c * k, d)
-        self.patch_head_in = add("patch_head_in", d, c * h)
-        self.place_embedding = add("patch_place_embedding", c, h)
+        self.embedding = self.normal("image_embedding", c * k, d)
+        self.patch_head_in = self.normal("patch_head_in", d, c * h)
+        self.place_embedding = self.normal("patch_place_embedding", c, h)
         # Row i of a place's table: what its code i tells each later place.
-        self.context_embedding = add(
+        self.context_embedding = self.normal(
             "patch_context_embedding", (c - 1) * k, c * h
         )
-        self.mixing = add("patch_head_mixing", c, h, h, stddev=h**-0.5)
+        self.mixing = self.normal("patch_head_mixing", c, h, h, stddev=h**-0.5)
         self.patch_head_norm.build((None, c, h))
-        self.kernel = add("image_head", h, k)
-        if self.head_bias:
-            self.bias = bias_weight(self, "image_head_bias", c, k)
-
-    def _cast(self, weight):
-        return ops.cast(weight, self.compute_dtype)
+        self.kernel = self.normal("image_head", h, k)
+        self.bias = self.biases("image_head_bias", c, k)
 
     def to_positions(self, codes: Any) -> Any:
         rows, columns = self.grid
@@ -106,7 +99,7 @@ class PatchHead(ImageHead):
     def embed(self, stacks: Any) -> Any:
         places = ops.arange(self.codes_per_position, dtype="int32")
         codes = stacks + places * self.num_codes
-        vectors = lookup(self._cast(self.embedding), codes)
+        vectors = lookup(self.cast(self.embedding), codes)
         return ops.sum(vectors, axis=-2)  # (B, n, c, d) -> (B, n, d)
 
     def _of_places(self, x):
@@ -116,24 +109,21 @@ class PatchHead(ImageHead):
 
     def _start(self, hidden):
         """What the stream alone tells each place: (..., c, h)."""
-        start = ops.matmul(hidden, self._cast(self.patch_head_in))
-        return self._of_places(start) + self._cast(self.place_embedding)
+        start = ops.matmul(hidden, self.cast(self.patch_head_in))
+        return self._of_places(start) + self.cast(self.place_embedding)
 
     def _context(self, place, codes):
         """What codes (...,) at a place tell each later one: (..., c, h)."""
-        table = self._cast(self.context_embedding)
+        table = self.cast(self.context_embedding)
         return self._of_places(lookup(table, codes + place * self.num_codes))
 
     def _logits_at(self, known, place):
         """Logits of one place from what it knows: (..., h) to (..., K)."""
         x = ops.square(ops.relu(known))
-        x = known + ops.matmul(x, self._cast(self.mixing)[place])
+        x = known + ops.matmul(x, self.cast(self.mixing)[place])
         x = self.patch_head_norm(x)
-        logits = ops.matmul(x, self._cast(self.kernel))
-        logits = ops.cast(logits, "float32")
-        if not self.head_bias:
-            return logits
-        return logits + ops.cast(self.bias, "float32")[place]
+        bias = None if self.bias is None else self.bias[place]
+        return self.classified(x, self.kernel, bias)
 
     def logits(self, hidden: Any, stacks: Any, training: Any = None) -> Any:
         known = self._start(hidden)

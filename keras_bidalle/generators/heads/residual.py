@@ -1,23 +1,20 @@
 """A stack of residual codes at each position."""
 
-import functools
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.generators.frozen_codebooks import FrozenCodebooks
 from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
 from keras_bidalle.transformer.row_masks import masked_score
 from keras_bidalle.transformer.transformer_block import (
-    TransformerBlock,
+    make_blocks,
     make_norm,
 )
-from keras_bidalle.transformer.weights import bias_weight, normal_weight
 from keras_bidalle.validation import check_positive
 
 _EMBEDDINGS = ("learned", "codebook")
@@ -93,29 +90,28 @@ class ResidualHead(ImageHead):
         self.codebooks: Any = codebooks
         self.block = dict(block or {})
         dtype = self.dtype_policy
-        if body_embedding == "codebook":
-            self.body_projection = layers.Dense(
-                width, dtype=dtype, name="body_projection"
-            )
-        if head_embedding == "codebook":
-            self.head_projection = layers.Dense(
-                width, dtype=dtype, name="head_projection"
-            )
-        self.head_blocks = [
-            TransformerBlock(
-                width,
-                head_num_heads,
-                **self.block,
-                dtype=dtype,
-                name=f"head_block_{i}",
-            )
-            for i in range(head_depth)
-        ]
+        self.body_projection = self._projection(body_embedding, "body")
+        self.head_projection = self._projection(head_embedding, "head")
+        self.head_blocks = make_blocks(
+            head_depth,
+            "head_block",
+            width,
+            head_num_heads,
+            **self.block,
+            dtype=dtype,
+        )
         self.image_head_norm = make_norm(
             self.head_blocks[0].normalization,
             dtype=dtype,
             name="image_head_norm",
         )
+
+    def _projection(self, kind, name):
+        """From a code's vector to the width: learned ones have that."""
+        name, dtype = f"{name}_projection", self.dtype_policy
+        if kind == "learned":
+            return layers.Identity(dtype=dtype, name=f"no_{name}")
+        return layers.Dense(self.width, dtype=dtype, name=name)
 
     @property
     def grid(self) -> Any:
@@ -128,40 +124,25 @@ class ResidualHead(ImageHead):
     def build(self, input_shape: Any = None) -> Any:
         d, k, c = self.width, self.num_codes, self.codes_per_position
 
-        add = functools.partial(normal_weight, self)
         kinds = (self.body_embedding, self.head_embedding)
         if self.codebooks is not None and not self.codebooks.built:
             self.codebooks.build(None)
         if "learned" in kinds:
             tables = 1 if self.shared_embedding else c
-            self.embedding = add("image_embedding", tables, k, d)
-        if kinds[0] == "codebook":
-            self.body_projection.build((None, None, self.codebooks.code_dim))
-        if kinds[1] == "codebook":
-            self.head_projection.build((None, None, self.codebooks.code_dim))
-        self.depth_embedding = add("depth_embedding", c, d)
+            self.embedding = self.normal("image_embedding", tables, k, d)
+        for projection in (self.body_projection, self.head_projection):
+            if self.codebooks is not None:
+                projection.build((None, None, self.codebooks.code_dim))
+        self.depth_embedding = self.normal("depth_embedding", c, d)
         for block in self.head_blocks:
             block.build((None, c, d))
         self.image_head_norm.build((None, c, d))
         heads = 1 if self.shared_classifier else c
-        self.kernel = add("image_head", heads, d, k)
-        if self.head_bias:
-            self.bias = bias_weight(self, "image_head_bias", heads, k)
-
-    def _cast(self, weight):
-        return ops.cast(weight, self.compute_dtype)
+        self.kernel = self.normal("image_head", heads, d, k)
+        self.bias = self.biases("image_head_bias", heads, k)
 
     def _vectors(self, kind, codes, place=None):
-        """Embeds codes before any projection.
-
-        Args:
-            kind: str, "learned" or "codebook".
-            codes: int tensor (..., m) of the first m depths, or (...,) of
-                one depth, the `place`.
-
-        Returns:
-            tensor (..., m, d or C) or (..., d or C).
-        """
+        """Embeds codes of the first m depths (..., m), or of one `place`."""
         table = (
             self.codebooks.codebooks if kind == "codebook" else self.embedding
         )
@@ -170,19 +151,12 @@ class ResidualHead(ImageHead):
             if place is None:
                 place = ops.arange(codes.shape[-1], dtype="int32")
             codes = codes + place * k
-        table = ops.reshape(self._cast(table), (-1, channels))
+        table = ops.reshape(self.cast(table), (-1, channels))
         return lookup(table, codes)
 
     def embed(self, stacks: Any) -> Any:
-        x = ops.sum(self._vectors(self.body_embedding, stacks), axis=-2)
-        if self.body_embedding == "codebook":
-            x = self.body_projection(x)
-        return x
-
-    def _project_context(self, x):
-        if self.head_embedding == "codebook":
-            x = self.head_projection(x)
-        return x
+        vectors = self._vectors(self.body_embedding, stacks)
+        return self.body_projection(ops.sum(vectors, axis=-2))
 
     def states(
         self, hidden: Any, stacks: Any, training: bool | None = None
@@ -198,8 +172,8 @@ class ResidualHead(ImageHead):
             known = self._vectors(self.head_embedding, stacks[..., :-1])
             if self.cumulative_depth_context:
                 known = ops.cumsum(known, axis=-2)
-            x = ops.concatenate([x, self._project_context(known)], axis=-2)
-        x = x + self._cast(self.depth_embedding)
+            x = ops.concatenate([x, self.head_projection(known)], axis=-2)
+        x = x + self.cast(self.depth_embedding)
         # Every position by itself: (B, n, D, d) -> (B n, D, d).
         x = ops.reshape(x, (-1, depth, self.width))
         score = masked_score(self.compute_dtype)
@@ -212,7 +186,7 @@ class ResidualHead(ImageHead):
 
     def logits(self, hidden: Any, stacks: Any, training: Any = None) -> Any:
         x = self.states(hidden, stacks, training)
-        kernel = self._cast(self.kernel)
+        kernel = self.cast(self.kernel)
         if self.shared_classifier:
             logits = ops.matmul(x, kernel[0])
         else:
@@ -221,7 +195,7 @@ class ResidualHead(ImageHead):
 
     def _biases(self):
         """float32 tensor (1 or D, K), zeros without `head_bias`."""
-        if not self.head_bias:
+        if self.bias is None:
             return ops.zeros(self.kernel.shape[::2], "float32")
         return ops.cast(self.bias, "float32")
 
@@ -230,8 +204,8 @@ class ResidualHead(ImageHead):
 
     def draw(self, hidden: Any, draw: Any, run: Any = PLAIN_CALLS) -> Any:
         depth = self.codes_per_position
-        places = self._cast(self.depth_embedding)
-        kernel, bias = self._cast(self.kernel), self._biases()
+        places = self.cast(self.depth_embedding)
+        kernel, bias = self.cast(self.kernel), self._biases()
         x = (hidden + places[0])[:, None]
         codes, caches, known = [], [None] * self.head_depth, 0.0
         for place in range(depth):
@@ -250,7 +224,7 @@ class ResidualHead(ImageHead):
                     vectors = known = known + vectors
                 # Under guidance `hidden` holds each row twice.
                 repeats = ops.shape(hidden)[0] // ops.shape(vectors)[0]
-                x = self._project_context(vectors)[:, None]
+                x = self.head_projection(vectors)[:, None]
                 x = ops.tile(x, (repeats, 1, 1)) + places[place + 1]
         return ops.stack(codes, axis=-1)
 
@@ -282,7 +256,7 @@ class ResidualHead(ImageHead):
         depth = self.codes_per_position
         losses = self._codebooks_for(inputs).losses_of(
             ops.reshape(outputs["image_hidden"], (-1, depth, self.width)),
-            self._cast(self.kernel),
+            self.cast(self.kernel),
             self._biases(),
             inputs["latents"],
             ops.reshape(outputs["stacks"], (-1, depth)),
@@ -303,7 +277,6 @@ class ResidualHead(ImageHead):
     def get_config(self) -> Any:
         return {
             **super().get_config(),
-            **kept_arguments(self),
             "codebooks": keras.saving.serialize_keras_object(self.codebooks),
         }
 

@@ -1,15 +1,12 @@
 """One code at each position."""
 
-import functools
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
-from keras_bidalle.transformer.weights import bias_weight, normal_weight
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -44,22 +41,16 @@ class SingleCodeHead(ImageHead):
         return 1
 
     def build(self, input_shape: Any = None) -> Any:
-        add = functools.partial(normal_weight, self)
-        self.embedding = add("image_embedding", self.num_codes, self.width)
-        self.kernel = add("image_head", self.width, self.num_codes)
-        if self.head_bias:
-            self.bias = bias_weight(self, "image_head_bias", self.num_codes)
+        k, d = self.num_codes, self.width
+        self.embedding = self.normal("image_embedding", k, d)
+        self.kernel = self.normal("image_head", d, k)
+        self.bias = self.biases("image_head_bias", k)
 
     def embed(self, stacks: Any) -> Any:
-        table = ops.cast(self.embedding, self.compute_dtype)
-        return lookup(table, stacks[..., 0])
+        return lookup(self.cast(self.embedding), stacks[..., 0])
 
     def logits(self, hidden: Any, stacks: Any, training: Any = None) -> Any:
-        kernel = ops.cast(self.kernel, self.compute_dtype)
-        logits = ops.cast(ops.matmul(hidden, kernel), "float32")
-        if self.head_bias:
-            logits = logits + ops.cast(self.bias, "float32")
-        return logits[..., None, :]
+        return self.classified(hidden, self.kernel, self.bias)[..., None, :]
 
     def draw(self, hidden: Any, draw: Any, run: Any = PLAIN_CALLS) -> Any:
         logits = self.logits(hidden[:, None], None)[:, 0, 0]
