@@ -3,7 +3,7 @@
 import inspect
 import textwrap
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypedDict, TypeVar
 
 from keras_bidalle.sampling.decoders import Decoder
@@ -85,7 +85,7 @@ def takes_settings(
     return decorate
 
 
-def _described(options, direction, indent) -> Iterator[str]:
+def _described(options, direction, indent):
     """Lines of a docstring, one entry for each name."""
     entries = {
         name: f"{text}. Default: {default!r}"

@@ -192,7 +192,8 @@ class CodeDrawing:
             (progress.position, progress.x, progress.stacks),
             progress.caches,
         )
-        return Progress(*state, caches)
+        position, x, stacks = state
+        return Progress(position, x, stacks, caches)
 
 
 def embedded_text(generator: Any, text: Any, segment: int) -> Any:
