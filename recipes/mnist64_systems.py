@@ -107,14 +107,7 @@ def metrics_of(folder):
 
 
 def table(runs):
-    """The figures of runs as Markdown.
-
-    Args:
-        runs: dict of a system's title to the metrics of its run.
-
-    Returns:
-        str.
-    """
+    """Markdown of a dict from a system's title to the metrics of its run."""
     lines = [
         "| system | codes | PSNR | codebook in use | read after the "
         "tokenizer | text to image | image to text |",

@@ -23,9 +23,6 @@ def build(cls: Any, arguments: Mapping[str, Any]) -> Any:
         arguments: dict of its constructor's arguments, with objects as
             `serialized` gives them.
 
-    Returns:
-        An instance of `cls`.
-
     Raises:
         ValueError: if the constructor does not take the arguments.
     """
@@ -98,17 +95,18 @@ def _serialized_json(value: Any) -> dict[str, Any]:
         )
     if not isinstance(arguments, dict):
         raise ValueError(f'"config" must be an object. Received: {arguments!r}')
-    plain = {key: _plain(part) for key, part in arguments.items()}
     # Arguments that had other names once.
     current = getattr(known[name], "current_arguments", dict)
-    return serialized(known[name], current(plain))
+    found = {key: plain(part) for key, part in arguments.items()}
+    return serialized(known[name], current(found))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of JSON as an argument: tuples, and objects serialized."""
     if isinstance(value, dict) and {"class_name", "class"} & set(value):
         return _serialized_json(value)
     if isinstance(value, list):
-        return tuple(_plain(part) for part in value)
+        return tuple(plain(part) for part in value)
     return value
 
 

@@ -117,19 +117,14 @@ class Configuration:
         Raises:
             ValueError: if nothing has that name.
         """
-        if building.is_serialized(value) or _is_old(value):
-            value = building.serialized(*building.from_json(value))
-        elif isinstance(value, list):
-            value = tuple(value)
+        value = building.plain(value)
         first, *rest = name.split(".")
-        if first in self.training:
-            if len(rest) == 1 and isinstance(self.training[first], dict):
-                self.training[first][rest[0]] = value
-                return
-            if not rest:
-                self.training[first] = value
-                return
-        self._change_argument(name, value)
+        if first in self.training and not rest:
+            self.training[first] = value
+        elif len(rest) == 1 and isinstance(self.training.get(first), dict):
+            self.training[first][rest[0]] = value
+        else:
+            self._change_argument(name, value)
 
     def _change_argument(self, name: str, value: Any) -> None:
         *path, last = name.split(".")
@@ -175,10 +170,6 @@ def parse_value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _is_old(value: Any) -> bool:
-    return isinstance(value, dict) and {"class", "arguments"} <= set(value)
 
 
 def _read(path: str, stage: str) -> tuple[type, dict[str, Any], dict[str, Any]]:

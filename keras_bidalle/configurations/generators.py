@@ -2,7 +2,15 @@
 
 from keras_bidalle.generators import BidirectionalTransformer, RQTransformer
 
-_SPARSE = ("full", "axial_row", "axial_column", "conv_like")
+# Of minDALL-E and the RQ-Transformer, whose programs share their origin.
+_LIKE_MINGPT = {
+    "image_positions": "learned_places",
+    "segment_embeddings": False,
+    "pad_id": None,
+    "pad_tokens": False,
+    "mask_padding": False,
+    "qkv_bias": True,
+}
 
 
 def _bidalle(words):
@@ -17,7 +25,7 @@ def _bidalle(words):
         "depth": 8,
         "num_heads": 8,
         "head_dim": 64,
-        "attention": _SPARSE,
+        "attention": ("full", "axial_row", "axial_column", "conv_like"),
         "kernel_size": 5,
         "image_positions": "fixed",
         "segment_embeddings": False,
@@ -65,12 +73,7 @@ def _rq_transformer(
             "body_embedding": "codebook",
             "head_embedding": "codebook",
             "code_dim": 256,
-            "image_positions": "learned_places",
-            "segment_embeddings": False,
-            "pad_id": None,
-            "pad_tokens": False,
-            "mask_padding": False,
-            "qkv_bias": True,
+            **_LIKE_MINGPT,
             "dropout": dropout,
             "target_weight": 9.0,
         },
@@ -110,12 +113,7 @@ GENERATORS = {
             "width": 1536,
             "depth": 42,
             "num_heads": 24,
-            "image_positions": "learned_places",
-            "segment_embeddings": False,
-            "pad_id": None,
-            "pad_tokens": False,
-            "mask_padding": False,
-            "qkv_bias": True,
+            **_LIKE_MINGPT,
             "head_bias": False,
         },
     ),

@@ -22,10 +22,7 @@ def generator_names() -> list[str]:
 
 
 def tokenizer(name: str) -> Entry:
-    """What a published image tokenizer is made of.
-
-    Args:
-        name: str, one of `tokenizer_names()`.
+    """What a published image tokenizer is made of, one of `tokenizer_names()`.
 
     Returns:
         Tuple of a class of `keras_bidalle.image_tokenizers` and a dict of its
@@ -45,25 +42,7 @@ def tokenizer(name: str) -> Entry:
 
 
 def generator(name: str) -> Entry:
-    """What a published generator is made of.
-
-    Args:
-        name: str, one of `generator_names()`.
-
-    Returns:
-        Tuple of a class of `keras_bidalle.generators` and a dict of its
-        constructor's arguments, free to be changed.
-
-    Raises:
-        ValueError: if there is no such name.
-
-    Example:
-
-    ```python
-    cls, arguments = configurations.generator("dalle-12b")
-    small = cls(**{**arguments, "width": 64, "depth": 4, "num_heads": 1})
-    ```
-    """
+    """As `tokenizer`: a class of `keras_bidalle.generators` and arguments."""
     return _entry(GENERATORS, name, "generators")
 
 

@@ -75,11 +75,12 @@ _SHARES = {
     *("text_to_image_share", "bpe_dropout"),
 }
 
+# Of Adam, in all tokenizers that were trained against a discriminator.
+_GAN_BETAS = {"beta_1": 0.5, "beta_2": 0.9}
 # arXiv 2203.01941: Adam, 128 images, no decay of the rate.
 _RQ_VAE = {
+    **_GAN_BETAS,
     "learning_rate": 4e-5,
-    "beta_1": 0.5,
-    "beta_2": 0.9,
     "batch_size": 128,
     "pixel_loss": "l2",
     "adversarial_weight": 0.75,
@@ -104,9 +105,8 @@ _AUGVAE = {
 
 TOKENIZER_TRAINING: dict[str, dict[str, Any]] = {
     "te-vqgan-mnist64": {
+        **_GAN_BETAS,
         "learning_rate": 1.536e-3,
-        "beta_1": 0.5,
-        "beta_2": 0.9,
         "batch_size": 192,
         "epochs": 40,
         "adversarial_weight": 0.8,
@@ -114,9 +114,8 @@ TOKENIZER_TRAINING: dict[str, dict[str, Any]] = {
     },
     # The rate and the betas of the paper's program, 4.5e-6 an image.
     "vqgan-imagenet-f16-16384": {
+        **_GAN_BETAS,
         "learning_rate": 5.4e-5,
-        "beta_1": 0.5,
-        "beta_2": 0.9,
         "batch_size": 12,
         "adversarial_weight": 0.8,
         "adversarial_start": 250001,
@@ -224,30 +223,18 @@ GENERATOR_TRAINING = {
 
 
 def tokenizer_training(name: str | None = None) -> dict[str, Any]:
-    """How an image tokenizer is trained.
-
-    Args:
-        name: str, one of `tokenizer_names()`; other names, and `None`, have
-            the defaults.
+    """How an image tokenizer is trained, one of `tokenizer_names()`.
 
     Returns:
-        dict of plain values, free to be changed: the published settings,
-        and defaults for what is not known.
+        dict of plain values, free to be changed: the published settings, and
+        defaults for what is not known. Other names have the defaults alone.
     """
     given = TOKENIZER_TRAINING.get(name or "", {})
     return copy.deepcopy({**_TOKENIZER, **given})
 
 
 def generator_training(name: str | None = None) -> dict[str, Any]:
-    """How a generator is trained.
-
-    Args:
-        name: str, one of `generator_names()`; other names, and `None`, have
-            the defaults.
-
-    Returns:
-        dict, as in `tokenizer_training`.
-    """
+    """How a generator is trained: as `tokenizer_training`."""
     given = GENERATOR_TRAINING.get(name or "", {})
     return copy.deepcopy({**_GENERATOR, **given})
 

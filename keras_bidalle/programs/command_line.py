@@ -18,12 +18,7 @@ from keras_bidalle.programs.precision import PRECISIONS
 def add_run(
     parser: argparse.ArgumentParser, name: str = "the configuration's"
 ) -> None:
-    """Adds the options of any run.
-
-    Args:
-        parser: `argparse.ArgumentParser`.
-        name: str, the name that a run has by default.
-    """
+    """Adds the options of any run, and the name it has by default."""
     add = parser.add_argument
     add("--output", default="runs", help="folder of all runs (default: runs)")
     add("--name", help=f"name of the run (default: {name})")
@@ -48,12 +43,7 @@ def add_run(
 def add_configuration(
     parser: argparse.ArgumentParser, names: list[str]
 ) -> None:
-    """Adds the options that `configured` reads.
-
-    Args:
-        parser: `argparse.ArgumentParser`.
-        names: list of str, the published configurations.
-    """
+    """Adds the options that `configured` reads: one of `names`, or a file."""
     add = parser.add_argument
     add(
         "configuration",
@@ -79,41 +69,33 @@ def add_configuration(
 def add_source(parser: argparse.ArgumentParser) -> None:
     """Adds the options that `source_of` reads."""
     group = parser.add_argument_group("data, one of")
-    kinds = group.add_mutually_exclusive_group(required=True)
-    kinds.add_argument("--images", metavar="FOLDER", help="pictures")
-    kinds.add_argument(
+    add = group.add_mutually_exclusive_group(required=True).add_argument
+    add("--images", metavar="FOLDER", help="pictures")
+    add(
         "--pairs",
         metavar="FOLDER",
         help="pictures with a .txt of captions beside each, or --captions",
     )
-    kinds.add_argument("--tar", metavar="PATTERN", help="WebDataset tar files")
-    kinds.add_argument("--tfds", metavar="NAME", help="TensorFlow Datasets")
-    kinds.add_argument(
+    add("--tar", metavar="PATTERN", help="WebDataset tar files")
+    add("--tfds", metavar="NAME", help="TensorFlow Datasets")
+    add(
         "--fake-data",
         action="store_true",
         help="made-up pictures with captions, to try a configuration",
     )
-    more = parser.add_argument_group("of the data")
-    more.add_argument(
-        "--captions", metavar="FILE", help="of --pairs: JSON or CSV"
-    )
-    more.add_argument(
-        "--tfds-split", default="train", help="of --tfds (default: train)"
-    )
-    more.add_argument(
+    add = parser.add_argument_group("of the data").add_argument
+    add("--captions", metavar="FILE", help="of --pairs: JSON or CSV")
+    add("--tfds-split", default="train", help="of --tfds (default: train)")
+    add(
         "--tfds-captions",
         metavar="FEATURE",
         help="of --tfds: the feature with captions, or a class label",
     )
-    more.add_argument("--data-dir", help="of --tfds: where data sets are kept")
+    add("--data-dir", help="of --tfds: where data sets are kept")
 
 
 def configured(options: argparse.Namespace, stage: str) -> Configuration:
-    """The configuration that was asked for.
-
-    Args:
-        options: of `add_configuration`.
-        stage: "tokenizer" or "generator".
+    """The configuration that was asked for, of "tokenizer" or "generator".
 
     Raises:
         ValueError: on unknown names.
@@ -129,11 +111,7 @@ def configured(options: argparse.Namespace, stage: str) -> Configuration:
 
 
 def source_of(options: argparse.Namespace, captions: bool) -> data.ImageSource:
-    """The data set that was asked for.
-
-    Args:
-        options: of `add_source`, and a seed.
-        captions: bool, whether captions are needed.
+    """The data set that was asked for, with captions or without.
 
     Raises:
         ValueError, FileNotFoundError: when there is no such data set, or it

@@ -71,15 +71,7 @@ class GeneratorStage:
     def fit(
         self, folder: training.RunFolder, image_tokenizer: ImageTokenizer
     ) -> TextImageModel:
-        """Trains.
-
-        Args:
-            folder: where the run is kept.
-            image_tokenizer: `ImageTokenizer`, trained.
-
-        Returns:
-            The whole model, which computes in float32.
-        """
+        """Trains; gives the whole model, which computes in float32."""
         plan, settings = self.plan, self.settings
         rows = plan.task.captioned_codes(
             folder, image_tokenizer, self.configuration
@@ -124,6 +116,9 @@ class GeneratorStage:
                 rows.captions, seed=seeds, **self.sampling
             )
 
+        def read() -> Any:
+            return model.image_to_text(rows.images)
+
         fit_stage(
             folder,
             "generator",
@@ -133,11 +128,7 @@ class GeneratorStage:
             len(rows),
             [
                 ("image", "text_to_image", drawn),
-                (
-                    "text",
-                    "image_to_text",
-                    lambda: model.image_to_text(rows.images),
-                ),
+                ("text", "image_to_text", read),
             ],
         )
         model = whole(in_float32(build, generator))

@@ -50,11 +50,10 @@ def in_float32(build: Callable[[], Any], trained: Any) -> Any:
 
 
 def compiled_step(wanted: bool) -> bool | str:
-    """What `compile` takes as `jit_compile` here.
+    """What `compile` takes as `jit_compile`.
 
-    Args:
-        wanted: bool, whether torch.compile is to be used where there is a
-            C++ compiler. Other backends compile as they always do.
+    `wanted` says whether torch.compile is used where there is a C++ compiler.
+    Other backends compile as they always do.
     """
     if backend_name() != "torch":
         return "auto"

@@ -13,15 +13,7 @@ Summary = tuple[str, str, Callable[[], Any]]
 
 
 def run_length(settings: Settings, records: int) -> tuple[int, int]:
-    """How long a stage is.
-
-    Args:
-        settings: dict with `steps` or `epochs`, `batch_size` and `reports`.
-        records: int, how many there are.
-
-    Returns:
-        Tuple of two int: how often it is summed up, and the steps between.
-    """
+    """How often a stage is summed up, and the steps between."""
     steps = settings["steps"]
     if steps is None:
         steps = settings["epochs"] * records // settings["batch_size"]
@@ -30,11 +22,7 @@ def run_length(settings: Settings, records: int) -> tuple[int, int]:
 
 
 def optimizer_of(settings: Settings, records: int) -> Any:
-    """The optimizer of the settings.
-
-    Args:
-        settings: dict, as `configurations.tokenizer_training` gives it.
-        records: int, of an epoch.
+    """The optimizer of the settings, for epochs of so many records.
 
     Raises:
         ValueError: if a setting is none that is known, or the run would end
@@ -85,13 +73,12 @@ def fit_stage(
     """Trains, with checkpoints, TensorBoard, curves and a line of progress.
 
     Args:
-        folder: `keras_bidalle.training.RunFolder`.
-        stage: str, names what is written there.
-        model: a built and compiled `keras.Model`.
-        make_batch: function from a step to what `fit` takes, the rows of
-            this process.
-        settings: dict of the training.
-        records: int, of an epoch.
+        folder: of the run.
+        stage: names what is written there.
+        model: built and compiled.
+        make_batch: from a step to what `fit` takes, the rows of this process.
+        settings: of the training.
+        records: of an epoch.
         summaries: what is shown each time that the run is summed up.
         callbacks: further ones.
     """

@@ -93,14 +93,11 @@ class TokenizerStage:
                 )
 
     def fit(self, folder: training.RunFolder, examples: Any) -> ImageTokenizer:
-        """Trains.
+        """Trains; gives the tokenizer, which computes in float32.
 
         Args:
             folder: where the run is kept.
             examples: uint8 (n, H, W, 3), images that are shown.
-
-        Returns:
-            The tokenizer, which computes in float32.
         """
         tokenizer = self.model
 

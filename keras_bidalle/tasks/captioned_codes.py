@@ -38,11 +38,7 @@ class CaptionedCodes:
     def caption_tokens(
         self, chosen: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """Draws a caption for each of the images `chosen`.
-
-        Args:
-            chosen: int array (B,).
-            rng: `numpy.random.Generator`.
+        """Draws a caption for each of the images `chosen`, int (B,).
 
         Returns:
             int32 array (B, text length).
@@ -52,13 +48,9 @@ class CaptionedCodes:
     def batch(
         self, size: int, seed: Sequence[int], text_to_image_share: float
     ) -> dict[str, np.ndarray]:
-        """Draws a batch for a generator's `fit`.
+        """Draws `size` rows for a generator's `fit`.
 
-        Args:
-            size: int, rows.
-            seed: sequence of ints.
-            text_to_image_share: float, the share of rows that begin with
-                the caption.
+        Of them the share `text_to_image_share` begins with the caption.
         """
         rng = np.random.default_rng(seed)
         chosen = rng.integers(len(self), size=size)

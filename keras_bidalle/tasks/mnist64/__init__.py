@@ -1,13 +1,15 @@
 """The MNIST64 task: colored digits at five places, with captions."""
 
-from keras_bidalle.tasks.mnist64.caption_accuracy import caption_accuracy
+from keras_bidalle.tasks.mnist64.accuracy import (
+    caption_accuracy,
+    image_accuracy,
+)
 from keras_bidalle.tasks.mnist64.caption_table import (
     CaptionTable,
     grammar_tokenizer,
 )
 from keras_bidalle.tasks.mnist64.digits import Items, load_items
 from keras_bidalle.tasks.mnist64.grammar import CaptionGrammar, caption_grammar
-from keras_bidalle.tasks.mnist64.image_accuracy import image_accuracy
 from keras_bidalle.tasks.mnist64.item_classifier import (
     ItemClassifier,
     item_classifier_accuracy,

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from keras_bidalle.captions.caption_tokenizer import CaptionTokenizer
-from keras_bidalle.tasks.mnist64.grammar import COLORS, MAX_CLAUSES
+from keras_bidalle.tasks.mnist64.grammar import MAX_CLAUSES, CaptionGrammar
+
+SEPARATORS = (",", "and", ".")
 
 
 class CaptionTable:
@@ -24,27 +26,18 @@ class CaptionTable:
         tokenizer: `CaptionTokenizer` that knows the grammar's words.
 
     Raises:
-        ValueError: when the tokenizer has no word of the grammar or its
-            `max_length` is less than `max_length(grammar, tokenizer)`.
-
-    Example:
-
-    ```python
-    tokenizer = grammar_tokenizer(grammar)
-    table = CaptionTable(grammar, tokenizer)
-    phrases = grammar.sample_phrases(clauses, rng)
-    ids = table(clauses, phrases)  # int32 (B, tokenizer.max_length)
-    ```
+        ValueError: when the tokenizer has no word of the grammar or no place
+            for its longest caption.
     """
 
-    def __init__(self, grammar: Any, tokenizer: Any) -> None:
+    def __init__(
+        self, grammar: CaptionGrammar, tokenizer: CaptionTokenizer
+    ) -> None:
         self.grammar = grammar
         self.tokenizer = tokenizer
         self._clauses = _clause_table(grammar, tokenizer)
-        self._comma, self._and, self._stop = (
-            tokenizer.tokens_of(word) for word in (",", "and", ".")
-        )
-        longest = _longest(self._clauses, self._comma, self._and, self._stop)
+        self._separators = [tokenizer.tokens_of(word) for word in SEPARATORS]
+        longest = _longest(self._clauses, self._separators)
         if tokenizer.max_length < longest:
             raise ValueError(
                 "`tokenizer` must have a max_length of at least "
@@ -52,7 +45,7 @@ class CaptionTable:
                 f"max_length={tokenizer.max_length}"
             )
 
-    def __call__(self, clauses, phrases):
+    def __call__(self, clauses: Any, phrases: Any) -> np.ndarray:
         """Renders a batch.
 
         Args:
@@ -63,6 +56,7 @@ class CaptionTable:
             int32 array (B, max_length).
         """
         clauses = np.asarray(clauses)
+        comma, joiner, stop = self._separators
         batch, slots = clauses.shape[:2]
         present = clauses[..., 0] >= 0  # (B, 4)
         last = present.sum(axis=1) - 1
@@ -76,18 +70,18 @@ class CaptionTable:
         body = np.where(present[..., None], body, -1)
         cells = np.concatenate(
             [
-                _where(joined, self._and),
+                _where(joined, joiner),
                 body,
-                _where(slot < last[:, None], self._comma),
+                _where(slot < last[:, None], comma),
             ],
             axis=-1,
         ).reshape(batch, -1)
-        start, end = (
-            np.full((batch, 1), i, "int32")
-            for i in (self.tokenizer.start_id, self.tokenizer.end_id)
+        opening = [self.tokenizer.start_id]
+        closing = [*stop, self.tokenizer.end_id]
+        whole = np.ones(batch, bool)
+        cells = np.concatenate(
+            [_where(whole, opening), cells, _where(whole, closing)], axis=1
         )
-        stop = np.tile(np.asarray(self._stop, "int32"), (batch, 1))
-        cells = np.concatenate([start, cells, stop, end], axis=1)
         # Both masks are read row by row, so the tokens keep their order.
         used = cells >= 0
         ids = np.full(
@@ -98,42 +92,27 @@ class CaptionTable:
         return ids
 
 
-def grammar_tokenizer(grammar: Any) -> Any:
-    """A tokenizer with one token a word, just long enough for a grammar.
-
-    Args:
-        grammar: `CaptionGrammar`.
-
-    Returns:
-        `CaptionTokenizer`; its `max_length` is that of the longest caption,
-        four clauses in their longest phrasing with [CLS] and [SEP].
-    """
+def grammar_tokenizer(grammar: CaptionGrammar) -> CaptionTokenizer:
+    """A tokenizer with one token a word, as long as the longest caption."""
     draft = CaptionTokenizer.from_words(grammar.words, max_length=3)
-    length = max_length(grammar, draft)
-    return CaptionTokenizer.from_words(grammar.words, length)
+    separators = [draft.tokens_of(word) for word in SEPARATORS]
+    longest = _longest(_clause_table(grammar, draft), separators)
+    return CaptionTokenizer.from_words(grammar.words, longest)
 
 
-def max_length(grammar, tokenizer):
-    """Tokens of the grammar's longest caption, [CLS] and [SEP] included."""
-    separators = (tokenizer.tokens_of(word) for word in (",", "and", "."))
-    return _longest(_clause_table(grammar, tokenizer), *separators)
-
-
-def _longest(table, comma, joiner, stop):
-    separators = (MAX_CLAUSES - 1) * len(comma) + len(joiner) + len(stop)
-    return MAX_CLAUSES * table.shape[-1] + separators + 2
+def _longest(table, separators):
+    """Tokens of four clauses in their longest phrasing, [CLS] and [SEP]."""
+    comma, joiner, stop = map(len, separators)
+    commas = (MAX_CLAUSES - 1) * comma
+    return MAX_CLAUSES * table.shape[-1] + commas + joiner + stop + 2
 
 
 def _clause_table(grammar, tokenizer):
     """int32 (5, 4, 10, phrases, tokens): a clause's ids, -1 behind them."""
-    rows = {}
-    for location, phrases in enumerate(grammar.phrases):
-        for color in range(len(COLORS)):
-            for item in range(len(grammar.item_names)):
-                for phrase in range(len(phrases)):
-                    clause = location, color, item
-                    text = grammar.clause(clause, phrase)
-                    rows[(*clause, phrase)] = tokenizer.tokens_of(text)
+    rows = {
+        (*clause, phrase): tokenizer.tokens_of(grammar.clause(clause, phrase))
+        for clause, phrase in grammar.all_clauses()
+    }
     shape = np.max(list(rows), axis=0) + 1
     table = np.full((*shape, max(map(len, rows.values()))), -1, "int32")
     for index, ids in rows.items():

@@ -37,16 +37,7 @@ def tokenizer_kind(tokenizer: Any) -> tuple[str, str]:
 
 
 def cards(folder: Any, plan: Any, tokenizer: Any) -> dict[str, str]:
-    """The cards of a run's tokenizer and model.
-
-    Args:
-        folder: `keras_bidalle.training.RunFolder` of a finished run.
-        plan: `keras_bidalle.programs.Plan`.
-        tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
-
-    Returns:
-        dict from the preset's folder to Markdown.
-    """
+    """As `Task.cards`: from the preset's folder to Markdown."""
     figures = folder.read("metrics.json")
     trained = (
         f"on {plan.task.dataset} pictures made by the MNIST64 task (64x64, "

@@ -1,9 +1,4 @@
-"""Where the small images come from: 28x28 digits or pieces of clothing.
-
-MNIST64 is composed from them. They are read from IDX files or a prepared
-TensorFlow Datasets folder when the user has one, else downloaded, and
-without a network scikit-learn's digits stand in, which is said aloud.
-"""
+"""Where the small images of MNIST64 come from: 28x28 digits or clothes."""
 
 import dataclasses
 import gzip
@@ -13,7 +8,6 @@ import struct
 import threading
 import urllib.request
 import zlib
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -51,8 +45,8 @@ class Items:
 
 
 def load_items(
-    dataset: Any = "mnist", data_dir: str | os.PathLike[str] | None = None
-) -> Any:
+    dataset: str = "mnist", data_dir: str | os.PathLike[str] | None = None
+) -> Items:
     """Loads the digits or the clothes.
 
     With `data_dir`, from there and nowhere else: the four IDX files of the
@@ -74,13 +68,6 @@ def load_items(
         FileNotFoundError: when `data_dir` does not exist or does not hold
             the data set; the message names what is missing.
         RuntimeError: when Fashion-MNIST can be had from nowhere.
-
-    Example:
-
-    ```python
-    items = load_items("mnist", data_dir="data/mnist")
-    items.train_images.shape  # (60000, 28, 28)
-    ```
     """
     if dataset not in DATASETS:
         raise ValueError(
@@ -131,12 +118,11 @@ def _from_folder(dataset, folder):
 
 
 # (part of the data set, kind, rank)
-_IDX_PARTS = (
-    ("train", "images", 3),
-    ("train", "labels", 1),
-    ("t10k", "images", 3),
-    ("t10k", "labels", 1),
-)
+_IDX_PARTS = [
+    (part, kind, rank)
+    for part in ("train", "t10k")
+    for kind, rank in (("images", 3), ("labels", 1))
+]
 
 
 def _find_idx(folder, part, kind, rank):
@@ -156,7 +142,8 @@ def _from_idx(dataset, folder):
             raise FileNotFoundError(
                 f"{folder} has no {part}-{kind}-idx{rank}-ubyte[.gz]"
             )
-        arrays[part, kind] = read_idx(path, rank)
+        arrays[part, kind] = _read_idx(path, rank)
+    found = []
     for part in ("train", "t10k"):
         images, labels = arrays[part, "images"], arrays[part, "labels"]
         if images.shape[1:] != (ITEM_SIZE, ITEM_SIZE):
@@ -174,31 +161,12 @@ def _from_idx(dataset, folder):
                 f"The {part} labels in {folder} must lie in [0, 10). "
                 f"Received: max={labels.max()}"
             )
-    return Items(
-        dataset,
-        f"IDX files in {folder}",
-        arrays["train", "images"],
-        arrays["train", "labels"].astype("int32"),
-        arrays["t10k", "images"],
-        arrays["t10k", "labels"].astype("int32"),
-    )
+        found += [images, labels.astype("int32")]
+    return Items(dataset, f"IDX files in {folder}", *found)
 
 
-def read_idx(path, rank):
-    """Reads an IDX file of unsigned bytes, the original form of MNIST.
-
-    Args:
-        path: str or `pathlib.Path`, plain or, by its suffix, gzip.
-        rank: int, how many dimensions the array must have.
-
-    Returns:
-        uint8 array.
-
-    Raises:
-        ValueError: when the file is damaged or of another kind; the message
-            names the file.
-    """
-    path = pathlib.Path(path)
+def _read_idx(path, rank):
+    """An IDX file of unsigned bytes, plain or gzip by its suffix."""
     try:
         content = path.read_bytes()
         if path.suffix == ".gz":
@@ -300,12 +268,6 @@ def _from_sklearn():
     labels = digits.target.astype("int32")
     # The digits lie in the order of their writers: the last ones wrote none
     # of the training digits.
-    cut = 1500
-    return Items(
-        "mnist",
-        "scikit-learn digits (8x8, enlarged)",
-        images[:cut],
-        labels[:cut],
-        images[cut:],
-        labels[cut:],
-    )
+    train, test = slice(1500), slice(1500, None)
+    parts = (images[train], labels[train], images[test], labels[test])
+    return Items("mnist", "scikit-learn digits (8x8, enlarged)", *parts)

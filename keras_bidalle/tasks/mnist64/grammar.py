@@ -5,7 +5,9 @@ and what their parser accepts. This grammar writes captions of our own inside
 both, in several phrasings, and reads them back from whatever a model wrote.
 """
 
+import itertools
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +18,8 @@ LAYOUTS = ("center", "quad1", "quad2", "quad3", "quad4")
 
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 FASHION_NAMES = (
-    "tshirt",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
+    *("tshirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt"),
+    *("sneaker", "bag", "ankle boot"),
 )
 
 # Synonyms of the two vertical words: location 1, 2 and location 3, 4.
@@ -52,6 +46,13 @@ CENTER_PHRASES = (
 )
 
 MAX_CLAUSES = 4
+# A shorter name of a data set.
+DATASETS = {"fashion": "fashion_mnist"}
+# What `CaptionGrammar` takes, by data set.
+GRAMMARS = {
+    "mnist": (DIGIT_NAMES, "number"),
+    "fashion_mnist": (FASHION_NAMES, "item"),
+}
 
 
 class CaptionGrammar:
@@ -67,20 +68,12 @@ class CaptionGrammar:
         item_names: tuple of 10 str, what each label is called.
         noun: str, the word for an item in general.
 
-    Example:
-
-    ```python
-    grammar = caption_grammar("mnist")
-    text = grammar.render([(1, 1, 3), (4, 3, 8)], np.random.default_rng(0))
-    grammar.parse(text)  # [(1, 1, 3), (4, 3, 8)]
-    ```
-
     Reference:
-        The task: TE-VQGAN, https://arxiv.org/abs/2112.00384, section 4 and
-        the released `parser.py`. The wording of the phrases is our own.
+        TE-VQGAN, https://arxiv.org/abs/2112.00384, section 4, and the
+        released `parser.py`.
     """
 
-    def __init__(self, item_names: Any, noun: str) -> None:
+    def __init__(self, item_names: Sequence[str], noun: str) -> None:
         self.item_names = tuple(item_names)
         self.noun = noun
         # phrases[location]: templates with the location's words filled in.
@@ -93,7 +86,9 @@ class CaptionGrammar:
         for location, phrases in enumerate(self.phrases):
             shares = [share for _, share in phrases]
             self.phrase_weights[location, : len(shares)] = shares
-        self.words = self._inventory()
+        texts = (self.clause(*clause) for clause in self.all_clauses())
+        words = {word for text in texts for word in text.split()}
+        self.words = tuple(sorted({",", ".", "and"} | words))
 
     def _phrases_of(self, location):
         if location == 0:
@@ -105,27 +100,28 @@ class CaptionGrammar:
             for vertical in VERTICALS[(location - 1) // 2]
         )
 
-    def _inventory(self):
-        words = {",", ".", "and"}
+    def all_clauses(self) -> Iterator[tuple[tuple[int, int, int], int]]:
+        """Every clause that can be, with each of its phrasings."""
         for location, phrases in enumerate(self.phrases):
-            for phrase in range(len(phrases)):
-                for item in range(len(self.item_names)):
-                    for color in range(len(COLORS)):
-                        text = self.clause((location, color, item), phrase)
-                        words.update(text.split())
-        return tuple(sorted(words))
+            of_clause = itertools.product(
+                range(len(COLORS)),
+                range(len(self.item_names)),
+                range(len(phrases)),
+            )
+            for color, item, phrase in of_clause:
+                yield (location, color, item), phrase
 
-    def clause(self, clause: Any, phrase: Any) -> Any:
-        """The words of one clause in its `phrase`-th phrasing: str."""
+    def clause(self, clause: Any, phrase: int) -> str:
+        """The words of one clause in its `phrase`-th phrasing."""
         location, color, item = (int(part) for part in clause)
         template, _ = self.phrases[location][phrase]
         return template.format(
-            color=COLORS[color],
-            item=self.item_names[item],
-            noun=self.noun,
+            color=COLORS[color], item=self.item_names[item], noun=self.noun
         )
 
-    def sample_phrases(self, clauses: Any, rng: Any) -> Any:
+    def sample_phrases(
+        self, clauses: Any, rng: np.random.Generator
+    ) -> np.ndarray:
         """Draws a phrasing for every clause of a batch.
 
         Args:
@@ -145,42 +141,31 @@ class CaptionGrammar:
         phrases = np.minimum(phrases, counts[clauses[..., 0]] - 1)
         return np.where(clauses[..., 0] >= 0, phrases, 0).astype("int32")
 
-    def captions(self, clauses: Any, phrases: Any) -> Any:
-        """Writes the captions of a batch as strings.
+    def captions(self, clauses: Any, phrases: Any) -> list[str]:
+        """Writes B captions.
 
         Args:
             clauses: int array (B, 4, 3), unused clauses -1.
             phrases: int array (B, 4), from `sample_phrases`.
-
-        Returns:
-            list of B str.
         """
-        return [
-            self._join(
-                [
-                    self.clause(clause, phrase)
-                    for clause, phrase in zip(row, ways, strict=True)
-                    if clause[0] >= 0
-                ]
-            )
-            for row, ways in zip(clauses, phrases, strict=True)
-        ]
+        written = []
+        for row, ways in zip(clauses, phrases, strict=True):
+            texts = [
+                self.clause(clause, phrase)
+                for clause, phrase in zip(row, ways, strict=True)
+                if clause[0] >= 0
+            ]
+            if len(texts) > 1:
+                texts[-1] = f"and {texts[-1]}"
+            written.append(" , ".join(texts) + " .")
+        return written
 
-    @staticmethod
-    def _join(texts):
-        if len(texts) > 1:
-            texts = [*texts[:-1], f"and {texts[-1]}"]
-        return " , ".join(texts) + " ."
-
-    def render(self, clauses: Any, rng: Any) -> Any:
+    def render(self, clauses: Any, rng: np.random.Generator) -> str:
         """Writes one caption.
 
         Args:
             clauses: one to four triples `(location, color, item)`.
-            rng: `numpy.random.Generator`, draws the phrasings.
-
-        Returns:
-            str.
+            rng: draws the phrasings.
 
         Raises:
             ValueError: when a clause is out of range or their number is.
@@ -201,16 +186,13 @@ class CaptionGrammar:
         phrases = self.sample_phrases(array[None], rng)
         return self.captions(array[None], phrases)[0]
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str) -> list[tuple[int, int, int]]:
         """Reads the clauses of a caption, a generated one included.
 
         Clauses end at `,`, `.` or "and". A clause is read when it names one
         color, one item and one location, in any order and among any other
         words; without a word of place it is the center's. What cannot be
         read so is left out: nothing is guessed, and nothing is raised.
-
-        Args:
-            text: str.
 
         Returns:
             list of tuples `(location, color, item)`, in the order of the
@@ -238,23 +220,11 @@ class CaptionGrammar:
         return 1 + 2 * rows[0] + columns[0], colors[0], items[0]
 
 
-def caption_grammar(dataset: Any = "mnist") -> Any:
-    """The grammar of a data set.
-
-    Args:
-        dataset: `"mnist"` or `"fashion_mnist"`.
-
-    Returns:
-        `CaptionGrammar`.
-
-    Raises:
-        ValueError: on another name.
-    """
-    if dataset == "mnist":
-        return CaptionGrammar(DIGIT_NAMES, "number")
-    if dataset == "fashion_mnist":
-        return CaptionGrammar(FASHION_NAMES, "item")
-    raise ValueError(
-        '`dataset` must be "mnist" or "fashion_mnist". '
-        f"Received: dataset={dataset!r}"
-    )
+def caption_grammar(dataset: str = "mnist") -> CaptionGrammar:
+    """The grammar of `"mnist"` or `"fashion_mnist"`; else a `ValueError`."""
+    if dataset not in GRAMMARS:
+        raise ValueError(
+            '`dataset` must be "mnist" or "fashion_mnist". '
+            f"Received: dataset={dataset!r}"
+        )
+    return CaptionGrammar(*GRAMMARS[dataset])

@@ -11,9 +11,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.backend.compiled import compiled, in_batches
 from keras_bidalle.data.streams import as_dataset
-from keras_bidalle.tasks.mnist64.digits import ITEM_SIZE
+from keras_bidalle.tasks.mnist64.digits import ITEM_SIZE, Items
 from keras_bidalle.tasks.mnist64.grammar import COLORS
 from keras_bidalle.tasks.mnist64.pictures import NUM_ITEMS, RGB
 from keras_bidalle.validation import as_model_images
@@ -58,6 +59,7 @@ class ItemClassifier(keras.Model):
 
         # Strides instead of pooling: the gradient of a maximum pooling takes
         # XLA three times as long on a CPU as all the rest.
+        shapes = ((width, 5, 2), (2 * width, 3, 2), (4 * width, 3, 1))
         convolutions = [
             layers.Conv2D(
                 filters,
@@ -67,25 +69,17 @@ class ItemClassifier(keras.Model):
                 use_bias=False,
                 kernel_initializer=initializer(),
             )
-            for filters, kernel, strides in (
-                (width, 5, 2),
-                (2 * width, 3, 2),
-                (4 * width, 3, 1),
-            )
+            for filters, kernel, strides in shapes
         ]
         dropout = layers.Dropout(0.3, seed=seeds.pop())
-        item_head = layers.Dense(
-            NUM_ITEMS,
-            kernel_initializer=initializer(),
-            dtype="float32",
-            name="item",
-        )
-        color_head = layers.Dense(
-            len(COLORS),
-            kernel_initializer="zeros",
-            dtype="float32",
-            name="color",
-        )
+
+        def head(name, classes, kernel):
+            return layers.Dense(
+                classes, kernel_initializer=kernel, dtype="float32", name=name
+            )
+
+        item_head = head("item", NUM_ITEMS, initializer())
+        color_head = head("color", len(COLORS), "zeros")
         # === Functional Model ===
         crops = keras.Input((ITEM_SIZE, ITEM_SIZE, 3), name="crops")
         light = (crops + 1.0) / 2.0
@@ -106,12 +100,10 @@ class ItemClassifier(keras.Model):
         self.width = width
         self.seed = seed
 
-    def classify(self, crops: Any, batch_size: int = 512) -> Any:
-        """Reads crops.
-
-        Args:
-            crops: array (B, 28, 28, 3), uint8 or float in [-1, 1].
-            batch_size: int.
+    def classify(
+        self, crops: Any, batch_size: int = 512
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Reads crops (B, 28, 28, 3), uint8 or float in [-1, 1].
 
         Returns:
             Two int arrays (B,): colors in [0, 4) and items in [0, 10).
@@ -133,7 +125,7 @@ class ItemClassifier(keras.Model):
         return ops.cast(ops.stack(winners, axis=-1), "int32")
 
     def get_config(self) -> Any:
-        return {"name": self.name, "width": self.width, "seed": self.seed}
+        return {"name": self.name, **kept_arguments(self)}
 
     @classmethod
     def from_config(cls, config: Any) -> Any:
@@ -141,13 +133,13 @@ class ItemClassifier(keras.Model):
 
 
 def train_item_classifier(
-    items: Any,
+    items: Items,
     seed: int = 0,
     steps: int = 1500,
     batch_size: int = 128,
     verbose: Any = 0,
     callbacks: Any = (),
-) -> Any:
+) -> ItemClassifier:
     """Trains an `ItemClassifier` on the train items in random colors.
 
     Items are shifted by up to two pixels and darkened a little at random, as
@@ -159,16 +151,6 @@ def train_item_classifier(
         steps: int, optimizer steps.
         batch_size: int.
         verbose, callbacks: as for `fit`.
-
-    Returns:
-        `ItemClassifier`, trained.
-
-    Example:
-
-    ```python
-    classifier = train_item_classifier(items, seed=0)
-    item_classifier_accuracy(classifier, items)["item_accuracy"]  # 0.99
-    ```
     """
     classifier = ItemClassifier(seed=seed)
     classifier.compile(
@@ -185,11 +167,8 @@ def train_item_classifier(
         metrics={"color": ["accuracy"], "item": ["accuracy"]},
     )
 
-    def make_batch(number):
-        return _batch(items, batch_size, seed, number)
-
     classifier.fit(
-        as_dataset(make_batch),
+        as_dataset(functools.partial(_batch, items, batch_size, seed)),
         steps_per_epoch=steps,
         shuffle=False,
         verbose=verbose,
@@ -219,16 +198,13 @@ def _batch(items, size, seed, number):
     return crops * 2.0 - 1.0, targets
 
 
-def item_classifier_accuracy(classifier: Any, items: Any, seed: int = 0) -> Any:
+def item_classifier_accuracy(
+    classifier: ItemClassifier, items: Items, seed: int = 0
+) -> dict[str, float]:
     """Accuracy on the test items, each in one random color.
 
-    Args:
-        classifier: `ItemClassifier`.
-        items: `Items`.
-        seed: int, of the colors.
-
     Returns:
-        dict of float: `"accuracy"` (both right), `"color_accuracy"`,
+        dict of `"accuracy"` (both right), `"color_accuracy"`,
         `"item_accuracy"`.
     """
     rng = np.random.default_rng(seed)

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_bidalle.tasks.mnist64.digits import ITEM_SIZE
+from keras_bidalle.tasks.mnist64.digits import ITEM_SIZE, Items
 from keras_bidalle.tasks.mnist64.grammar import (
     COLORS,
     LAYOUTS,
     LOCATIONS,
     MAX_CLAUSES,
+    CaptionGrammar,
     caption_grammar,
 )
 
@@ -35,7 +36,7 @@ SPLITS = ("train", "unseen_instances", "unseen_combinations")
 EMPTY_SHARE = 0.05
 
 
-def held_out_combinations() -> Any:
+def held_out_combinations() -> np.ndarray:
     """The combinations that training never shows: bool (5, 4, 10).
 
     Twenty of the 200 (location, color, item) triples. As 4 colors and 5
@@ -67,14 +68,14 @@ class MNIST64Batch:
     clauses: np.ndarray
     layouts: np.ndarray
     phrases: np.ndarray
-    grammar: Any
+    grammar: CaptionGrammar
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
     @functools.cached_property
-    def captions(self) -> Any:
-        """list of B str, written on first use."""
+    def captions(self) -> list[str]:
+        """B captions, written on first use."""
         return self.grammar.captions(self.clauses, self.phrases)
 
 
@@ -99,21 +100,12 @@ class MNIST64:
     Raises:
         ValueError: on another split, or when the part has no such label.
 
-    Example:
-
-    ```python
-    train = MNIST64(load_items("mnist"), "train")
-    batch = train.sample(64, seed=0)
-    batch.images.shape  # (64, 64, 64, 3)
-    batch.captions[0]  # "red 3 on the upper left ."
-    ```
-
     Reference:
         TE-VQGAN, https://arxiv.org/abs/2112.00384, section 4: canvas, places,
         colors and layouts.
     """
 
-    def __init__(self, items: Any, split: Any = "train") -> None:
+    def __init__(self, items: Items, split: str = "train") -> None:
         if split not in SPLITS:
             raise ValueError(
                 f"`split` must be one of {SPLITS}. Received: split={split!r}"
@@ -141,16 +133,15 @@ class MNIST64:
         # pairs[location]: the allowed (color, item), as many everywhere.
         self._pairs = np.stack([np.argwhere(table) for table in allowed])
 
-    def sample(self, num: int, seed: Any, layout: int | None = None) -> Any:
-        """Draws images with their captions.
+    def sample(
+        self, num: int, seed: Any, layout: int | None = None
+    ) -> MNIST64Batch:
+        """Draws `num` images with their captions.
 
         Args:
-            num: int, how many.
+            num: int.
             seed: non-negative int or sequence of them.
             layout: optional int in [0, 5), for images of one layout.
-
-        Returns:
-            `MNIST64Batch`.
 
         Raises:
             ValueError: on a layout out of range.
@@ -189,17 +180,13 @@ class MNIST64:
         offsets = (draws * self._counts[labels]).astype("int64")
         return self._images[self._starts[labels] + offsets]
 
-    def crops(self, num: int, seed: Any) -> Any:
+    def crops(self, num: int, seed: Any) -> np.ndarray:
         """Draws single colored items in 32x32 cells, some cells empty.
 
         A quadrant of an image looks exactly like this, so a tokenizer whose
         every layer is local can be trained on them, four times faster. All
         colors and items occur together: the combinations are held out by
         position, and a crop has none.
-
-        Args:
-            num: int, how many.
-            seed: non-negative int or sequence of them.
 
         Returns:
             uint8 (num, 32, 32, 3); about one in twenty is black.
@@ -214,17 +201,12 @@ class MNIST64:
         np.multiply(crops[..., None], masks[:, None, None], out=inner)
         return images
 
-    def translated_groups(self, num_groups: int, seed: Any) -> Any:
+    def translated_groups(self, num_groups: int, seed: Any) -> np.ndarray:
         """Draws groups of one item shown at each of the five locations.
 
-        Args:
-            num_groups: int, how many.
-            seed: non-negative int or sequence of them.
-
         Returns:
-            uint8 (num_groups, 5, 64, 64, 3); the second axis is the
-            location: center, upper left, upper right, lower left, lower
-            right.
+            uint8 (num_groups, 5, 64, 64, 3), the second axis in the order of
+            `grammar.LOCATIONS`.
         """
         rng = np.random.default_rng(seed)
         crops = self._draw(rng.integers(NUM_ITEMS, size=num_groups), rng)
@@ -237,16 +219,8 @@ class MNIST64:
         return images
 
 
-def item_crops(images: Any, locations: Any) -> Any:
-    """Cuts the 28x28 place of an item out of each image.
-
-    Args:
-        images: array (B, 64, 64, 3).
-        locations: int array (B,), values in [0, 5).
-
-    Returns:
-        array (B, 28, 28, 3) of the same dtype.
-    """
+def item_crops(images: np.ndarray, locations: Any) -> np.ndarray:
+    """Cuts the place of an item out of each image: (B, 28, 28, 3)."""
     corners = np.asarray(CORNERS)[np.asarray(locations)]
     inside = np.arange(ITEM_SIZE)
     rows = corners[:, :1] + inside

@@ -5,6 +5,7 @@ import dataclasses
 from typing import Any
 
 from keras_bidalle import generators, image_tokenizers, quantizers
+from keras_bidalle.arguments import defaults_of
 from keras_bidalle.configurations import (
     Configuration,
     generator_training,
@@ -12,9 +13,9 @@ from keras_bidalle.configurations import (
     tokenizer_training,
 )
 from keras_bidalle.tasks.mnist64.caption_table import grammar_tokenizer
-from keras_bidalle.tasks.mnist64.grammar import caption_grammar
+from keras_bidalle.tasks.mnist64.grammar import DATASETS, caption_grammar
+from keras_bidalle.tasks.mnist64.task import MNIST64Task
 
-DATASETS = {"fashion": "fashion_mnist"}
 # The quantizers by name; sizes and seeds come from what they replace.
 QUANTIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "orthogonal": (
@@ -231,7 +232,7 @@ def _small() -> Recipe:
         },
         {
             **generator_training(),
-            **OPTIMIZERS["muon"],
+            **copy.deepcopy(OPTIMIZERS["muon"]),
             "learning_rate": 5e-3,
             "epsilon": 1e-7,
             "clip_norm": 1.0,
@@ -244,14 +245,8 @@ def _small() -> Recipe:
             "sampling": {"temperature": 1.0, "guidance_scale": 2.0},
         },
     )
-    task = {
-        "dataset": "mnist",
-        "train_pictures": 60_000,
-        "layout_mix": (1, 1, 1, 2, 3),
-        "crops": True,
-        "evaluation_pictures": 100,
-        "classifier_steps": 1500,
-    }
+    task = defaults_of([MNIST64Task])
+    del task["data_dir"], task["seed"]
     return Recipe(tokenizer, generator, task)
 
 
@@ -300,34 +295,31 @@ def _choose_tokenizer(recipe: Recipe, name: str) -> None:
 
 
 def _choose_quantizer(recipe: Recipe, name: str) -> None:
-    arguments = recipe.tokenizer.arguments
+    arguments, generator = recipe.tokenizer.arguments, recipe.generator
     size = {**SIZE, **arguments["quantizer"]["config"]}
     size = {n: size[n] for n in SIZE}
     kind, details = QUANTIZERS["ema" if name == "residual" else name]
-    arguments["quantizer"] = serialized(kind, {**size, **details})
+    quantizer = serialized(kind, {**size, **details})
     if name == "residual":
-        arguments["quantizer"] = serialized(
+        quantizer = serialized(
             quantizers.ResidualQuantizer,
-            {"quantizer": arguments["quantizer"], "code_depth": 4},
+            {"quantizer": quantizer, "code_depth": 4},
         )
-        generator = recipe.generator
         generator.cls = generators.RQTransformer
         generator.arguments.pop("patch_size", None)
         generator.arguments["head_depth"] = 2
+    arguments["quantizer"] = quantizer
 
 
 def _choose_patch_size(recipe: Recipe, size: int) -> None:
     generator = recipe.generator
-    one = size == 1
-    if generator.cls is not generators.RQTransformer:
-        generator.cls = (
-            generators.BidirectionalTransformer
-            if one
-            else generators.PatchBidirectionalTransformer
-        )
-        generator.arguments.pop("patch_size", None)
-        generator.arguments |= {} if one else {"patch_size": size}
-        generator.arguments["mask_padding"] = one
+    if generator.cls is generators.RQTransformer:
+        return
+    generator.cls = generators.PatchBidirectionalTransformer
+    generator.arguments |= {"patch_size": size, "mask_padding": size == 1}
+    if size == 1:
+        generator.cls = generators.BidirectionalTransformer
+        del generator.arguments["patch_size"]
 
 
 def _choose_optimizer(recipe: Recipe, name: str) -> None:
@@ -335,8 +327,11 @@ def _choose_optimizer(recipe: Recipe, name: str) -> None:
 
 
 def _choose_gan_start(recipe: Recipe, step: int) -> None:
-    recipe.tokenizer.training["adversarial_weight"] = 0.8 if step >= 0 else 0.0
-    recipe.tokenizer.training["adversarial_start"] = max(0, step)
+    weight = 0.8 if step >= 0 else 0.0
+    recipe.tokenizer.training |= {
+        "adversarial_weight": weight,
+        "adversarial_start": max(0, step),
+    }
 
 
 # What changes several settings: a function, and the values if they are few.

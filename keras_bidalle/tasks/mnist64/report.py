@@ -11,14 +11,21 @@ from keras_bidalle.metrics.psnr import psnr
 from keras_bidalle.metrics.translation_equivariance import (
     translation_equivariance,
 )
-from keras_bidalle.tasks.mnist64.caption_accuracy import caption_accuracy
-from keras_bidalle.tasks.mnist64.image_accuracy import image_accuracy
+from keras_bidalle.tasks.mnist64.accuracy import (
+    caption_accuracy,
+    image_accuracy,
+)
+from keras_bidalle.tasks.mnist64.pictures import MNIST64
 from keras_bidalle.validation import as_uint8_images
 
 
 def tokenizer_report(
-    tokenizer: Any, task: Any, classifier: Any, count: int = 1000, seed: int = 0
-) -> Any:
+    tokenizer: Any,
+    task: MNIST64,
+    classifier: Any,
+    count: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
     """Measures an image tokenizer on items it was not trained on.
 
     Args:
@@ -38,11 +45,8 @@ def tokenizer_report(
     """
     batch = task.sample(count, seed=(seed, 0))
     reconstructions = tokenizer.reconstruct(batch.images)
-    report = {
-        "psnr": float(
-            ops.mean(psnr(batch.images, as_uint8_images(reconstructions)))
-        )
-    }
+    seen = psnr(batch.images, as_uint8_images(reconstructions))
+    report: dict[str, Any] = {"psnr": float(ops.mean(seen))}
     if len(tokenizer.code_shape) == 1:
         return report
     groups = task.translated_groups(count // 5, seed=(seed, 1))
@@ -60,14 +64,14 @@ def tokenizer_report(
 
 def both_directions_report(
     model: Any,
-    task: Any,
+    task: MNIST64,
     classifier: Any,
     per_layout: int = 100,
     seed: int = 0,
     sampling: dict[str, Any] | None = None,
     batch_size: int = 64,
     progress: Callable[..., Any] | None = None,
-) -> Any:
+) -> dict[str, Any]:
     """Measures both directions on one split.
 
     Args:
@@ -82,8 +86,8 @@ def both_directions_report(
             so far, or `None`.
 
     Returns:
-        dict with `image_to_text` and `text_to_image`, as
-        `caption_accuracy` and `image_accuracy` give them.
+        dict of `image_to_text`, as `caption_accuracy` gives it, and
+        `text_to_image`, as `image_accuracy`.
     """
     batches = [
         task.sample(per_layout, seed=(seed, layout), layout=layout)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_bidalle import data, training
+from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.files import atomic_path
@@ -16,12 +17,12 @@ from keras_bidalle.tasks.captioned_codes import CaptionedCodes
 from keras_bidalle.tasks.mnist64.caption_table import CaptionTable
 from keras_bidalle.tasks.mnist64.cards import cards
 from keras_bidalle.tasks.mnist64.digits import load_items
+from keras_bidalle.tasks.mnist64.grammar import DATASETS
 from keras_bidalle.tasks.mnist64.item_classifier import (
     item_classifier_accuracy,
     train_item_classifier,
 )
 from keras_bidalle.tasks.mnist64.pictures import MNIST64, SPLITS, MNIST64Batch
-from keras_bidalle.tasks.mnist64.recipe import DATASETS
 from keras_bidalle.tasks.mnist64.report import (
     both_directions_report,
     tokenizer_report,
@@ -62,6 +63,7 @@ class MNIST64Task(Task):
         classifier_steps: int = 1500,
     ) -> None:
         self.dataset = dataset
+        self.data_dir = data_dir
         self.seed = seed
         self.train_pictures = train_pictures
         self.layout_mix = tuple(layout_mix)
@@ -78,11 +80,10 @@ class MNIST64Task(Task):
         return self.train_pictures
 
     def config(self) -> dict[str, Any]:
-        names = (
-            *("dataset", "train_pictures", "layout_mix", "crops"),
-            *("evaluation_pictures", "classifier_steps"),
-        )
-        return {name: getattr(self, name) for name in names}
+        arguments = kept_arguments(self)
+        # Where the data lie may change, and the seed is the run's.
+        del arguments["data_dir"], arguments["seed"]
+        return arguments
 
     @functools.cached_property
     def batch_shown(self) -> MNIST64Batch:
@@ -98,12 +99,11 @@ class MNIST64Task(Task):
         if "classifier" in (folder.read("metrics.json") or {}):
             self.classifier = keras.saving.load_model(path)
             return
-        progress = training.RunProgress("classifier", batch_size=128)
         self.classifier = train_item_classifier(
             self.items,
             seed=1,
             steps=self.classifier_steps,
-            callbacks=[progress],
+            callbacks=[training.RunProgress("classifier", batch_size=128)],
         )
         with atomic_path(path) as temporary:
             self.classifier.save(temporary)
@@ -172,28 +172,23 @@ class MNIST64Task(Task):
     def reports(
         self, model: Any, sampling: dict[str, Any]
     ) -> dict[str, Callable[[], Figures]]:
-        return {
-            split: functools.partial(self._report, model, split, sampling)
-            for split in SPLITS[1:]
-        }
-
-    def _report(
-        self, model: Any, split: str, sampling: dict[str, Any]
-    ) -> Figures:
         count = 5 * self.evaluation_pictures
 
-        def told(direction: str, done: int) -> None:
-            print(f"{direction}, {split}: {done}/{count}", flush=True)
+        def report(split: str) -> Figures:
+            def told(direction: str, done: int) -> None:
+                print(f"{direction}, {split}: {done}/{count}", flush=True)
 
-        return both_directions_report(
-            model,
-            self.splits[split],
-            self.classifier,
-            per_layout=self.evaluation_pictures,
-            sampling=sampling,
-            batch_size=128,
-            progress=told,
-        )
+            return both_directions_report(
+                model,
+                self.splits[split],
+                self.classifier,
+                per_layout=self.evaluation_pictures,
+                sampling=sampling,
+                batch_size=128,
+                progress=told,
+            )
+
+        return {split: functools.partial(report, split) for split in SPLITS[1:]}
 
     def save_pictures(
         self, folder: Any, model: Any, rows: CaptionedCodes, **sampling: Any
@@ -212,11 +207,9 @@ class MNIST64Task(Task):
                 ]
                 or [(text or "(nothing)", False)]
             )
+        file = folder / "image_to_text.png"
         training.save_read_pictures(
-            folder / "image_to_text.png",
-            shown.images,
-            shown.captions,
-            readings,
+            file, shown.images, shown.captions, readings
         )
 
     def cards(self, folder: Any, plan: Any, tokenizer: Any) -> dict[str, str]:
