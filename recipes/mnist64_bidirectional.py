@@ -51,26 +51,21 @@ def parse(arguments=None):
 def run(options):
     recipe = mnist64.recipe_of(options)
     earlier = options.start_from and pathlib.Path(options.start_from)
-    programs.train(
-        programs.Plan(
-            mnist64.MNIST64Task(
-                data_dir=options.data_dir, seed=options.seed, **recipe.task
-            ),
-            pathlib.Path(options.output) / (options.name or options.preset),
-            tokenizer=(
-                str(earlier / "tokenizer") if earlier else recipe.tokenizer
-            ),
-            generator=None if options.stages != "both" else recipe.generator,
-            start_tokenizer=options.start_tokenizer,
-            start_generator=str(earlier / "model") if earlier else None,
-            lpips=options.lpips,
-            seed=options.seed,
-            precision=options.precision,
-            jit=recipe.jit,
-            resume=options.resume,
-            program=pathlib.Path(__file__).name,
-        )
+    task = mnist64.MNIST64Task(
+        data_dir=options.data_dir, seed=options.seed, **recipe.task
     )
+    plan = programs.Plan(
+        task,
+        tokenizer=str(earlier / "tokenizer") if earlier else recipe.tokenizer,
+        generator=recipe.generator if options.stages == "both" else None,
+        start_tokenizer=options.start_tokenizer,
+        start_generator=str(earlier / "model") if earlier else None,
+        lpips=options.lpips,
+        jit=recipe.jit,
+        program=pathlib.Path(__file__).name,
+        **programs.run_settings(options, options.preset),
+    )
+    programs.train(plan)
 
 
 main = wiring.program(wiring.on_devices(run), parse)

@@ -59,13 +59,8 @@ def parse(arguments=None):
     parser.allow_abbrev = False
     add = parser.add_argument
     add("--output", default="runs", help="folder of the runs")
-    add(
-        "--systems",
-        nargs="+",
-        choices=tuple(SYSTEMS),
-        default=tuple(SYSTEMS),
-        help="which to run",
-    )
+    names = tuple(SYSTEMS)
+    add("--systems", nargs="+", choices=names, default=names)
     add(
         "--beside",
         metavar="RUN",

@@ -39,19 +39,15 @@ def parse(arguments=None):
 def run(options):
     configuration = programs.configured(options, "generator")
     source = programs.source_of(options, captions=True)
-    programs.train(
-        programs.Plan(
-            tasks.ImageTask(source, configuration.training),
-            wiring.run_folder(options),
-            tokenizer=options.tokenizer,
-            generator=configuration,
-            seed=options.seed,
-            precision=options.precision,
-            # A compiler pays for itself in long runs only.
-            jit=not options.tiny,
-            resume=options.resume,
-        )
+    plan = programs.Plan(
+        tasks.ImageTask(source, configuration.training),
+        tokenizer=options.tokenizer,
+        generator=configuration,
+        # A compiler pays for itself in long runs only.
+        jit=not options.tiny,
+        **programs.run_settings(options, options.configuration),
     )
+    programs.train(plan)
 
 
 main = wiring.program(wiring.on_devices(run), parse)

@@ -40,18 +40,14 @@ def run(options):
     configuration = programs.configured(options, "tokenizer")
     source = programs.source_of(options, captions=False)
     task = tasks.ImageTask(source, configuration.training)
-    programs.train(
-        programs.Plan(
-            task,
-            wiring.run_folder(options),
-            tokenizer=configuration,
-            start_tokenizer=options.start_from,
-            lpips=options.lpips,
-            seed=options.seed,
-            precision=options.precision,
-            resume=options.resume,
-        )
+    plan = programs.Plan(
+        task,
+        tokenizer=configuration,
+        start_tokenizer=options.start_from,
+        lpips=options.lpips,
+        **programs.run_settings(options, options.configuration),
     )
+    programs.train(plan)
     task.tell_skipped()
 
 

@@ -60,12 +60,6 @@ def on_devices(run):
     return distributed
 
 
-def run_folder(options):
-    """The folder of a run of a configuration."""
-    name = options.name or pathlib.Path(options.configuration).stem
-    return pathlib.Path(options.output) / name
-
-
 def check_counts(**options):
     """Raises unless options that were given are at least 1."""
     for name, value in options.items():

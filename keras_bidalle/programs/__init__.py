@@ -6,6 +6,7 @@ from keras_bidalle.programs.command_line import (
     add_source,
     configured,
     distributed,
+    run_settings,
     source_of,
 )
 from keras_bidalle.programs.plan import Plan
@@ -22,6 +23,7 @@ __all__ = [
     "distributed",
     "image_tokenizer_of",
     "policy",
+    "run_settings",
     "source_of",
     "train",
 ]

@@ -3,7 +3,9 @@
 import argparse
 import contextlib
 import os
+import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 from keras_bidalle import data, training
 from keras_bidalle.backend import replicas
@@ -40,10 +42,24 @@ def add_run(
     )
 
 
+def run_settings(options: argparse.Namespace, name: str) -> dict[str, Any]:
+    """The arguments of a `Plan` that `add_run` has options for.
+
+    `name` is that of the run where none was given; of a file its stem.
+    """
+    return {
+        "folder": pathlib.Path(options.output)
+        / (options.name or pathlib.Path(name).stem),
+        "seed": options.seed,
+        "precision": options.precision,
+        "resume": options.resume,
+    }
+
+
 def add_configuration(
     parser: argparse.ArgumentParser, names: list[str]
 ) -> None:
-    """Adds the options that `configured` reads: one of `names`, or a file."""
+    """Adds what `configured` reads: one of the names, or a file."""
     add = parser.add_argument
     add(
         "configuration",

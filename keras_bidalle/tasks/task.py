@@ -16,9 +16,8 @@ Figures = dict[str, Any]
 class Task:
     """Images with captions, and what is to be known of models of them.
 
-    A new task is a subclass in a room of its own. It must have the first four
-    methods; the others say how its models are judged and shown, and are empty
-    or plain without.
+    A subclass must have the first four methods; the others say how its models
+    are judged and shown.
 
     Attributes:
         description: str that names the data and changes with it.
@@ -36,13 +35,12 @@ class Task:
         """Images for an image tokenizer's `fit`.
 
         Args:
-            tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer` that is
-                to be trained.
+            tokenizer: `ImageTokenizer` that is to be trained.
             settings: dict, as `configurations.tokenizer_training` gives it.
             seed: int.
 
         Returns:
-            Function from a step to uint8 (b, H, W, 3), the rows of this
+            Function from a step to uint8 (b, H, W, C), the rows of this
             process.
         """
         raise NotImplementedError
@@ -58,8 +56,8 @@ class Task:
 
         Args:
             folder: `keras_bidalle.training.RunFolder`, where they are kept.
-            image_tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
-            configuration: `Configuration` of the generator.
+            image_tokenizer: `ImageTokenizer`.
+            configuration: of the generator.
         """
         raise NotImplementedError
 
@@ -77,11 +75,9 @@ class Task:
     def reports(
         self, model: Any, sampling: dict[str, Any]
     ) -> dict[str, Callable[[], Figures]]:
-        """What is measured of a whole model, each by its name.
+        """What is measured of a `TextImageModel`, each by its name.
 
-        Args:
-            model: `keras_bidalle.TextImageModel`.
-            sampling: dict of arguments of `text_to_image`.
+        `sampling` has arguments of `text_to_image`.
         """
         return {}
 
@@ -112,6 +108,6 @@ class Task:
         Args:
             folder: `keras_bidalle.training.RunFolder`.
             plan: `keras_bidalle.programs.Plan`.
-            tokenizer: the run's `ImageTokenizer`.
+            tokenizer: of the run.
         """
         return {}

@@ -31,7 +31,6 @@ class ItemClassifier(keras.Model):
     Args:
         width: int, channels of the first convolution.
         seed: optional int, of the weights and the dropout.
-        **kwargs: `name` of `keras.Model`.
 
     Call arguments:
         crops: float32 (B, 28, 28, 3) in [-1, 1].
@@ -191,11 +190,8 @@ def _batch(items, size, seed, number):
     crops = windows[np.arange(size), top, left]
     light = rng.uniform(0.7, 1.0, (size, 1)) * RGB[colors] / 255.0
     crops = crops[..., None] * light[:, None, None].astype("float32")
-    targets = {
-        "color": colors.astype("int32"),
-        "item": items.train_labels[rows],
-    }
-    return crops * 2.0 - 1.0, targets
+    labels = items.train_labels[rows]
+    return crops * 2.0 - 1.0, {"color": colors.astype("int32"), "item": labels}
 
 
 def item_classifier_accuracy(
@@ -211,10 +207,7 @@ def item_classifier_accuracy(
     colors = rng.integers(len(COLORS), size=len(items.test_labels))
     crops = items.test_images[..., None] * RGB[colors][:, None, None]
     seen_colors, seen_items = classifier.classify(crops)
-    color_right = seen_colors == colors
-    item_right = seen_items == items.test_labels
-    return {
-        "accuracy": float((color_right & item_right).mean()),
-        "color_accuracy": float(color_right.mean()),
-        "item_accuracy": float(item_right.mean()),
-    }
+    color, item = seen_colors == colors, seen_items == items.test_labels
+    right = {"accuracy": color & item, "color_accuracy": color}
+    right["item_accuracy"] = item
+    return {name: float(hits.mean()) for name, hits in right.items()}

@@ -88,10 +88,9 @@ class MNIST64:
     | `"unseen_instances"` | test part | those not held out |
     | `"unseen_combinations"` | test part | held-out ones only, all objects |
 
-    Layouts are uniform over center and one to four quadrants; the quadrants,
-    their order in the caption, colors, labels and phrasings are uniform as
-    far as the split and the grammar allow. The same arguments always give
-    the same batch.
+    Layouts, quadrants and their order in the caption, colors, labels and
+    phrasings are uniform as far as the split and the grammar allow. The same
+    arguments always give the same batch.
 
     Args:
         items: `Items`, from `load_items`.
@@ -184,9 +183,8 @@ class MNIST64:
         """Draws single colored items in 32x32 cells, some cells empty.
 
         A quadrant of an image looks exactly like this, so a tokenizer whose
-        every layer is local can be trained on them, four times faster. All
-        colors and items occur together: the combinations are held out by
-        position, and a crop has none.
+        every layer is local can be trained on them, four times faster. What
+        is held out has a position, and a crop has none.
 
         Returns:
             uint8 (num, 32, 32, 3); about one in twenty is black.
