@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_bidalle.converters.configs import required
-from keras_bidalle.converters.vqgan import read_decoder, read_encoder
+from keras_bidalle.converters.vqgan import link_decoder, link_encoder
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.image_tokenizers import AugVAE, SingleLevelAugVAE
 from keras_bidalle.quantizers import EMAVectorQuantizer
@@ -70,9 +70,9 @@ def convert_augvae(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
         _check_sides(model, sides)
         _multi_level(reader, model)
     for number, encoder in enumerate(model.encoder.encoders):
-        read_encoder(reader, encoder, f"encoders.{number}")
+        link_encoder(reader, encoder, f"encoders.{number}")
     for number, decoder in enumerate(model.decoder.decoders):
-        read_decoder(reader, decoder, f"decoders.{number}")
+        link_decoder(reader, decoder, f"decoders.{number}")
     _codebook(reader, quantizer, len(sides))
     reader.finish()
     return model
@@ -84,17 +84,12 @@ def is_augvae(config):
 
 
 def _arguments(config, reader):
-    if config.get("double_z"):
-        raise ValueError(
-            "`double_z` must be False. "
-            f"Received: double_z={config['double_z']!r}"
-        )
     pixels = required(config, "in_channels")
-    if config.get("out_channels", pixels) != pixels:
-        raise ValueError(
-            f"`out_channels` must be `in_channels`, {pixels}. "
-            f"Received: out_channels={config['out_channels']}"
-        )
+    for name, known in (("double_z", False), ("out_channels", pixels)):
+        if config.get(name, known) != known:
+            raise ValueError(
+                f"`{name}` must be {known}. Received: {config[name]!r}"
+            )
     side = required(config, "resolution")
     return {
         "image_shape": (side, side, pixels),
@@ -110,13 +105,12 @@ def _arguments(config, reader):
 
 def _next_multipliers(config, reader):
     """Those of the second encoder, which no configuration tells."""
+    name = "encoders.1.down.{}.block.0.conv1.weight"
     multipliers = []
-    while True:
-        name = f"encoders.1.down.{len(multipliers)}.block.0.conv1.weight"
-        if name not in reader:
-            return tuple(multipliers) or _NEXT_MULTIPLIERS
-        width = reader.state_dict[name].shape[0]
+    while name.format(len(multipliers)) in reader:
+        width = reader.shape(name.format(len(multipliers)), 4)[0]
         multipliers.append(width // required(config, "hidden_dim"))
+    return tuple(multipliers) or _NEXT_MULTIPLIERS
 
 
 def _check_sides(model, sides):
@@ -130,13 +124,10 @@ def _check_sides(model, sides):
 
 
 def _multi_level(reader, model):
-    count = len(model.level_shapes)
-    for stage, name, order in (
-        (model.quant_conv, "pre_quants", range(count)),
-        # Numbered as the decoders are, coarse to fine.
-        (model.post_quant_conv, "post_quants", range(count)[::-1]),
-    ):
-        _projection(reader, stage, name, order, count)
+    levels = range(len(model.level_shapes))
+    _projection(reader, model.quant_conv, "pre_quants", levels)
+    # Numbered as the decoders are, coarse to fine.
+    _projection(reader, model.post_quant_conv, "post_quants", levels[::-1])
 
 
 def _single_level(reader, config, quantizer, arguments, sides):
@@ -157,7 +148,7 @@ def _single_level(reader, config, quantizer, arguments, sides):
             f"{model.code_shape[0]} by `resolution` and `ch_mult`. "
             f"Received: ft_attn_resolutions={kept}"
         )
-    _projection(reader, model.quant_conv, "pre_quants", range(count), count)
+    _projection(reader, model.quant_conv, "pre_quants", range(count))
     # The program decodes with the first of these, whichever the level.
     reader.convolution("post_quants.0", model.post_quant_conv)
     for number, connector in enumerate(model.decoder.connectors):
@@ -169,33 +160,26 @@ def _single_level(reader, config, quantizer, arguments, sides):
     return model
 
 
-def _projection(reader, stage, name, order, count):
-    """A kernel that is shared, and the bias of each level.
-
-    Args:
-        reader: `StateDictReader`.
-        stage: `LevelProjection`.
-        name: str, of the list of modules.
-        order: sequence of int, the module of each level, fine to coarse.
-        count: int, the number of levels.
-    """
-    reader.pointwise_kernel(f"{name}.0", stage.kernel)
-    for number in range(1, count):
-        reader.copy_of(f"{name}.{number}.weight", f"{name}.0.weight")
-    biases = [
-        reader.array(f"{name}.{number}.bias", stage.bias.shape[1:])
-        for number in order
-    ]
-    stage.bias.assign(np.stack(biases))
+def _projection(links, stage, name, order):
+    """A shared kernel, and the bias of each level, fine to coarse."""
+    links.pointwise_kernel(f"{name}.0", stage.kernel)
+    for number in range(1, len(order)):
+        links.copy_of(f"{name}.{number}.weight", f"{name}.0.weight")
+    links.link(
+        [stage.bias],
+        {f"{name}.{number}.bias": stage.bias.shape[1:] for number in order},
+        lambda *biases: [np.stack(biases)],
+        list,
+    )
 
 
-def _codebook(reader, quantizer, count):
-    first = _CODEBOOK.format(0)
-    reader.into(f"{first}.weight", quantizer.embedding)
-    reader.into(f"{first}.cluster_size", quantizer.cluster_size)
-    reader.into(f"{first}.embed_avg", quantizer.embed_sum)
-    for number in range(1, count):
-        for part in ("weight", "cluster_size", "embed_avg"):
-            reader.copy_of(
-                f"{_CODEBOOK.format(number)}.{part}", f"{first}.{part}"
-            )
+def _codebook(links, quantizer, count):
+    for part, variable in (
+        ("weight", quantizer.embedding),
+        ("cluster_size", quantizer.cluster_size),
+        ("embed_avg", quantizer.embed_sum),
+    ):
+        first, *others = (f"{_CODEBOOK.format(n)}.{part}" for n in range(count))
+        links.into(first, variable)
+        for other in others:
+            links.copy_of(other, first)

@@ -3,7 +3,9 @@
 import math
 from typing import Any
 
-from keras_bidalle.converters.configs import required
+import numpy as np
+
+from keras_bidalle.converters.configs import one_of, required
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.generators import BidirectionalTransformer
 
@@ -71,7 +73,7 @@ def _arguments(reader, config):
             "`special_tok_idx` must hold the ids of [PAD], [CLS] and [SEP]. "
             f"Received: special_tok_idx={special!r}"
         )
-    positions = _known(_POSITIONS, "pe_type", config.get("pe_type", "fixed"))
+    positions = one_of(_POSITIONS, "pe_type", config.get("pe_type", "fixed"))
     return {
         "text_vocabulary_size": required(config, "num_text_tokens"),
         "text_length": required(config, "text_seq_len"),
@@ -105,7 +107,7 @@ def _attention(kinds):
     # The command line of the program takes them in one string.
     kinds = kinds.split(",") if isinstance(kinds, str) else kinds
     return tuple(
-        _known(_ATTENTION, "attn_types", kind) for kind in kinds or ("full",)
+        one_of(_ATTENTION, "attn_types", kind) for kind in kinds or ("full",)
     )
 
 
@@ -118,64 +120,41 @@ def _code_shape(reader, config, positions):
     return side, side
 
 
-def _embeddings(reader, generator):
-    reader.into("text_emb.weight", generator.captions.embedding)
-    reader.into("image_emb.weight", generator.head.embedding)
-    reader.into("text_pos_emb.weight", generator.embedding.text_positions)
+def _embeddings(links, generator):
+    links.into("text_emb.weight", generator.captions.embedding)
+    links.into("image_emb.weight", generator.head.embedding)
+    links.into("text_pos_emb.weight", generator.embedding.text_positions)
     layer = generator.embedding.position_layer
     if generator.embedding.image_positions == "fixed":
         # The program computed it in float32, from angles of up to its side.
-        reader.constant("image_pos_emb.emb", layer.vectors(), atol=1e-4)
-        reader.ignore("image_pos_emb.inv_freq")
+        links.constant("image_pos_emb.emb", layer.vectors(), atol=1e-4)
+        links.ignore("image_pos_emb.inv_freq")
         return
     d = generator.embedding.width
     for i, variable in enumerate((layer.row_embedding, layer.column_embedding)):
         shape = [1, 1, 1, d]
         shape[1 + i] = variable.shape[0]
-        reader.into(
-            f"image_pos_emb.weights_{i}",
-            variable,
-            from_shape=tuple(shape),
-            transform=lambda array: array.reshape(-1, array.shape[-1]),
-        )
+        links.into(f"image_pos_emb.weights_{i}", variable, tuple(shape))
 
 
-def _block(reader, name, block):
+def _block(links, name, block):
     attention, feed_forward = f"{name}.0", f"{name}.1"
     for part, scale in (
         (attention, block.attention_scale),
         (feed_forward, block.feed_forward_scale),
     ):
-        reader.into(
-            f"{part}.scale",
-            scale,
-            from_shape=(1, 1, block.width),
-            transform=lambda array: array[0, 0],
-        )
-    reader.norm(f"{attention}.fn.norm", block.attention_norm)
-    reader.linear(f"{attention}.fn.fn.to_qkv", block.to_qkv)
-    reader.linear(f"{attention}.fn.fn.to_out.0", block.to_out)
-    reader.norm(f"{feed_forward}.fn.norm", block.feed_forward_norm)
-    reader.linear(f"{feed_forward}.fn.fn.net.0", block.expand)
-    reader.linear(f"{feed_forward}.fn.fn.net.3", block.contract)
+        links.into(f"{part}.scale", scale, (1, 1, block.width))
+    links.norm(f"{attention}.fn.norm", block.attention_norm)
+    links.linear(f"{attention}.fn.fn.to_qkv", block.to_qkv)
+    links.linear(f"{attention}.fn.fn.to_out.0", block.to_out)
+    links.norm(f"{feed_forward}.fn.norm", block.feed_forward_norm)
+    links.linear(f"{feed_forward}.fn.fn.net.0", block.expand)
+    links.linear(f"{feed_forward}.fn.fn.net.3", block.contract)
 
 
-def _heads(reader, generator):
+def _heads(links, generator):
     """One head over the joint vocabulary becomes one for each modality."""
     captions, head = generator.captions, generator.head
-    text, width = captions.text_classes, captions.width
-    classes = text + head.num_codes
-    weight = reader.array("to_logits.1.weight", (classes, width))
-    bias = reader.array("to_logits.1.bias", (classes,))
-    captions.head.assign(weight[:text].T)
-    captions.bias.assign(bias[:text])
-    head.kernel.assign(weight[text:].T)
-    head.bias.assign(bias[text:])
-
-
-def _known(known, name, value):
-    if value not in known:
-        raise ValueError(
-            f"`{name}` must be one of {list(known)}. Received: {value!r}"
-        )
-    return known[value]
+    kernels = [captions.head, head.kernel]
+    links.split("to_logits.1.weight", kernels, np.transpose)
+    links.split("to_logits.1.bias", [captions.bias, head.bias])

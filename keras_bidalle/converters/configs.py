@@ -45,25 +45,30 @@ def read_config(path: str | os.PathLike[str]) -> Any:
 
 
 def model_section(config):
-    """Returns the parameters of a configuration's model, flat.
-
-    Args:
-        config: dict, as `read_config` reads it or as a file holds it.
-    """
+    """The parameters of a configuration's model, flat."""
     model = config.get("model")
     if isinstance(model, dict) and isinstance(model.get("params"), dict):
         return {"target": model.get("target", ""), **model["params"]}
     return config
 
 
-def required(config, name, where="The configuration"):
-    """Returns `config[name]`, or raises a `ValueError` that names it.
+def arch_section(config):
+    """What says, in a configuration of RQ's program, what the model is."""
+    arch = config.get("arch")
+    return arch if isinstance(arch, dict) else config
 
-    Args:
-        config: dict.
-        name: str.
-        where: str, what `config` is, to begin the message.
-    """
+
+def required(config, name, where="The configuration"):
+    """Returns `config[name]`, or raises a `ValueError` that names it."""
     if name not in config:
         raise ValueError(f"{where} has no `{name}`.")
     return config[name]
+
+
+def one_of(known, name, value):
+    """Returns what a dict of known values has for one of them."""
+    if value not in known:
+        raise ValueError(
+            f"`{name}` must be one of {list(known)}. Received: {value!r}"
+        )
+    return known[value]

@@ -121,18 +121,22 @@ def convert_dall_e(
     encoder.blocks(model.encoder)
     encoder.reader.pointwise("blocks.output.conv", quantizer.projection)
     encoder.reader.finish()
-    quantizer.embedding.assign(_codebook(decoder.reader, quantizer))
+    _codebook(decoder.reader, quantizer)
     decoder.blocks(model.decoder)
     decoder.reader.convolution("blocks.output.conv", model.decoder.conv_out)
     decoder.reader.finish()
     return model
 
 
-def _codebook(reader, quantizer):
+def _codebook(links, quantizer):
     """The decoder's first convolution, of each one-hot code."""
-    shape = (quantizer.code_dim, quantizer.num_codes, 1, 1)
-    kernel = reader.array("blocks.input.weight", shape)[:, :, 0, 0]
-    return kernel.T + reader.array("blocks.input.bias", shape[:1])
+    d, k = quantizer.code_dim, quantizer.num_codes
+    links.link(
+        [quantizer.embedding],
+        {"blocks.input.weight": (d, k, 1, 1), "blocks.input.bias": (d,)},
+        lambda kernel, bias: [kernel[:, :, 0, 0].T + bias],
+        lambda value: [value.T[:, :, None, None], np.zeros(d, value.dtype)],
+    )
 
 
 class _Half:
@@ -160,10 +164,7 @@ class _Half:
 
     def shape(self, name):
         """The shape of a convolution's weights, (out, in, height, width)."""
-        array = self.reader.state_dict.get(f"blocks.{name}.weight")
-        if array is None or array.ndim != 4:
-            raise ValueError(f"{self.name} has no weights of `{name}`.")
-        return array.shape
+        return self.reader.shape(f"blocks.{name}.weight", 4)
 
     def count(self, what, *path):
         """How many members `<what>_1`, `<what>_2`, ... a module has."""

@@ -3,10 +3,8 @@
 import math
 from typing import Any
 
-import numpy as np
-
 from keras_bidalle.converters.configs import required
-from keras_bidalle.converters.gpt_block import read_block
+from keras_bidalle.converters.gpt_block import link_block
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.generators import BidirectionalTransformer
 from keras_bidalle.validation import check_positive
@@ -54,7 +52,7 @@ def convert_mindalle(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     reader.into("pos_emb_txt.weight", embedding.text_positions)
     reader.into("pos_emb_img.weight", embedding.position_layer.embedding)
     for i, block in enumerate(generator.transformer.blocks):
-        read_block(
+        link_block(
             reader,
             f"blocks.{i}",
             block,
@@ -62,16 +60,8 @@ def convert_mindalle(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
             _has_bias(config, "mlp_bias"),
         )
     reader.norm("ln_f", generator.transformer.norm)
-    for name, kernel in (
-        ("head_txt", captions.head),
-        ("head_img", head.kernel),
-    ):
-        reader.into(
-            f"{name}.weight",
-            kernel,
-            from_shape=tuple(kernel.shape)[::-1],
-            transform=np.transpose,
-        )
+    reader.transposed("head_txt.weight", captions.head)
+    reader.transposed("head_img.weight", head.kernel)
     reader.finish()
     return generator
 

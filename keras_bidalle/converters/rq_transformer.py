@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_bidalle.converters.configs import required
-from keras_bidalle.converters.gpt_block import read_block
+from keras_bidalle.converters.configs import (
+    arch_section,
+    one_of,
+    required,
+)
+from keras_bidalle.converters.gpt_block import link_block
 from keras_bidalle.converters.state_dict import read_state_dict
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.generators import RQTransformer
@@ -24,7 +28,7 @@ _NO_CODE = -1e6
 
 def is_rq_transformer(config):
     """Whether a configuration is of an RQ-Transformer."""
-    return _section(config).get("type") == "rq-transformer"
+    return arch_section(config).get("type") == "rq-transformer"
 
 
 def convert_rq_transformer(
@@ -60,7 +64,7 @@ def convert_rq_transformer(
     Reference:
         https://github.com/kakaobrain/rq-vae-transformer
     """
-    config = _section(config)
+    config = arch_section(config)
     sizes = _vocabulary_sizes(config)
     in_body = bool(config.get("input_emb_vqvae", False))
     in_head = bool(config.get("head_emb_vqvae", False))
@@ -81,13 +85,9 @@ def convert_rq_transformer(
         generator.use_codebooks(codebooks)
     reader = StateDictReader(state_dict, "RQ-Transformer")
     mlp_bias = config["body"]["block"].get("mlp_bias", True)
-    _read(reader, generator, sizes, mlp_bias)
+    _link(reader, generator, sizes, mlp_bias)
+    reader.finish()
     return generator
-
-
-def _section(config):
-    arch = config.get("arch")
-    return arch if isinstance(arch, dict) else config
 
 
 def _vocabulary_sizes(config):
@@ -127,11 +127,6 @@ def _arguments(config, sizes, in_body, in_head):
                 f"{body['block'].get(name)!r} and {head['block'].get(name)!r}"
             )
     block = body["block"]
-    gelu = block.get("gelu", "v1")
-    if gelu not in _GELUS:
-        raise ValueError(
-            f"`gelu` must be one of {list(_GELUS)}. Received: gelu={gelu!r}"
-        )
     has_bias = block.get("attn_bias", True)
     return {
         # Without a condition the program has one token that starts a row.
@@ -158,7 +153,7 @@ def _arguments(config, sizes, in_body, in_head):
         "pad_id": None,
         "pad_tokens": False,
         "mask_padding": False,
-        "activation": _GELUS[gelu],
+        "activation": one_of(_GELUS, "gelu", block.get("gelu", "v1")),
         "qkv_bias": has_bias,
         "use_bias": has_bias or block.get("mlp_bias", True),
         "dropout": block.get("resid_pdrop", _DEFAULT_DROPOUT),
@@ -212,93 +207,89 @@ def _codebooks(tokenizer):
     return np.stack(found)
 
 
-def _read(reader, generator, sizes, mlp_bias):
+def _link(links, generator, sizes, mlp_bias):
     captions, embedding = generator.captions, generator.embedding
     head, layout = generator.head, generator.layout
     d, depth = head.width, head.codes_per_position
-    reader.into("cond_emb.weight", captions.embedding)
-    reader.into(
-        "pos_emb_cond",
-        embedding.text_positions,
-        from_shape=(1, layout.text_length, d),
-        transform=lambda array: array[0],
-    )
-    reader.into(
-        "pos_emb_hw",
-        embedding.position_layer.embedding,
-        from_shape=(1, layout.num_positions, d),
-        transform=lambda array: array[0],
-    )
-    reader.into(
-        "pos_emb_d",
-        head.depth_embedding,
-        from_shape=(1, depth, d),
-        transform=lambda array: array[0],
-    )
+    links.into("cond_emb.weight", captions.embedding)
+    for name, variable in (
+        ("pos_emb_cond", embedding.text_positions),
+        ("pos_emb_hw", embedding.position_layer.embedding),
+        ("pos_emb_d", head.depth_embedding),
+    ):
+        links.into(name, variable, (1, *variable.shape))
     if "learned" in (head.body_embedding, head.head_embedding):
-        _table(reader, head, sizes)
+        _link_table(links, head, sizes)
     if head.body_embedding == "codebook":
-        reader.linear("input_mlp", head.body_projection)
+        projection = head.body_projection
+        links.transposed("input_mlp.weight", projection.kernel)
         # The program projects each code, and then sums: the bias comes once
         # a depth.
-        bias = head.body_projection.bias
-        bias.assign(bias * float(depth))
+        links.link(
+            [projection.bias],
+            {"input_mlp.bias": (d,)},
+            lambda bias: [bias * float(depth)],
+            lambda bias: [bias / float(depth)],
+        )
     if head.head_embedding == "codebook":
-        reader.linear("head_mlp", head.head_projection)
-    for i, block in enumerate(generator.transformer.blocks):
-        name = f"body_transformer.blocks.{i}"
-        read_block(reader, name, block, block.qkv_bias, mlp_bias)
-    for i, block in enumerate(head.head_blocks):
-        name = f"head_transformer.blocks.{i}"
-        read_block(reader, name, block, block.qkv_bias, mlp_bias)
-    reader.norm("classifier.layer_norm", head.image_head_norm)
-    _classifier(reader, head, sizes)
+        links.linear("head_mlp", head.head_projection)
+    for stack, blocks in (
+        ("body_transformer", generator.transformer.blocks),
+        ("head_transformer", head.head_blocks),
+    ):
+        for i, block in enumerate(blocks):
+            name = f"{stack}.blocks.{i}"
+            link_block(links, name, block, block.qkv_bias, mlp_bias)
+    links.norm("classifier.layer_norm", head.image_head_norm)
+    _link_classifier(links, head, sizes)
     if layout.text_length > 1:
-        reader.norm("cond_classifier.layer_norm", captions.text_norm)
-        reader.into(
-            "cond_classifier.linear.weight",
-            captions.head,
-            from_shape=(captions.text_vocabulary_size, d),
-            transform=np.transpose,
-        )
-        reader.into("cond_classifier.linear.bias", captions.bias)
-    reader.ignore("classifier.logit_mask")
-    reader.finish()
+        links.norm("cond_classifier.layer_norm", captions.text_norm)
+        links.transposed("cond_classifier.linear.weight", captions.head)
+        links.into("cond_classifier.linear.bias", captions.bias)
+    links.ignore("classifier.logit_mask")
 
 
-def _table(reader, head, sizes):
-    table = head.embedding
-    tables, k, d = table.shape
+def _link_table(links, head, sizes):
+    tables, k, d = head.embedding.shape
     if tables == 1 and head.shared_embedding:
-        reader.into(
-            "tok_emb.weight",
-            table,
-            from_shape=(k, d),
-            transform=lambda array: array[None],
-        )
+        links.into("tok_emb.weight", head.embedding, (k, d))
         return
-    starts = np.cumsum([0, *sizes])
-    if "tok_emb.offsets" in reader:
-        reader.constant("tok_emb.offsets", starts[:-1])
-    whole = reader.array("tok_emb.weight", (int(starts[-1]), d))
-    values = np.zeros((tables, k, d), "float32")
-    for place, size in enumerate(sizes):
-        values[place, :size] = whole[starts[place] : starts[place] + size]
-    table.assign(values)
+    ends = np.cumsum(sizes)
+    if "tok_emb.offsets" in links:
+        links.constant("tok_emb.offsets", ends - sizes)
+
+    def read(whole):
+        values = np.zeros((tables, k, d), "float32")
+        for place, rows in enumerate(np.split(whole, ends[:-1])):
+            values[place, : len(rows)] = rows
+        return [values]
+
+    def write(values):
+        rows = [table[:n] for table, n in zip(values, sizes, strict=True)]
+        return [np.concatenate(rows)]
+
+    shapes = {"tok_emb.weight": (int(ends[-1]), d)}
+    links.link([head.embedding], shapes, read, write)
 
 
-def _classifier(reader, head, sizes):
+def _link_classifier(links, head, sizes):
+    kernel, bias = "classifier.linear.weight", "classifier.linear.bias"
     heads, d, k = head.kernel.shape
     if head.shared_classifier:
-        kernel = reader.array("classifier.linear.weight", (k, d)).T[None]
-        bias = reader.array("classifier.linear.bias", (k,))[None]
-    else:
-        kernel = reader.array("classifier.linear.weight", (heads, d, k))
-        bias = reader.array("classifier.linear.bias", (heads, k))
-    kernel, bias = np.array(kernel), np.array(bias)
-    if not head.shared_classifier:
+        links.into(kernel, head.kernel, (k, d), (1, 0))
+        links.into(bias, head.bias, (k,))
+        return
+
+    def read(kernel, bias):
+        kernel, bias = np.array(kernel), np.array(bias)
         for place, size in enumerate(sizes):
             kernel[place, :, size:] = 0.0
             bias[place, size:] = _NO_CODE
-    head.kernel.assign(kernel)
-    head.bias.assign(bias)
+        return [kernel, bias]
+
+    links.link(
+        [head.kernel, head.bias],
+        {kernel: (heads, d, k), bias: (heads, k)},
+        read,
+        lambda *values: values,
+    )

@@ -7,11 +7,12 @@ statistics.
 
 from typing import Any
 
-from keras_bidalle.converters.configs import required
+import numpy as np
+
+from keras_bidalle.converters.configs import arch_section, required
 from keras_bidalle.converters.vqgan import (
     encoder_config,
-    read_decoder,
-    read_encoder,
+    link_vqgan,
     vqgan_arguments,
 )
 from keras_bidalle.converters.weights import StateDictReader
@@ -64,19 +65,9 @@ def convert_rq_vae(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     reader = StateDictReader(state_dict, "RQ-VAE")
     # Discriminator and perceptual network: only training needs them.
     reader.ignore("loss.")
-    read_encoder(reader, model.encoder)
-    reader.convolution("quant_conv", model.quant_conv)
-    _codebooks(reader, quantizer, depth)
-    reader.convolution("post_quant_conv", model.post_quant_conv)
-    read_decoder(reader, model.decoder)
+    link_vqgan(reader, model, _link_codebooks)
     reader.finish()
     return model
-
-
-def arch_section(config):
-    """Returns the part of a configuration that says what the model is."""
-    arch = config.get("arch")
-    return arch if isinstance(arch, dict) else config
 
 
 def is_rq_vae(config):
@@ -140,21 +131,22 @@ def _each_depth(value, depth):
     return values
 
 
-def _codebooks(reader, quantizer, depth):
+def _link_codebooks(links, quantizer):
     for number, part in enumerate(quantizer.quantizers):
         name = _CODEBOOK.format(number)
-        reader.into(
-            f"{name}.weight",
-            part.embedding,
-            from_shape=(part.num_codes + 1, part.code_dim),
-            transform=lambda array: array[:-1],
+        # The last row stands for no code.
+        links.link(
+            [part.embedding],
+            {f"{name}.weight": (part.num_codes + 1, part.code_dim)},
+            lambda array: [array[:-1]],
+            lambda value: [np.pad(value, ((0, 1), (0, 0)))],
         )
-        reader.into(f"{name}.cluster_size_ema", part.cluster_size)
-        reader.into(f"{name}.embed_ema", part.embed_sum)
+        links.into(f"{name}.cluster_size_ema", part.cluster_size)
+        links.into(f"{name}.embed_ema", part.embed_sum)
     # A shared codebook is saved under the name of each depth.
-    for number in range(len(quantizer.quantizers), depth):
+    for number in range(len(quantizer.quantizers), quantizer.code_depth):
         for part in ("weight", "cluster_size_ema", "embed_ema"):
-            reader.copy_of(
+            links.copy_of(
                 f"{_CODEBOOK.format(number)}.{part}",
                 f"{_CODEBOOK.format(0)}.{part}",
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_bidalle.converters.configs import model_section, required
+from keras_bidalle.converters.configs import model_section, one_of, required
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.image_tokenizers import VQGAN
 from keras_bidalle.image_tokenizers.downsampling import (
@@ -27,13 +27,11 @@ _DEFAULT_KL_WEIGHT = 1e-8
 _DISTANCES = {"L2": "l2", "cos_sim": "cosine"}
 
 # Keys that only TE-VQGAN's configurations have.
-_TE_KEYS = (
-    "ortho_reg_coef",
-    "force_emb_len_1",
-    "distance_measure",
-    "eq_metric_dataset",
-)
-_TE_ENCODER_KEYS = ("downsampling_method", "use_replicationpad", "version")
+_TE_KEYS = {
+    *("ortho_reg_coef", "force_emb_len_1"),
+    *("distance_measure", "eq_metric_dataset"),
+}
+_TE_ENCODER_KEYS = {"downsampling_method", "use_replicationpad", "version"}
 
 
 def convert_te_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
@@ -64,7 +62,7 @@ def convert_te_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
         commitment_weight=config.get("beta", _DEFAULT_BETA),
         orthogonality=config.get("ortho_reg_coef", 0.0),
         unit_length=config.get("force_emb_len_1", False),
-        distance=_one_of(
+        distance=one_of(
             _DISTANCES, "distance_measure", config.get("distance_measure", "L2")
         ),
     )
@@ -105,7 +103,9 @@ def convert_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     if is_gumbel(state_dict, config):
         quantizer = GumbelQuantizer(
             **sizes,
-            input_dim=_gumbel_input_dim(state_dict, config),
+            input_dim=required(
+                encoder_config(config), "z_channels", "`ddconfig`"
+            ),
             kl_weight=config.get("kl_weight", _DEFAULT_KL_WEIGHT),
             hard=True,
         )
@@ -126,12 +126,9 @@ def is_vqgan(config):
 
 def is_te_vqgan(config):
     """Whether a configuration is TE-VQGAN's and not that of its ancestor."""
-    if not is_vqgan(config):
-        return False
     encoder = config.get("ddconfig")
-    encoder = encoder if isinstance(encoder, dict) else {}
-    return any(key in config for key in _TE_KEYS) or any(
-        key in encoder for key in _TE_ENCODER_KEYS
+    return isinstance(encoder, dict) and bool(
+        _TE_KEYS.intersection(config) or _TE_ENCODER_KEYS.intersection(encoder)
     )
 
 
@@ -144,25 +141,23 @@ def is_gumbel(state_dict, config):
     )
 
 
-def _gumbel_input_dim(state_dict, config):
-    weight = state_dict.get("quantize.proj.weight")
-    if weight is None or len(weight.shape) != 4:
-        return required(encoder_config(config), "z_channels", "`ddconfig`")
-    return int(weight.shape[1])
-
-
 def _convert(state_dict, config, quantizer, source):
     model = VQGAN(quantizer, **vqgan_arguments(encoder_config(config)))
     reader = StateDictReader(state_dict, source)
     # Discriminator and perceptual network: only training needs them.
     reader.ignore("loss.")
-    read_encoder(reader, model.encoder)
-    reader.convolution("quant_conv", model.quant_conv)
-    _quantizer(reader, quantizer)
-    reader.convolution("post_quant_conv", model.post_quant_conv)
-    read_decoder(reader, model.decoder)
+    link_vqgan(reader, model, _link_quantizer)
     reader.finish()
     return model
+
+
+def link_vqgan(links, model, link_quantizer):
+    """Links a `VQGAN` or a model that is one but for its quantizer."""
+    link_encoder(links, model.encoder)
+    links.convolution("quant_conv", model.quant_conv)
+    link_quantizer(links, model.quantizer)
+    links.convolution("post_quant_conv", model.post_quant_conv)
+    link_decoder(links, model.decoder)
 
 
 def encoder_config(config):
@@ -178,6 +173,10 @@ def encoder_config(config):
 
 def vqgan_arguments(config):
     """The arguments of our `VQGAN` for a published `ddconfig`."""
+
+    def get(name):
+        return required(config, name, "`ddconfig`")
+
     for name, known in (
         ("resamp_with_conv", (True,)),
         ("give_pre_end", (False,)),
@@ -185,21 +184,14 @@ def vqgan_arguments(config):
         ("use_linear_attn", (False,)),
         ("attn_type", ("vanilla",)),
         ("version", ("v1", "v2")),
+        ("out_ch", (get("in_channels"),)),
+        ("downsampling_method", DOWNSAMPLINGS),
     ):
-        if config.get(name, known[0]) not in known:
+        if name in config and config[name] not in known:
             raise ValueError(
-                f"`ddconfig.{name}` must be one of {known}. "
+                f"`ddconfig.{name}` must be one of {tuple(known)}. "
                 f"Received: {name}={config[name]!r}"
             )
-
-    def get(name):
-        return required(config, name, "`ddconfig`")
-
-    if config.get("out_ch", get("in_channels")) != get("in_channels"):
-        raise ValueError(
-            "`ddconfig.out_ch` must be `ddconfig.in_channels`, "
-            f"{config['in_channels']}. Received: out_ch={config['out_ch']}"
-        )
     method = config.get("downsampling_method", "strided_conv")
     replicate = bool(config.get("use_replicationpad", False))
     return {
@@ -213,11 +205,7 @@ def vqgan_arguments(config):
         "attention_resolutions": tuple(get("attn_resolutions")),
         "dropout": config.get("dropout", 0.0),
         "z_channels": get("z_channels"),
-        "downsampling": _one_of(
-            {name: name for name in DOWNSAMPLINGS},
-            "ddconfig.downsampling_method",
-            method,
-        ),
+        "downsampling": method,
         "encoder_padding_mode": "replication" if replicate else "zero",
         **_downsampling_padding(
             method, replicate, config.get("version", "v1") == "v2"
@@ -237,85 +225,77 @@ def _downsampling_padding(method, replicate, is_v2):
     return {"downsampling_padding_mode": "replication" if wanted else "zero"}
 
 
-def read_encoder(reader, encoder, name="encoder"):
-    """Moves the weights under `name` into a `VQGANEncoder`."""
+def link_encoder(links, encoder, name="encoder"):
+    """Links the weights under `name` with a `VQGANEncoder`."""
     # Replication padding is a module of its own before the convolution.
     inner = ".1" if encoder.padding_mode == "replication" else ""
-    reader.convolution(f"{name}.conv_in{inner}", encoder.conv_in)
+    links.convolution(f"{name}.conv_in{inner}", encoder.conv_in)
     for i, level in enumerate(encoder.down):
-        _level(reader, f"{name}.down.{i}", level, inner)
+        _level(links, f"{name}.down.{i}", level, inner)
         if level.resample is not None:
-            _downsampling(reader, f"{name}.down.{i}.downsample", level)
-    _ends(reader, name, encoder, inner)
+            _downsampling(links, f"{name}.down.{i}.downsample", level)
+    _ends(links, name, encoder, inner)
 
 
-def read_decoder(reader, decoder, name="decoder"):
-    """Moves the weights under `name` into a `VQGANDecoder`."""
-    reader.convolution(f"{name}.conv_in", decoder.conv_in)
+def link_decoder(links, decoder, name="decoder"):
+    """Links the weights under `name` with a `VQGANDecoder`."""
+    links.convolution(f"{name}.conv_in", decoder.conv_in)
     for i, level in enumerate(decoder.up):
-        _level(reader, f"{name}.up.{i}", level, "")
+        _level(links, f"{name}.up.{i}", level, "")
         if level.resample is not None:
-            reader.convolution(
+            links.convolution(
                 f"{name}.up.{i}.upsample.conv", level.resample.conv
             )
-    _ends(reader, name, decoder, "")
+    _ends(links, name, decoder, "")
 
 
-def _ends(reader, name, half, inner):
-    _residual_block(reader, f"{name}.mid.block_1", half.mid.block_1, inner)
+def _ends(links, name, half, inner):
+    _residual_block(links, f"{name}.mid.block_1", half.mid.block_1, inner)
     if half.mid.attn_1 is not None:
-        _attention(reader, f"{name}.mid.attn_1", half.mid.attn_1)
-    _residual_block(reader, f"{name}.mid.block_2", half.mid.block_2, inner)
-    reader.norm(f"{name}.norm_out", half.norm_out)
-    reader.convolution(f"{name}.conv_out{inner}", half.conv_out)
+        _attention(links, f"{name}.mid.attn_1", half.mid.attn_1)
+    _residual_block(links, f"{name}.mid.block_2", half.mid.block_2, inner)
+    links.norm(f"{name}.norm_out", half.norm_out)
+    links.convolution(f"{name}.conv_out{inner}", half.conv_out)
 
 
-def _level(reader, name, level, inner):
+def _level(links, name, level, inner):
     for i, block in enumerate(level.block):
-        _residual_block(reader, f"{name}.block.{i}", block, inner)
+        _residual_block(links, f"{name}.block.{i}", block, inner)
     for i, attention in enumerate(level.attn):
-        _attention(reader, f"{name}.attn.{i}", attention)
+        _attention(links, f"{name}.attn.{i}", attention)
 
 
-def _residual_block(reader, name, block, inner):
-    reader.norm(f"{name}.norm1", block.norm1)
-    reader.convolution(f"{name}.conv1{inner}", block.conv1)
-    reader.norm(f"{name}.norm2", block.norm2)
-    reader.convolution(f"{name}.conv2{inner}", block.conv2)
+def _residual_block(links, name, block, inner):
+    links.norm(f"{name}.norm1", block.norm1)
+    links.convolution(f"{name}.conv1{inner}", block.conv1)
+    links.norm(f"{name}.norm2", block.norm2)
+    links.convolution(f"{name}.conv2{inner}", block.conv2)
     if block.nin_shortcut is not None:
-        reader.convolution(f"{name}.nin_shortcut", block.nin_shortcut)
+        links.convolution(f"{name}.nin_shortcut", block.nin_shortcut)
 
 
-def _attention(reader, name, attention):
-    reader.norm(f"{name}.norm", attention.norm)
+def _attention(links, name, attention):
+    links.norm(f"{name}.norm", attention.norm)
     for part in ("q", "k", "v", "proj_out"):
-        reader.convolution(f"{name}.{part}", getattr(attention, part))
+        links.convolution(f"{name}.{part}", getattr(attention, part))
 
 
-def _downsampling(reader, name, level):
+def _downsampling(links, name, level):
     layer = level.resample
     has_blur = isinstance(getattr(layer, "blur", None), BlurPool)
     if hasattr(layer, "conv"):
-        reader.convolution(
+        links.convolution(
             f"{name}.module.0" if has_blur else f"{name}.conv", layer.conv
         )
     if has_blur:
         row = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0
         filters = np.outer(row, row)[None, None].repeat(level.channels, 0)
-        reader.constant(f"{name}.module.1.filt", filters)
+        links.constant(f"{name}.module.1.filt", filters)
 
 
-def _quantizer(reader, quantizer):
+def _link_quantizer(links, quantizer):
     if not isinstance(quantizer, GumbelQuantizer):
-        reader.into("quantize.embedding.weight", quantizer.embedding)
+        links.into("quantize.embedding.weight", quantizer.embedding)
         return
-    reader.into("quantize.embed.weight", quantizer.embedding)
-    reader.pointwise("quantize.proj", quantizer.projection)
-
-
-def _one_of(known, name, value):
-    if value not in known:
-        raise ValueError(
-            f"`{name}` must be one of {list(known)}. Received: {value!r}"
-        )
-    return known[value]
+    links.into("quantize.embed.weight", quantizer.embedding)
+    links.pointwise("quantize.proj", quantizer.projection)

@@ -1,22 +1,156 @@
-"""Moves the arrays of a state dict into our variables, each exactly once."""
+"""How the arrays of a state dict belong to our variables, both ways."""
 
 import numpy as np
 from keras import ops
 
+# torch's layouts of kernels and ours: the axes of a convolution.
+_CONVOLUTION = (2, 3, 1, 0)
 
-class StateDictReader:
-    """Hands out the arrays of a state dict and knows which are left.
+
+class WeightLinks:
+    """Which arrays of a published checkpoint belong to which variables.
+
+    A subclass says in `link` what happens to them: reading or writing.
+    """
+
+    def link(self, variables, shapes, read, write):
+        """Ties variables to the arrays that hold them.
+
+        Args:
+            variables: list of `keras.Variable`.
+            shapes: dict from keys to shapes in torch's layout.
+            read: callable from the arrays to a list of values.
+            write: callable from the values to a list of arrays.
+        """
+        raise NotImplementedError
+
+    def into(self, name, variable, shape=None, axes=None):
+        """One array for one variable, the same numbers in another order.
+
+        Args:
+            name: str, its key.
+            variable: `keras.Variable`.
+            shape: tuple, in torch's layout; by default the variable's.
+            axes: tuple, how torch's axes are ordered in the variable; by
+                default as they are.
+        """
+        ours = tuple(variable.shape)
+        shape = ours if shape is None else shape
+        axes = tuple(range(len(shape))) if axes is None else axes
+        turned = [shape[axis] for axis in axes]
+        self.link(
+            [variable],
+            {name: shape},
+            lambda array: [array.transpose(axes).reshape(ours)],
+            lambda value: [value.reshape(turned).transpose(np.argsort(axes))],
+        )
+
+    def convolution(self, name, layer):
+        """`<name>.weight` and, where there is one, `<name>.bias`."""
+        height, width, inputs, outputs = layer.kernel.shape
+        shape = (outputs, inputs, height, width)
+        self.into(f"{name}.weight", layer.kernel, shape, _CONVOLUTION)
+        if layer.use_bias:
+            self.into(f"{name}.bias", layer.bias)
+
+    def pointwise(self, name, layer):
+        """A 1x1 convolution for a Dense layer with bias."""
+        self.pointwise_kernel(name, layer.kernel)
+        self.into(f"{name}.bias", layer.bias)
+
+    def pointwise_kernel(self, name, kernel):
+        """A 1x1 convolution's weight for a variable (in, out)."""
+        shape = (*reversed(kernel.shape), 1, 1)
+        self.into(f"{name}.weight", kernel, shape, _CONVOLUTION)
+
+    def transposed(self, name, kernel):
+        """A weight (out, in) for a variable (in, out)."""
+        self.into(name, kernel, tuple(reversed(kernel.shape)), (1, 0))
+
+    def linear(self, name, layer, has_bias=True):
+        """`<name>.weight` and, where both have one, `<name>.bias`."""
+        self.transposed(f"{name}.weight", layer.kernel)
+        if layer.use_bias and has_bias:
+            self.into(f"{name}.bias", layer.bias)
+
+    def norm(self, name, layer):
+        """`<name>.weight` and `<name>.bias` for gamma and beta."""
+        self.into(f"{name}.weight", layer.gamma)
+        self.into(f"{name}.bias", layer.beta)
+
+    def batch_norm(self, name, layer):
+        """A batch normalization with its moving statistics."""
+        self.norm(name, layer)
+        self.into(f"{name}.running_mean", layer.moving_mean)
+        self.into(f"{name}.running_var", layer.moving_variance)
+        self.ignore(f"{name}.num_batches_tracked")
+
+    def joined(self, names, variable, transform=np.asarray):
+        """Arrays of one shape, each transformed, beside each other.
+
+        Args:
+            names: list of str, their keys.
+            variable: `keras.Variable`, which holds them along its last axis.
+            transform: callable that undoes itself, such as `np.transpose`.
+        """
+        *rest, width = variable.shape
+        shape = _shape(transform, (*rest, width // len(names)))
+        self.link(
+            [variable],
+            dict.fromkeys(names, shape),
+            lambda *arrays: [np.concatenate([*map(transform, arrays)], -1)],
+            lambda value: map(transform, np.split(value, len(names), -1)),
+        )
+
+    def split(self, name, variables, transform=np.asarray):
+        """One array whose last axis, transformed, goes on in variables.
+
+        Args:
+            name: str, its key.
+            variables: list of `keras.Variable`.
+            transform: as in `joined`.
+        """
+        *rest, _ = variables[0].shape
+        widths = [variable.shape[-1] for variable in variables]
+        ends = np.cumsum(widths)
+        shape = _shape(transform, (*rest, ends[-1]))
+        self.link(
+            variables,
+            {name: shape},
+            lambda array: np.split(transform(array), ends[:-1], -1),
+            lambda *values: [transform(np.concatenate(values, -1))],
+        )
+
+    def constant(self, name, value, atol=1e-6):
+        """An array that must have a known value, but for `atol`."""
+        value = np.asarray(ops.convert_to_numpy(value))
+
+        def check(array):
+            if not np.allclose(array, value, atol=atol):
+                raise ValueError(
+                    f"The key {name!r} of the checkpoint of {self.source} "
+                    "holds a constant of another program than is known here."
+                )
+            return []
+
+        self.link([], {name: value.shape}, check, lambda: [value])
+
+
+def _shape(transform, shape):
+    """The shape of a transformed array, without making one."""
+    return transform(np.broadcast_to(False, shape)).shape
+
+
+class StateDictReader(WeightLinks):
+    """Assigns each array of a state dict once, and knows which are left.
 
     Args:
-        state_dict: dict from parameter name to NumPy array, in torch's
-            layouts.
+        state_dict: dict from key to array, in torch's layouts.
         source: str, what the weights are of, for error messages.
     """
 
     def __init__(self, state_dict, source):
-        self.state_dict = {
-            name: np.asarray(value) for name, value in state_dict.items()
-        }
+        self.state_dict = dict(state_dict)
         self.source = source
         self._left = set(self.state_dict)
 
@@ -24,41 +158,18 @@ class StateDictReader:
         return name in self.state_dict
 
     def shape(self, name, rank):
-        """The shape of an array that is there to be taken later.
-
-        Args:
-            name: str, its key.
-            rank: int, its number of dimensions.
-
-        Returns:
-            tuple of int.
-
-        Raises:
-            ValueError: when there is no such key, or of another rank.
-        """
-        array = self.state_dict.get(name)
-        if array is None or array.ndim != rank:
-            found = "none" if array is None else f"shape={array.shape}"
+        """The shape of an array that is there to be taken later."""
+        shape = tuple(getattr(self.state_dict.get(name), "shape", ()))
+        if name not in self or len(shape) != rank:
+            found = f"shape={shape}" if name in self else "none"
             raise ValueError(
                 f"The checkpoint of {self.source} must have the key {name!r} "
                 f"with {rank} dimensions. Received: {found}"
             )
-        return array.shape
+        return shape
 
     def array(self, name, shape):
-        """Takes one array.
-
-        Args:
-            name: str, its key.
-            shape: tuple of int or None (any), in torch's layout.
-
-        Returns:
-            NumPy array.
-
-        Raises:
-            ValueError: when there is no such key, it was taken before, or
-                it has another shape.
-        """
+        """Takes one array, which must have a shape (`None` for any size)."""
         if name not in self.state_dict:
             raise ValueError(
                 f"The checkpoint of {self.source} has no key {name!r}, of "
@@ -67,119 +178,27 @@ class StateDictReader:
             )
         if name not in self._left:
             raise ValueError(f"The key {name!r} was used twice.")
-        array = self.state_dict[name]
-        if len(array.shape) != len(shape) or any(
-            wanted is not None and wanted != found
-            for wanted, found in zip(shape, array.shape, strict=True)
+        found = tuple(self.state_dict[name].shape)
+        if len(found) != len(shape) or any(
+            wanted not in (None, size)
+            for wanted, size in zip(shape, found, strict=True)
         ):
             raise ValueError(
                 f"The key {name!r} of the checkpoint of {self.source} must "
                 f"have shape {tuple(shape)} by the configuration. "
-                f"Received: shape={array.shape}"
+                f"Received: shape={found}"
             )
         self._left.remove(name)
-        return array
+        return np.asarray(self.state_dict[name])
 
-    def into(self, name, variable, from_shape=None, transform=None):
-        """Assigns one array to a variable.
-
-        Args:
-            name: str, its key.
-            variable: `keras.Variable`.
-            from_shape: tuple, the shape in torch's layout, that of the
-                variable by default.
-            transform: callable from torch's layout to the variable's.
-        """
-        shape = tuple(variable.shape) if from_shape is None else from_shape
-        array = self.array(name, shape)
-        variable.assign(array if transform is None else transform(array))
-
-    def convolution(self, name, layer):
-        """Assigns `<name>.weight` and, where there is one, `<name>.bias`.
-
-        Args:
-            name: str, the module's name.
-            layer: a built `keras.layers.Conv2D`.
-        """
-        height, width, inputs, outputs = layer.kernel.shape
-        self.into(
-            f"{name}.weight",
-            layer.kernel,
-            from_shape=(outputs, inputs, height, width),
-            transform=lambda array: array.transpose(2, 3, 1, 0),
-        )
-        if layer.use_bias:
-            self.into(f"{name}.bias", layer.bias)
-
-    def pointwise(self, name, layer):
-        """Assigns a 1x1 convolution to a `keras.layers.Dense` with bias."""
-        self.pointwise_kernel(name, layer.kernel)
-        self.into(f"{name}.bias", layer.bias)
-
-    def pointwise_kernel(self, name, kernel):
-        """Assigns a 1x1 convolution's weight to a variable (in, out)."""
-        inputs, outputs = kernel.shape
-        self.into(
-            f"{name}.weight",
-            kernel,
-            from_shape=(outputs, inputs, 1, 1),
-            transform=lambda array: array[:, :, 0, 0].T,
-        )
-
-    def linear(self, name, layer, has_bias=True):
-        """Assigns `<name>.weight` and `<name>.bias` to a Dense layer.
-
-        Args:
-            name: str, the module's name.
-            layer: a built `keras.layers.Dense`.
-            has_bias: bool, whether the module has a bias, if the layer does.
-        """
-        inputs, outputs = layer.kernel.shape
-        self.into(
-            f"{name}.weight",
-            layer.kernel,
-            from_shape=(outputs, inputs),
-            transform=np.transpose,
-        )
-        if layer.use_bias and has_bias:
-            self.into(f"{name}.bias", layer.bias)
-
-    def norm(self, name, layer):
-        """Assigns `<name>.weight` and `<name>.bias` to gamma and beta."""
-        self.into(f"{name}.weight", layer.gamma)
-        self.into(f"{name}.bias", layer.beta)
-
-    def batch_norm(self, name, layer):
-        """Assigns a batch normalization with its moving statistics."""
-        self.norm(name, layer)
-        self.into(f"{name}.running_mean", layer.moving_mean)
-        self.into(f"{name}.running_var", layer.moving_variance)
-        self.ignore(f"{name}.num_batches_tracked")
-
-    def constant(self, name, value, atol=1e-6):
-        """Takes an array that must have a known value, but for `atol`.
-
-        Raises:
-            ValueError: when it has another one.
-        """
-        value = np.asarray(ops.convert_to_numpy(value))
-        if not np.allclose(self.array(name, value.shape), value, atol=atol):
-            raise ValueError(
-                f"The key {name!r} of the checkpoint of {self.source} holds "
-                "a constant of another program than the one known here."
-            )
+    def link(self, variables, shapes, read, write):
+        arrays = [self.array(*item) for item in shapes.items()]
+        for variable, value in zip(variables, read(*arrays), strict=True):
+            variable.assign(value)
 
     def copy_of(self, name, original):
-        """Takes an array that must be the same as that of another key.
-
-        Args:
-            name: str, its key.
-            original: str, the key of the weight that the program shares.
-
-        Raises:
-            ValueError: when it is not the same.
-        """
-        expected = self.state_dict[original]
+        """Takes an array that must be the same as that of another key."""
+        expected = np.asarray(self.state_dict[original])
         if not np.array_equal(self.array(name, expected.shape), expected):
             raise ValueError(
                 f"The key {name!r} of the checkpoint of {self.source} must "
@@ -188,9 +207,7 @@ class StateDictReader:
 
     def ignore(self, *prefixes):
         """Leaves out the keys that begin with one of `prefixes`."""
-        self._left = {
-            name for name in self._left if not name.startswith(prefixes)
-        }
+        self._left = {n for n in self._left if not n.startswith(prefixes)}
 
     def finish(self):
         """Raises a `ValueError` when keys are left that nobody took."""
