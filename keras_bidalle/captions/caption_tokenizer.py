@@ -75,10 +75,7 @@ class CaptionTokenizer:
         self.tokenizer_json = tokenizer_json
         self.max_length = max_length
         self.vocabulary_size = self._tokenizer.get_vocab_size()
-        special = {
-            token: self._tokenizer.token_to_id(token)
-            for token in SPECIAL_TOKENS
-        }
+        special = {t: self._tokenizer.token_to_id(t) for t in SPECIAL_TOKENS}
         missing = [t for t in SPECIAL_TOKENS[:4] if special[t] is None]
         if missing:
             raise ValueError(
@@ -86,10 +83,9 @@ class CaptionTokenizer:
                 f"{', '.join(SPECIAL_TOKENS[:4])}. Missing: "
                 f"{', '.join(missing)}"
             )
-        self.pad_id = special["[PAD]"]
-        self.start_id = special["[CLS]"]
-        self.end_id = special["[SEP]"]
-        self.unknown_id = special["[UNK]"]
+        self.pad_id, self.start_id, self.end_id, self.unknown_id = (
+            special[token] for token in SPECIAL_TOKENS[:4]
+        )
         self.special_ids = {i for i in special.values() if i is not None}
 
     @classmethod
@@ -104,9 +100,6 @@ class CaptionTokenizer:
         Args:
             words: sequence of distinct lower-case str.
             max_length: int, the length of a row.
-
-        Returns:
-            `CaptionTokenizer`.
         """
         vocabulary = {
             word: i for i, word in enumerate((*SPECIAL_TOKENS, *words))
@@ -124,9 +117,6 @@ class CaptionTokenizer:
             captions: iterable of str.
             vocabulary_size: int, at most so many tokens.
             max_length: int, the length of a row.
-
-        Returns:
-            `CaptionTokenizer`.
         """
         end = "</w>"
         model = tokenizers.models.BPE(unk_token="[UNK]", end_of_word_suffix=end)
@@ -158,7 +148,6 @@ class CaptionTokenizer:
         return self._encoding(text, name).ids
 
     def _encoding(self, text, name):
-        """The library's encoding of a text, checked as by `tokens_of`."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         # A special token written out by a user is not a word either.
         unknown = [

@@ -19,8 +19,12 @@ from keras_bidalle.data.image_opening import (
 )
 from keras_bidalle.data.image_source import ImageSource, Record
 from keras_bidalle.data.image_text_folder import ImageTextFolder
-from keras_bidalle.data.own_rows import own_rows, rows_per_process
-from keras_bidalle.data.streams import BatchStream, as_dataset
+from keras_bidalle.data.streams import (
+    BatchStream,
+    as_dataset,
+    own_rows,
+    rows_per_process,
+)
 from keras_bidalle.data.tar_images import TarImages
 from keras_bidalle.data.tfds_images import TFDSImages
 

@@ -1,6 +1,6 @@
 """Images of TensorFlow Datasets, by name."""
 
-import collections
+import functools
 import os
 import threading
 
@@ -87,7 +87,7 @@ class TFDSImages(ImageSource):
         self._split_name, self._first, self._length = _resolved(
             tfds, split, self._builder.info.splits
         )
-        self._blocks = collections.OrderedDict()
+        self._block = functools.lru_cache(self._KEPT_BLOCKS)(self._read_block)
         self._lock = threading.Lock()
         self.description = (
             f"{self._length} records of TensorFlow Datasets {name}, {split}"
@@ -101,7 +101,8 @@ class TFDSImages(ImageSource):
 
     def read(self, index: int) -> Record:
         block, place = divmod(index, self.block_size)
-        example = self._block(block)[place]
+        with self._lock:
+            example = self._block(block)[place]
         try:
             captions = self._captions_of(example)
         # Not UTF-8, or no class.
@@ -111,30 +112,22 @@ class TFDSImages(ImageSource):
             raise ImageError(f"{self.name(index)}: it has no caption")
         return Record(example[self._image], captions)
 
-    def _block(self, number):
-        with self._lock:
-            if number in self._blocks:
-                self._blocks.move_to_end(number)
-                return self._blocks[number]
-            first = self._first + number * self.block_size
-            last = min(first + self.block_size, self._first + self._length)
-            part = f"{self._split_name}[{first}:{last}]"
-            examples = self._builder.as_dataset(
-                split=part,
-                shuffle_files=False,
-                decoders=self._decoders,
-                read_config=self._reading,
-            )
-            try:
-                block = [_as_numpy(example) for example in examples]
-            except self._damage as error:
-                raise ImageError(
-                    f"{self.dataset} {part} is damaged: {error}"
-                ) from error
-            self._blocks[number] = block
-            if len(self._blocks) > self._KEPT_BLOCKS:
-                self._blocks.popitem(last=False)
-            return block
+    def _read_block(self, number):
+        first = self._first + number * self.block_size
+        last = min(first + self.block_size, self._first + self._length)
+        part = f"{self._split_name}[{first}:{last}]"
+        examples = self._builder.as_dataset(
+            split=part,
+            shuffle_files=False,
+            decoders=self._decoders,
+            read_config=self._reading,
+        )
+        try:
+            return [_as_numpy(example) for example in examples]
+        except self._damage as error:
+            raise ImageError(
+                f"{self.dataset} {part} is damaged: {error}"
+            ) from error
 
     def _captions_of(self, example):
         if self._captions is None:

@@ -60,10 +60,16 @@ def serving_card(model, signatures, folder, prompt):
     ]
     for signature, (inputs, outputs) in signatures.items():
         lines += [f"## {signature}", ""]
-        for key, spec in inputs.items():
-            lines.append(_line("in", key, spec, _INPUTS, values))
-        for key, spec in outputs.items():
-            lines.append(_line("out", key, spec, _OUTPUTS, values))
+        for way, specs, texts in (
+            ("in", inputs, _INPUTS),
+            ("out", outputs, _OUTPUTS),
+        ):
+            for key, spec in specs.items():
+                shape = ", ".join(["B", *map(str, spec.shape[1:])])
+                lines.append(
+                    f"- {way}: `{key}`: {spec.dtype.name} [{shape}], "
+                    f"{texts[key].format(**values)}."
+                )
         lines.append("")
     lines += [
         "## Errors",
@@ -78,12 +84,6 @@ def serving_card(model, signatures, folder, prompt):
         f"`{'text_to_image' if prompt else 'encode_image'}`.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _line(way, key, spec, texts, values):
-    shape = ", ".join(["B", *(str(n) for n in spec.shape[1:])])
-    text = texts[key].format(**values)
-    return f"- {way}: `{key}`: {spec.dtype.name} [{shape}], {text}."
 
 
 def _example(prompt):

@@ -66,14 +66,11 @@ def newest_version(folder):
     folder = pathlib.Path(folder)
     if (folder / "saved_model.pb").is_file():
         return folder
-    versions = [
-        child
-        for child in (folder.iterdir() if folder.is_dir() else ())
-        if child.name.isdecimal() and (child / "saved_model.pb").is_file()
-    ]
+    models = [file.parent for file in folder.glob("*/saved_model.pb")]
+    versions = [model for model in models if model.name.isdecimal()]
     if not versions:
         raise CheckError(f"there is no SavedModel in {folder}")
-    return max(versions, key=lambda child: int(child.name))
+    return max(versions, key=lambda version: int(version.name))
 
 
 def check(folder):
@@ -226,9 +223,7 @@ def _different_rows(tf, signatures, request, settings, count=3):
 def _check_rows(tf, name, function, rows):
     import numpy as np
 
-    together = {
-        key: np.concatenate([row[key] for row in rows]) for key in rows[0]
-    }
+    together = {k: np.concatenate([row[k] for row in rows]) for k in rows[0]}
     batch = _answers(tf, function, together)
     for i, row in enumerate(rows):
         for key, alone in _answers(tf, function, row).items():
@@ -241,12 +236,9 @@ def _check_rows(tf, name, function, rows):
 def _same(tf, key, one, other):
     if key != "image_bytes":
         return (one == other).all() if hasattr(one, "all") else one == other
-    pixels = [tf.io.decode_png(x).numpy().astype(int) for x in (one, other)]
+    a, b = (tf.io.decode_png(x).numpy().astype(int) for x in (one, other))
     # Rounding to 8 bits may fall either way.
-    return (
-        pixels[0].shape == pixels[1].shape
-        and abs(pixels[0] - pixels[1]).max() <= 1
-    )
+    return a.shape == b.shape and abs(a - b).max() <= 1
 
 
 def _answers(tf, function, request):
@@ -264,6 +256,15 @@ def _answers(tf, function, request):
 
 def _check_wrong(tf, name, function, request, settings):
     """Sends wrong requests; returns the names of what was wrong in them."""
+
+    def refused(what, **changed):
+        inputs = {k: tf.constant(v) for k, v in {**request, **changed}.items()}
+        try:
+            function(**inputs)
+        except tf.errors.OpError:
+            return
+        raise CheckError(f"{name}: {what} was answered, not refused")
+
     wrong = {
         "image_bytes": [b"no picture", b""],
         "prompt": ["", "\u2603 " * 10000],
@@ -275,25 +276,11 @@ def _check_wrong(tf, name, function, request, settings):
         for bad in (*wrong.get(key, ()), *not_numbers):
             filled = value.copy()
             filled.fill(bad.encode() if isinstance(bad, str) else bad)
-            _refused(
-                tf, f"{name}: {key}={bad!r:.40}", function, request, key, filled
-            )
+            refused(f"{key}={bad!r:.40}", **{key: filled})
         if len(request) > 1:
-            longer = value.repeat(2, axis=0)
-            _refused(
-                tf, f"{name}: 2 rows of {key}", function, request, key, longer
-            )
+            refused(f"2 rows of {key}", **{key: value.repeat(2, axis=0)})
     _answers(tf, function, request)
     return list(request)
-
-
-def _refused(tf, what, function, request, key, value):
-    inputs = {k: tf.constant(v) for k, v in {**request, key: value}.items()}
-    try:
-        function(**inputs)
-    except tf.errors.OpError:
-        return
-    raise CheckError(f"{what} was answered, not refused")
 
 
 if __name__ == "__main__":

@@ -40,11 +40,8 @@ def version_folder(path):
     path = pathlib.Path(path)
     if path.name.isdecimal():
         return path
-    found = [
-        int(child.name)
-        for child in (path.iterdir() if path.is_dir() else ())
-        if child.name.isdecimal()
-    ]
+    names = [child.name for child in path.glob("*")]
+    found = [int(name) for name in names if name.isdecimal()]
     return path / str(max(found, default=0) + 1)
 
 
@@ -54,14 +51,12 @@ def checked_prompt(tokenizer, prompt):
         tokenizer.encode([prompt])
         return prompt
     known = []
-    for token in range(tokenizer.vocabulary_size):
-        if token in tokenizer.special_ids:
-            continue
-        text = tokenizer.decode(np.array([[token]]))[0]
+    ids = np.arange(tokenizer.vocabulary_size)[:, None]
+    for text in tokenizer.decode(ids):
         try:
             tokenizer.encode([text])
         except ValueError:
-            continue  # A piece of a word, which no caption can be.
+            continue  # No text, or a piece of a word.
         if text.isalpha():
             return text
         known.append(text)
@@ -98,10 +93,9 @@ def _export(model, folder, prompt):
     kind = TokenizerSignatures if prompt is None else ModelSignatures
     made = kind(model)
     signatures = made.signatures()
-    picture = _grey_picture(
-        getattr(model, "image_tokenizer", model).image_shape
-    )
-    requests = example_inputs(signatures, picture, prompt)
+    shape = getattr(model, "image_tokenizer", model).image_shape
+    Image.new("RGB", shape[1::-1], "gray").save(file := io.BytesIO(), "PNG")
+    requests = example_inputs(signatures, file.getvalue(), prompt)
     name = folder.absolute().parent.name
     with atomic_folder(folder) as temporary:
         tf.saved_model.save(
@@ -121,12 +115,6 @@ def _export(model, folder, prompt):
         }
         card = serving_card(model, described, folder, prompt)
         (temporary / "README.md").write_text(card, encoding="utf-8")
-
-
-def _grey_picture(image_shape):
-    file = io.BytesIO()
-    Image.new("RGB", image_shape[1::-1], "gray").save(file, "PNG")
-    return file.getvalue()
 
 
 def _export_by_tensorflow(model, folder, prompt):

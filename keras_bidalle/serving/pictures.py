@@ -25,17 +25,11 @@ _ROWS = 64
 
 def read_pictures(image_bytes, image_shape):
     """Opens and scales images."""
-    height, width = image_shape[:2]
-
-    def read(contents):
-        picture = _open(contents)
-        return _crop_and_scale(picture, height, width)
-
     # One after the other, so that only one is in memory at its full size.
     # Small integers are kept on the CPU, with what decodes them.
     with tf.device("/CPU:0"):
         return tf.map_fn(
-            read,
+            lambda file: _crop_and_scale(_open(file), *image_shape[:2]),
             image_bytes,
             fn_output_signature=tf.TensorSpec(image_shape, tf.uint8),
             parallel_iterations=1,
@@ -77,7 +71,9 @@ def _open(contents):
     with tf.control_dependencies(checks):
         contents = tf.identity(contents)
     sides = tf.cond(
-        png, lambda: _png_sides(contents), lambda: _jpeg_sides(contents)
+        png,
+        lambda: _png_sides(contents),
+        lambda: tf.io.extract_jpeg_shape(contents)[:2],
     )
     pixels = tf.reduce_prod(tf.cast(sides, tf.int64))
     check = require(
@@ -94,16 +90,11 @@ def _open(contents):
 
 def _png_sides(contents):
     """Height and width, from the file's first chunk."""
-    header = tf.io.decode_raw(tf.strings.substr(contents, 16, 8), tf.uint8)
-    places = tf.constant([1 << 24, 1 << 16, 1 << 8, 1], tf.int64)
-    words = tf.reshape(tf.cast(header, tf.int64), (2, 4)) * places
-    sides = tf.reduce_sum(words, axis=1)[::-1]
-    # What is beyond int32 is refused either way.
-    return tf.cast(tf.minimum(sides, 2**31 - 1), tf.int32)
-
-
-def _jpeg_sides(contents):
-    return tf.io.extract_jpeg_shape(contents)[:2]
+    sides = tf.io.decode_raw(
+        tf.strings.substr(contents, 16, 8), tf.int32, little_endian=False
+    )
+    # What is beyond int32 is negative, and refused.
+    return tf.maximum(sides[::-1], 0)
 
 
 def _open_png(contents):
@@ -173,15 +164,14 @@ def _crop_and_scale(picture, height, width):
     horizontal = width / _double(columns)
     scale = tf.maximum(vertical, horizontal)
 
-    def span(length, side):
+    def weights(length, side):
         # In whole pixels of the scaled image, as in `CenterCrop`.
         spare = tf.round(_double(length) * scale) - side
         start = tf.math.floordiv(spare, 2.0) / scale
         end = tf.minimum(start + side / scale, _double(length))
-        return tf.maximum(start, 0.0), end
+        return _weights(length, tf.maximum(start, 0.0), end, side)
 
-    across = _weights(columns, *span(columns, width), width)
-    down = _weights(rows, *span(rows, height), height)
+    across, down = weights(columns, width), weights(rows, height)
     # Pillow, from version 13 on, begins with the side that loses more, where
     # a row that is left out counts half of a column. Rounding shows it.
     vertical_first = (rows > height) & (rows - height > 2 * (columns - width))

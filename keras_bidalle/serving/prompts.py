@@ -223,24 +223,23 @@ def _check_steps(config):
     """Raises unless every step of a Hugging Face tokenizer is known here."""
     model = config["model"]
     bpe = model["type"] == "BPE"
-    unknown = {
-        "normalizer": _type(config, "normalizer") != "Lowercase",
-        "pre_tokenizer": _type(config, "pre_tokenizer") != "Whitespace",
-        "model": model["type"] not in ("WordLevel", "BPE"),
-        "decoder": _type(config, "decoder")
-        not in ((None, "BPEDecoder") if bpe else (None,)),
+    known = {
+        "normalizer": ("Lowercase",),
+        "pre_tokenizer": ("Whitespace",),
+        "model": ("WordLevel", "BPE"),
+        "decoder": (None, "BPEDecoder") if bpe else (None,),
     }
+    names = [
+        name
+        for name, types in known.items()
+        if (config[name] or {}).get("type") not in types
+    ]
     if bpe:
-        unknown["model.continuing_subword_prefix"] = bool(
-            model.get("continuing_subword_prefix")
-        )
-        unknown["model.byte_fallback"] = bool(model.get("byte_fallback"))
-        unknown["model.ignore_merges"] = bool(model.get("ignore_merges"))
-        if config["decoder"] is not None:
-            unknown["decoder.suffix"] = config["decoder"].get(
-                "suffix"
-            ) != model.get("end_of_word_suffix")
-    names = [name for name, is_unknown in unknown.items() if is_unknown]
+        steps = "continuing_subword_prefix", "byte_fallback", "ignore_merges"
+        names += [f"model.{step}" for step in steps if model.get(step)]
+        suffix = model.get("end_of_word_suffix")
+        if (config["decoder"] or model).get("suffix", suffix) != suffix:
+            names.append("decoder.suffix")
     if names:
         raise ValueError(
             "`caption_tokenizer` must be one of lower case, white space and "
@@ -248,7 +247,3 @@ def _check_steps(config):
             "`CaptionTokenizer.from_words` and `from_captions` make it, to "
             f"be exported. Received: another {', '.join(names)}."
         )
-
-
-def _type(config, name):
-    return None if config[name] is None else config[name]["type"]

@@ -12,7 +12,7 @@ Reference:
     hashes NumPy's `SeedSequence` is made of.
 """
 
-from typing import Any
+import math
 
 import tensorflow as tf
 
@@ -30,11 +30,9 @@ _ROUNDS = 10
 _LOW = 0xFFFFFFFF
 
 
-def row_uniforms(seeds: Any, shape: Any) -> Any:
+def row_uniforms(seeds, shape):
     """Draws each row's uniform numbers from that row's own seed."""
-    count = 1
-    for side in shape:
-        count *= side
+    count = math.prod(shape)
     # Not every operation on 64-bit integers is there on every accelerator.
     with tf.device("/CPU:0"):
         keys = _keys(tf.cast(seeds, tf.uint64))

@@ -50,11 +50,8 @@ def main(arguments=None):
         return 0
     from distribution_cases import names
 
-    cases = [
-        name
-        for name in names()
-        if any(fnmatch.fnmatch(name, pattern) for pattern in options.cases)
-    ]
+    asked = {n for p in options.cases for n in fnmatch.filter(names(), p)}
+    cases = [name for name in names() if name in asked]
     if not cases:
         print(f"Error: no case is named {options.cases}", file=sys.stderr)
         return 1
@@ -78,9 +75,9 @@ def main(arguments=None):
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(rows, indent=1))
     print(f"\n{overview(rows)}\n")
-    failed = [row for row in rows if not row["as_expected"]]
-    print(f"{len(rows) - len(failed)} of {len(rows)} as expected")
-    return 1 if failed else 0
+    as_expected = sum(row["as_expected"] for row in rows)
+    print(f"{as_expected} of {len(rows)} as expected")
+    return 0 if as_expected == len(rows) else 1
 
 
 def parse(arguments):
@@ -235,21 +232,19 @@ def _cell(value):
 
 def overview(rows):
     """The largest differences of all: a line a case, a column a way."""
-    ways = list(dict.fromkeys(row["way"] for row in rows))
     cells = {}
     for row in rows:
         mark = "" if row["as_expected"] else " NO"
         cell = f"{row['largest_difference']:.1e}{mark}"
         cells.setdefault(row["case"], {})[row["way"]] = cell
-    lines = [("case", *ways)]
-    for case, found in cells.items():
-        lines.append((case, *(found.get(way, "") for way in ways)))
-    return _markdown(lines)
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    lines = [[case, *map(found.get, ways)] for case, found in cells.items()]
+    return _markdown([["case", *ways], *lines])
 
 
 def _markdown(lines):
     lines = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 if __name__ == "__main__":

@@ -156,14 +156,12 @@ def state(model, of_optimizer=True):
     groups = {"model": model.variables}
     if of_optimizer:
         groups["optimizer"] = model.optimizer.variables
-    found = {}
-    for group, variables in groups.items():
-        for i, variable in enumerate(variables):
-            if id(variable) in skipped or "seed_generator" in variable.path:
-                continue
-            key = f"{group}.{i:03d}.{variable.path}"
-            found[key] = _by_replica(variable)
-    return found
+    return {
+        f"{group}.{i:03d}.{variable.path}": _by_replica(variable)
+        for group, variables in groups.items()
+        for i, variable in enumerate(variables)
+        if not (id(variable) in skipped or "seed_generator" in variable.path)
+    }
 
 
 def _by_replica(variable):
