@@ -118,11 +118,7 @@ def arguments_for(part: Callable, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_shared(**shared: Iterable[Any]) -> None:
-    """Raises a `ValueError` unless parts agree in what they share.
-
-    Args:
-        **shared: by attribute, the parts that have it.
-    """
+    """Raises a `ValueError` unless parts agree in the attribute they share."""
     for name, parts in shared.items():
         found = {type(part).__name__: getattr(part, name) for part in parts}
         if len(set(found.values())) > 1:

@@ -19,19 +19,9 @@ from keras_bidalle.backend import replicas
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path`, renamed onto it on success.
 
-    The temporary name keeps the suffix of `path`, because writers choose
-    their format by it. When the body raises, the temporary file is removed
-    and `path` is as it was.
-
-    Args:
-        path: str or `pathlib.Path`, the file to write. Its folder is made.
-
-    Example:
-
-    ```python
-    with atomic_path("metrics.json") as temporary:
-        temporary.write_text(json.dumps(metrics))
-    ```
+    The temporary name keeps the suffix of `path`, by which writers choose
+    their format, and its folder is made. When the body raises, the temporary
+    file is removed and `path` is as it was.
     """
     path = pathlib.Path(path)
     if not replicas.is_first_process():
@@ -48,10 +38,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     temporary = pathlib.Path(name)
     try:
         yield temporary
-        # mkstemp makes files private; results are as readable as any other.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        _as_readable_as_others(temporary, 0o666)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -64,9 +51,6 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     A folder that was there before is replaced as a whole. A folder cannot
     be swapped in one system call everywhere, so the old one is set aside
     first: a kill in between leaves it as `.<name>.old`.
-
-    Args:
-        path: str or `pathlib.Path`, the folder to write.
     """
     path = pathlib.Path(path)
     if not replicas.is_first_process():
@@ -79,16 +63,19 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     )
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
+        _as_readable_as_others(temporary, 0o777)
+        old = path.parent / f".{path.name}.old"
         if path.exists():
-            old = path.parent / f".{path.name}.old"
             shutil.rmtree(old, ignore_errors=True)
             os.replace(path, old)
-            os.replace(temporary, path)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(temporary, path)
+        os.replace(temporary, path)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _as_readable_as_others(path, mode):
+    """Temporary files and folders are made private."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(mode & ~umask)

@@ -22,19 +22,10 @@ class Named:
 def get(
     argument: str, identifier: Any, base: type, kinds: Mapping[str, type]
 ) -> Any:
-    """Gives an object by name, by its serialized form, or as it is.
-
-    Args:
-        argument: str, the argument's name in error messages.
-        identifier: a name in `kinds`, a serialized object, or an object.
-        base: class that objects must have.
-        kinds: dict from names to classes.
-
-    Returns:
-        An object of the class `base`.
+    """An object of the class `base`: itself, its serialized form, or by name.
 
     Raises:
-        ValueError: if it is none of these.
+        ValueError: if it is none of these; `argument` is named.
     """
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle import validation
+from keras_bidalle.arguments import Configured
 from keras_bidalle.presets.mixin import PresetMixin
 from keras_bidalle.sampling.best_of import Candidates
 from keras_bidalle.sampling.calls import SamplingOptions, takes_settings
@@ -19,11 +20,9 @@ from keras_bidalle.sampling.settings import (
 )
 from keras_bidalle.serving.mixin import ServingMixin
 
-_PARTS = ("image_tokenizer", "caption_tokenizer", "generator")
-
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class TextImageModel(PresetMixin, ServingMixin, keras.Model):
+class TextImageModel(Configured, PresetMixin, ServingMixin, keras.Model):
     """Generates images from captions and captions from images.
 
     Args:
@@ -39,7 +38,10 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
 
     ```python
     model = keras_bidalle.load("bidalle-mnist")
-    images = model.text_to_image(["red 3 on the upper left ."], seed=0)
+    images = model.text_to_image(
+        ["red 3 on the upper left .", "the number is green 7 ."],
+        seed=[0, 1], temperature=0.9, top_k=50,
+    )
     texts = model.image_to_text(images)
     ```
 
@@ -111,15 +113,6 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         Raises:
             ValueError: on an empty or too long caption, unknown words, or a
                 setting out of its range.
-
-        Example:
-
-        ```python
-        images = model.text_to_image(
-            ["red 3 on the upper left .", "the number is green 7 ."],
-            seed=[0, 1], temperature=0.9, top_k=50,
-        )
-        ```
         """
         candidates = Candidates(options, best_of, scorer, self.score_captions)
         captions, condition = self._condition(captions, prime)
@@ -201,8 +194,7 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
             batch_size: int, how many are scored at once.
 
         Returns:
-            float32 NumPy array (B,), the log-likelihood of each caption,
-            given its image, in nats.
+            float32 NumPy array (B,), log-likelihoods in nats.
         """
         return self.generator.score_text(
             self.caption_tokenizer.encode(list(captions)),
@@ -280,11 +272,9 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
         return scores
 
     def legal_tokens(self) -> Any:
-        """What captions may be written with.
+        """What captions may be written with: words and the end token.
 
-        Returns:
-            float32 NumPy array (text_classes,), 0 for words and the end
-            token, very negative for other tokens.
+        A float32 array (text_classes,), as `Generator.generate_text` takes it.
         """
         tokenizer = self.caption_tokenizer
         forbidden = set(tokenizer.special_ids) - {tokenizer.end_id}
@@ -293,23 +283,6 @@ class TextImageModel(PresetMixin, ServingMixin, keras.Model):
     def call(self, inputs: Any, training: Any = None) -> Any:
         """The generator's logits (see `Generator`)."""
         return self.generator(inputs, training=training)
-
-    def get_config(self) -> Any:
-        return {
-            **super().get_config(),
-            **{
-                name: keras.saving.serialize_keras_object(getattr(self, name))
-                for name in _PARTS
-            },
-        }
-
-    @classmethod
-    def from_config(cls, config: Any) -> Any:
-        parts = {
-            name: keras.saving.deserialize_keras_object(config[name])
-            for name in _PARTS
-        }
-        return cls(**{**config, **parts})
 
 
 def _check_fit(**pairs):

@@ -44,15 +44,7 @@ def check_at_least(minimum: float = 0.0, **values: Any) -> None:
 
 
 def check_image_dtype(dtype: Any, name: str = "images") -> str:
-    """Raises a `TypeError` unless images are of a dtype that is known.
-
-    Args:
-        dtype: of an array, or of any backend's tensor.
-        name: str, the argument's name in error messages.
-
-    Returns:
-        str, the name of the dtype.
-    """
+    """The name of an image dtype; `TypeError` unless uint8 or floating."""
     found = str(getattr(dtype, "name", dtype)).rpartition(".")[2]
     if found != "uint8" and not found.startswith(("float", "bfloat")):
         raise TypeError(
@@ -63,12 +55,7 @@ def check_image_dtype(dtype: Any, name: str = "images") -> str:
 
 
 def check_image_range(low: float, high: float, name: str = "images") -> None:
-    """Raises a `ValueError` unless floating images lie in [-1, 1].
-
-    Args:
-        low, high: float, their smallest and largest value, NaN where one is.
-        name: str, the argument's name in error messages.
-    """
+    """Raises a `ValueError` unless floating images lie in [-1, 1]."""
     # Written so that NaN is refused too.
     if not (low >= -LARGEST_PIXEL and high <= LARGEST_PIXEL):
         raise ValueError(
@@ -80,15 +67,7 @@ def check_image_range(low: float, high: float, name: str = "images") -> None:
 def as_model_images(
     images: Any, image_shape: Sequence[int], name: str = "images"
 ) -> np.ndarray:
-    """Checks images and returns them as float32 in [-1, 1].
-
-    Args:
-        images: array (B, H, W, C), uint8 in [0, 255] or float in [-1, 1].
-        image_shape: tuple (H, W, C) that the model was built for.
-        name: str, the argument's name in error messages.
-
-    Returns:
-        float32 NumPy array (B, H, W, C) in [-1, 1].
+    """Images (B, *image_shape), uint8 or float, as float32 in [-1, 1].
 
     Raises:
         ValueError: on a wrong rank, size or range, or values not finite.
@@ -115,14 +94,7 @@ def as_model_images(
 
 
 def as_uint8_images(images: Any) -> np.ndarray:
-    """Turns images in [-1, 1] into uint8 in [0, 255], rounding.
-
-    Args:
-        images: float array of any shape, values in [-1, 1] (clipped).
-
-    Returns:
-        uint8 NumPy array of the same shape.
-    """
+    """Images in [-1, 1], of any shape, as uint8, rounded and clipped."""
     array = np.asarray(ops.convert_to_numpy(images), dtype="float32")
     return np.clip(np.rint((array + 1.0) * 127.5), 0, 255).astype("uint8")
 
@@ -130,16 +102,7 @@ def as_uint8_images(images: Any) -> np.ndarray:
 def as_codes(
     codes: Any, code_shape: Sequence[int], num_codes: int, name: str = "codes"
 ) -> np.ndarray:
-    """Checks discrete codes and returns them as int32.
-
-    Args:
-        codes: integer array (B, *code_shape), values in [0, num_codes).
-        code_shape: tuple, the grid, with the residual depth last if any.
-        num_codes: int, the size of the codebook.
-        name: str, the argument's name in error messages.
-
-    Returns:
-        int32 NumPy array (B, *code_shape).
+    """Codes (B, *code_shape) in [0, num_codes) as int32.
 
     Raises:
         ValueError: on a wrong shape or a code outside the codebook.

@@ -1,15 +1,12 @@
 """One autoregressive transformer over captions and codes, both directions."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
-from keras_bidalle.arguments import (
-    argument_names,
-    arguments_for,
-    defaults_of,
-)
+from keras_bidalle.arguments import argument_names, arguments_for, defaults_of
 from keras_bidalle.generators.caption_tokens import CaptionTokens
 from keras_bidalle.generators.generator import Generator
 from keras_bidalle.generators.heads.image_head import ImageHead
@@ -21,14 +18,8 @@ from keras_bidalle.transformer.transformer import Transformer
 from keras_bidalle.transformer.transformer_block import TransformerBlock
 from keras_bidalle.validation import check_positive
 
-_PARTS = (
-    RowLayout,
-    Transformer,
-    TransformerBlock,
-    CaptionTokens,
-    RowEmbedding,
-    NextToken,
-)
+_PARTS = (RowLayout, Transformer, TransformerBlock)
+_PARTS += (CaptionTokens, RowEmbedding, NextToken)
 # Arguments of parts that follow from the others.
 _DERIVED = ("block", "final_norm", "norm", "codebooks")
 _OF_MODELS = ("name", "dtype", "trainable")
@@ -100,7 +91,7 @@ class BidirectionalTransformer(Generator):
         num_heads: int,
         **options: Any,
     ) -> None:
-        model = arguments_of_model(options)
+        model = {k: options.pop(k) for k in _OF_MODELS if k in options}
         sizes = {
             "text_vocabulary_size": text_vocabulary_size,
             "text_length": text_length,
@@ -131,11 +122,7 @@ class BidirectionalTransformer(Generator):
 
     @classmethod
     def checked_options(cls, given: dict) -> dict:
-        """All options of the parts, with defaults for those not given.
-
-        Raises:
-            TypeError: on an option that no part takes.
-        """
+        """All options of the parts, with defaults for those not given."""
         known = cls.known_options()
         unknown = [name for name in given if name not in known]
         if unknown:
@@ -151,7 +138,8 @@ class BidirectionalTransformer(Generator):
     def assembled(cls, values: dict) -> dict:
         """The parts: dict from arguments of `Generator` to objects."""
         block = arguments_for(TransformerBlock, values)
-        block = {k: v for k, v in block.items() if k not in _SHARED}
+        # Whoever makes blocks gives these.
+        del block["width"], block["num_heads"]
         values = {**values, "block": block}
         head = cls.make_head(values)
         values["grid"] = head.grid
@@ -177,8 +165,8 @@ class BidirectionalTransformer(Generator):
         return dict(self._values)
 
     @classmethod
-    def from_config(cls, config: dict) -> "BidirectionalTransformer":
-        return cls(**config)
+    def current_arguments(cls, config: Mapping[str, Any]) -> dict:
+        return dict(config)
 
 
 def show_options(cls: Any) -> None:
@@ -196,9 +184,6 @@ def show_options(cls: Any) -> None:
 
 show_options(BidirectionalTransformer)
 
-# Arguments of `TransformerBlock` that whoever makes blocks gives.
-_SHARED = ("width", "num_heads")
-
 
 def made(part: Any, values: dict) -> Any:
     """A part, of those arguments that it takes."""
@@ -206,8 +191,3 @@ def made(part: Any, values: dict) -> Any:
     if issubclass(part, keras.layers.Layer):
         arguments["dtype"] = values["dtype"]
     return part(**arguments)
-
-
-def arguments_of_model(options: dict) -> dict:
-    """Takes those of `keras.Model` out of all options."""
-    return {name: options.pop(name) for name in _OF_MODELS if name in options}

@@ -1,12 +1,13 @@
 """A generator: its parts, how they work together, and what it offers."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any, Unpack
 
 import keras
 import numpy as np
 
-from keras_bidalle.arguments import check_shared
+from keras_bidalle.arguments import Configured, check_shared, kept_arguments
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.optimizers import compile_arguments, synchronized
 from keras_bidalle.generators.caption_tokens import CaptionTokens
@@ -29,7 +30,7 @@ _PARTS = ("layout", *_LAYERS, "objective")
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class Generator(PresetMixin, keras.Model):
+class Generator(Configured, PresetMixin, keras.Model):
     """Models [caption][image] and [image][caption] rows with the same weights.
 
     Direction is data: a batch may mix rows of both directions, and one
@@ -286,20 +287,14 @@ class Generator(PresetMixin, keras.Model):
 
     def arguments(self) -> dict:
         """What the constructor takes, beside `name` and `dtype`."""
-        return {
-            name: keras.saving.serialize_keras_object(getattr(self, name))
-            for name in _PARTS
-        }
+        return kept_arguments(self)
 
     def get_config(self) -> dict:
-        return {**super().get_config(), **self.arguments()}
+        return {**keras.Model.get_config(self), **self.arguments()}
 
     @classmethod
-    def from_config(cls, config: dict) -> "Generator":
-        parts = {name: config[name] for name in _PARTS}
-        for name, part in parts.items():
-            if "dtype" in part["config"]:
-                # The whole computes in one dtype, that it is loaded in.
-                part["config"]["dtype"] = config["dtype"]
-            parts[name] = keras.saving.deserialize_keras_object(part)
-        return cls(**{**config, **parts})
+    def current_arguments(cls, config: Mapping[str, Any]) -> dict:
+        # The whole computes in one dtype, that it is loaded in.
+        for part in (config[name]["config"] for name in _PARTS):
+            part.update({"dtype": config["dtype"]} if "dtype" in part else {})
+        return dict(config)

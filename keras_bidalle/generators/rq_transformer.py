@@ -19,11 +19,9 @@ from keras_bidalle.generators.heads.residual import ResidualHead
 class RQTransformer(BidirectionalTransformer):
     """A `Generator` with a stack of D residual codes at each position.
 
-    A place of the image is one position of the row, however deep its codes
-    are: the body, the transformer over the row, sees the sum of their
-    embeddings. The head, a second, causal transformer, runs over the D
-    depths of one position. Images and captions share the body in both
-    directions.
+    The body, the transformer over the row, sees the sum of the embeddings of
+    a position's codes. The head, a second, causal transformer, runs over the
+    D depths of one position.
 
     The condition is a caption or, with `text_length=1`, `pad_id=None`,
     `pad_tokens=False` and `mask_padding=False`, a class, whose number is the
@@ -57,10 +55,10 @@ class RQTransformer(BidirectionalTransformer):
             columns, C), what the tokenizer quantizes.
 
     Returns:
-        dict as in `Generator`, with `image_logits` of shape (B, P, D, K).
-        Given `latents`, it has in its place `image_hidden` (B, P, D, d),
-        what the classifiers see, and `stacks`, int32 (B, P, D): logits are
-        then made inside the loss, a depth at a time.
+        dict as in `Generator`. Given `latents`, it has in the place of
+        `image_logits` what the classifiers see, `image_hidden`
+        (B, P, D, d), and `stacks`, int32 (B, P, D): logits are then made
+        inside the loss, a depth at a time.
 
     Example:
 

@@ -27,15 +27,12 @@ _L2 = L2Distance()
 
 
 def codebooks_of(source: Any) -> np.ndarray:
-    """The codebooks of a tokenizer or quantizer.
+    """The codebooks of a tokenizer or quantizer: float32 (n, K, C).
 
     Args:
         source: an `ImageTokenizer` with a `ResidualQuantizer`, such a
             quantizer, or a float array (K, C), one codebook for all depths,
             or (D, K, C).
-
-    Returns:
-        float32 NumPy array (n, K, C), n being 1 or D.
 
     Raises:
         ValueError: if it is none of these, or its codes are not searched in
@@ -58,12 +55,8 @@ def codebooks_of(source: Any) -> np.ndarray:
 def distance_of(source: Any) -> Distance | None:
     """The distance by which codes are searched, `None` of an array.
 
-    Args:
-        source: as in `codebooks_of`.
-
     Raises:
-        ValueError: as in `codebooks_of`, or if the depths are searched by
-            several distances.
+        ValueError: as `codebooks_of`, or if the depths have several.
     """
     parts = _searched_parts(source)
     if parts is None:
@@ -100,17 +93,7 @@ def _searched_parts(source):
 def log_odds(
     residuals: Any, codebook: Any, temperature: float, distance: Distance = _L2
 ) -> Any:
-    """Unnormalized log odds of each code, `-distance(r, e) / temperature`.
-
-    Args:
-        residuals: float32 tensor (N, C).
-        codebook: float32 tensor (K, C).
-        temperature: float, above 0.
-        distance: `Distance`, the tokenizer's.
-
-    Returns:
-        float32 tensor (N, K).
-    """
+    """Unnormalized log odds of codes (K, C) of residuals (N, C): (N, K)."""
     return -distance(residuals, codebook) / temperature
 
 
@@ -122,20 +105,11 @@ def draw_stacks(
     seed: Any = None,
     distance: Distance = _L2,
 ) -> Any:
-    """Stacks of codes of latents, along the chain of residuals.
+    """Stacks of codes of latents (N, C): int32 (N, D), without gradients.
 
-    Args:
-        latents: float32 tensor (N, C).
-        codebooks: float32 tensor (n, K, C), n being 1 or D.
-        code_depth: int, D, codes of a stack.
-        temperature: float, above 0; each code is drawn with the odds
-            `softmax(-distance(r, e) / temperature)` and the chain goes on
-            from the drawn one. `None` takes the nearest.
-        seed: `keras.random.SeedGenerator`.
-        distance: `Distance`, the tokenizer's.
-
-    Returns:
-        int32 tensor (N, D), without gradients.
+    Each code is drawn with the odds `softmax(-distance(r, e) / temperature)`
+    and the chain of residuals goes on from the drawn one; a temperature of
+    `None` takes the nearest. Codebooks are (1 or D, K, C).
     """
     residual = ops.stop_gradient(latents)
     codes = []
@@ -159,12 +133,11 @@ def stack_losses(
     temperature: float | None = None,
     distance: Distance = _L2,
 ) -> Any:
-    """Cross-entropy of predicted stacks, one depth at a time.
+    """Cross-entropy of predicted stacks, one depth at a time: (N, D).
 
     Args:
         hidden: tensor (N, D, d), what predicts each code.
-        kernels: tensor (m, d, K), the classifiers, m being 1 or D.
-        biases: float32 tensor (m, K).
+        kernels, biases: tensors (m, d, K) and (m, K), m being 1 or D.
         latents: float32 tensor (N, C), what the stacks were drawn from.
         stacks: int32 tensor (N, D).
         codebooks: float32 tensor (n, K, C), n being 1 or D.
@@ -172,9 +145,6 @@ def stack_losses(
             given the drawn codes before it, or `None`: the codes themselves
             are the targets.
         distance: `Distance`, the tokenizer's.
-
-    Returns:
-        float32 tensor (N, D).
     """
     code_depth = stacks.shape[-1]
     residual = ops.stop_gradient(latents)
@@ -190,19 +160,12 @@ def stack_losses(
     if temperature is not None:
         one_depth = keras.remat(one_depth)
     losses = []
-    for place, (kernel, bias, codebook) in enumerate(
-        zip(
-            _each(kernels, code_depth),
-            _each(biases, code_depth),
-            _each(codebooks, code_depth),
-            strict=True,
-        )
-    ):
+    each = [_each(x, code_depth) for x in (kernels, biases, codebooks)]
+    for place, (kernel, bias, codebook) in enumerate(zip(*each, strict=True)):
         codes = stacks[:, place]
         target = codes if temperature is None else residual
-        losses.append(
-            one_depth(hidden[:, place], kernel, bias, target, codebook)
-        )
+        of_place = (hidden[:, place], kernel, bias, target, codebook)
+        losses.append(one_depth(*of_place))
         residual = residual - ops.take(codebook, codes, axis=0)
     return ops.stack(losses, axis=-1)
 

@@ -1,10 +1,9 @@
 """Top-k and top-p: the least probability that a row keeps.
 
 Sorting a row only to learn where to cut it costs more than all else in
-drawing a token. Positive floats are ordered as their bits are, read as
-integers, so the cut can be found by bisection on the bits: 15 times, the
-tokens above three bounds are counted, and two more bits of the cut are
-known. That is exact, and compiles to passes over the row that run in
+drawing a token. Positive floats are ordered as their bits, so the cut can be
+found by bisection on the bits: 15 times, the tokens above three bounds are
+counted, and two more bits of it are known. That is exact, and runs in
 parallel. Where every operation is run by itself, a sort is faster.
 """
 

@@ -100,16 +100,10 @@ def sample_tokens(
         logits: float tensor (B, V); illegal tokens are -inf or very
             negative.
         uniforms: float tensor (B,) in [0, 1).
-        temperature: float tensor (B,); 0 takes the likeliest token.
-        top_k: int tensor (B,), keeps the k likeliest tokens (and those that
-            tie with the last of them); 0 or less keeps all. `None` for no
-            such filter in the program at all.
-        top_p: float tensor (B,), keeps the likeliest tokens whose
-            probability together first reaches p, after `top_k`; 1 or more
-            keeps all. `None` for no such filter.
-        min_p: float tensor (B,), keeps tokens of at least this share of the
-            likeliest one's probability; 0 keeps all. `None` for no such
-            filter.
+        temperature, top_k, top_p, min_p: tensors (B,), as the table of
+            settings explains them; neutral values keep every token, and
+            `None` leaves a filter out of the program. Of tokens that tie
+            with the last one of `top_k` all are kept.
 
     Returns:
         int32 tensor (B,).

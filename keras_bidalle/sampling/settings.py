@@ -28,20 +28,17 @@ Integers = int | Sequence[int] | np.ndarray | None
 class Setting:
     """What is known of one setting.
 
+    Values lie from `low` to `high`, without `low` where `excludes_low`.
+
     Args:
         meaning: str, what it does, in one sentence.
         dtype: str, "float32" or "int32".
-        low: number, the least value, or what all values are above where
-            `excludes_low`.
-        high: number, the greatest value, or `None` for no limit.
-        excludes_low: bool.
         defaults: dict from direction to number; without one, `None` is the
             default and stands for leaving the step out.
         neutral: number, of a filter: what keeps every token, for rows that
             set no filter in a program that has them, and for servers, where
-            no input can be left out. `None` for what is not a filter.
-        needs: str, the attribute of a generator that must be above 0, or
-            `None`.
+            no input can be left out.
+        needs: str, the attribute of a generator that must be above 0.
         examples: tuple of three numbers, the first to begin with, the
             greatest the most that one usually tries.
         name: str, filled in from the table.
@@ -222,10 +219,7 @@ SETTINGS: dict[str, Setting] = {
 def checked_settings(settings, direction, count, generator):
     """Settings that a caller gave, with defaults, as arrays.
 
-    Returns:
-        dict from name to NumPy array (count,) or (count, codes of a
-        position): what is given and not `None` and, where programs are
-        compiled, all filters if any filter is.
+    Where programs are compiled, all filters are there if any filter is.
 
     Raises:
         TypeError: on a name that is not in the table.

@@ -1,13 +1,11 @@
 """Keys and values of the positions so far, and attention over them.
 
 A cache is a tuple of blocks, each a pair of tensors (B heads, n, head_dim):
-keys and values of n positions one after the other. The last block is being
-filled. So a loop that decodes reads hardly more than what is filled, its
-shapes are static, and blocks that are full are never copied. Heads are
-merged with rows, and a position lies together, because then XLA writes it in
-place, as a few whole lines of memory, and reads all as it lies.
-
-Here and in `layer_calls` backends differ in how they decode.
+keys and values of n positions. The last block is being filled. So a loop that
+decodes reads hardly more than what is filled, its shapes are static, and
+blocks that are full are never copied. Heads are merged with rows, and a
+position lies together, because then XLA writes it in place, as a few whole
+lines of memory, and reads all as it lies.
 """
 
 import numpy as np

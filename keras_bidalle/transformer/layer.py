@@ -5,11 +5,11 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from keras_bidalle.arguments import kept_arguments
+from keras_bidalle.arguments import Configured
 
 
-class TransformerLayer(layers.Layer):
-    """A layer that keeps its arguments under their own names."""
+class TransformerLayer(Configured, layers.Layer):
+    """A layer of a generator, with tables as transformers have them."""
 
     def normal(self, name: str, *shape: int, stddev: float = 0.02) -> Any:
         """A new weight, drawn from a normal distribution."""
@@ -30,6 +30,3 @@ class TransformerLayer(layers.Layer):
         """Logits: (..., d) by a kernel (d, K) to float32 (..., K)."""
         logits = ops.cast(ops.matmul(x, self.cast(kernel)), "float32")
         return logits if bias is None else logits + ops.cast(bias, "float32")
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **kept_arguments(self)}

@@ -7,8 +7,9 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.named import Named
+from keras_bidalle.transformer.places import Places
 from keras_bidalle.transformer.rotary import RowRotation
-from keras_bidalle.transformer.row_masks import RowMasks
+from keras_bidalle.transformer.row_masks import MaskTables
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -65,16 +66,15 @@ class RowLayout(Named):
         self.sparse_captioning_sees_pads = sparse_captioning_sees_pads
         self.num_positions = int(np.prod(self.grid))
         self.length = text_length + self.num_positions
-        sparse = [kind for kind in self.attention if kind != "full"]
-        self.masks = RowMasks(
-            self.attention,
-            depth,
-            text_length,
-            self.grid,
-            kernel_size,
-            pads_see_themselves=pads_see_themselves,
-            shown_in_captioning=sparse if sparse_captioning_sees_pads else (),
-        )
+        kinds = self.attention
+        self.kinds = [kinds[i % len(kinds)] for i in range(depth)]
+        # Kinds of attention that hide nothing in [image][caption] rows.
+        self.shown_in_captioning = [
+            kind
+            for kind in kinds
+            if sparse_captioning_sees_pads and kind != "full"
+        ]
+        self.masks = MaskTables(kinds, text_length, self.grid, kernel_size)
         self.rotation = (
             RowRotation(text_length, self.grid, head_dim) if rotary else None
         )
@@ -126,14 +126,12 @@ class RowLayout(Named):
 
         `(T, w)`, as `TransformerBlock.prefill` takes it, or `None` for all.
         """
-        return tuple(
-            window and (self.text_length, window)
-            for window in self.masks.windows(text_to_image)
-        )
+        windows = [text_to_image and self.masks.windows[k] for k in self.kinds]
+        return tuple((self.text_length, w) if w else None for w in windows)
 
     def places(
         self, text_to_image: Any, dtype: str, padding: Any = None
-    ) -> "Places":
+    ) -> Places:
         """What the layers have to know of rows.
 
         Args:
@@ -149,53 +147,3 @@ class RowLayout(Named):
             seen = ops.zeros(shape, "bool")
             hidden_keys = self.in_order(text_to_image, padding, seen)
         return Places(self, text_to_image, dtype, hidden_keys)
-
-
-class Places:
-    """The masks, rotations and windows of some rows: see `RowLayout.places`.
-
-    `windows` has one for each layer, as `TransformerBlock.prefill` takes it;
-    rows of several directions have none.
-    """
-
-    def __init__(
-        self,
-        layout: RowLayout,
-        text_to_image: Any,
-        dtype: str,
-        hidden_keys: Any,
-    ):
-        self._masks = layout.masks
-        self._direction = text_to_image
-        self._dtype = dtype
-        self._hidden_keys = hidden_keys
-        self._rotation = layout.rotation and layout.rotation.tables(
-            text_to_image, dtype
-        )
-        self.windows: tuple = (None,) * layout.depth
-        if isinstance(text_to_image, bool):
-            self.windows = layout.windows(text_to_image)
-
-    def masks(self, count: int | None = None) -> list:
-        """Of the first `count` positions, or all: see `RowMasks.by_layer`."""
-        return self._masks.by_layer(
-            self._direction, self._hidden_keys, self._dtype, count
-        )
-
-    def masks_at(self, index: Any) -> list:
-        """Of one position: see `RowMasks.rows_by_layer`."""
-        return self._masks.rows_by_layer(
-            index, self._direction, self._hidden_keys, self._dtype
-        )
-
-    def rotation(self, count: int | None = None) -> Any:
-        """What `rotate` takes for the first `count` positions, or all."""
-        return self._rotation and tuple(
-            part[:, :, :count] for part in self._rotation
-        )
-
-    def rotation_at(self, index: Any) -> Any:
-        """What `rotate` takes for one position."""
-        return self._rotation and tuple(
-            ops.take(part, index, axis=2)[:, :, None] for part in self._rotation
-        )

@@ -17,10 +17,9 @@ class TokenConvolution(TransformerLayer):
     each channel and lag, and zeros before the row.
 
     Attention must learn to find the word before a word by its place, and
-    only then can it learn what the two mean together. With the neighbors at
-    hand that first step falls away: on MNIST64, which digit belongs to which
-    place in an image of several is then learned within a thousand batches
-    of 32 rows, and not within five thousand without.
+    only then what the two mean together. With the neighbors at hand, which
+    digit of MNIST64 belongs to which place is learned within a thousand
+    batches of 32 rows, and not within five thousand without.
 
     Args:
         kernel_size: int, k, positions that take part; 1 for none but its

@@ -8,7 +8,7 @@ from keras import layers, ops
 from keras_bidalle.transformer import kv_cache
 from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.layer_calls import LayerCalls, decoding_dtype
-from keras_bidalle.transformer.row_layout import Places
+from keras_bidalle.transformer.places import Places
 from keras_bidalle.transformer.token_convolution import TokenConvolution
 from keras_bidalle.transformer.transformer_block import (
     make_blocks,

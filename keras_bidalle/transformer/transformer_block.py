@@ -142,15 +142,14 @@ class TransformerBlock(TransformerLayer):
         self._activation, multiple = _ACTIVATIONS[activation]
         dtype = self.dtype_policy
 
-        def dense(units, name, use_bias=use_bias, initializer="normal"):
-            if initializer == "normal":
-                initializer = keras.initializers.VarianceScaling(
-                    1.0, "fan_in", "normal"
-                )
+        def normal():
+            return keras.initializers.VarianceScaling(1.0, "fan_in", "normal")
+
+        def dense(units, name, start, use_bias=use_bias):
             return layers.Dense(
                 units,
                 use_bias=use_bias,
-                kernel_initializer=initializer,
+                kernel_initializer=start,
                 dtype=dtype,
                 name=name,
             )
@@ -159,14 +158,15 @@ class TransformerBlock(TransformerLayer):
             return make_norm(normalization, dtype=dtype, name=name)
 
         inner = self.num_heads * self.head_dim
+        hidden = multiple * self.feed_forward_width
         self.attention_norm = norm("attention_norm")
-        self.to_qkv = dense(3 * inner, "to_qkv", use_bias=qkv_bias)
+        self.to_qkv = dense(3 * inner, "to_qkv", normal(), use_bias=qkv_bias)
         # Branches that start at zero leave the stream as it is: deep stacks
         # train from the first step without a warm-up of their own.
-        self.to_out = dense(width, "to_out", initializer="zeros")
+        self.to_out = dense(width, "to_out", "zeros")
         self.feed_forward_norm = norm("feed_forward_norm")
-        self.expand = dense(multiple * self.feed_forward_width, "expand")
-        self.contract = dense(width, "contract", initializer="zeros")
+        self.expand = dense(hidden, "expand", normal())
+        self.contract = dense(width, "contract", "zeros")
         if query_key_norm:
             self.query_norm = norm("query_norm")
             self.key_norm = norm("key_norm")

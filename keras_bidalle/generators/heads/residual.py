@@ -274,17 +274,6 @@ class ResidualHead(ImageHead):
             )
         return self.codebooks
 
-    def get_config(self) -> Any:
-        return {
-            **super().get_config(),
-            "codebooks": keras.saving.serialize_keras_object(self.codebooks),
-        }
-
-    @classmethod
-    def from_config(cls, config: Any) -> Any:
-        codebooks = keras.saving.deserialize_keras_object(config["codebooks"])
-        return cls(**{**config, "codebooks": codebooks})
-
 
 def _check_embedding(name, value, codebooks):
     if value not in _EMBEDDINGS:

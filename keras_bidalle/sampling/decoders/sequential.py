@@ -97,12 +97,8 @@ class Sequential(Decoder):
 class Progress(NamedTuple):
     """Images of which the first positions are drawn.
 
-    Attributes:
-        position: int32 scalar tensor, how many are.
-        x: tensor (B, 1, d), or (2 B, 1, d) under guidance, the stream at the
-            position before.
-        stacks: int32 tensor (B, P, c), zeros where nothing is drawn yet.
-        caches: tuple, as `Transformer.prefill` gives it.
+    `x` is the stream at the position before, (B, 1, d), each row twice under
+    guidance; `stacks`, int32 (B, P, c), has zeros where nothing is drawn yet.
     """
 
     position: Any
