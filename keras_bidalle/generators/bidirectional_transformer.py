@@ -18,7 +18,7 @@ from keras_bidalle.transformer.transformer import Transformer
 from keras_bidalle.transformer.transformer_block import TransformerBlock
 from keras_bidalle.validation import check_positive
 
-_PARTS = (RowLayout, Transformer, TransformerBlock)
+_PARTS: tuple = (RowLayout, Transformer, TransformerBlock)
 _PARTS += (CaptionTokens, RowEmbedding, NextToken)
 # Arguments of parts that follow from the others.
 _DERIVED = ("block", "final_norm", "norm", "codebooks")
