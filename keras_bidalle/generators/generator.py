@@ -153,11 +153,6 @@ class Generator(Configured, PresetMixin, keras.Model):
         x = self.layout.in_order(text_to_image, *parts)
         return self.transformer(x, places=places, training=training), kept
 
-    @property
-    def blocks(self) -> list:
-        """The blocks of its transformer, for adapters say."""
-        return self.transformer.blocks
-
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As of `keras.Model`; replicas then train as one."""
         super().compile(*args, **compile_arguments(kwargs))
