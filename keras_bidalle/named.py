@@ -9,7 +9,10 @@ from keras_bidalle.arguments import kept_arguments
 
 
 class Named:
-    """Base of small objects without weights that arguments give by name."""
+    """Base of small objects without weights that arguments give by name.
+
+    Each keeps its arguments under their names.
+    """
 
     def get_config(self) -> dict[str, Any]:
         return kept_arguments(self)

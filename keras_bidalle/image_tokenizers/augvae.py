@@ -24,6 +24,8 @@ from keras_bidalle.quantizers import LastLevelQuantizer, MultiLevelQuantizer
 class _AugVAE(ImageTokenizer):
     """What both have in common: the arguments of their levels."""
 
+    kept_as = {"quantizer": "codebook"}
+
     @property
     def codebook(self):
         """The quantizer that was given, with the codebook."""
@@ -31,13 +33,8 @@ class _AugVAE(ImageTokenizer):
             return self.quantizer.quantizer
         return self.quantizer
 
-    def get_config(self):
-        codebook = keras.saving.serialize_keras_object(self.codebook)
-        return {**super().get_config(), "quantizer": codebook}
-
 
 def _arguments(levels):
-    """The arguments of `Levels` that a tokenizer takes, by name."""
     arguments = dataclasses.asdict(levels)
     del arguments["resolution"]
     return arguments
@@ -75,9 +72,7 @@ class AugVAE(_AugVAE):
             `EMAVectorQuantizer(8192, 256, kmeans_steps=0,
             revival_share=0)`.
         image_shape: tuple (H, W, C).
-        name: str or `None`.
-        trainable: bool.
-        dtype: str or policy.
+        name, trainable, dtype: as of any Keras model.
         **levels: as in `Levels`, with their defaults: `num_levels=4`,
             `channels=128`, `channel_multipliers=(1, 2, 4)`,
             `next_channel_multipliers=(2, 4)`, `num_res_blocks=2`,
@@ -145,10 +140,7 @@ class AugVAE(_AugVAE):
         return self.quantizer.grids
 
     def split_levels(self, codes: Any) -> Any:
-        """Splits sequences of codes into levels.
-
-        Args:
-            codes: int array (B, N).
+        """Splits int sequences of codes (B, N) into levels.
 
         Returns:
             List of int32 NumPy arrays (B, rows, columns), fine to coarse.
@@ -159,14 +151,7 @@ class AugVAE(_AugVAE):
         ]
 
     def join_levels(self, levels: Any) -> Any:
-        """Joins the codes of all levels, the inverse of `split_levels`.
-
-        Args:
-            levels: sequence of int arrays (B, rows, columns).
-
-        Returns:
-            int32 NumPy array (B, N).
-        """
+        """Joins the codes of all levels, the inverse of `split_levels`."""
         return np.asarray(ops.convert_to_numpy(self.quantizer.join(levels)))
 
     def to_single_level(self, level: int = 1) -> Any:
@@ -244,10 +229,7 @@ class SingleLevelAugVAE(_AugVAE):
             the finer encoders give, as the published program does: no
             image is made of it, but its commitment loss is added and the
             codebook follows it too.
-        name: str or `None`.
-        trainable: bool.
-        dtype: str or policy.
-        **levels: as in `AugVAE`.
+        name, trainable, dtype, **levels: as in `AugVAE`.
 
     Example:
 

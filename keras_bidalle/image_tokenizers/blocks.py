@@ -1,9 +1,4 @@
-"""The pieces that convolutional image tokenizers are made of.
-
-Convolutions that pad with zeros or by replication, the residual block, the
-spatial self-attention block and the upsampling of the VQGAN family, and the
-moves between pixels and patches.
-"""
+"""The pieces that convolutional image tokenizers are made of."""
 
 import math
 
@@ -20,8 +15,32 @@ PADDING_MODES = ("zero", "replication")
 class TokenizerLayer(Configured, keras.layers.Layer):
     """What image tokenizers are made of: by default it keeps the shape."""
 
+    def part(self, kind, *args, **kwargs):
+        """A layer within this one, of the same dtype policy."""
+        return kind(*args, dtype=self.dtype_policy, **kwargs)
+
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+class Half(TokenizerLayer):
+    """An encoder or a decoder of levels, between which the size halves."""
+
+    def __init__(self, channels, channel_multipliers, num_res_blocks, **kwargs):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.channel_multipliers = tuple(channel_multipliers)
+        self.num_res_blocks = num_res_blocks
+
+    @property
+    def factor(self):
+        """How many pixels on a side one code stands for."""
+        return 2 ** (len(self.channel_multipliers) - 1)
+
+    @property
+    def widths(self):
+        """The channels of each level, at full size first."""
+        return [self.channels * value for value in self.channel_multipliers]
 
 
 def shape_of_codes(shape, factor, channels):
@@ -140,24 +159,20 @@ class ResidualBlock(TokenizerLayer):
         self.padding_mode = padding_mode
 
     def build(self, input_shape):
-        channels, dtype = self.channels, self.dtype_policy
+        channels, mode = self.channels, {"padding_mode": self.padding_mode}
         inner = (*input_shape[:-1], channels)
-        self.norm1 = group_norm(input_shape[-1], dtype=dtype)
-        self.conv1 = PaddedConv2D(
-            channels, 3, padding_mode=self.padding_mode, dtype=dtype
-        )
-        self.norm2 = group_norm(channels, dtype=dtype)
-        self.drop = Dropout(self.dropout, dtype=dtype)
-        self.conv2 = PaddedConv2D(
-            channels, 3, padding_mode=self.padding_mode, dtype=dtype
-        )
+        self.norm1 = self.part(group_norm, input_shape[-1])
+        self.conv1 = self.part(PaddedConv2D, channels, 3, **mode)
+        self.norm2 = self.part(group_norm, channels)
+        self.drop = self.part(Dropout, self.dropout)
+        self.conv2 = self.part(PaddedConv2D, channels, 3, **mode)
         self.norm1.build(input_shape)
         self.conv1.build(input_shape)
         self.norm2.build(inner)
         self.conv2.build(inner)
         self.nin_shortcut = None
         if input_shape[-1] != channels:
-            self.nin_shortcut = keras.layers.Conv2D(channels, 1, dtype=dtype)
+            self.nin_shortcut = self.part(keras.layers.Conv2D, channels, 1)
             self.nin_shortcut.build(input_shape)
 
     def call(self, x, training=None):
@@ -177,12 +192,11 @@ class SpatialAttention(TokenizerLayer):
     """Single-head self-attention between all places of a map (B, H, W, C)."""
 
     def build(self, input_shape):
-        channels, dtype = input_shape[-1], self.dtype_policy
-        self.norm = group_norm(channels, dtype=dtype)
-        self.q = keras.layers.Conv2D(channels, 1, dtype=dtype)
-        self.k = keras.layers.Conv2D(channels, 1, dtype=dtype)
-        self.v = keras.layers.Conv2D(channels, 1, dtype=dtype)
-        self.proj_out = keras.layers.Conv2D(channels, 1, dtype=dtype)
+        channels = input_shape[-1]
+        self.norm = self.part(group_norm, channels)
+        self.q, self.k, self.v, self.proj_out = (
+            self.part(keras.layers.Conv2D, channels, 1) for _ in range(4)
+        )
         for layer in (self.norm, self.q, self.k, self.v, self.proj_out):
             layer.build(input_shape)
 
@@ -206,12 +220,8 @@ class Upsample(TokenizerLayer):
         self.padding_mode = padding_mode
 
     def build(self, input_shape):
-        self.conv = PaddedConv2D(
-            input_shape[-1],
-            3,
-            padding_mode=self.padding_mode,
-            dtype=self.dtype_policy,
-        )
+        mode = {"padding_mode": self.padding_mode}
+        self.conv = self.part(PaddedConv2D, input_shape[-1], 3, **mode)
         self.conv.build(input_shape)
 
     def call(self, x):

@@ -87,6 +87,8 @@ class DiscreteVAE(ImageTokenizer):
         https://arxiv.org/abs/2102.12092), section 2.1 and appendix A.
     """
 
+    any_size = True
+
     def __init__(
         self,
         quantizer: Any,
@@ -98,7 +100,8 @@ class DiscreteVAE(ImageTokenizer):
         decoder_num_res_blocks: int | None = None,
         epsilon: float = 0.1,
         dtype: Any = None,
-        **kwargs: Any,
+        name: Any = None,
+        trainable: bool = True,
     ) -> None:
         groups = {
             "channels": channels,
@@ -128,7 +131,8 @@ class DiscreteVAE(ImageTokenizer):
             image_shape,
             quant_conv=quant_conv,
             dtype=dtype,
-            **kwargs,
+            name=name,
+            trainable=trainable,
         )
         self._keep(
             **groups,
@@ -142,20 +146,17 @@ class DiscreteVAE(ImageTokenizer):
         reconstruction_loss: Any = "logit_laplace",
         **kwargs: Any,
     ) -> Any:
-        """Says how `fit` trains the tokenizer.
+        """As `ImageTokenizer.compile`.
 
         Args:
             optimizer: str or `keras.optimizers.Optimizer`.
             reconstruction_loss: `"logit_laplace"`, the negative
-                log-likelihood, or a loss of images as in
-                `ImageTokenizer.compile` (which leaves b untrained).
-            **kwargs: as in `ImageTokenizer.compile`. A discriminator
-                (`adversarial`) sees images alone, so it needs a loss of
-                images beside it.
+                log-likelihood, or a loss of images (which leaves b
+                untrained). A discriminator needs one of these.
+            **kwargs: as in `ImageTokenizer.compile`.
 
         Raises:
-            ValueError: on a likelihood beside a discriminator, and as
-                `ImageTokenizer.compile`.
+            ValueError: on a likelihood beside a discriminator.
         """
         adversarial = kwargs.get("adversarial")
         if reconstruction_loss == "logit_laplace" and adversarial is not None:
@@ -168,59 +169,25 @@ class DiscreteVAE(ImageTokenizer):
         )
 
     def statistics(self, images: Any, training: bool | None = None) -> Any:
-        """Gives what the likelihood of images is read from.
+        """What `keras_bidalle.losses.LogitLaplace` takes, mu then ln b.
 
         Args:
             images: float tensor (B, H, W, C) in [-1, 1].
             training: bool or `None`. Codes are mixed only if `True`.
 
         Returns:
-            float32 tensor (B, H, W, 2 C), mu then ln b of each value, as
-            `keras_bidalle.losses.LogitLaplace` takes them.
+            float32 tensor (B, H, W, 2 C).
         """
         latents = self.to_latents(images, training=training)
         quantized = self.quantizer(latents, training=training)
         return self.decoder.statistics(quantized, training=training)
 
-    def _reconstruct(self, decoded, training):
-        if self.adversarial is not None:
-            return super()._reconstruct(decoded, training)
-        statistics = self.decoder.statistics(decoded, training=training)
-        if training is not None:
-            self._step.statistics = statistics
-        return self.decoder.likelihood.pictures(statistics)
-
-    def _get_pixel_loss(self, reconstruction_loss):
-        if reconstruction_loss != "logit_laplace":
-            return super()._get_pixel_loss(reconstruction_loss)
-        likelihood = self.decoder.likelihood
-        return lambda real, fake: likelihood(real, self._step.statistics)
-
-    # Nothing in the architecture knows the size of an image.
-    def _shapes_of_images(self, shape):
-        if len(shape) != 4 or shape[-1] != self.image_shape[-1]:
-            return self.image_shape, self.code_shape
-        factor, sides = self.encoder.factor, tuple(shape[1:3])
-        if any(side < 1 or side % factor for side in sides):
-            raise ValueError(
-                f"`images` must have sides that are multiples of {factor}. "
-                f"Received: shape={tuple(shape)}"
-            )
-        grid = tuple(side // factor for side in sides)
-        return tuple(shape[1:]), grid
-
-    def _shapes_of_codes(self, shape):
-        if len(shape) != 3 or 0 in shape[1:]:
-            return self.image_shape, self.code_shape
-        sides = (side * self.encoder.factor for side in shape[1:])
-        return (*sides, self.image_shape[-1]), tuple(shape[1:])
-
     @classmethod
-    def from_config(cls, config: Any) -> Any:
+    def current_arguments(cls, config: Any) -> Any:
         config = with_new_names(config, _OLD_NAMES)
         if "vocab_size" in config:
             config["quantizer"] = _quantizer_of_before(config)
-        return super().from_config(config)
+        return config
 
 
 def _quantizer_of_before(config):

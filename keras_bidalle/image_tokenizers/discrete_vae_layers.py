@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_bidalle.image_tokenizers.blocks import (
     PACKAGE,
+    Half,
     TokenizerLayer,
     build_in_order,
     shape_of_codes,
@@ -88,7 +89,7 @@ def with_new_names(config, old_names):
     return config
 
 
-class _Half(TokenizerLayer):
+class _Half(Half):
     """What the encoder and the decoder share: groups of blocks.
 
     Between groups the size changes by 2.
@@ -104,7 +105,9 @@ class _Half(TokenizerLayer):
         epsilon=0.1,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(
+            channels, channel_multipliers, num_res_blocks, **kwargs
+        )
         check_positive(channels=channels, num_res_blocks=num_res_blocks)
         if not channel_multipliers:
             raise ValueError(
@@ -113,32 +116,17 @@ class _Half(TokenizerLayer):
             )
         for multiplier in channel_multipliers:
             check_positive(channel_multipliers=multiplier)
-        self.channels = channels
-        self.channel_multipliers = tuple(channel_multipliers)
-        self.num_res_blocks = num_res_blocks
         self.epsilon = epsilon
         self.likelihood = LogitLaplace(epsilon)
-
-    @property
-    def factor(self):
-        """How many pixels on a side one code stands for."""
-        return 2 ** (len(self.channel_multipliers) - 1)
-
-    @property
-    def widths(self):
-        """The channels of each group, at full size first."""
-        return [self.channels * value for value in self.channel_multipliers]
 
     def _blocks(self, widths, between):
         """Groups of blocks, one width a group, and resizings between."""
         gain = 1.0 / (len(widths) * self.num_res_blocks) ** 2
         layers = []
         for group, width in enumerate(widths):
-            layers += [between(dtype=self.dtype_policy)] if group else []
+            layers += [self.part(between)] if group else []
             layers += [
-                BottleneckBlock(
-                    width, self.kernel_sizes, gain, dtype=self.dtype_policy
-                )
+                self.part(BottleneckBlock, width, self.kernel_sizes, gain)
                 for _ in range(self.num_res_blocks)
             ]
         return layers
@@ -258,6 +246,15 @@ class DiscreteVAEDecoder(_Half):
     def head(self, features: Any) -> Any:
         """From features to float32 images in [-1, 1]."""
         return self.likelihood.pictures(self.conv_out(features))
+
+    @property
+    def feature_losses(self) -> Any:
+        """Losses of images and features, for `compile` by name."""
+
+        def logit_laplace(images, features):
+            return self.likelihood(images, self.conv_out(features))
+
+        return {"logit_laplace": logit_laplace}
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return shape_of_images(input_shape, self.factor, self.output_channels)

@@ -65,13 +65,8 @@ class StridedConv(Downsampling):
     strides = 2
 
     def build(self, input_shape):
-        self.conv = PaddedConv2D(
-            input_shape[-1],
-            3,
-            strides=self.strides,
-            padding_mode=self.padding_mode,
-            dtype=self.dtype_policy,
-        )
+        arguments = (input_shape[-1], 3, self.strides, self.padding_mode)
+        self.conv = self.part(PaddedConv2D, *arguments)
         self.conv.build(input_shape)
 
     def call(self, x):

@@ -1,8 +1,6 @@
 """Image tokenizers in the formats of other programs, by Keras' own `export`.
 
-Keras exports what calling a model does, which is an image's reconstruction.
-The two halves are models of their own here, so that they can be exported one
-by one.
+Keras exports what calling a model does, so each half is a model of its own.
 """
 
 import importlib.util
@@ -50,9 +48,8 @@ class Exporting:
     ):
         """Exports what calling the model does, as `keras.Model.export` does.
 
-        The input has any number of rows; of LiteRT files that PyTorch writes
-        and ONNX files that JAX writes it has one. For serving from strings and
-        images, see `export_serving`.
+        The input has any number of rows, or one in LiteRT files of PyTorch
+        and ONNX files of JAX. For serving, see `export_serving`.
 
         Args:
             filepath: str or `pathlib.Path`; of LiteRT files it must end in
@@ -60,14 +57,11 @@ class Exporting:
             format: str, one of Keras' formats: "tf_saved_model", "onnx" (of
                 TensorFlow, JAX and PyTorch), "litert" (of TensorFlow and
                 PyTorch) and others.
-            verbose: bool, whether Keras prints what it wrote.
-            input_signature: what the input is, or `None` for the model's own.
-            **kwargs: what Keras takes for the format.
+            verbose, input_signature, **kwargs: as Keras takes them.
 
         Raises:
             ValueError: if Keras does not offer the format on this backend.
-            ImportError: if a package that Keras needs for it is missing; the
-                message names it.
+            ImportError: if a package that Keras needs for it is missing.
         """
         backend = backend_name()
         if backend not in _BACKENDS.get(format, (backend,)):
@@ -123,14 +117,8 @@ class _Half(Exporting, keras.Model):
 class CodeEncoder(_Half):
     """The half of an image tokenizer that turns images into codes.
 
-    Args:
-        tokenizer: `ImageTokenizer`, whose weights it shares.
-
-    Call arguments:
-        images: float32 tensor (B, H, W, C) in [-1, 1].
-
-    Returns:
-        int32 tensor (B, *code_shape).
+    From a float32 tensor (B, H, W, C) in [-1, 1] to an int32 tensor
+    (B, *code_shape), with the weights of the `tokenizer` that it is given.
 
     Example:
 
@@ -151,14 +139,8 @@ class CodeEncoder(_Half):
 class CodeDecoder(_Half):
     """The half of an image tokenizer that turns codes into images.
 
-    Args:
-        tokenizer: `ImageTokenizer`, whose weights it shares.
-
-    Call arguments:
-        codes: int32 tensor (B, *code_shape).
-
-    Returns:
-        float32 tensor (B, H, W, C) in [-1, 1].
+    From an int32 tensor (B, *code_shape) to a float32 tensor (B, H, W, C) in
+    [-1, 1]; see `CodeEncoder`.
     """
 
     def call(self, codes: Any) -> Any:

@@ -1,36 +1,41 @@
 """The contract of image tokenizers: images to codes, codes to images."""
 
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
+from keras.saving import deserialize_keras_object, serialize_keras_object
 
 from keras_bidalle import validation
+from keras_bidalle.arguments import Configured
+from keras_bidalle.backend import replicas
 from keras_bidalle.backend.compiled import compiled, in_batches
+from keras_bidalle.backend.optimizers import compile_arguments, synchronized
+from keras_bidalle.image_tokenizers import sizes, training
 from keras_bidalle.image_tokenizers.blocks import PACKAGE, build_in_order
 from keras_bidalle.image_tokenizers.exporting import Exporting, input_spec
-from keras_bidalle.image_tokenizers.training import TokenizerTraining
-from keras_bidalle.image_tokenizers.training_images import as_float_images
+from keras_bidalle.image_tokenizers.training_images import (
+    TrainingImages,
+    as_float_images,
+)
 from keras_bidalle.presets import PresetMixin
 from keras_bidalle.serving.mixin import ServingMixin
 
-# In the order that an image passes them.
 STAGES = ("encoder", "quant_conv", "quantizer", "post_quant_conv", "decoder")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ImageTokenizer(
-    TokenizerTraining, PresetMixin, ServingMixin, Exporting, keras.Model
+    Configured, PresetMixin, ServingMixin, Exporting, keras.Model
 ):
     """Encoder, quantizer and decoder: the first stage of generation.
 
     A Keras model from images to their reconstruction, trained by plain
-    `compile` and `fit` on images alone (see `compile`). It is fully
-    convolutional, so it may be trained on crops smaller than `image_shape`,
-    whose sides the encoder's factor divides. Images given to `fit`,
-    `evaluate` and calls of the model may be uint8 or float in [-1, 1].
+    `compile` and `fit` on images alone, uint8 or float in [-1, 1]. It is
+    fully convolutional, so it may be trained on crops whose sides the
+    encoder's factor divides. `PatchVQGAN` has an example.
 
     Args:
         encoder: layer from images (B, H, W, C) to latents
@@ -39,32 +44,20 @@ class ImageTokenizer(
         decoder: layer from latents back to images, with the methods
             `features(latents, training)` and `head(features)` that it is
             made of, and the attribute `conv_out`, the last layer with
-            weights (read by the adaptive weight of adversarial training).
+            weights (for adversarial training).
         image_shape: tuple (H, W, C) of the images that `encode` takes.
         quant_conv: layer between encoder and quantizer, or `None`.
         post_quant_conv: layer between quantizer and decoder, or `None`.
-        **kwargs: `name` and `dtype`, as of any Keras model. Layers given
-            here have their own `dtype`.
+        **kwargs: `name` and `dtype`, as of any Keras model.
 
     Attributes:
-        code_shape: tuple (h, w), or (h, w, depth) with a residual
-            quantizer, or (N,) with several levels: the shape of one
-            image's codes.
+        code_shape: tuple, the shape of an image's codes: (h, w), (h, w,
+            depth) of a residual quantizer, or (N,) of several levels.
         num_codes: int, the size of the codebook.
-
-    Example:
-
-    ```python
-    tokenizer = keras_bidalle.image_tokenizers.PatchVQGAN(
-        quantizer=OrthogonalVectorQuantizer(num_codes=128, code_dim=64),
-        image_shape=(64, 64, 3),
-    )
-    tokenizer.compile(keras.optimizers.AdamW(2e-3))
-    tokenizer.fit(images, batch_size=64)          # uint8 or [-1, 1]
-    codes = tokenizer.encode(images)              # (B, 16, 16) int32
-    pictures = tokenizer.decode(codes)            # (B, 64, 64, 3) in [-1, 1]
-    ```
     """
+
+    # Whether `encode` and `decode` take images of other sizes as well.
+    any_size: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -83,8 +76,9 @@ class ImageTokenizer(
         self.decoder = decoder
         self.quant_conv = quant_conv
         self.post_quant_conv = post_quant_conv
-        self.image_shape = _checked_image_shape(image_shape, encoder.factor)
-        self._argument_names = None
+        self.image_shape = sizes.checked(image_shape, encoder.factor)
+        self.adversarial = None
+        self._objective = None
         # Not by a method `build`, after which Keras lets a model have no
         # more layers: `compile` brings the discriminator.
         with keras.name_scope(self.name, caller=self):
@@ -92,80 +86,196 @@ class ImageTokenizer(
         self.built = True
 
     def _keep(self, **arguments):
-        """Keeps what a subclass makes its encoder and decoder of.
-
-        Its configuration has these, by their names, instead of the layers.
-        """
-        self._argument_names = tuple(arguments)
+        """Keeps what a subclass makes its encoder and decoder of."""
         for name, value in arguments.items():
             setattr(self, name, value)
+
+    @property
+    def _sizes(self):
+        factor = self.encoder.factor if self.any_size else None
+        return sizes.Sizes(self.image_shape, self.code_shape, factor)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return tuple(input_shape)
 
     @property
     def code_shape(self) -> Any:
-        factor = self.encoder.factor
-        grid = tuple(side // factor for side in self.image_shape[:2])
+        grid = (side // self.encoder.factor for side in self.image_shape[:2])
         depth = self.quantizer.code_depth
-        return grid if depth is None else (*grid, depth)
+        return (*grid, *([] if depth is None else [depth]))
 
     @property
     def num_codes(self) -> Any:
         return self.quantizer.num_codes
 
-    def to_latents(self, images: Any, training: bool | None = None) -> Any:
-        """Returns what the quantizer sees: latents (B, h, w, D).
+    @property
+    def stages(self) -> Any:
+        """The layers between an image and its reconstruction, in order."""
+        stages = (getattr(self, name) for name in STAGES)
+        return [stage for stage in stages if stage is not None]
+
+    def compile(  # type: ignore[override]
+        self,
+        optimizer: Any = "adam",
+        reconstruction_loss: Any = "l1",
+        perceptual: Any = None,
+        perceptual_weight: float = 1.0,
+        adversarial: Any = None,
+        discriminator_optimizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Says how `fit` trains the tokenizer.
+
+        The loss is the reconstruction loss, plus `perceptual_weight` times
+        the perceptual one, plus what the quantizer adds, plus the terms of
+        both adversarial players (Esser et al., 2021, arXiv:2012.09841,
+        section 3.1).
 
         Args:
-            images: float tensor (B, H, W, C) in [-1, 1].
-            training: bool.
+            optimizer: str or `keras.optimizers.Optimizer`.
+            reconstruction_loss: `"l1"`, `"l2"`, a dict of weights such as
+                `{"l2": 1.0, "l1": 0.2}`, or a callable of real and
+                reconstructed images (B, H, W, C).
+            perceptual: None or a callable of real and reconstructed
+                images to losses, such as `keras_bidalle.losses.LPIPS`. It is
+                not trained or saved.
+            perceptual_weight: float.
+            adversarial: None or a `keras_bidalle.losses.AdversarialLoss`.
+            discriminator_optimizer: optimizer of the discriminator; by
+                default another one with the settings of `optimizer`.
+            **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`,
+                as in `keras.Model.compile`.
         """
+        training.check_compile_arguments(kwargs)
+        optimizer = keras.optimizers.get(optimizer)
+        if adversarial is not None and not adversarial.built:
+            adversarial.build((None, *self.image_shape))
+        self.adversarial = adversarial
+        losses = {
+            "reconstruction_loss": reconstruction_loss,
+            "perceptual": perceptual,
+            "perceptual_weight": perceptual_weight,
+            "adversarial": adversarial,
+        }
+        self._objective = training.Objective(self.decoder, **losses)
+        self._trackers = {
+            name: keras.metrics.Mean(name=name)
+            for name in self._objective.names
+        }
+        players = training.optimizer_of_players(
+            optimizer, discriminator_optimizer, adversarial
+        )
+        super().compile(optimizer=players, **compile_arguments(kwargs))
+        synchronized(self.optimizer)
+        # Now, so that a checkpoint finds the optimizers' state to restore.
+        self.optimizer.build(self.trainable_variables)
+        optimizers = {
+            "optimizer": optimizer,
+            "discriminator_optimizer": discriminator_optimizer,
+        }
+        self._compile_arguments = lambda: {**optimizers, **losses, **kwargs}
+
+    def get_compile_config(self) -> Any:
+        if not self.compiled:
+            return {}
+        return serialize_keras_object(self._compile_arguments())
+
+    def compile_from_config(self, config: Any) -> None:
+        self.compile(**deserialize_keras_object(config))
+
+    @property
+    def _images(self):
+        return TrainingImages(self.encoder.factor, self.image_shape[-1])
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.fit`, on images alone.
+
+        Args:
+            x: images (B, H, W, C), uint8 in [0, 255] or float in [-1, 1],
+                or any stream of batches of such that `keras.Model.fit` takes.
+                The encoder's factor divides their sides.
+            *args, **kwargs: as in `keras.Model.fit`; `validation_data` are
+                like `x`.
+
+        Raises:
+            ValueError, TypeError: on a wrong shape, range or dtype.
+        """
+        name = "validation_data"
+        if kwargs.get(name) is not None:
+            kwargs[name] = self._images.checked(kwargs[name], name)
+        return super().fit(self._images.checked(x), *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`, on images as `fit` takes them."""
+        return super().evaluate(self._images.checked(x), *args, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        if self._objective is None:
+            raise ValueError("Call `compile` before `fit` or `evaluate`.")
+        quantizer_loss = sum(self.losses, ops.zeros((), "float32"))
+        total, values = self._objective(
+            as_float_images(x), ops.cast(y_pred, "float32"), training
+        )
+        values["quantizer_loss"] = quantizer_loss
+        for name, value in values.items():
+            self._trackers[name].update_state(ops.stop_gradient(value))
+        self.quantizer.update_metrics()
+        return replicas.share_of_loss(total + quantizer_loss)
+
+    def to_latents(self, images: Any, training: bool | None = None) -> Any:
+        """What the quantizer sees, (B, h, w, D), of float images in [-1, 1]."""
         latents = self.encoder(images, training=training)
         return latents if self.quant_conv is None else self.quant_conv(latents)
 
     def from_quantized(self, quantized: Any) -> Any:
-        """Returns what the decoder sees, given quantized latents."""
-        if self.post_quant_conv is None:
-            return quantized
-        return self.post_quant_conv(quantized)
+        """What the decoder sees, given quantized latents."""
+        conv = self.post_quant_conv
+        return quantized if conv is None else conv(quantized)
 
     def call(self, images: Any, training: Any = None) -> Any:
-        images = as_float_images(images)
-        latents = self.to_latents(images, training=training)
+        latents = self.to_latents(as_float_images(images), training=training)
         quantized = self.quantizer(latents, training=training)
         decoded = self.from_quantized(quantized)
-        return self._reconstruct(decoded, training=training)
+        if self._objective is None or not self._objective.reads_features:
+            return self.decoder(decoded, training=training)
+        features = self.decoder.features(decoded, training=training)
+        if training is not None:
+            self._objective.keep(features)
+        return self.decoder.head(features)
 
     def encode(self, images: Any, batch_size: int = 64) -> Any:
         """Turns images into codes.
 
         Args:
             images: array (B, *image_shape), uint8 in [0, 255] or float in
-                [-1, 1], of any number of images.
+                [-1, 1].
             batch_size: int, how many are processed at once.
 
         Returns:
             int32 NumPy array (B, *code_shape).
 
         Raises:
-            ValueError: on a wrong shape or range.
-            TypeError: on a wrong dtype.
+            ValueError, TypeError: on a wrong shape, range or dtype.
         """
         if not hasattr(images, "dtype"):
             images = np.asarray(images)
-        image_shape, code_shape = self._shapes_of_images(images.shape)
+        image_shape, code_shape = self._sizes.of_images(images.shape)
         if tuple(images.shape[1:]) != image_shape or images.ndim != 4:
             # Raises before any work is done.
             validation.as_model_images(images, image_shape)
         # Batch by batch: a data set of uint8 is never all in float32.
-        return in_batches(
-            self._encode,
-            images,
-            batch_size,
-            lambda part: validation.as_model_images(part, image_shape),
-            np.zeros((0, *code_shape), "int32"),
+        prepared = functools.partial(
+            validation.as_model_images, image_shape=image_shape
         )
+        empty = np.zeros((0, *code_shape), "int32")
+        return in_batches(self._encode, images, batch_size, prepared, empty)
 
     def decode(self, codes: Any, batch_size: int = 64) -> Any:
         """Turns codes into images.
@@ -180,29 +290,12 @@ class ImageTokenizer(
             float32 NumPy array (B, *image_shape) in [-1, 1].
 
         Raises:
-            ValueError: on a wrong shape or a code outside the codebook.
-            TypeError: on a dtype that is not an integer.
+            ValueError, TypeError: on a wrong shape, code or dtype.
         """
-        image_shape, code_shape = self._shapes_of_codes(np.shape(codes))
-        depth = self.quantizer.code_depth
-        if depth is not None and np.ndim(codes) == len(code_shape) + 1:
-            part = min(max(np.shape(codes)[-1], 1), depth)
-            code_shape = (*code_shape[:-1], part)
+        image_shape, code_shape = self._sizes.of_codes(np.shape(codes))
         codes = validation.as_codes(codes, code_shape, self.num_codes)
-        return in_batches(
-            self._decode,
-            codes,
-            batch_size,
-            lambda part: part,
-            np.zeros((0, *image_shape), "float32"),
-        )
-
-    def _shapes_of_images(self, shape):
-        """Shapes of an image and its codes, given that of what came."""
-        return self.image_shape, self.code_shape
-
-    def _shapes_of_codes(self, shape):
-        return self.image_shape, self.code_shape
+        empty = np.zeros((0, *image_shape), "float32")
+        return in_batches(self._decode, codes, batch_size, lambda x: x, empty)
 
     def reconstruct(
         self, images: Any, batch_size: int = 64, depth: Any = None
@@ -210,8 +303,7 @@ class ImageTokenizer(
         """Encodes images and decodes their codes.
 
         Args:
-            images: as in `encode`.
-            batch_size: int, how many are processed at once.
+            images, batch_size: as in `encode`.
             depth: int or `None`. With a residual quantizer: of how many
                 codes a position, by default all.
 
@@ -221,13 +313,12 @@ class ImageTokenizer(
         Raises:
             ValueError: when there are not `depth` codes a position.
         """
-        if depth is not None and not 1 <= depth <= (
-            self.quantizer.code_depth or 0
-        ):
+        code_depth = self.quantizer.code_depth
+        if depth is not None and not 1 <= depth <= (code_depth or 0):
             raise ValueError(
                 "`depth` must lie in [1, depth of a residual quantizer]. "
                 f"Received: depth={depth} with a quantizer of "
-                f"code_depth={self.quantizer.code_depth}"
+                f"code_depth={code_depth}"
             )
         codes = self.encode(images, batch_size=batch_size)
         if depth is not None:
@@ -235,26 +326,12 @@ class ImageTokenizer(
         return self.decode(codes, batch_size=batch_size)
 
     def to_codes(self, images: Any) -> Any:
-        """`encode` of tensors, for programs that compile or export it.
-
-        Args:
-            images: float32 tensor (B, H, W, C) in [-1, 1].
-
-        Returns:
-            int32 tensor (B, *code_shape).
-        """
+        """`encode` of a float32 tensor in [-1, 1], for compiled programs."""
         latents = self.to_latents(images, training=False)
         return ops.cast(self.quantizer.encode(latents), "int32")
 
     def from_codes(self, codes: Any) -> Any:
-        """`decode` of tensors, for programs that compile or export it.
-
-        Args:
-            codes: int32 tensor (B, *code_shape).
-
-        Returns:
-            float32 tensor (B, H, W, C) in [-1, 1].
-        """
+        """`decode` of an int32 tensor, for compiled programs."""
         decoded = self.from_quantized(self.quantizer.decode(codes))
         pictures = self.decoder(decoded, training=False)
         return ops.clip(ops.cast(pictures, "float32"), -1.0, 1.0)
@@ -271,47 +348,3 @@ class ImageTokenizer(
 
     def _input_spec_for_export(self, batch):
         return input_spec("images", "float32", batch, self.image_shape)
-
-    @property
-    def stages(self) -> Any:
-        """The layers between an image and its reconstruction, in order."""
-        stages = [getattr(self, name) for name in STAGES]
-        return [stage for stage in stages if stage is not None]
-
-    def get_config(self) -> Any:
-        names = STAGES if self._argument_names is None else ("quantizer",)
-        config = {
-            **super().get_config(),
-            **{
-                name: keras.saving.serialize_keras_object(getattr(self, name))
-                for name in names
-            },
-            "image_shape": list(self.image_shape),
-        }
-        for name in self._argument_names or ():
-            value = getattr(self, name)
-            config[name] = list(value) if isinstance(value, tuple) else value
-        return config
-
-    @classmethod
-    def from_config(cls, config: Any) -> Any:
-        config = dict(config)
-        for name in STAGES:
-            if isinstance(config.get(name), dict):
-                config[name] = keras.saving.deserialize_keras_object(
-                    config[name]
-                )
-        return cls(**config)
-
-
-def _checked_image_shape(image_shape, factor):
-    image_shape = tuple(int(side) for side in image_shape)
-    if len(image_shape) != 3 or any(
-        side < 1 or side % factor for side in image_shape[:2]
-    ):
-        raise ValueError(
-            f"`image_shape` must be (height, width, channels) with sides "
-            f"that are multiples of {factor}. "
-            f"Received: image_shape={image_shape}"
-        )
-    return image_shape

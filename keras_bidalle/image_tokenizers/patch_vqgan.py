@@ -34,14 +34,13 @@ class ChannelResidualBlock(TokenizerLayer):
         super().__init__(**kwargs)
         self.channels = channels
         self.hidden_channels = hidden_channels
-        dtype = self.dtype_policy
-        self.norm = keras.layers.RMSNormalization(dtype=dtype)
-        self.expand = PaddedConv2D(
-            hidden_channels, 3, padding_mode="replication", dtype=dtype
+        self.norm = self.part(keras.layers.RMSNormalization)
+        self.expand = self.part(
+            PaddedConv2D, hidden_channels, 3, padding_mode="replication"
         )
         # Each block starts as the identity.
-        self.project = keras.layers.Dense(
-            channels, kernel_initializer="zeros", dtype=dtype
+        self.project = self.part(
+            keras.layers.Dense, channels, kernel_initializer="zeros"
         )
 
     def build(self, input_shape):
@@ -82,16 +81,15 @@ class PatchStack(TokenizerLayer):
         self.channels = channels
         self.hidden_channels = hidden_channels
         self.num_blocks = num_blocks
-        dtype = self.dtype_policy
-        self.conv_in = PaddedConv2D(
-            channels, 3, padding_mode="replication", dtype=dtype
+        self.conv_in = self.part(
+            PaddedConv2D, channels, 3, padding_mode="replication"
         )
         self.blocks = [
-            ChannelResidualBlock(channels, hidden_channels, dtype=dtype)
+            self.part(ChannelResidualBlock, channels, hidden_channels)
             for _ in range(num_blocks)
         ]
-        self.norm_out = keras.layers.RMSNormalization(dtype=dtype)
-        self.conv_out = keras.layers.Dense(units, dtype=dtype)
+        self.norm_out = self.part(keras.layers.RMSNormalization)
+        self.conv_out = self.part(keras.layers.Dense, units)
 
     def build_stack(self, input_channels):
         self.conv_in.build((None, None, None, input_channels))
@@ -184,7 +182,8 @@ class PatchVQGAN(ImageTokenizer):
     )
     tokenizer.compile(keras.optimizers.AdamW(2e-3))
     tokenizer.fit(crops)                  # (B, 32, 32, 3) is fine
-    codes = tokenizer.encode(pictures)    # (B, 16, 16)
+    codes = tokenizer.encode(pictures)    # (B, 16, 16) int32
+    pictures = tokenizer.decode(codes)    # (B, 64, 64, 3) in [-1, 1]
     ```
     """
 
@@ -197,7 +196,8 @@ class PatchVQGAN(ImageTokenizer):
         hidden_channels: int = 96,
         num_blocks: int = 2,
         dtype: Any = None,
-        **kwargs: Any,
+        name: Any = None,
+        trainable: bool = True,
     ) -> None:
         stack = {
             "patch_size": patch_size,
@@ -213,6 +213,7 @@ class PatchVQGAN(ImageTokenizer):
             PatchDecoder(image_shape[-1], dtype=dtype, name="decoder", **stack),
             image_shape,
             dtype=dtype,
-            **kwargs,
+            name=name,
+            trainable=trainable,
         )
         self._keep(**stack)

@@ -1,14 +1,8 @@
 """What image tokenizers train on: uint8 images, or float in [-1, 1].
 
-Floats of another range, [0, 255] say, train without a warning and give a
-tokenizer that is worth nothing. What can be checked depends on the form of
-the data, and no form is read ahead of training:
-
-- arrays and tensors: all of it, once before training starts;
-- streams, which are a `keras.utils.PyDataset`, a generator or a
-  `tf.data.Dataset`: each batch, on its way to the training step;
-- anything else, PyTorch's `DataLoader` among it: types and shapes alone,
-  when the model is called.
+No data are read ahead of training. Arrays and tensors are checked once before
+it, streams (a `keras.utils.PyDataset`, a generator, a `tf.data.Dataset`) batch
+by batch on their way to the step, and of anything else types and shapes alone.
 """
 
 import collections.abc
@@ -23,17 +17,7 @@ from keras_bidalle import validation
 
 
 def as_float_images(images: Any) -> Any:
-    """Casts a batch of images to float32 in [-1, 1], inside a graph.
-
-    Args:
-        images: tensor, uint8 in [0, 255] or float in [-1, 1].
-
-    Returns:
-        float32 tensor of the same shape.
-
-    Raises:
-        TypeError: on another dtype.
-    """
+    """Casts uint8 or float images to float32 in [-1, 1], inside a graph."""
     if validation.check_image_dtype(images.dtype) == "uint8":
         return ops.cast(images, "float32") / 127.5 - 1.0
     return ops.cast(images, "float32")
@@ -42,9 +26,7 @@ def as_float_images(images: Any) -> Any:
 class TrainingImages:
     """Checks what `fit` and `evaluate` are given.
 
-    Args:
-        factor: int, that the sides of images must be multiples of.
-        channels: int, of images.
+    Images have so many `channels`, and sides that `factor` divides.
     """
 
     def __init__(self, factor: int, channels: int):
@@ -52,21 +34,7 @@ class TrainingImages:
         self.channels = channels
 
     def checked(self, data: Any, name: str = "x") -> Any:
-        """The data to give to Keras.
-
-        Args:
-            data: arrays, tensors or a stream of batches, in any form that
-                `keras.Model.fit` takes. Of a tuple the first is the images.
-            name: str, the argument's name in error messages.
-
-        Returns:
-            `data`, or where its batches are checked on their way a stream
-            with the same batches.
-
-        Raises:
-            ValueError: on a wrong shape or range.
-            TypeError: on a wrong dtype.
-        """
+        """The data to give to Keras: `data`, or a stream that is checked."""
         if isinstance(data, keras.utils.PyDataset):
             return _CheckedBatches(data, lambda batch: self.check(batch, name))
         if isinstance(data, collections.abc.Generator):

@@ -75,7 +75,8 @@ class VQGAN(ImageTokenizer):
         downsampling_padding_mode: Any = None,
         decoder_padding_mode: Any = "zero",
         dtype: Any = None,
-        **kwargs: Any,
+        name: Any = None,
+        trainable: bool = True,
     ) -> None:
         levels = {
             "channels": channels,
@@ -111,7 +112,8 @@ class VQGAN(ImageTokenizer):
                 z_channels, 1, dtype=dtype, name="post_quant_conv"
             ),
             dtype=dtype,
-            **kwargs,
+            name=name,
+            trainable=trainable,
         )
         self._keep(
             **levels,

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_bidalle.image_tokenizers.blocks import (
     PACKAGE,
+    Half,
     PaddedConv2D,
     ResidualBlock,
     SpatialAttention,
@@ -39,14 +40,13 @@ class Level(TokenizerLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        dtype = self.dtype_policy
         self.channels = channels
         self.block = [
-            ResidualBlock(channels, dropout, padding_mode, dtype=dtype)
+            self.part(ResidualBlock, channels, dropout, padding_mode)
             for _ in range(num_blocks)
         ]
         self.attn = [
-            SpatialAttention(dtype=dtype)
+            self.part(SpatialAttention)
             for _ in range(num_blocks if attention else 0)
         ]
         self.resample = resample
@@ -80,12 +80,12 @@ class Middle(TokenizerLayer):
 
     def build(self, input_shape):
         arguments = (input_shape[-1], self.dropout, self.padding_mode)
-        self.block_1 = ResidualBlock(*arguments, dtype=self.dtype_policy)
+        self.block_1 = self.part(ResidualBlock, *arguments)
         self.attn_1 = None
         if self.attention:
-            self.attn_1 = SpatialAttention(dtype=self.dtype_policy)
+            self.attn_1 = self.part(SpatialAttention)
             self.attn_1.build(input_shape)
-        self.block_2 = ResidualBlock(*arguments, dtype=self.dtype_policy)
+        self.block_2 = self.part(ResidualBlock, *arguments)
         for layer in (self.block_1, self.block_2):
             layer.build(input_shape)
 
@@ -96,8 +96,8 @@ class Middle(TokenizerLayer):
         return self.block_2(x, training=training)
 
 
-class _Half(TokenizerLayer):
-    """What the encoder and the decoder share: their arguments."""
+class _Half(Half):
+    """What the encoder and the decoder share."""
 
     def __init__(
         self,
@@ -111,48 +111,34 @@ class _Half(TokenizerLayer):
         middle_attention=True,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(
+            channels, channel_multipliers, num_res_blocks, **kwargs
+        )
         check_padding_mode(padding_mode)
         self.middle_attention = middle_attention
         self.resolution = resolution
-        self.channels = channels
-        self.channel_multipliers = tuple(channel_multipliers)
-        self.num_res_blocks = num_res_blocks
         self.attention_resolutions = tuple(attention_resolutions)
         self.dropout = dropout
         self.padding_mode = padding_mode
 
-    @property
-    def factor(self):
-        """How many pixels on a side one code stands for."""
-        return 2 ** (len(self.channel_multipliers) - 1)
-
     def _level(self, index, num_blocks, resample):
-        return Level(
-            self.channels * self.channel_multipliers[index],
+        return self.part(
+            Level,
+            self.widths[index],
             num_blocks,
             self.resolution // 2**index in self.attention_resolutions,
             resample,
             self.dropout,
             self.padding_mode,
-            dtype=self.dtype_policy,
         )
 
     def _conv(self, channels):
-        return PaddedConv2D(
-            channels,
-            3,
-            padding_mode=self.padding_mode,
-            dtype=self.dtype_policy,
-        )
+        mode = {"padding_mode": self.padding_mode}
+        return self.part(PaddedConv2D, channels, 3, **mode)
 
     def _middle(self):
-        return Middle(
-            self.dropout,
-            self.padding_mode,
-            self.middle_attention,
-            dtype=self.dtype_policy,
-        )
+        arguments = (self.dropout, self.padding_mode, self.middle_attention)
+        return self.part(Middle, *arguments)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -198,10 +184,7 @@ class VQGANEncoder(_Half):
             for i in range(last + 1)
         ]
         self.mid = self._middle()
-        self.norm_out = group_norm(
-            self.channels * self.channel_multipliers[-1],
-            dtype=self.dtype_policy,
-        )
+        self.norm_out = self.part(group_norm, self.widths[-1])
         self.conv_out = self._conv(z_channels)
 
     def _resample(self, wanted):
@@ -248,22 +231,18 @@ class VQGANDecoder(_Half):
     ) -> None:
         super().__init__(resolution, **kwargs)
         self.output_channels = output_channels
-        self.conv_in = self._conv(self.channels * self.channel_multipliers[-1])
+        self.conv_in = self._conv(self.widths[-1])
         self.mid = self._middle()
         # In the order of the channel multipliers; applied from the last.
         self.up = [
             self._level(i, self.num_res_blocks + 1, self._resample(i > 0))
             for i in range(len(self.channel_multipliers))
         ]
-        self.norm_out = group_norm(
-            self.channels * self.channel_multipliers[0],
-            dtype=self.dtype_policy,
-        )
+        self.norm_out = self.part(group_norm, self.widths[0])
         self.conv_out = self._conv(output_channels)
 
     def _resample(self, wanted):
-        layer = Upsample(self.padding_mode, dtype=self.dtype_policy)
-        return layer if wanted else None
+        return self.part(Upsample, self.padding_mode) if wanted else None
 
     def build(self, input_shape: Any) -> Any:
         middle = [self.conv_in, self.mid, *self.up[::-1], self.norm_out]

@@ -1,31 +1,9 @@
 """Adversarial training of an image tokenizer inside one `compute_loss`.
 
 Both players' terms are computed in one pass, each reading the other as a
-constant, so that plain `compile` and `fit` train them on every backend. An
-image tokenizer uses the object like this:
-
-```python
-adversarial.build((None, H, W, C))          # once, before the optimizer
-
-features = ...                              # before the last convolution
-fake = head(kernel)                         # (B, H, W, C), the reconstruction
-
-terms = adversarial(
-    real,                                   # (B, H, W, C) in [-1, 1]
-    fake,
-    reconstruction_loss=lambda fake: ops.mean(ops.abs(real - fake)),
-    head=lambda kernel: convolve(ops.stop_gradient(features), kernel) + bias,
-    kernel=kernel,                          # the last convolution's weights
-    training=training,
-)
-loss = terms.reconstruction + terms.generator + terms.discriminator
-```
-
-`reconstruction_loss` (with its perceptual term, if any) and `head` are
-functions because JAX differentiates functions and not graphs. They may not
-write variables. The reconstruction and the generator's loss are evaluated
-once each; the adaptive weight reuses their gradients at the image, so it
-costs one small convolution.
+constant, so that plain `compile` and `fit` train them on every backend. The
+reconstruction and the generator's loss are evaluated once each; the adaptive
+weight reuses their gradients at the image, so it costs one small convolution.
 """
 
 from collections.abc import Callable
@@ -34,6 +12,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from keras_bidalle.arguments import Configured
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.gradients import linearize, value_and_gradient
 from keras_bidalle.losses.discriminator import PatchDiscriminator
@@ -42,9 +21,9 @@ from keras_bidalle.validation import check_at_least
 
 
 class AdversarialTerms(NamedTuple):
-    """What one step of adversarial training adds up.
+    """What one step adds up: the loss is the sum of the first three.
 
-    All are float32 scalars; the loss to minimize is the sum of the first three.
+    All are float32 scalars.
 
     Attributes:
         reconstruction: the value of `reconstruction_loss(fake)`.
@@ -84,9 +63,8 @@ def adaptive_weight(
         Float32 scalar, a constant.
 
     Reference:
-        Esser et al., "Taming Transformers for High-Resolution Image
-        Synthesis" (2021), Equation 7. The published program has 1e-4 in the
-        denominator where the paper has 1e-6.
+        As `AdversarialLoss`, Equation 7. The published program has 1e-4 in
+        the denominator where the paper has 1e-6.
     """
     ratio = ops.divide(
         _norm(reconstruction_gradient), _norm(generator_gradient) + 1e-4
@@ -99,21 +77,10 @@ def _norm(x):
 
 
 def frozen(layer, instead=()):
-    """A scope in which `layer` reads its variables as constants.
+    """A scope in which a built `layer` reads its variables as constants.
 
     What the layer writes inside (moving statistics, say) is dropped.
-
-    Args:
-        layer: a built `keras.layers.Layer`.
-        instead: pairs of a variable of the layer and the tensor that is read
-            in its place.
-
-    Example:
-
-    ```python
-    with frozen(discriminator):
-        logits = discriminator(fake, training=True)
-    ```
+    `instead` has pairs of a variable and what is read in its place.
     """
     # Every variable is mapped: inside this scope an unmapped one would be
     # read from its own storage, past the scope that a JAX trainer opened.
@@ -125,7 +92,7 @@ def frozen(layer, instead=()):
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class AdversarialLoss(keras.layers.Layer):
+class AdversarialLoss(Configured, keras.layers.Layer):
     """Adds a discriminator to the training of an image tokenizer.
 
     Pass it to an image tokenizer's `compile`. The generator's loss is
@@ -151,9 +118,11 @@ class AdversarialLoss(keras.layers.Layer):
     Call arguments:
         real: float tensor (B, H, W, C) in [-1, 1].
         fake: float tensor (B, H, W, C), the reconstruction.
-        reconstruction_loss: callable from images like `fake` to a scalar.
+        reconstruction_loss: callable from images like `fake` to a scalar, a
+            function since JAX differentiates functions and not graphs.
         head: callable from `kernel` to `fake`, the decoder's last layer on
-            fixed features; None leaves the adaptive ratio out (1).
+            fixed features; None leaves the adaptive ratio out (1). Neither
+            callable may write variables.
         kernel: float tensor, the weights of that layer; None with `head`.
         training: bool; only training steps are counted.
 
@@ -194,16 +163,12 @@ class AdversarialLoss(keras.layers.Layer):
         )
         if discriminator is None:
             discriminator = PatchDiscriminator()
-        if isinstance(loss, str):
-            if loss not in _LOSSES:
-                raise ValueError(
-                    f"`loss` must be one of {sorted(_LOSSES)} or an object "
-                    f"with `generator` and `discriminator`. "
-                    f"Received: loss={loss!r}"
-                )
-            self._loss = _LOSSES[loss]()
-        else:
-            self._loss = loss
+        if isinstance(loss, str) and loss not in _LOSSES:
+            raise ValueError(
+                f"`loss` must be one of {sorted(_LOSSES)} or an object with "
+                f"`generator` and `discriminator`. Received: loss={loss!r}"
+            )
+        self._loss = _LOSSES[loss]() if isinstance(loss, str) else loss
         self.discriminator = discriminator
         self.loss = loss
         self.weight = weight
@@ -263,11 +228,7 @@ class AdversarialLoss(keras.layers.Layer):
         )
 
     def generator_loss(self, fake: Any, training: Any = None) -> Any:
-        """Returns the unweighted generator's loss; it trains only `fake`.
-
-        In training the discriminator normalizes by the batch's statistics
-        without keeping them.
-        """
+        """Returns the unweighted generator's loss; it trains only `fake`."""
         with frozen(self.discriminator):
             logits = self.discriminator(fake, training=training)
         return self._loss.generator(ops.cast(logits, "float32"))
@@ -303,31 +264,6 @@ class AdversarialLoss(keras.layers.Layer):
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         return AdversarialTerms(*[()] * len(AdversarialTerms._fields))
-
-    def get_config(self) -> Any:
-        return {
-            **super().get_config(),
-            "discriminator": keras.saving.serialize_keras_object(
-                self.discriminator
-            ),
-            "loss": self.loss
-            if isinstance(self.loss, str)
-            else keras.saving.serialize_keras_object(self.loss),
-            "weight": self.weight,
-            "start_step": self.start_step,
-            "discriminator_start_step": self.discriminator_start_step,
-            "ramp_steps": self.ramp_steps,
-        }
-
-    @classmethod
-    def from_config(cls, config: Any) -> Any:
-        config = dict(config)
-        for name in ("discriminator", "loss"):
-            if isinstance(config[name], dict):
-                config[name] = keras.saving.deserialize_keras_object(
-                    config[name]
-                )
-        return cls(**config)
 
 
 def _pull_back(head, kernel, slope):

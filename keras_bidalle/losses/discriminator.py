@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from keras_bidalle.arguments import Configured
 from keras_bidalle.losses.global_batch_normalization import (
     GlobalBatchNormalization,
 )
@@ -12,7 +13,7 @@ from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class PatchDiscriminator(layers.Layer):
+class PatchDiscriminator(Configured, layers.Layer):
     """A convolutional network that gives one logit for each patch.
 
     `num_layers` 4x4 convolutions of stride 2, one of stride 1 and one of
@@ -126,13 +127,6 @@ class PatchDiscriminator(layers.Layer):
         for stride in [2] * self.num_layers + [1, 1]:
             shape = (shape[0], *sides(stride), 1)
         return shape
-
-    def get_config(self) -> Any:
-        return {
-            **super().get_config(),
-            "num_layers": self.num_layers,
-            "filters": self.filters,
-        }
 
 
 def _pad(x):

@@ -5,9 +5,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_bidalle import named
+
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class HingeLoss:
+class HingeLoss(named.Named):
     """The hinge losses of both players, on logits.
 
     Reference:
@@ -25,13 +27,6 @@ class HingeLoss:
             ops.mean(ops.relu(1.0 - real_logits))
             + ops.mean(ops.relu(1.0 + fake_logits))
         )
-
-    def get_config(self) -> Any:
-        return {}
-
-    @classmethod
-    def from_config(cls, config: Any) -> Any:
-        return cls(**config)
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")

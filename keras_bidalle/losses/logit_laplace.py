@@ -1,9 +1,6 @@
 """The likelihood of pixel values that DALL-E's discrete VAE is trained with.
 
-Pixel values are bounded; a Gaussian or a Laplace distribution is not. The
-logit-Laplace distribution is that of the sigmoid of a Laplace variable, and
-so lives between 0 and 1. Its density has poles at both ends, which is why
-images are first mapped to [epsilon, 1 - epsilon].
+It is that of the sigmoid of a Laplace variable, which lives between 0 and 1.
 """
 
 import math
@@ -11,6 +8,8 @@ from typing import Any
 
 import keras
 from keras import ops
+
+from keras_bidalle import named
 
 
 def map_pixels(images: Any, epsilon: float = 0.1) -> Any:
@@ -50,7 +49,7 @@ def unmap_pixels(mapped: Any, epsilon: float = 0.1) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class LogitLaplace:
+class LogitLaplace(named.Named):
     """Negative log-likelihood of images, the mean over all values.
 
     With x a value after `map_pixels`, and mu and b of its own,
@@ -96,15 +95,7 @@ class LogitLaplace:
         return -ops.mean(self.log_likelihood(images, statistics))
 
     def log_likelihood(self, images: Any, statistics: Any) -> Any:
-        """Gives ln p(x) of each value.
-
-        Args:
-            images: float tensor (B, H, W, C), values in [-1, 1].
-            statistics: float tensor (B, H, W, 2 C), mu then ln b.
-
-        Returns:
-            float32 tensor (B, H, W, C).
-        """
+        """Gives ln p(x) of each value, float32 tensor (B, H, W, C)."""
         mu, log_b = self.split(statistics)
         if images.shape[-1] != mu.shape[-1]:
             raise ValueError(
@@ -124,10 +115,7 @@ class LogitLaplace:
         )
 
     def pictures(self, statistics: Any) -> Any:
-        """The images to show: the median, without its spread.
-
-        Args:
-            statistics: float tensor (B, H, W, 2 C), mu then ln b.
+        """The median, without its spread: the images to show.
 
         Returns:
             float32 tensor (B, H, W, C) in [-1, 1], `unmap(sigmoid(mu))`.
@@ -139,10 +127,3 @@ class LogitLaplace:
         """Gives mu and ln b, float32 tensors (B, H, W, C)."""
         mu, log_b = ops.split(ops.cast(statistics, "float32"), 2, axis=-1)
         return mu, log_b
-
-    def get_config(self) -> Any:
-        return {"epsilon": self.epsilon}
-
-    @classmethod
-    def from_config(cls, config: Any) -> Any:
-        return cls(**config)

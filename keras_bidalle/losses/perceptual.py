@@ -26,11 +26,7 @@ _SCALE = (0.458, 0.448, 0.450)
 
 
 def lpips_shapes():
-    """Returns a dict from array name to shape: what a weights file holds.
-
-    Each convolution has `<name>/kernel` (3, 3, in, out) and `<name>/bias`
-    (out,); each of the five blocks has `linear<n>/kernel` (width,).
-    """
+    """Returns a dict from array name to shape: what a weights file holds."""
     shapes, channels = {}, 3
     for number, (names, width) in enumerate(
         zip(VGG16_BLOCKS, VGG16_WIDTHS, strict=True), start=1

@@ -23,16 +23,8 @@ class GumbelQuantizer(Quantizer):
     it is the code of the largest logit. The loss is the divergence of the
     logits' distribution from even use of the codes.
 
-    `temperature` and `kl_weight` are variables, to be scheduled:
-
-    ```python
-    class Cool(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            quantizer.temperature.assign(max(0.9**epoch, 1 / 16))
-    ```
-
-    (Within an epoch, on JAX, a callback must first call
-    `self.model.jax_state_sync()`.)
+    `temperature` and `kl_weight` are variables, which the callbacks of
+    `keras_bidalle.training.gumbel_schedules` move.
 
     Args:
         num_codes: int, the size K of the codebook.

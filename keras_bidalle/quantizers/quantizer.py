@@ -27,9 +27,9 @@ def count_codes(codes, num_codes):
 class Quantizer(Configured, ReplicaLosses, keras.layers.Layer):
     """Base of the layers that replace latents by entries of a codebook.
 
-    A quantizer is a Keras layer: call it between an encoder and a decoder,
-    and its output has the values of code vectors and passes gradients on to
-    the encoder. Its losses go through `add_loss`, in training and evaluation.
+    Call it between an encoder and a decoder: its output has the values of
+    code vectors and passes gradients on to the encoder. Its losses go through
+    `add_loss`, in training and evaluation.
     It computes in float32 whatever the dtype policy, and gives its output in
     the policy's compute dtype. `fit` and `evaluate` show two metrics of the
     epoch, over the global batch: `codebook_usage` and `perplexity`.
@@ -150,7 +150,7 @@ class Quantizer(Configured, ReplicaLosses, keras.layers.Layer):
             int32 tensor (B, ...), or (B, ..., code_depth).
 
         Raises:
-            ValueError: if the last dimension of `z` is not the codebook's.
+            ValueError: if `z` has other channels.
         """
         raise NotImplementedError
 

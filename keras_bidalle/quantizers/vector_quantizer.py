@@ -18,8 +18,7 @@ class VectorQuantizer(CodebookQuantizer):
     The loss is `commitment_weight * mean((z - sg[e])^2) + codebook_weight *
     mean((e - sg[z])^2)`, with e the nearest code vector and sg the stopped
     gradient: the first term keeps the encoder near its codes, the second
-    moves the codes. The first published VQGAN weights were trained with 1
-    and 0.25, not with 0.25 and 1.
+    moves the codes. (The first published VQGAN was trained with 1 and 0.25.)
 
     With the defaults this is the published quantizer, of which small runs
     often use a few codes only. `kmeans_steps=10, revival_steps=100` starts
