@@ -1,11 +1,10 @@
 """What stands in the way of Keras' `fit`: private names of its trainer, 3.15.
 
-Two functions of the TensorFlow trainer keep `fit` from running under
-strategies, and are replaced here and nowhere else. To know the shapes of a
-batch, one averages it over the replicas, which bool inputs do not survive,
-nor any batch of several workers (keras#20585); the other averages the
-workers' scalars along an axis that they do not have.
-`tests/training/test_distributions.py` says when Keras needs this no more.
+To know the shapes of a batch, TensorFlow's averages it over the replicas,
+which bool inputs do not survive, nor any batch of several workers
+(keras#20585); and it averages the workers' scalars along an axis that they do
+not have. `tests/training/test_distributions.py` says when Keras needs this no
+more.
 """
 
 import functools
@@ -55,11 +54,6 @@ def make_metrics(model: keras.Model, first_batch: Callable[[], Any]) -> None:
 
     `fit` makes them before it begins, but for TensorFlow's without a
     strategy, which makes them in the first step.
-
-    Args:
-        model: a built and compiled `keras.Model`.
-        first_batch: function without arguments to a batch, called where it
-            is needed.
     """
     metrics = model._compile_metrics
     if not is_tensorflow() or metrics is None or metrics.built:

@@ -1,8 +1,4 @@
-"""What the processes that train together agree on between two steps.
-
-`backend.replicas` exchanges inside a step; here whole processes agree on
-the step to go on from, and on whether to stop.
-"""
+"""What the processes that train together agree on between two steps."""
 
 import functools
 
@@ -13,28 +9,13 @@ from keras_bidalle.backend.current import backend_name
 
 
 def from_first_process(number: int) -> int:
-    """Makes all processes take the first one's number.
-
-    Args:
-        number: int from 0 to 2^31 - 1; all but the first process's are
-            ignored.
-
-    Returns:
-        int, the same on all processes.
-    """
+    """Makes all processes take the first one's number, below 2^31."""
     first = replicas.is_first_process()
     return _sum_over_processes(number if first else 0)
 
 
 def any_process(flag: bool) -> bool:
-    """Whether the flag is set on at least one process.
-
-    Args:
-        flag: bool.
-
-    Returns:
-        bool, the same on all processes.
-    """
+    """Whether the flag is set on at least one process."""
     return _sum_over_processes(int(flag)) > 0
 
 

@@ -20,19 +20,11 @@ _COUNTERS = {
 
 
 def callback_states(callbacks: list) -> tuple[list, list]:
-    """Reads the state of callbacks.
+    """Reads the state of callbacks: a list, `None` where there is none.
 
-    Those of Keras that count are known (`EarlyStopping`,
-    `ReduceLROnPlateau`, `ModelCheckpoint`). Any other with a state has
+    Those of Keras that count are known. Any other with a state has
     `get_state()`, which gives a dict of JSON values and NumPy arrays, and
-    `set_state(dict)`.
-
-    Args:
-        callbacks: list of `keras.callbacks.Callback`.
-
-    Returns:
-        Tuple of a list of `None` or dicts of JSON values, one for each
-        callback, and a list of NumPy arrays that those dicts refer to.
+    `set_state(dict)`. The arrays come as a list of their own.
     """
     states: list = []
     arrays: list[np.ndarray] = []
@@ -48,14 +40,7 @@ def callback_states(callbacks: list) -> tuple[list, list]:
 
 
 def restore_callbacks(callbacks: list, states: list, arrays: list) -> None:
-    """Puts states back into callbacks, after their `on_train_begin`.
-
-    Args:
-        callbacks: list of `keras.callbacks.Callback`, in the order in which
-            they were read.
-        states: list, as `callback_states` gave it.
-        arrays: list of NumPy arrays, likewise.
-    """
+    """Puts what `callback_states` gave back, after `on_train_begin`."""
     names = [type(callback).__name__ for callback in callbacks]
     saved = [state and state["class"] for state in states]
     for callback, name, state in zip(callbacks, names, states, strict=False):

@@ -31,12 +31,9 @@ def write_checkpoint(
     """Writes a checkpoint so that a kill leaves all of it or nothing.
 
     Args:
-        path: `pathlib.Path`, ending in `.npz`.
+        path: ends in `.npz`.
         state: dict of JSON values.
         groups: dict from str, without a dot, to a list of NumPy arrays.
-
-    Raises:
-        OSError: if the disk is full or gone; what was at `path` is as it was.
     """
     state = {"format": FORMAT, **state}
     arrays = {"state": np.frombuffer(json.dumps(state).encode(), "uint8")}
@@ -56,17 +53,10 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: pathlib.Path) -> tuple[dict, dict]:
-    """Reads a checkpoint and compares its checksum.
-
-    Args:
-        path: `pathlib.Path`.
-
-    Returns:
-        Tuple of the state and the groups, as given to `write_checkpoint`.
+    """What was given to `write_checkpoint`: the state and the groups.
 
     Raises:
         DamagedCheckpoint: if it is not what was written.
-        OSError: if the file cannot be opened.
     """
     _verify(path)
     groups: dict[str, list] = {}
@@ -106,8 +96,7 @@ def _storable(value):
 class _HashingFile(io.RawIOBase):
     """A file to write from front to back, that knows its checksum.
 
-    It cannot seek: the archive's writer would go back to fill in lengths,
-    and the checksum would have to be read back from the disk.
+    It cannot seek: the archive's writer would go back to fill in lengths.
     """
 
     def __init__(self, path):

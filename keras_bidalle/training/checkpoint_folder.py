@@ -13,12 +13,7 @@ from keras_bidalle.validation import check_positive
 
 
 class CheckpointFolder:
-    """Checkpoints of one run, a file for each step that was saved.
-
-    Args:
-        path: str or `pathlib.Path`, for this run's checkpoints only.
-        keep: int, how many stay.
-    """
+    """The newest `keep` checkpoints of one run, a file for each step."""
 
     def __init__(self, path: str | pathlib.Path, keep: int):
         check_positive(keep=keep)
@@ -54,15 +49,7 @@ class CheckpointFolder:
         return None
 
     def write(self, state: dict[str, Any], groups: dict[str, list]) -> None:
-        """Writes a checkpoint and removes those beyond `keep`.
-
-        Args:
-            state: dict of JSON values, `step` among them.
-            groups: dict from str to a list of NumPy arrays.
-
-        Raises:
-            OSError: if it cannot be written. The ones before it stay.
-        """
+        """Writes a checkpoint and removes those beyond `keep`."""
         try:
             write_checkpoint(self.file(state["step"]), state, groups)
         except OSError as error:

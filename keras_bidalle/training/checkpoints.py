@@ -1,9 +1,7 @@
 """Checkpoints that a killed run goes on from, at the step it had saved.
 
-`keras.callbacks.BackupAndRestore` restarts the epoch, skips optimizers it
-did not build, and trusts whatever lies in its folder. Here a checkpoint is
-one file of everything that training changes, with a checksum; its rename is
-atomic, and the newest undamaged one wins.
+`keras.callbacks.BackupAndRestore` restarts the epoch, skips optimizers it did
+not build, and trusts whatever lies in its folder.
 """
 
 import pathlib

@@ -1,9 +1,7 @@
 """Training that goes on when workers go and come, with Horovod.
 
-`hvd.elastic` starts the processes anew around those that live; what it knows
-of Keras is Keras 2. Here its loop drives `resumable_fit`: after a change all
-workers take the state that was last committed to memory, and go on from its
-step.
+What `hvd.elastic` knows of Keras is Keras 2. Its loop drives `resumable_fit`:
+after a change all workers take the state that was last committed to memory.
 """
 
 import pathlib
@@ -54,12 +52,7 @@ class ElasticCheckpoint(ResumableCheckpoint):
         return self._committed[0]["step"]
 
     def synchronize(self, model: keras.Model, hvd: Any) -> None:
-        """Gives all workers the first one's last state.
-
-        Args:
-            model: a built and compiled `keras.Model`.
-            hvd: the module `horovod.tensorflow`, initialized.
-        """
+        """Gives all workers the first one's last state."""
         self._check(model)
         self.set_model(model)
         if hvd.rank() == 0 and self._committed is None:

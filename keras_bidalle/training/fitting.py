@@ -1,8 +1,7 @@
 """`fit` that starts at any step.
 
-Keras can start `fit` at an epoch, not inside one. Here the rest of a cut
-epoch and the epochs after it are two calls of `fit` that look like one to
-the callbacks.
+Keras can start `fit` at an epoch, not inside one. The rest of a cut epoch and
+the epochs after it are two calls of `fit` that look like one to callbacks.
 """
 
 import contextlib

@@ -1,7 +1,4 @@
-"""What processes under Horovod send each other besides gradients.
-
-Horovod's own callbacks for Keras are for Keras 2 and fail with Keras 3.
-"""
+"""What processes under Horovod send each other besides gradients."""
 
 from typing import Any
 

@@ -13,15 +13,14 @@ class Muon(keras.optimizers.Muon):
     Matrices inside the network move along the orthogonalised momentum;
     embeddings, heads, vectors and scalars are trained by AdamW. The
     orthogonalisation runs in bfloat16, which it was published for, and once
-    for all matrices of a shape, stacked, instead of once for each.
+    for all matrices of a shape, stacked.
 
     Args:
         learning_rate: float or schedule, of both; AdamW's is multiplied by
             `adam_lr_ratio`.
         exclude_layers: list of str, regular expressions of variable paths
-            that AdamW trains too; by default the heads, the first and last
-            convolutions and `TokenConvolution`, beside embeddings, which are
-            always out.
+            that AdamW trains too, beside embeddings; by default the heads,
+            the first and last convolutions and `TokenConvolution`.
         **kwargs: as in `keras.optimizers.Muon`.
 
     Reference:
