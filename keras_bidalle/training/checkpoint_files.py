@@ -43,7 +43,9 @@ def write_checkpoint(
     with atomic_path(path) as temporary:
         with _HashingFile(temporary) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.write_raw(_MARK + file.hexdigest().encode())
+            file.write(_MARK + file.digest.hexdigest().encode())
+            file.flush()
+            os.fsync(file.fileno())
     # The rename is on the disk once the folder is.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -73,16 +75,12 @@ def read_checkpoint(path: pathlib.Path) -> tuple[dict, dict]:
 def _verify(path):
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        left = file.seek(0, os.SEEK_END) - _TAIL
-        if left <= 0:
-            raise DamagedCheckpoint("it is cut short")
-        file.seek(0)
-        while left:
-            block = file.read(min(left, 1 << 20))
-            if not block:
-                raise DamagedCheckpoint("it is cut short")
+        left = os.fstat(file.fileno()).st_size - _TAIL
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
             digest.update(block)
             left -= len(block)
+        if left:
+            raise DamagedCheckpoint("it is cut short")
         if file.read() != _MARK + digest.hexdigest().encode():
             raise DamagedCheckpoint("wrong checksum")
 
@@ -93,46 +91,17 @@ def _storable(value):
     return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 
-class _HashingFile(io.RawIOBase):
-    """A file to write from front to back, that knows its checksum.
-
-    It cannot seek: the archive's writer would go back to fill in lengths.
-    """
+class _HashingFile(io.BufferedWriter):
+    """A file to write from front to back, that knows its checksum."""
 
     def __init__(self, path):
-        self._file = open(path, "wb")
-        self._digest = hashlib.sha256()
+        super().__init__(open(path, "wb", buffering=0))
+        self.digest = hashlib.sha256()
 
-    def writable(self):
-        return True
+    def tell(self):
+        # Else the archive's writer would go back to fill in lengths.
+        raise io.UnsupportedOperation("tell")
 
     def write(self, data):
-        self._digest.update(data)
-        return self.write_raw(data)
-
-    def write_raw(self, data):
-        return self._file.write(data)
-
-    def hexdigest(self):
-        return self._digest.hexdigest()
-
-    def flush(self):
-        if not self._file.closed:
-            self._file.flush()
-
-    def close(self):
-        if self.closed:
-            return
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        finally:
-            # Of two errors the first one tells why.
-            self._discard()
-            super().close()
-
-    def _discard(self):
-        try:
-            self._file.close()
-        except OSError:
-            pass
+        self.digest.update(data)
+        return super().write(data)

@@ -4,6 +4,7 @@ What `hvd.elastic` knows of Keras is Keras 2. Its loop drives `resumable_fit`:
 after a change all workers take the state that was last committed to memory.
 """
 
+import contextlib
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -130,9 +131,9 @@ def elastic_fit(
 
     Args:
         model: a built and compiled `keras.Model`.
-        batches: callable from a step to what `fit` takes as `x`, the rows of
-            this process (see `keras_bidalle.data.own_rows`, to be called in
-            it: the number of processes changes).
+        batches: as in `resumable_fit`, of the rows of this process (see
+            `keras_bidalle.data.own_rows`, to be called in it: the number of
+            processes changes).
         checkpoint: an `ElasticCheckpoint`.
         epochs, steps_per_epoch, **kwargs: as in `resumable_fit`.
 
@@ -146,7 +147,6 @@ def elastic_fit(
 
     ```python
     training.distribute("horovod")
-    model = build_model()
     model.compile("adam")
     training.elastic_fit(
         model,
@@ -196,15 +196,15 @@ def elastic_fit(
     return run_fn(train, reset)(state)
 
 
-class _failures_told:
+@contextlib.contextmanager
+def _failures_told():
     """Makes TensorFlow's errors of a lost worker those that Horovod knows."""
+    import tensorflow as tf
+    from horovod.common.exceptions import HorovodInternalError
 
-    def __enter__(self):
-        pass
-
-    def __exit__(self, kind, error, trace):
-        import tensorflow as tf
-        from horovod.common.exceptions import HorovodInternalError
-
-        if isinstance(error, tf.errors.OpError) and "orovod" in error.message:
-            raise HorovodInternalError(error.message) from error
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if "orovod" not in error.message:
+            raise
+        raise HorovodInternalError(error.message) from error

@@ -101,31 +101,26 @@ def resumable_fit(
 
 def _fit_from(step, one_run, model, batches, epochs, steps_per_epoch, **kwargs):
     epoch, one_run.offset = divmod(step, steps_per_epoch)
+
+    def fit(first, end):
+        model.fit(
+            batches(first * steps_per_epoch + one_run.offset),
+            initial_epoch=first,
+            epochs=end,
+            steps_per_epoch=steps_per_epoch - one_run.offset,
+            callbacks=one_run,
+            **kwargs,
+        )
+
     if one_run.offset:
         # The cut epoch is read into them.
         make_metrics(model, lambda: _first_batch(batches(step)))
         with _averages_left_apart(model.optimizer):
-            model.fit(
-                batches(step),
-                initial_epoch=epoch,
-                epochs=epoch + 1,
-                steps_per_epoch=steps_per_epoch - one_run.offset,
-                callbacks=one_run,
-                **kwargs,
-            )
+            fit(epoch, epoch + 1)
         one_run.offset = 0
-        epoch += 1
-        if model.stop_training:
-            epoch = epochs
+        epoch = epochs if model.stop_training else epoch + 1
     if epoch < epochs:
-        model.fit(
-            batches(epoch * steps_per_epoch),
-            initial_epoch=epoch,
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch,
-            callbacks=one_run,
-            **kwargs,
-        )
+        fit(epoch, epochs)
     else:
         model.optimizer.finalize_variable_values(model.trainable_variables)
 
@@ -139,14 +134,13 @@ class _OneRun(keras.callbacks.CallbackList):
     """Several calls of `fit`, one run for the callbacks."""
 
     offset = 0
+    _logs = None
 
     def begin(self):
         super().on_train_begin()
 
     def end(self):
         super().on_train_end(self._logs)
-
-    _logs = None
 
     def on_train_begin(self, logs=None):
         pass

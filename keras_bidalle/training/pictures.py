@@ -47,7 +47,7 @@ def picture_grid(
 def comparison_grid(
     originals: Any, reconstructions: Any, pairs: int = 4, gap: int = 2
 ) -> np.ndarray:
-    """Lays originals and their reconstructions out side by side.
+    """Lays originals out, each left of its reconstruction.
 
     Args:
         originals, reconstructions: uint8 arrays (B, H, W, 3).
@@ -55,7 +55,7 @@ def comparison_grid(
         gap: int, gray pixels between images.
 
     Returns:
-        uint8 array (height, width, 3): in each pair the original is left.
+        uint8 array (height, width, 3).
     """
     originals = _pictures(originals, "originals")
     reconstructions = _pictures(reconstructions, "reconstructions")

@@ -13,18 +13,14 @@ from keras_bidalle.backend.current import backend_name
 
 def circumstances() -> dict[str, Any]:
     """What a run depends on besides its checkpoint."""
-    return {
-        "backend": backend_name(),
-        "replicas": _replicas(),
-    }
-
-
-def _replicas():
     # JAX's program is one for all devices; `replicas` counts programs.
     distribution = keras.distribution.distribution()
-    if distribution is not None:
-        return distribution.num_model_replicas
-    return max(replicas.planned(), replicas.data_shard()[1])
+    count = (
+        max(replicas.planned(), replicas.data_shard()[1])
+        if distribution is None
+        else distribution.num_model_replicas
+    )
+    return {"backend": backend_name(), "replicas": count}
 
 
 _CONSEQUENCES = {
@@ -89,17 +85,14 @@ def assign_all(
     wanted = [tuple(v.shape) for v in variables]
     found = [a.shape for a in arrays]
     if wanted != found:
-        for i, (have, want) in enumerate(zip(found, wanted, strict=False)):
+        detail = f"it has {len(wanted)} variables, the checkpoint {len(found)}"
+        for variable, have, want in zip(variables, found, wanted, strict=False):
             if have != want:
                 detail = (
-                    f"variable {variables[i].path} has shape {want}, "
-                    f"the checkpoint's has {have}"
+                    f"variable {variable.path} has shape {want}, the "
+                    f"checkpoint's has {have}"
                 )
                 break
-        else:
-            detail = (
-                f"it has {len(wanted)} variables, the checkpoint {len(found)}"
-            )
         raise ValueError(
             f"Checkpoint {path} does not fit the {what}: {detail}. It comes "
             "from another configuration: start in another folder."

@@ -7,8 +7,8 @@ from keras_bidalle.training.distributions.horovod import Horovod
 from keras_bidalle.training.distributions.keras_parallel import (
     DataParallel,
     ModelParallel,
+    generator_layouts,
 )
-from keras_bidalle.training.distributions.layouts import generator_layouts
 from keras_bidalle.training.distributions.tensorflow_strategies import (
     Mirrored,
     MultiWorker,
