@@ -121,14 +121,14 @@ def cooling(
     tokenizer: Any,
     temperature_steps: int | None,
     beta_steps: int | None,
-    kl_weight: float | None = None,
+    kl_weight: Any = None,
 ) -> list:
     """`gumbel_schedules` of the tokenizers that need them, else no callback.
 
     Args:
         tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
         temperature_steps, beta_steps: int, or `None` for no callback.
-        kl_weight: float or `None`, what `quantizer.kl_weight` ends at; the
+        kl_weight: float, a variable or `None`, what `quantizer.kl_weight` ends at; the
             published weight by default.
     """
     has_gumbel = isinstance(tokenizer.quantizer, GumbelQuantizer)
@@ -136,7 +136,8 @@ def cooling(
         return []
     arguments: dict[str, Any] = {}
     if kl_weight is not None:
-        arguments["beta"] = (0.0, kl_weight * _values_of_a_code(tokenizer))
+        weight = float(keras.ops.convert_to_numpy(kl_weight))
+        arguments["beta"] = (0.0, weight * _values_of_a_code(tokenizer))
     return gumbel_schedules(
         tokenizer,
         temperature_steps=temperature_steps,
