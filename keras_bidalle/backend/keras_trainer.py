@@ -20,6 +20,7 @@ from keras_bidalle.backend.current import is_tensorflow
 def let_keras_fit_under_strategies() -> None:
     """Makes `fit` run under any strategy and on any inputs, once for all."""
     from keras.src.backend.tensorflow import trainer
+    from tensorflow.distribute import MultiWorkerMirroredStrategy
 
     build = trainer.TensorFlowTrainer._maybe_symbolic_build
     reduce = trainer.reduce_per_replica
@@ -39,7 +40,8 @@ def let_keras_fit_under_strategies() -> None:
             self._symbolic_build(data_batch=data_batch)
 
     def reduce_per_replica(values, strategy, reduction):
-        if reduction not in ("auto", "mean") or not _has_workers(strategy):
+        workers = isinstance(strategy, MultiWorkerMirroredStrategy)
+        if reduction not in ("auto", "mean") or not workers:
             return reduce(values, strategy, reduction)
         return keras.tree.map_structure(
             lambda x: strategy.reduce("MEAN", x, axis=None), values
@@ -62,9 +64,3 @@ def make_metrics(model: keras.Model, first_batch: Callable[[], Any]) -> None:
 
     if not tf.distribute.has_strategy():
         model._symbolic_build(data_batch=first_batch())
-
-
-def _has_workers(strategy):
-    import tensorflow as tf
-
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)

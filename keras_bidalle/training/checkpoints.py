@@ -11,7 +11,6 @@ import time
 import keras
 
 from keras_bidalle.backend import replicas
-from keras_bidalle.backend.processes import any_process, from_first_process
 from keras_bidalle.backend.random_state import random_state, set_random_state
 from keras_bidalle.training.callback_states import (
     callback_states,
@@ -128,7 +127,7 @@ class ResumableCheckpoint(StepCallback):
         first = replicas.is_first_process()
         found = self._saved.read_newest() if first else None
         # All processes go on from the step that the first one found.
-        step = from_first_process(found[0]["step"] if found else 0)
+        step = replicas.from_first_process(found[0]["step"] if found else 0)
         if step and not first:
             found = self._saved.read(step)
         return self._put_back(model, found)
@@ -225,7 +224,7 @@ class ResumableCheckpoint(StepCallback):
             self._stop()
 
     def _must_stop(self):
-        return any_process(self.stop_signals.received is not None)
+        return replicas.any_process(self.stop_signals.received is not None)
 
     def _add_to_history(self, logs, step):
         row = {"epoch": self._epoch, "step": step}
@@ -239,13 +238,13 @@ class ResumableCheckpoint(StepCallback):
         passed = time.monotonic() - self._saved_at
         late = seconds is not None and passed >= seconds
         # Clocks differ, and all processes take part in a save.
-        return any_process(late) if all_hand_in() else late
+        return replicas.any_process(late) if all_hand_in() else late
 
     def _stop(self):
         number = self.stop_signals.received or self.stop_signals.signals[0]
         # A launcher ends all processes once the first of them has ended, so
         # none may go before the checkpoint is written.
-        any_process(False)
+        replicas.any_process(False)
         if replicas.is_first_process():
             print(
                 f"Told to stop ({signal.Signals(number).name}): "

@@ -143,19 +143,7 @@ def elastic_fit(
     Raises:
         ValueError: if `checkpoint` is of another class.
 
-    Example:
-
-    ```python
-    training.distribute("horovod")
-    model.compile("adam")
-    training.elastic_fit(
-        model,
-        lambda step: data.as_dataset(data.own_rows(make_batch), step),
-        training.ElasticCheckpoint("runs/first/checkpoints"),
-        epochs=50,
-        steps_per_epoch=200,
-    )
-    ```
+    Example: `docs/scaling.md`.
     """
     if not isinstance(checkpoint, ElasticCheckpoint):
         raise ValueError(

@@ -128,8 +128,8 @@ def cooling(
     Args:
         tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
         temperature_steps, beta_steps: int, or `None` for no callback.
-        kl_weight: float, a variable or `None`, what `quantizer.kl_weight` ends at; the
-            published weight by default.
+        kl_weight: float, variable or `None`, what `quantizer.kl_weight` ends
+            at; the published weight by default.
     """
     has_gumbel = isinstance(tokenizer.quantizer, GumbelQuantizer)
     if not has_gumbel or temperature_steps is None or beta_steps is None:
