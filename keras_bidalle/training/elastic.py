@@ -143,7 +143,7 @@ def elastic_fit(
     Raises:
         ValueError: if `checkpoint` is of another class.
 
-    Example: `docs/scaling.md`.
+    Example: `recipes/checks/elastic_test.py`.
     """
     if not isinstance(checkpoint, ElasticCheckpoint):
         raise ValueError(
