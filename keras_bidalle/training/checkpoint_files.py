@@ -1,10 +1,11 @@
-"""The file that a checkpoint is: written all or not at all, checked when read.
+"""Checkpoints on the disk: written all or not at all, checked when read.
 
-A NumPy archive (.npz) with the SHA-256 of all that stands before it as its
+A checkpoint is a NumPy archive (.npz) with the SHA-256 of all that stands before it as its
 last 71 bytes. Any cut and any changed bit is found; NumPy alone can open the
 file too.
 """
 
+import errno
 import hashlib
 import io
 import json
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from keras_bidalle.files import atomic_path
+from keras_bidalle.validation import check_positive
 
 FORMAT = 2
 _MARK = b"sha256:"
@@ -70,6 +72,82 @@ def read_checkpoint(path: pathlib.Path) -> tuple[dict, dict]:
             if name != "state":
                 groups.setdefault(name.split(".")[0], []).append(saved[name])
     return state, groups
+
+
+class CheckpointFolder:
+    """The newest `keep` checkpoints of one run, a file for each step."""
+
+    def __init__(self, path: str | pathlib.Path, keep: int):
+        check_positive(keep=keep)
+        self.path = pathlib.Path(path)
+        self.keep = keep
+
+    def file(self, step: int) -> pathlib.Path:
+        """Where the checkpoint of a step is, or would be."""
+        return self.path / f"step-{step:09d}.npz"
+
+    def read(self, step: int) -> tuple[dict, dict]:
+        """The checkpoint of a step, as `read_checkpoint` gives it."""
+        return read_checkpoint(self.file(step))
+
+    def read_newest(self) -> tuple[dict, dict] | None:
+        """The newest undamaged checkpoint, `None` where there is none.
+
+        Raises:
+            DamagedCheckpoint: if there are some and none can be read.
+        """
+        self._remove_unfinished()
+        files = self._files()
+        for file in reversed(files):
+            try:
+                return read_checkpoint(file)
+            except (DamagedCheckpoint, OSError) as error:
+                print(f"Checkpoint {file} is damaged ({error}); passed over.")
+        if files:
+            raise DamagedCheckpoint(
+                f"No checkpoint in {self.path} can be read: {len(files)} "
+                "are damaged. Remove them to begin the run anew."
+            )
+        return None
+
+    def write(self, state: dict[str, Any], groups: dict[str, list]) -> None:
+        """Writes a checkpoint and removes those beyond `keep`."""
+        try:
+            write_checkpoint(self.file(state["step"]), state, groups)
+        except OSError as error:
+            raise self._explained(error, state["step"], groups) from error
+        for file in self._files()[: -self.keep]:
+            file.unlink()
+
+    def clear(self) -> None:
+        """Removes all checkpoints."""
+        for file in self._files():
+            file.unlink()
+        self._remove_unfinished()
+
+    def _files(self):
+        return sorted(self.path.glob("step-*.npz"))
+
+    def _remove_unfinished(self):
+        for file in self.path.glob(".step-*.npz*"):
+            file.unlink()
+
+    def _explained(self, error, step, groups):
+        size = sum(a.nbytes for arrays in groups.values() for a in arrays)
+        last = self._files()[-1:]
+        advice = ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            advice = (
+                f" A checkpoint takes {size / 1e6:.1f} MB, and for a moment "
+                f"there are `keep` + 1 = {self.keep + 1} of them: make room."
+            )
+        return OSError(
+            error.errno,
+            f"{error.strerror or error}: the checkpoint of step {step} could "
+            f"not be written. {last[0] if last else 'Nothing'} is saved."
+            + advice,
+            str(self.path),
+        )
 
 
 def _verify(path):

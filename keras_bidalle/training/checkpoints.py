@@ -16,7 +16,7 @@ from keras_bidalle.training.callback_states import (
     callback_states,
     restore_callbacks,
 )
-from keras_bidalle.training.checkpoint_folder import CheckpointFolder
+from keras_bidalle.training.checkpoint_files import CheckpointFolder
 from keras_bidalle.training.run_state import (
     all_hand_in,
     as_array,

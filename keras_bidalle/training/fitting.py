@@ -75,31 +75,6 @@ def resumable_fit(
         epochs=epochs,
         steps=steps_per_epoch,
     )
-    try:
-        one_run.begin()
-        checkpoint.restore_callbacks()
-        if step >= epochs * steps_per_epoch or checkpoint.stopped:
-            # The last checkpoint was before what `fit` does at its end.
-            model.optimizer.finalize_variable_values(model.trainable_variables)
-        else:
-            _fit_from(
-                step,
-                one_run,
-                model,
-                batches,
-                epochs,
-                steps_per_epoch,
-                verbose=verbose,
-                shuffle=False,
-                **kwargs,
-            )
-        one_run.end()
-    finally:
-        checkpoint.stop_signals.end()
-    return checkpoint.history
-
-
-def _fit_from(step, one_run, model, batches, epochs, steps_per_epoch, **kwargs):
     epoch, one_run.offset = divmod(step, steps_per_epoch)
 
     def fit(first, end):
@@ -109,20 +84,31 @@ def _fit_from(step, one_run, model, batches, epochs, steps_per_epoch, **kwargs):
             epochs=end,
             steps_per_epoch=steps_per_epoch - one_run.offset,
             callbacks=one_run,
+            verbose=verbose,
+            shuffle=False,
             **kwargs,
         )
 
-    if one_run.offset:
-        # The cut epoch is read into them.
-        make_metrics(model, lambda: _first_batch(batches(step)))
-        with _averages_left_apart(model.optimizer):
-            fit(epoch, epoch + 1)
-        one_run.offset = 0
-        epoch = epochs if model.stop_training else epoch + 1
-    if epoch < epochs:
-        fit(epoch, epochs)
-    else:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        one_run.begin()
+        checkpoint.restore_callbacks()
+        ended = checkpoint.stopped
+        if one_run.offset and epoch < epochs and not ended:
+            # The cut epoch is read into them.
+            make_metrics(model, lambda: _first_batch(batches(step)))
+            with _averages_left_apart(model.optimizer):
+                fit(epoch, epoch + 1)
+            epoch, one_run.offset = epoch + 1, 0
+            ended = model.stop_training
+        if epoch < epochs and not ended:
+            fit(epoch, epochs)
+        else:
+            # The last checkpoint was before what `fit` does at its end.
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+        one_run.end()
+    finally:
+        checkpoint.stop_signals.end()
+    return checkpoint.history
 
 
 def _first_batch(data):
