@@ -1,8 +1,8 @@
 """Checkpoints on the disk: written all or not at all, checked when read.
 
-A checkpoint is a NumPy archive (.npz) with the SHA-256 of all that stands before it as its
-last 71 bytes. Any cut and any changed bit is found; NumPy alone can open the
-file too.
+A checkpoint is a NumPy archive (.npz) with the SHA-256 of all that stands
+before it as its last 71 bytes. Any cut and any changed bit is found; NumPy
+alone can open the file too.
 """
 
 import errno
