@@ -19,8 +19,10 @@ from keras_bidalle.backend.current import is_tensorflow
 @functools.cache
 def let_keras_fit_under_strategies() -> None:
     """Makes `fit` run under any strategy and on any inputs, once for all."""
+    import tensorflow as tf
     from keras.src.backend.tensorflow import trainer
-    from tensorflow.distribute import MultiWorkerMirroredStrategy
+
+    MultiWorker = tf.distribute.MultiWorkerMirroredStrategy
 
     build = trainer.TensorFlowTrainer._maybe_symbolic_build
     reduce = trainer.reduce_per_replica
@@ -40,7 +42,7 @@ def let_keras_fit_under_strategies() -> None:
             self._symbolic_build(data_batch=data_batch)
 
     def reduce_per_replica(values, strategy, reduction):
-        workers = isinstance(strategy, MultiWorkerMirroredStrategy)
+        workers = isinstance(strategy, MultiWorker)
         if reduction not in ("auto", "mean") or not workers:
             return reduce(values, strategy, reduction)
         return keras.tree.map_structure(
