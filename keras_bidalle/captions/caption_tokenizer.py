@@ -15,17 +15,20 @@ import tokenizers
 from keras import ops
 
 from keras_bidalle.captions.merge_dropout import MergeDropout
-
-SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]")
+from keras_bidalle.captions.pipelines import (
+    SPECIAL_TOKENS,
+    pair_pipeline,
+    word_pipeline,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class CaptionTokenizer:
     """Turns captions into int32 rows `[CLS] words [SEP] [PAD]...` and back.
 
-    Captions are lower-cased and split at white space and punctuation, so
-    `"Red 3 on the upper left."` and `"red 3 on the upper left ."` are the
-    same caption. A word that the vocabulary cannot spell is refused, never
+    Captions are lower-cased, brought into one Unicode form, and split at
+    white space and punctuation; `captions/pipelines.py` has a table of what
+    is the same. A word that the vocabulary cannot spell is refused, never
     replaced by [UNK].
 
     Args:
@@ -37,8 +40,10 @@ class CaptionTokenizer:
         max_length: int, the length of a row, [CLS] and [SEP] included.
 
     Attributes:
-        vocabulary_size: int, number of token ids.
+        vocabulary_size: int, the largest token id and 1.
         pad_id, start_id, end_id, unknown_id: int, ids of the special tokens.
+        special_ids: set of int, ids that no word has: those of the special
+            tokens, and those below `vocabulary_size` that are not in use.
 
     Raises:
         ValueError: when the JSON cannot be read or has no special token,
@@ -74,7 +79,8 @@ class CaptionTokenizer:
             self._tokenizer.model.dropout = None
         self.tokenizer_json = tokenizer_json
         self.max_length = max_length
-        self.vocabulary_size = self._tokenizer.get_vocab_size()
+        used = set(self._tokenizer.get_vocab().values())
+        self.vocabulary_size = max(used, default=-1) + 1
         special = {t: self._tokenizer.token_to_id(t) for t in SPECIAL_TOKENS}
         missing = [t for t in SPECIAL_TOKENS[:4] if special[t] is None]
         if missing:
@@ -86,7 +92,8 @@ class CaptionTokenizer:
         self.pad_id, self.start_id, self.end_id, self.unknown_id = (
             special[token] for token in SPECIAL_TOKENS[:4]
         )
-        self.special_ids = {i for i in special.values() if i is not None}
+        self.special_ids = set(range(self.vocabulary_size)) - used
+        self.special_ids.update(i for i in special.values() if i is not None)
 
     @classmethod
     def from_words(
@@ -95,17 +102,14 @@ class CaptionTokenizer:
         """A tokenizer with one token a word.
 
         Ids 0 to 4 are [PAD], [CLS], [SEP], [UNK], [MASK]; the words follow
-        in their order.
+        in their order. `"Red 3."` and `"red 3 ."` are the same caption, which
+        is read back with spaces.
 
         Args:
             words: sequence of distinct lower-case str.
             max_length: int, the length of a row.
         """
-        vocabulary = {
-            word: i for i, word in enumerate((*SPECIAL_TOKENS, *words))
-        }
-        model = tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]")
-        return cls(_pipeline(model).to_str(), max_length)
+        return cls(word_pipeline(words), max_length)
 
     @classmethod
     def from_captions(
@@ -113,23 +117,21 @@ class CaptionTokenizer:
     ) -> "CaptionTokenizer":
         """Trains a byte pair encoding on captions.
 
+        The same captions give the same encoding. Captions are read back as
+        they are, but for lower case, NFKC and the white space between words;
+        where all of them have spaces around punctuation, that between words
+        and punctuation does not matter.
+
         Args:
             captions: iterable of str.
             vocabulary_size: int, at most so many tokens.
             max_length: int, the length of a row.
+
+        Raises:
+            ValueError: if the vocabulary cannot hold the captions'
+                characters.
         """
-        end = "</w>"
-        model = tokenizers.models.BPE(unk_token="[UNK]", end_of_word_suffix=end)
-        tokenizer = _pipeline(model)
-        tokenizer.decoder = tokenizers.decoders.BPEDecoder(suffix=end)
-        trainer = tokenizers.trainers.BpeTrainer(
-            vocab_size=vocabulary_size,
-            special_tokens=list(SPECIAL_TOKENS),
-            end_of_word_suffix=end,
-            show_progress=False,
-        )
-        tokenizer.train_from_iterator(captions, trainer)
-        return cls(tokenizer.to_str(), max_length)
+        return cls(pair_pipeline(captions, vocabulary_size), max_length)
 
     def tokens_of(self, text: str, name: str = "text") -> list[int]:
         """The token ids of a text without [CLS], [SEP] and padding.
@@ -278,14 +280,6 @@ class CaptionTokenizer:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "CaptionTokenizer":
         return cls(**config)
-
-
-def _pipeline(model):
-    """The published text pipeline around a vocabulary of ours."""
-    tokenizer = tokenizers.Tokenizer(model)
-    tokenizer.normalizer = tokenizers.normalizers.Lowercase()
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    return tokenizer
 
 
 def _words(encoding):

@@ -2,7 +2,7 @@
 
 `captions.CaptionTokenizer` wraps a program in another language, which a graph
 cannot call. Its captions go through few steps, all of which a graph can do:
-lower case, words and punctuation apart, then one token a word or the merges
+a normal form, words and punctuation apart, then one token a word or the merges
 of a byte pair encoding. Lower case and words are those of Unicode as ICU and
 RE2 know it; a text that the tokenizer refuses is refused here too.
 """
@@ -12,18 +12,19 @@ import re
 
 import tensorflow as tf
 
+from keras_bidalle.captions.pipelines import JOINERS, joint_decoders
+from keras_bidalle.serving.normal_form import (
+    NO_MERGE,
+    SPACE,
+    WORD,
+    NormalForm,
+    merged_pairs,
+    table,
+)
 from keras_bidalle.serving.requests import require
 
 # Longer requests are refused before anything is done with them.
 MAX_BYTES = 4096
-
-# As Unicode has them: what belongs to a word, and what separates words.
-_WORD = r"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{200c}\x{200d}"
-_SPACE = (
-    r"\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}"
-    r"\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
-)
-_NO_MERGE = 2**62
 
 
 class Prompts(tf.Module):
@@ -42,6 +43,7 @@ class Prompts(tf.Module):
         self._added = [token["content"] for token in config["added_tokens"]]
         self._suffix = model.get("end_of_word_suffix") or ""
         self._joins_words = config["decoder"] is None
+        self._has_joiners = _type(config, "decoder") == "Sequence"
         self._is_bpe = model["type"] == "BPE"
         vocabulary = {t["content"]: t["id"] for t in config["added_tokens"]}
         vocabulary.update(model["vocab"])
@@ -49,7 +51,9 @@ class Prompts(tf.Module):
         self._tokens = [""] * self._size
         for token, number in vocabulary.items():
             self._tokens[number] = token
-        self._ids = _table(
+        letters = {c for token in model["vocab"] for c in token}
+        self._normal_form = NormalForm(config["normalizer"], letters)
+        self._ids = table(
             list(model["vocab"]), list(model["vocab"].values()), -1
         )
         if self._is_bpe:
@@ -62,8 +66,8 @@ class Prompts(tf.Module):
             pairs.append(vocabulary[left] * self._size + vocabulary[right])
             results.append(vocabulary[left + right])
         # The first merge of a list goes before the others.
-        self._ranks = _table(
-            pairs or [-1], list(range(len(pairs))) or [-1], _NO_MERGE
+        self._ranks = table(
+            pairs or [-1], list(range(len(pairs))) or [-1], NO_MERGE
         )
         self._results = results or [0]
 
@@ -86,11 +90,11 @@ class Prompts(tf.Module):
             written = "|".join(re.escape(token) for token in self._added)
             bad = tf.strings.regex_full_match(text, f"(?s).*({written}).*")
             checks.append(_known_words(text, bad))
-        text = tf.strings.lower(text, encoding="utf-8")
+        text = self._normal_form(text)
         text = tf.strings.regex_replace(
-            text, f"([{_WORD}]+|[^{_WORD}{_SPACE}]+)", r" \1 "
+            text, f"([{WORD}]+|[^{WORD}{SPACE}]+)", r" \1 "
         )
-        text = tf.strings.regex_replace(text, f"[{_SPACE}]+", " ")
+        text = tf.strings.regex_replace(text, f"[{SPACE}]+", " ")
         words = tf.strings.split(tf.strings.strip(text), " ")
         # Of an empty text, split makes one empty word.
         words = tf.ragged.boolean_mask(words, words != "")
@@ -139,39 +143,8 @@ class Prompts(tf.Module):
         check = _known_words(words, tf.reduce_any(bad, axis=1))
         with tf.control_dependencies([check]):
             ids = tf.where(inside, ids, -1)
-
-        def ranks(ids):
-            pairs = ids[:, :-1] * self._size + ids[:, 1:]
-            both = (ids[:, :-1] >= 0) & (ids[:, 1:] >= 0)
-            found = self._ranks.lookup(tf.where(both, pairs, -1))
-            # A column more, so that words of one character have a minimum.
-            found = tf.pad(found, [[0, 0], [0, 1]], constant_values=_NO_MERGE)
-            return tf.where(found >= 0, found, _NO_MERGE)
-
-        def merge(ids, ranks_now, going):
-            best = tf.reduce_min(ranks_now, axis=1, keepdims=True)
-            merges = best < _NO_MERGE
-            at = tf.argmin(ranks_now, axis=1, output_type=tf.int32)[:, None]
-            results = tf.constant(self._results, tf.int64)
-            result = tf.gather(results, tf.where(merges, best, 0))
-            following = tf.pad(ids[:, 1:], [[0, 0], [0, 1]], constant_values=-1)
-            merged = tf.where(
-                place < at, ids, tf.where(place == at, result, following)
-            )
-            ids = tf.where(merges, merged, ids)
-            found = ranks(ids)
-            return ids, found, tf.reduce_any(found < _NO_MERGE)
-
-        first = ranks(ids)
-        unknown = tf.TensorShape([None, None])
-        ids, _, _ = tf.while_loop(
-            lambda ids, ranks_now, going: going,
-            merge,
-            (ids, first, tf.reduce_any(first < _NO_MERGE)),
-            shape_invariants=(unknown, unknown, tf.TensorShape([])),
-        )
-        counts = tf.reduce_sum(tf.cast(ids >= 0, tf.int64), axis=1)
-        return tf.RaggedTensor.from_tensor(tf.cast(ids, tf.int32), counts)
+        ids = merged_pairs(ids, self._size, self._ranks, self._results)
+        return tf.cast(ids, tf.int32)
 
     def _packed(self, tokens):
         """Rows `[CLS] tokens [SEP] [PAD]...`: int32 tensor (B, T)."""
@@ -200,7 +173,11 @@ class Prompts(tf.Module):
         text = tf.strings.reduce_join(kept, axis=-1)
         suffix = re.escape(self._suffix)
         text = tf.strings.regex_replace(text, f"{suffix}$", "")
-        return tf.strings.regex_replace(text, suffix, " ")
+        text = tf.strings.regex_replace(text, suffix, " ")
+        if self._has_joiners:
+            for joiner in JOINERS:
+                text = tf.strings.regex_replace(text, joiner, "")
+        return text
 
 
 def _known_words(words, refused):
@@ -211,35 +188,20 @@ def _known_words(words, refused):
     )
 
 
-def _table(keys, values, default):
-    dtype = tf.string if isinstance(keys[0], str) else tf.int64
-    return tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(keys, values, dtype, tf.int64),
-        default,
-    )
-
-
 def _check_steps(config):
     """Raises unless every step of a Hugging Face tokenizer is known here."""
     model = config["model"]
     bpe = model["type"] == "BPE"
     known = {
-        "normalizer": ("Lowercase",),
-        "pre_tokenizer": ("Whitespace",),
-        "model": ("WordLevel", "BPE"),
-        "decoder": (None, "BPEDecoder") if bpe else (None,),
+        "normalizer": NormalForm.knows(config["normalizer"]),
+        "pre_tokenizer": _type(config, "pre_tokenizer") == "Whitespace",
+        "model": model["type"] in ("WordLevel", "BPE"),
+        "decoder": _knows_decoder(config["decoder"], model),
     }
-    names = [
-        name
-        for name, types in known.items()
-        if (config[name] or {}).get("type") not in types
-    ]
+    names = [name for name, is_known in known.items() if not is_known]
     if bpe:
         steps = "continuing_subword_prefix", "byte_fallback", "ignore_merges"
         names += [f"model.{step}" for step in steps if model.get(step)]
-        suffix = model.get("end_of_word_suffix")
-        if (config["decoder"] or model).get("suffix", suffix) != suffix:
-            names.append("decoder.suffix")
     if names:
         raise ValueError(
             "`caption_tokenizer` must be one of lower case, white space and "
@@ -247,3 +209,18 @@ def _check_steps(config):
             "`CaptionTokenizer.from_words` and `from_captions` make it, to "
             f"be exported. Received: another {', '.join(names)}."
         )
+
+
+def _knows_decoder(decoder, model):
+    if decoder is None or model["type"] != "BPE":
+        return decoder is None
+    if decoder["type"] == "Sequence":
+        decoder, *joins = decoder["decoders"]
+        if joins != joint_decoders():
+            return False
+    suffix = model.get("end_of_word_suffix")
+    return decoder["type"] == "BPEDecoder" and decoder["suffix"] == suffix
+
+
+def _type(config, name):
+    return None if config[name] is None else config[name]["type"]

@@ -94,6 +94,72 @@ def test_ids_outside_the_vocabulary_are_refused():
         tokenizer().decode([1, 2])
 
 
+CAPTIONS = [
+    "woman firefighter: medium-dark skin tone",
+    "A button (blood type)",
+    "C\u00f4te d\u2019Ivoire",
+    "Japanese \u201cfree of charge\u201d button",
+    "man\u2019s hat , and more .",
+    "keycap: #",
+    "+1 ... [UNK]",
+]
+
+
+def test_captions_are_read_back_as_they_were_written():
+    it = CaptionTokenizer.from_captions(CAPTIONS, 200, max_length=60)
+    captions = CAPTIONS[:-1]
+    assert it.decode(it.encode(captions)) == [c.lower() for c in captions]
+    # The marks of what goes before and behind may stand anywhere.
+    ids = np.random.default_rng(0).integers(0, it.vocabulary_size, (50, 12))
+    assert all("\uffed" not in text for text in it.decode(ids))
+
+
+def test_forms_that_are_typed_are_the_captions_own():
+    it = CaptionTokenizer.from_captions(CAPTIONS, 200, max_length=60)
+    for typed, own in {
+        "Co\u0302te d'ivoire": CAPTIONS[2],
+        "C\u00f4te d\u00b4Ivoire": CAPTIONS[2],
+        'japanese "free of charge" button': CAPTIONS[3],
+        "Man's  hat , and more .": CAPTIONS[4],
+        "woman firefighter\uff1a medium\u2010dark \uff53kin tone": CAPTIONS[0],
+    }.items():
+        np.testing.assert_array_equal(it.encode(typed), it.encode(own))
+    words = CaptionTokenizer.from_words(["cafe\u0301", "'", "s"], 9)
+    np.testing.assert_array_equal(
+        words.encode("Caf\u00e9\u2019s"), words.encode("cafe\u0301's")
+    )
+
+
+def test_a_vocabulary_is_the_same_each_time():
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdefgh"), 5)) for _ in range(200)]
+    captions = [" ".join(rng.choice(words, 4)) + "!" for _ in range(500)]
+    found = {
+        CaptionTokenizer.from_captions(captions, 300, 60).tokenizer_json
+        for _ in range(4)
+    }
+    assert len(found) == 1
+
+
+def test_a_vocabulary_holds_all_characters_or_is_refused():
+    letters = "".join(chr(0x4E00 + i) for i in range(300))
+    with pytest.raises(ValueError, match="`vocabulary_size` must be at least"):
+        CaptionTokenizer.from_captions([letters], 100, 400)
+    it = CaptionTokenizer.from_captions([letters], 306, 400)
+    assert it.vocabulary_size == 306
+    with pytest.raises(ValueError, match="`words` must be distinct"):
+        CaptionTokenizer.from_words(["red", "red"], 5)
+
+
+def test_ids_that_no_word_has_are_never_words():
+    content = json.loads(tokenizer().tokenizer_json)
+    content["model"]["vocab"]["upper"] = 20
+    it = CaptionTokenizer(json.dumps(content), 10)
+    assert it.vocabulary_size == 21
+    assert set(range(12, 20)) <= it.special_ids
+    assert it.decode([[1, 20, 15, 10, 2]]) == ["upper red"]
+
+
 def test_keras_config_round_trip():
     it = tokenizer()
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(it)))
