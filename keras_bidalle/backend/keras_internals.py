@@ -1,6 +1,9 @@
-"""Private names of Keras' layers and state, read in version 3.15.
+"""What Keras keeps to itself about layers and its own state.
 
-`tests/backend/test_keras_internals.py` fails where one has changed.
+Private names of Keras, read in version 3.15, with public ones around them.
+`tests/backend/test_keras_internals.py` fails where one has changed its
+meaning. Two more modules know private names: `keras_trainer` and
+`optimizers`.
 """
 
 import contextlib
@@ -37,7 +40,11 @@ def variables_without_values() -> Iterator[None]:
 
 
 class DrawnSeed(keras.random.SeedGenerator):
-    """Gives one seed, an int tensor (2,), again and again."""
+    """A seed generator that gives one seed again and again.
+
+    Args:
+        seed: int tensor (2,), as `keras.random.SeedGenerator.next` gives.
+    """
 
     def __init__(self, seed: Any):
         # No state of its own, so not the base's constructor. Keras' torch
@@ -52,10 +59,12 @@ class DrawnSeed(keras.random.SeedGenerator):
 class ReplicaLosses:
     """Keeps apart what replicas add to the loss of one layer.
 
-    A mixin before `keras.layers.Layer`. The replicas of a `tf.distribute`
-    strategy are threads that trace a layer by turns, and a turn ends where
-    they exchange something. Keras has one list of losses for all of them and
-    empties it when a replica begins: losses would be lost or counted twice.
+    Mixed into a layer before `keras.layers.Layer`. The replicas of a
+    `tf.distribute` strategy are threads that trace the same layer by turns,
+    and a turn ends where they exchange something. Keras keeps `add_loss` in
+    one list for all of them and empties it when a replica begins, so that a
+    layer that exchanges statistics loses the losses of the replica before,
+    or counts them twice.
     """
 
     # Where `Layer.add_loss` and `Layer.losses` keep and find the losses.
@@ -81,7 +90,14 @@ class ReducibleBatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` whose statistics can be changed."""
 
     def reduce_moments(self, mean: Any, variance: Any) -> tuple[Any, Any]:
-        """What to normalize by, given a batch's mean and variance (C,)."""
+        """The statistics to normalize by, given those of this batch.
+
+        Args:
+            mean, variance: float tensors (C,).
+
+        Returns:
+            Tuple of two tensors like them.
+        """
         raise NotImplementedError
 
     def _moments(self, inputs, mask):

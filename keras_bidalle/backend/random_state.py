@@ -1,7 +1,9 @@
 """Random state that belongs to the process and not to a model.
 
-Python's, NumPy's, the generator that Keras makes for draws without a seed,
-and torch's, from which Keras' dropout draws there without a seed.
+The `keras.random.SeedGenerator`s of layers are variables of the model. What
+is left are the generators that anyone may draw from: Python's, NumPy's, the
+one that Keras makes for draws without a seed, and torch's, from which Keras'
+dropout draws on that backend unless it is given a seed.
 """
 
 import random
@@ -15,7 +17,11 @@ from keras_bidalle.backend.keras_internals import global_seed_generator
 
 
 def random_state() -> dict[str, Any]:
-    """The process's random state, a dict of JSON values."""
+    """The process's random state.
+
+    Returns:
+        dict of JSON values.
+    """
     version, words, gauss = random.getstate()
     state_of_numpy: Any = np.random.get_state()
     name, keys, position, has_gauss, cached = state_of_numpy
@@ -37,7 +43,11 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Puts back what `random_state` gave."""
+    """Puts back what `random_state` gave.
+
+    Args:
+        state: dict.
+    """
     if state["keras"] is not None:
         seed: Any = global_seed_generator()
         if seed is None:

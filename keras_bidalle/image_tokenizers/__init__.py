@@ -8,6 +8,7 @@ from keras_bidalle.image_tokenizers.discrete_vae_layers import (
 )
 from keras_bidalle.image_tokenizers.exporting import CodeDecoder, CodeEncoder
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
+from keras_bidalle.image_tokenizers.patch_start import start_from_patches
 from keras_bidalle.image_tokenizers.patch_vqgan import PatchVQGAN
 from keras_bidalle.image_tokenizers.rqvae import RQVAE
 from keras_bidalle.image_tokenizers.vqgan import VQGAN
@@ -30,4 +31,5 @@ __all__ = [
     "VQGAN",
     "VQGANDecoder",
     "VQGANEncoder",
+    "start_from_patches",
 ]

@@ -45,6 +45,9 @@ class Task:
         """
         raise NotImplementedError
 
+    def start_tokenizer(self, tokenizer: Any) -> None:
+        """Called once with a new image tokenizer, before it is trained."""
+
     def examples(self, image_shape: tuple[int, ...]) -> np.ndarray:
         """A few images that are shown while training: uint8 (n, H, W, 3)."""
         raise NotImplementedError

@@ -1,11 +1,12 @@
-"""What processes under Horovod send each other besides gradients."""
+"""What processes under Horovod send each other besides gradients.
+
+Horovod's own callbacks for Keras are for Keras 2 and fail with Keras 3.
+"""
 
 from typing import Any
 
 import keras
 from keras import ops
-
-from keras_bidalle.arguments import kept_arguments
 
 
 def _horovod():
@@ -124,10 +125,18 @@ class ScaledLearningRate(keras.optimizers.schedules.LearningRateSchedule):
         return rate * (1.0 + (self.num_replicas - 1) * risen)
 
     def get_config(self) -> dict[str, Any]:
-        rate = keras.saving.serialize_keras_object(self.learning_rate)
-        return {**kept_arguments(self), "learning_rate": rate}
+        rate = self.learning_rate
+        if callable(rate):
+            rate = keras.saving.serialize_keras_object(rate)
+        return {
+            "learning_rate": rate,
+            "num_replicas": self.num_replicas,
+            "warmup_steps": self.warmup_steps,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ScaledLearningRate":
-        rate = keras.saving.deserialize_keras_object(config["learning_rate"])
+        rate = config["learning_rate"]
+        if isinstance(rate, dict):
+            rate = keras.saving.deserialize_keras_object(rate)
         return cls(**{**config, "learning_rate": rate})

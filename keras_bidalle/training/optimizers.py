@@ -1,4 +1,7 @@
-"""The optimizer of a run, and its learning rate, out of plain settings."""
+"""The optimizer of a run, and its learning rate, out of plain settings.
+
+Both stages of every task and the training programs take them from here.
+"""
 
 from typing import Any
 

@@ -12,15 +12,19 @@ from keras_bidalle.backend.current import backend_name
 
 
 def circumstances() -> dict[str, Any]:
-    """What a run depends on besides its checkpoint."""
+    """dict of what a run depends on besides its checkpoint."""
+    return {
+        "backend": backend_name(),
+        "replicas": _replicas(),
+    }
+
+
+def _replicas():
     # JAX's program is one for all devices; `replicas` counts programs.
     distribution = keras.distribution.distribution()
-    count = (
-        max(replicas.planned(), replicas.data_shard()[1])
-        if distribution is None
-        else distribution.num_model_replicas
-    )
-    return {"backend": backend_name(), "replicas": count}
+    if distribution is not None:
+        return distribution.num_model_replicas
+    return max(replicas.planned(), replicas.data_shard()[1])
 
 
 _CONSEQUENCES = {
@@ -39,7 +43,13 @@ _CONSEQUENCES = {
 
 
 def tell_changes(path: pathlib.Path, state: dict[str, Any]) -> None:
-    """Prints what differs from the run that wrote a checkpoint."""
+    """Prints what differs from the run that wrote a checkpoint.
+
+    Args:
+        path: `pathlib.Path` of the checkpoint.
+        state: dict, with `step` and the `circumstances` that it was written
+            in.
+    """
     here = circumstances()
     for name, was in state["circumstances"].items():
         if was != here[name]:
@@ -56,12 +66,15 @@ def all_hand_in() -> bool:
     On JAX each may have a part of the weights; under TensorFlow's strategies
     metrics are summed over the processes when they are read. Under Horovod
     each has all that it needs.
+
+    Returns:
+        bool.
     """
     return replicas.data_shard()[1] > 1 and replicas.horovod() is None
 
 
 def as_array(variable: keras.Variable) -> np.ndarray:
-    """The whole value of a variable."""
+    """The whole value of a variable, a NumPy array."""
     value = variable.value
     # JAX cannot read what is spread over the devices of other processes.
     if not getattr(value, "is_fully_addressable", True):
@@ -76,23 +89,31 @@ def as_array(variable: keras.Variable) -> np.ndarray:
 def assign_all(
     variables: list, arrays: list, what: str, path: pathlib.Path
 ) -> None:
-    """Puts arrays into variables of the same number and shapes.
+    """Puts arrays into variables.
+
+    Args:
+        variables: list of `keras.Variable`.
+        arrays: list of NumPy arrays.
+        what: str, whose variables they are.
+        path: `pathlib.Path`, where the arrays are from.
 
     Raises:
-        ValueError: if there are more or fewer, or of other shapes; it names
-            `what` the variables are of, and the `path` of the arrays.
+        ValueError: if there are more or fewer, or of other shapes.
     """
     wanted = [tuple(v.shape) for v in variables]
     found = [a.shape for a in arrays]
     if wanted != found:
-        detail = f"it has {len(wanted)} variables, the checkpoint {len(found)}"
-        for variable, have, want in zip(variables, found, wanted, strict=False):
+        for i, (have, want) in enumerate(zip(found, wanted, strict=False)):
             if have != want:
                 detail = (
-                    f"variable {variable.path} has shape {want}, the "
-                    f"checkpoint's has {have}"
+                    f"variable {variables[i].path} has shape {want}, "
+                    f"the checkpoint's has {have}"
                 )
                 break
+        else:
+            detail = (
+                f"it has {len(wanted)} variables, the checkpoint {len(found)}"
+            )
         raise ValueError(
             f"Checkpoint {path} does not fit the {what}: {detail}. It comes "
             "from another configuration: start in another folder."

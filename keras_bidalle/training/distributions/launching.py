@@ -1,4 +1,7 @@
-"""Processes of one machine that train together, to try a program on it."""
+"""Processes of one machine that train together, to try a program on it.
+
+On a cluster a scheduler or `horovodrun` starts them.
+"""
 
 import contextlib
 import json

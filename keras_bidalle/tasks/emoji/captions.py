@@ -1,0 +1,139 @@
+"""What is said of an emoji: its name, its keywords, its vendor's style."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_bidalle.captions import CaptionTokenizer
+from keras_bidalle.tasks.captioned_codes import CaptionedCodes
+from keras_bidalle.tasks.emoji.pictures import Emoji
+
+# Of the captions that are drawn from; what is read is the name alone.
+STYLE_SHARE = 0.5
+KEYWORDS_SHARE = 0.15
+DROPPED_SHARE = 0.15  # of the names lose words
+DROPPED_WORDS = 0.25  # of their words
+_STYLE = re.compile(r"\s*,?\s*(\w+) style\s*$")
+_WORDS = re.compile(r"\w+|[^\w\s]+")
+
+
+def styled(caption: str, vendor: str) -> str:
+    """The caption that asks for a vendor's style.
+
+    Example: `styled("red heart", "noto")` is `"red heart, noto style"`.
+    """
+    return f"{caption}, {vendor} style"
+
+
+def plain(caption: str) -> str:
+    """A caption without its style, as a caption tokenizer would write it.
+
+    Two captions are the same to a model if they are the same here: lower
+    case, with a space between words and signs, apostrophes straight.
+    """
+    text = caption.lower().replace("’", "'")
+    return " ".join(_WORDS.findall(_STYLE.sub("", text)))
+
+
+def caption_tokenizer(
+    rows: Sequence[Emoji], vocabulary_size: int, text_length: int
+) -> CaptionTokenizer:
+    """A byte pair encoding of the names, keywords and styles.
+
+    Args:
+        rows: sequence of `Emoji`, of training.
+        vocabulary_size, text_length: int, as in
+            `CaptionTokenizer.from_captions`.
+
+    Raises:
+        ValueError: when a name does not fit into `text_length`.
+    """
+    names = sorted({row.name for row in rows})
+    keywords = sorted({row.keywords for row in rows})
+    vendors = sorted({row.vendor for row in rows})
+    # Names are what has to be written in few tokens; all that a keyboard
+    # has can be spelled.
+    printable = [chr(code) for code in range(33, 127)]
+    lines = 4 * names + keywords + [styled("", v) for v in vendors] * 50
+    tokenizer = CaptionTokenizer.from_captions(
+        [*lines, *printable], vocabulary_size, text_length
+    )
+    tokenizer.encode([styled(name, v) for name in names for v in vendors])
+    return tokenizer
+
+
+class EmojiCaptions(CaptionedCodes):
+    """Codes of emoji, with captions that are drawn anew for every batch.
+
+    A picture is read as its name. It is drawn from its name, some of its
+    words, or some of its keywords, with its vendor's style or without.
+
+    Args:
+        caption_tokenizer, codes, captions, images: as in `CaptionedCodes`.
+        rows: sequence of `Emoji`, one for each of the codes.
+    """
+
+    def __init__(
+        self,
+        caption_tokenizer: CaptionTokenizer,
+        rows: Sequence[Emoji],
+        codes: np.ndarray,
+        captions: list[str],
+        images: np.ndarray,
+    ) -> None:
+        super().__init__(caption_tokenizer, codes, captions, images)
+        self.rows = list(rows)
+        self._known: dict[str, np.ndarray] = {}
+
+    def _tokens(self, caption, or_else=""):
+        """The row of a caption, or of another where it is too long."""
+        if caption not in self._known:
+            count = len(self.caption_tokenizer.tokens_of(caption))
+            if not 0 < count <= self.caption_tokenizer.max_length - 2:
+                return self._tokens(or_else)
+            self._known[caption] = self.caption_tokenizer.encode([caption])[0]
+        return self._known[caption]
+
+    def drawn_from(self, row: Emoji, rng: np.random.Generator) -> str:
+        """A caption that the picture may be drawn from."""
+        caption = row.name
+        kind = rng.random()
+        if kind < KEYWORDS_SHARE:
+            words = row.keywords.split(", ")
+            chosen = rng.permutation(len(words))[: 1 + rng.integers(4)]
+            caption = ", ".join(words[i] for i in chosen) or row.name
+        elif kind < KEYWORDS_SHARE + DROPPED_SHARE:
+            words = row.name.split()
+            kept = rng.random(len(words)) >= DROPPED_WORDS
+            caption = " ".join(np.compress(kept, words)) or row.name
+        if rng.random() < 0.25:
+            caption = caption.replace("’", "'")
+        if rng.random() < STYLE_SHARE:
+            caption = styled(caption, row.vendor)
+        return caption
+
+    def caption_tokens(
+        self, chosen: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        rows = [self.rows[i] for i in chosen]
+        return np.stack(
+            [
+                self._tokens(self.drawn_from(row, rng), or_else=row.name)
+                for row in rows
+            ]
+        )
+
+    def batch(
+        self, size: int, seed: Sequence[int], text_to_image_share: float
+    ) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        chosen = rng.integers(len(self), size=size)
+        forward = round(text_to_image_share * size)
+        names = [self._tokens(self.rows[i].name) for i in chosen[forward:]]
+        drawn = self.caption_tokens(chosen[:forward], rng) if forward else []
+        return {
+            "text": np.stack([*drawn, *names]),
+            "codes": self.codes[chosen].astype("int32"),
+            "text_to_image": np.arange(size) < forward,
+        }

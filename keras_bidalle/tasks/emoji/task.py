@@ -1,0 +1,181 @@
+"""Emoji as the training program takes them."""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_bidalle import data, training
+from keras_bidalle.configurations import Configuration
+from keras_bidalle.files import atomic_path
+from keras_bidalle.image_tokenizers import PatchVQGAN, start_from_patches
+from keras_bidalle.tasks.captioned_codes import CaptionedCodes
+from keras_bidalle.tasks.emoji.accuracy import attribute_accuracy
+from keras_bidalle.tasks.emoji.attributes import KnownEmoji, attributes_of
+from keras_bidalle.tasks.emoji.captions import EmojiCaptions, caption_tokenizer
+from keras_bidalle.tasks.emoji.cards import cards
+from keras_bidalle.tasks.emoji.classifier import HEADS, train_classifier
+from keras_bidalle.tasks.emoji.pictures import SPLITS, load_emoji
+from keras_bidalle.tasks.emoji.report import EmojiJudge, tokenizer_report
+from keras_bidalle.tasks.task import Figures, Task
+
+SHOWN = 12
+
+
+class EmojiTask(Task):
+    """Emoji and their names, and what a model has understood of them.
+
+    Args:
+        data_dir: str, folder that `load_emoji` reads.
+        seed: int, chooses the pictures that are shown.
+        patch_start: bool, whether a `PatchVQGAN` starts from k-means of
+            patches, as `start_from_patches` does it.
+        classifier_steps: int, training steps of the judge.
+        evaluation_pictures: int, how many of each split are drawn and read;
+            0 for all.
+        ranked_pictures: int, of how many all names are ranked.
+    """
+
+    def __init__(
+        self,
+        data_dir: str,
+        seed: int = 0,
+        patch_start: bool = True,
+        classifier_steps: int = 3000,
+        evaluation_pictures: int = 0,
+        ranked_pictures: int = 32,
+    ) -> None:
+        self.splits = load_emoji(data_dir)
+        self.seed = seed
+        self.patch_start = patch_start
+        self.classifier_steps = classifier_steps
+        self.evaluation_pictures = evaluation_pictures
+        self.ranked_pictures = ranked_pictures
+        train = self.splits["train"]
+        digest = hashlib.sha256(train.images.tobytes()).hexdigest()[:12]
+        self.description = f"{len(train)} emoji ({digest})"
+        self.classifier: Any = None
+
+    def __len__(self) -> int:
+        return len(self.splits["train"])
+
+    def config(self) -> dict[str, Any]:
+        names = ("description", "patch_start", "classifier_steps")
+        more = ("evaluation_pictures", "ranked_pictures")
+        return {name: getattr(self, name) for name in (*names, *more)}
+
+    def _shown(self, split):
+        """A few pictures of a split, the same ones each time."""
+        pictures = self.splits[split]
+        rng = np.random.default_rng((self.seed, 9))
+        places = rng.permutation(len(pictures))[:SHOWN]
+        return pictures.images[places], [pictures.rows[i] for i in places]
+
+    def examples(self, image_shape: tuple[int, ...]) -> np.ndarray:
+        return self._shown("held_vendor")[0]
+
+    def prepare(self, folder: Any) -> None:
+        """Trains the judge, or loads it."""
+        path = folder / "classifier.keras"
+        if "classifier" in (folder.read("metrics.json") or {}):
+            self.classifier = keras.saving.load_model(path)
+            return
+        train = self.splits["train"]
+        self.classifier = train_classifier(
+            train.images,
+            [attributes_of(row) for row in train.rows],
+            seed=1,
+            steps=self.classifier_steps,
+            callbacks=[training.RunProgress("classifier", batch_size=64)],
+        )
+        with atomic_path(path) as temporary:
+            self.classifier.save(temporary)
+        every = [row for own in self.splits.values() for row in own.rows]
+        known = KnownEmoji(every)
+        figures = {}
+        for split in SPLITS[1:]:
+            own = self.splits[split]
+            figures[split] = attribute_accuracy(
+                self.classifier.classify(own.images),
+                [attributes_of(row) for row in own.rows],
+                known,
+                names=HEADS,
+            )
+        folder.update_metrics(classifier=figures)
+
+    def start_tokenizer(self, tokenizer: Any) -> None:
+        if self.patch_start and isinstance(tokenizer, PatchVQGAN):
+            print("the tokenizer starts from k-means of patches")
+            start_from_patches(
+                tokenizer, self.splits["train"].images, seed=self.seed
+            )
+
+    def tokenizer_batches(
+        self, tokenizer: Any, settings: dict[str, Any], seed: int
+    ) -> Callable[[int], np.ndarray]:
+        size = settings["batch_size"]
+        data.rows_per_process(size)
+        images = self.splits["train"].images
+
+        # Not mirrored: left and right, flags and clocks are words.
+        def make_batch(number: int) -> np.ndarray:
+            rng = np.random.default_rng((seed, 1, number))
+            return images[rng.integers(len(images), size=size)]
+
+        return data.own_rows(make_batch)
+
+    def captioned_codes(
+        self, folder: Any, image_tokenizer: Any, configuration: Configuration
+    ) -> CaptionedCodes:
+        train = self.splits["train"]
+        codes = data.cached_codes(
+            folder / "codes.npz",
+            image_tokenizer,
+            lambda first, last: train.images[first:last],
+            len(train),
+            source=self.description,
+            progress=keras.utils.Progbar(
+                len(train), unit_name="picture"
+            ).update,
+        )
+        tokenizer = caption_tokenizer(
+            train.rows,
+            configuration.arguments["text_vocabulary_size"],
+            configuration.arguments["text_length"],
+        )
+        images, rows = self._shown("held_combination")
+        return EmojiCaptions(
+            tokenizer, train.rows, codes, [row.name for row in rows], images
+        )
+
+    def tokenizer_report(self, tokenizer: Any) -> Figures:
+        return {
+            split: tokenizer_report(tokenizer, self.splits[split])
+            for split in SPLITS[1:]
+        }
+
+    def reports(
+        self, model: Any, sampling: dict[str, Any]
+    ) -> dict[str, Callable[[], Figures]]:
+        judge = EmojiJudge(
+            self.splits,
+            self.classifier,
+            self.evaluation_pictures,
+            self.ranked_pictures,
+        )
+
+        def told(what: str, done: int, count: int) -> None:
+            print(f"{what}: {done}/{count}", flush=True)
+
+        return {
+            split: functools.partial(
+                judge.report, model, split, sampling, progress=told
+            )
+            for split in SPLITS[1:]
+        }
+
+    def cards(self, folder: Any, plan: Any, tokenizer: Any) -> dict[str, str]:
+        return cards(folder, plan, tokenizer)

@@ -1,0 +1,78 @@
+"""The program of the emoji task, at its smallest, on made-up emoji."""
+
+import json
+
+import emoji_bidirectional
+import pytest
+from made_emoji import make_emoji
+
+import keras_bidalle
+from keras_bidalle.tasks.emoji import Recipe
+from keras_bidalle.tasks.emoji import task as task_module
+
+TINY = """--size smoke --precision float32 --name tiny
+--set tokenizer.steps=4 --set tokenizer.batch_size=4
+--set tokenizer.quantizer.num_codes=16 --set tokenizer.channels=56
+--set tokenizer.hidden_channels=8 --set tokenizer.num_blocks=1
+--set generator.steps=4 --set generator.batch_size=4
+--set generator.text_length=40 --set generator.width=16
+--set generator.depth=1 --set generator.head_dim=8
+--set generator.patch_head_width=8 --set task.classifier_steps=4
+--set task.evaluation_pictures=2""".split()
+
+
+@pytest.fixture
+def main(tmp_path, monkeypatch):
+    monkeypatch.setattr(task_module, "SHOWN", 2)
+    make_emoji(tmp_path / "emoji")
+
+    def run(*options):
+        return emoji_bidirectional.main(
+            [
+                *(*TINY, "--data-dir", str(tmp_path / "emoji")),
+                *("--output", str(tmp_path / "runs"), *options),
+            ]
+        )
+
+    return run
+
+
+def test_a_run_leaves_a_model_its_figures_and_its_card(main, tmp_path, capsys):
+    assert main() == 0
+    assert "k-means of patches" in capsys.readouterr().out
+    run = tmp_path / "runs" / "tiny"
+    figures = json.loads((run / "metrics.json").read_text())
+    for split in ("held_vendor", "held_combination"):
+        assert 0 <= figures["tokenizer"][split]["psnr"] < 60
+        report = figures[split]
+        for reader in ("image_to_text", "nearest_picture", "text_to_image"):
+            assert 0.0 <= report[reader]["concept"]["accuracy"] <= 1.0
+        assert report["retrieval"]["caption"]["among"] == 18
+        assert report["distance_to_training"]["real"] > 0
+    tones = figures["held_combination"]["image_to_text"]["tone"]
+    assert tones["count"] == 2 and "spread" in tones
+    card = (run / "model" / "README.md").read_text()
+    assert "drawn, read by the classifier" in card and "CC BY 4.0" in card
+    assert "PSNR" in (run / "tokenizer" / "README.md").read_text()
+    model = keras_bidalle.load(run / "model")
+    images = model.text_to_image("Woman cook: dark skin tone, noto style")
+    assert images.shape == (1, 64, 64, 3)
+    assert len(model.image_to_text(images)) == 1
+
+    # It is not overwritten, and may be trained on.
+    assert main() == 1
+    assert "--resume" in capsys.readouterr().err
+    more = ["--name", "more", "--start-from", str(run)]
+    assert main(*more, "--set", "generator.steps=2") == 0
+
+
+def test_settings_are_checked(main, capsys):
+    for text, told in (
+        ("generator.wide=3", "wide"),
+        ("task.colour=1", "task.patch_start"),
+        ("steps=3", "tokenizer.NAME"),
+    ):
+        assert main("--set", text) == 1
+        assert told in capsys.readouterr().err
+    with pytest.raises(ValueError, match="`size`"):
+        Recipe.of_size("large")

@@ -1,0 +1,75 @@
+"""What is said of an emoji, and what a generator is trained on."""
+
+import numpy as np
+import pytest
+
+from keras_bidalle.tasks.emoji.captions import (
+    EmojiCaptions,
+    caption_tokenizer,
+    plain,
+    styled,
+)
+
+
+@pytest.fixture(scope="module")
+def rows(splits):
+    return splits["train"].rows
+
+
+@pytest.fixture(scope="module")
+def tokenizer(rows):
+    return caption_tokenizer(rows, vocabulary_size=300, text_length=32)
+
+
+@pytest.fixture(scope="module")
+def captions(tokenizer, rows):
+    codes = np.arange(len(rows))[:, None, None] * np.ones((1, 2, 2), int)
+    return EmojiCaptions(tokenizer, rows, codes, [], None)
+
+
+def test_a_caption_is_the_same_however_it_is_written(tokenizer):
+    name = "Woman cook: medium-dark skin tone"
+    assert plain(name) == "woman cook : medium - dark skin tone"
+    assert plain("One O’clock") == plain("one o'clock")
+    assert plain(styled(name, "noto")) == plain(name)
+    for text in (name, styled(name, "noto")):
+        (read,) = tokenizer.decode(tokenizer.encode([text]))
+        assert plain(read) == plain(name)
+
+
+def test_whatever_a_keyboard_has_can_be_written(tokenizer):
+    printable = "".join(chr(code) for code in range(33, 127))
+    assert tokenizer.tokens_of(printable)
+
+
+def test_a_name_too_long_for_a_row_is_told(rows):
+    with pytest.raises(ValueError, match="too long"):
+        caption_tokenizer(rows, vocabulary_size=300, text_length=8)
+
+
+def test_pictures_are_read_as_their_names_and_drawn_from_more(
+    captions, tokenizer, rows
+):
+    batch = captions.batch(64, (0, 1), text_to_image_share=0.5)
+    again = captions.batch(64, (0, 1), text_to_image_share=0.5)
+    for name, array in batch.items():
+        assert np.array_equal(array, again[name])
+    assert batch["text"].shape == (64, 32)
+    assert batch["text_to_image"].tolist() == [True] * 32 + [False] * 32
+    texts = tokenizer.decode(batch["text"])
+    chosen = [rows[codes[0, 0]] for codes in batch["codes"]]
+    names = [plain(row.name) for row in chosen]
+    assert [plain(text) for text in texts[32:]] == names[32:]
+    assert [plain(text) for text in texts[:32]] != names[:32]
+    with_style = [
+        text.endswith(f", {row.vendor} style")
+        for text, row in zip(texts, chosen, strict=True)
+    ]
+    assert 4 < sum(with_style[:32]) < 28 and not any(with_style[32:])
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_batch_may_have_one_direction(captions, share):
+    batch = captions.batch(4, (0,), text_to_image_share=share)
+    assert batch["text"].shape == (4, 32)
+    assert batch["text_to_image"].tolist() == [bool(share)] * 4
