@@ -1,13 +1,9 @@
 """One way to run a function of some layers fast, whatever the backend.
 
-Encoding a data set or sampling an image calls the same pure function of
-the weights over and over. Each backend has its own way to make that fast
-and only this module knows them:
-
-- JAX traces it once with the weights as arguments (a closure would bake
-  them in as constants, and a later `fit` would not be seen);
-- TensorFlow makes a `tf.function`, which reads variables when it runs;
-- torch runs it as it is, without recording gradients.
+JAX traces it with the weights as arguments (a closure would bake them in as
+constants, and a later `fit` would not be seen); TensorFlow makes a
+`tf.function`, which reads variables when it runs; torch runs it as it is,
+without recording gradients.
 """
 
 import functools
@@ -26,34 +22,11 @@ from keras_bidalle.backend.current import backend_name
 def compiled(
     function: Callable[..., Any], layers: list, xla: bool = False, **static: Any
 ) -> Callable[..., Any]:
-    """Returns `function` compiled for inference.
+    """Returns `function` compiled for inference, traced once for each shape.
 
-    The function is traced once for every combination of shapes and dtypes
-    of its arguments. It may read the state of `layers` and nothing else
-    that changes. What it writes to their state is dropped on JAX, so it
-    should write none.
-
-    Args:
-        function: callable of tensors (or nested structures of them) to
-            tensors, written with `keras.ops` and calls of `layers`.
-        layers: list of built `keras.layers.Layer` (models too) whose weights
-            the function reads.
-        xla: bool, whether TensorFlow compiles with XLA. JAX always does and
-            torch never does.
-        **static: Python values given to the function by keyword at every
-            call.
-
-    Returns:
-        A callable with the positional arguments of `function`. It gives
-        tensors of the backend.
-
-    Example:
-
-    ```python
-    encode = compiled(lambda x: quantizer.encode(encoder(x)),
-                      [encoder, quantizer])
-    codes = keras.ops.convert_to_numpy(encode(images))
-    ```
+    It may read the state of `layers`, built ones, and nothing else that
+    changes. What it writes to their state is dropped on JAX. `xla` is for
+    TensorFlow; `static` is given to the function at every call.
     """
     function = functools.partial(function, **static)
     backend = backend_name()
@@ -79,18 +52,8 @@ def in_batches(
 ) -> np.ndarray:
     """Runs a compiled function over any number of rows, in few shapes.
 
-    The last batch is filled up, and a small number of rows is rounded up
-    to a power of two, so that few shapes are ever compiled.
-
-    Args:
-        function: what `compiled` gave, of one tensor.
-        inputs: array (B, ...).
-        batch_size: int, how many rows are processed at once.
-        prepare: callable, makes a few rows what `function` takes.
-        empty: NumPy array (0, ...), the result for no rows.
-
-    Returns:
-        NumPy array (B, ...).
+    `prepare` makes a few rows of `inputs` (B, ...) what `function` takes;
+    `empty` (0, ...) is the result for no rows. Returns an array (B, ...).
     """
     results = [empty]
     for rows, count in row_batches(inputs.shape[0], batch_size):
@@ -107,17 +70,9 @@ def row_batches(
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Batches of one size, for any number of rows, in few sizes over all.
 
-    A small number of rows is rounded up to a power of two.
-
-    Args:
-        count: int, the number of rows.
-        batch_size: int, how many are processed at once at most.
-        calls: int, into how many batches of equal size those are cut.
-
-    Yields:
-        Tuple of an int array, the indices of a batch's rows, with the last
-        row again and again where there are no more, and the int number of
-        those that are meant.
+    A small number of rows is rounded up to a power of two, and the batch cut
+    into `calls` equal parts. Yields the int indices of a batch's rows, with
+    the last row again where there are no more, and how many are meant.
     """
     batch_size = min(batch_size, 1 << max(count - 1, 0).bit_length())
     batch_size = -(-batch_size // calls)
@@ -132,9 +87,6 @@ def calls_at_once(rows: int) -> int:
     JAX runs most of a small program on one core of a CPU: what reads caches
     and weights more than it multiplies. Elsewhere one call has all cores, or
     the accelerator.
-
-    Args:
-        rows: int, the rows of all these calls together.
     """
     if backend_name() != "jax":
         return 1

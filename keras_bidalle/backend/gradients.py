@@ -1,8 +1,7 @@
 """The one place that asks a backend for a gradient inside a loss.
 
-`keras.ops` has no gradient, and the adaptive weight of an adversarial loss
-(Esser et al. 2021, Equation 7) is a ratio of gradient norms. It has to be
-computed inside `compute_loss`, which the trainers run under a gradient
+The adaptive weight of an adversarial loss (Esser et al. 2021, Equation 7) is
+a ratio of gradient norms, computed inside `compute_loss`: under a gradient
 tape, inside a JAX transformation or with autograd on.
 """
 
@@ -15,27 +14,11 @@ from keras_bidalle.backend.current import backend_name
 
 
 def value_and_gradient(function: Callable[..., Any], x: Any) -> tuple[Any, Any]:
-    """Returns `function(x)` and its gradient with respect to `x`.
+    """A scalar `function(x)` and its gradient with respect to the float `x`.
 
-    Both results are constants to any gradient taken around this call, and
-    `x` is read as a constant too. Works in eager mode, in a compiled train
-    step and with gradients switched off, as in `evaluate`.
-
-    Args:
-        function: callable from a float tensor to a scalar tensor. It must
-            not write variables: on JAX the values would leak from a trace.
-        x: float tensor of any shape.
-
-    Returns:
-        Tuple (value, gradient): a scalar, and a tensor of the shape and
-        dtype of `x`, zero where the value does not depend on it.
-
-    Example:
-
-    ```python
-    value, slope = value_and_gradient(lambda x: ops.sum(x**2), ops.ones(3))
-    # 3.0, [2.0, 2.0, 2.0]
-    ```
+    Both are constants to any gradient taken around this call, which also
+    works with gradients switched off. The function must not write variables:
+    on JAX the values would leak from a trace.
     """
     try:
         differentiate = _BACKENDS[backend_name()]
@@ -53,19 +36,10 @@ def value_and_gradient(function: Callable[..., Any], x: Any) -> tuple[Any, Any]:
 def linearize(function: Callable[..., Any], x: Any) -> tuple[Any, Any]:
     """Evaluates `function` at `x` so that its gradient is known and reused.
 
-    The returned scalar has the value of `function(x)` and the same first
-    gradient with respect to `x`, but `function` ran only once: training
-    through the scalar costs a product instead of a second pass through a
-    discriminator or a perceptual network.
-
-    Args:
-        function: callable from a float tensor to a scalar tensor, as in
-            `value_and_gradient`. Variables that it reads get no gradient.
-        x: float tensor of any shape, part of the surrounding graph.
-
-    Returns:
-        Tuple (value, gradient): the differentiable scalar, and the gradient
-        at `x` as a constant.
+    The first result has the value of `function(x)` and its gradient with
+    respect to `x`, but the function ran only once: training through it costs
+    a product instead of a second pass through a discriminator or a perceptual
+    network. The second is that gradient, a constant.
     """
     value, gradient = value_and_gradient(function, x)
     return value + ops.sum(gradient * (x - ops.stop_gradient(x))), gradient

@@ -1,9 +1,6 @@
-"""What Keras keeps to itself about layers and its own state.
+"""Private names of Keras' layers and state, read in version 3.15.
 
-Private names of Keras, read in version 3.15, with public ones around them.
-`tests/backend/test_keras_internals.py` fails where one has changed its
-meaning. Two more modules know private names: `keras_trainer` and
-`optimizers`.
+`tests/backend/test_keras_internals.py` fails where one has changed.
 """
 
 import contextlib
@@ -40,11 +37,7 @@ def variables_without_values() -> Iterator[None]:
 
 
 class DrawnSeed(keras.random.SeedGenerator):
-    """A seed generator that gives one seed again and again.
-
-    Args:
-        seed: int tensor (2,), as `keras.random.SeedGenerator.next` gives.
-    """
+    """Gives one seed, an int tensor (2,), again and again."""
 
     def __init__(self, seed: Any):
         # No state of its own, so not the base's constructor. Keras' torch
@@ -59,12 +52,10 @@ class DrawnSeed(keras.random.SeedGenerator):
 class ReplicaLosses:
     """Keeps apart what replicas add to the loss of one layer.
 
-    Mixed into a layer before `keras.layers.Layer`. The replicas of a
-    `tf.distribute` strategy are threads that trace the same layer by turns,
-    and a turn ends where they exchange something. Keras keeps `add_loss` in
-    one list for all of them and empties it when a replica begins, so that a
-    layer that exchanges statistics loses the losses of the replica before,
-    or counts them twice.
+    A mixin before `keras.layers.Layer`. The replicas of a `tf.distribute`
+    strategy are threads that trace a layer by turns, and a turn ends where
+    they exchange something. Keras has one list of losses for all of them and
+    empties it when a replica begins: losses would be lost or counted twice.
     """
 
     # Where `Layer.add_loss` and `Layer.losses` keep and find the losses.
@@ -90,14 +81,7 @@ class ReducibleBatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` whose statistics can be changed."""
 
     def reduce_moments(self, mean: Any, variance: Any) -> tuple[Any, Any]:
-        """The statistics to normalize by, given those of this batch.
-
-        Args:
-            mean, variance: float tensors (C,).
-
-        Returns:
-            Tuple of two tensors like them.
-        """
+        """What to normalize by, given a batch's mean and variance (C,)."""
         raise NotImplementedError
 
     def _moments(self, inputs, mask):

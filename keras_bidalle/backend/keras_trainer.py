@@ -1,11 +1,10 @@
 """What stands in the way of Keras' `fit`: private names of its trainer, 3.15.
 
-Two functions of the TensorFlow trainer keep `fit` from running under
-strategies, and are replaced here and nowhere else. To know the shapes of a
-batch, one averages it over the replicas, which bool inputs do not survive,
-nor any batch of several workers (keras#20585); the other averages the
-workers' scalars along an axis that they do not have.
-`tests/training/test_distributions.py` says when Keras needs this no more.
+To know the shapes of a batch, TensorFlow's averages it over the replicas,
+which bool inputs do not survive, nor any batch of several workers
+(keras#20585); and it averages the workers' scalars along an axis that they do
+not have. `tests/training/test_distributions.py` says when Keras needs this no
+more.
 """
 
 import functools
@@ -20,7 +19,10 @@ from keras_bidalle.backend.current import is_tensorflow
 @functools.cache
 def let_keras_fit_under_strategies() -> None:
     """Makes `fit` run under any strategy and on any inputs, once for all."""
+    import tensorflow as tf
     from keras.src.backend.tensorflow import trainer
+
+    MultiWorker = tf.distribute.MultiWorkerMirroredStrategy
 
     build = trainer.TensorFlowTrainer._maybe_symbolic_build
     reduce = trainer.reduce_per_replica
@@ -40,7 +42,8 @@ def let_keras_fit_under_strategies() -> None:
             self._symbolic_build(data_batch=data_batch)
 
     def reduce_per_replica(values, strategy, reduction):
-        if reduction not in ("auto", "mean") or not _has_workers(strategy):
+        workers = isinstance(strategy, MultiWorker)
+        if reduction not in ("auto", "mean") or not workers:
             return reduce(values, strategy, reduction)
         return keras.tree.map_structure(
             lambda x: strategy.reduce("MEAN", x, axis=None), values
@@ -55,11 +58,6 @@ def make_metrics(model: keras.Model, first_batch: Callable[[], Any]) -> None:
 
     `fit` makes them before it begins, but for TensorFlow's without a
     strategy, which makes them in the first step.
-
-    Args:
-        model: a built and compiled `keras.Model`.
-        first_batch: function without arguments to a batch, called where it
-            is needed.
     """
     metrics = model._compile_metrics
     if not is_tensorflow() or metrics is None or metrics.built:
@@ -68,9 +66,3 @@ def make_metrics(model: keras.Model, first_batch: Callable[[], Any]) -> None:
 
     if not tf.distribute.has_strategy():
         model._symbolic_build(data_batch=first_batch())
-
-
-def _has_workers(strategy):
-    import tensorflow as tf
-
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)

@@ -8,15 +8,7 @@ from keras_bidalle.backend.current import is_tensorflow
 
 
 def lookup(table: Any, ids: Any) -> Any:
-    """Takes rows of an embedding table.
-
-    Args:
-        table: tensor (V, d).
-        ids: int tensor (...,), values in [0, V).
-
-    Returns:
-        tensor (..., d).
-    """
+    """Takes rows (..., d) of an embedding table (V, d) by int32 ids (...,)."""
     if is_tensorflow():
         # The gradient of a bare gather is sparse there, and Keras' adaptive
         # optimizers treat rows that occur twice, or not at all, otherwise

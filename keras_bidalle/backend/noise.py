@@ -1,10 +1,8 @@
 """Noise that differs from replica to replica.
 
-All replicas of a strategy hold the same random state (it is a weight like
-any other), so a stock `SeedGenerator` would draw the same noise for each of
-them, and a batch spread over n replicas would see n times less of it. Draws
-that must be the same everywhere, such as those of new codes, stay with the
-stock one.
+All replicas of a strategy hold the same random state, so a stock
+`SeedGenerator` would draw the same noise for each of them. Draws that must be
+the same everywhere, such as those of new codes, stay with the stock one.
 """
 
 from typing import Any
@@ -23,10 +21,6 @@ class NoiseSeedGenerator(keras.random.SeedGenerator):
     """A `keras.random.SeedGenerator` of which each replica has its own stream.
 
     On one replica, and on JAX with `keras.distribution`, it is the stock one.
-
-    Args:
-        seed: int or `None`.
-        name: str or `None`.
     """
 
     def next(self, ordered: bool = True) -> Any:
@@ -39,17 +33,7 @@ class NoiseSeedGenerator(keras.random.SeedGenerator):
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
 class Dropout(keras.layers.Layer):
-    """`keras.layers.Dropout` that drops other units on each replica.
-
-    Args:
-        rate: float in [0, 1], the share of units that are dropped.
-        seed: int or `None`.
-        **kwargs: as in `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: float tensor.
-        training: bool; without it nothing is dropped.
-    """
+    """`keras.layers.Dropout` that drops other units on each replica."""
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)

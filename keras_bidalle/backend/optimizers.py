@@ -2,12 +2,9 @@
 
 Private names of Keras' optimizers, read in version 3.15, are known here and
 in `training.muon`; `tests/backend/test_optimizers.py` fails where one has
-changed.
-
-Keras sums gradients over the replicas of `tf.distribute` after it has
-clipped, accumulated and unscaled each replica's own, and Horovod's stock
-wrapper does not sum them at all under Keras 3. Here the sum comes first, in
-`apply`, so that everything an optimizer does is done as on one process.
+changed. Keras sums gradients over the replicas of `tf.distribute` after it
+has clipped, accumulated and unscaled each replica's own, and Horovod's stock
+wrapper does not sum them at all. Here the sum comes first, in `apply`.
 """
 
 import functools
@@ -65,12 +62,8 @@ def synchronized(optimizer: Any) -> Any:
 def compile_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
     """Arguments of `keras.Model.compile` that replicas can train with.
 
-    Args:
-        arguments: dict.
-
-    Returns:
-        dict, without XLA where Horovod has to run inside the step, which XLA
-        knows nothing of, unless it was asked for by name.
+    Without XLA where Horovod has to run inside the step, which XLA knows
+    nothing of, unless it was asked for by name.
     """
     if (
         replicas.planned() > 1

@@ -1,9 +1,7 @@
 """Random state that belongs to the process and not to a model.
 
-The `keras.random.SeedGenerator`s of layers are variables of the model. What
-is left are the generators that anyone may draw from: Python's, NumPy's, the
-one that Keras makes for draws without a seed, and torch's, from which Keras'
-dropout draws on that backend unless it is given a seed.
+Python's, NumPy's, the generator that Keras makes for draws without a seed,
+and torch's, from which Keras' dropout draws there without a seed.
 """
 
 import random
@@ -17,11 +15,7 @@ from keras_bidalle.backend.keras_internals import global_seed_generator
 
 
 def random_state() -> dict[str, Any]:
-    """The process's random state.
-
-    Returns:
-        dict of JSON values.
-    """
+    """The process's random state, a dict of JSON values."""
     version, words, gauss = random.getstate()
     state_of_numpy: Any = np.random.get_state()
     name, keys, position, has_gauss, cached = state_of_numpy
@@ -43,11 +37,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Puts back what `random_state` gave.
-
-    Args:
-        state: dict.
-    """
+    """Puts back what `random_state` gave."""
     if state["keras"] is not None:
         seed: Any = global_seed_generator()
         if seed is None:

@@ -1,9 +1,8 @@
 """Gradient checkpointing: computing twice what would take memory to keep.
 
-`keras.remat` (and `keras.RematScope`) run a function again for its gradient.
-A seed generator that moves on in the function would draw other noise the
-second time, so that gradients were those of another network; on JAX its new
-state could not leave the function at all. So noise is seeded outside.
+`keras.remat` runs a function again for its gradient. A seed generator that
+moves on in it would draw other noise the second time; on JAX its new state
+could not leave the function at all. So noise is seeded outside.
 """
 
 from collections.abc import Callable
@@ -15,15 +14,9 @@ from keras_bidalle.backend.keras_internals import DrawnSeed
 
 
 def recomputed(function: Callable[..., Any], x: Any) -> Any:
-    """Calls a function of which only input and output are kept for gradients.
+    """`function(x)`, of which only input and output are kept for gradients.
 
-    Args:
-        function: callable from a tensor to a tensor. It may use weights and
-            constants from around it, and draws noise by `drawn_seed` only.
-        x: float tensor.
-
-    Returns:
-        What `function(x)` gives.
+    The function draws noise by `drawn_seed` only.
 
     Reference:
         [Training Deep Nets with Sublinear Memory
@@ -35,12 +28,5 @@ def recomputed(function: Callable[..., Any], x: Any) -> Any:
 def drawn_seed(
     generator: keras.random.SeedGenerator,
 ) -> keras.random.SeedGenerator:
-    """Draws the next seed of a generator, for use inside `recomputed`.
-
-    Args:
-        generator: `keras.random.SeedGenerator`.
-
-    Returns:
-        What any function of `keras.random` takes as its `seed`.
-    """
+    """Draws the next seed of a generator, for use inside `recomputed`."""
     return DrawnSeed(generator.next())

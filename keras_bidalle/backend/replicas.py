@@ -1,14 +1,16 @@
 """Who else is training: the one place that knows.
 
 Everything that must see the global batch (codebook statistics, loss scales)
-asks here, so that the rest of the library is written as if for one process.
-On one process every answer is the trivial one. JAX with `keras.distribution`
-is that case too: its program is written for the global batch, and the
-compiler puts the collectives in.
+asks here. On one process every answer is the trivial one. JAX with
+`keras.distribution` is that case too: its program is written for the global
+batch, and the compiler puts the collectives in.
 """
 
+import functools
 import sys
 from typing import Any
+
+import numpy as np
 
 from keras_bidalle.backend.current import backend_name, is_tensorflow
 
@@ -77,11 +79,7 @@ class _HorovodReplica(_OneReplica):
 
 
 def horovod() -> Any:
-    """The module of Horovod, where the program has initialized it.
-
-    Returns:
-        `horovod.tensorflow`, or `None`.
-    """
+    """The module `horovod.tensorflow`, once it is initialized, or `None`."""
     hvd = sys.modules.get("horovod.tensorflow")
     return hvd if hvd is not None and hvd.is_initialized() else None
 
@@ -104,34 +102,19 @@ def _here():
 
 
 def num_replicas() -> int:
-    """Number of replicas that train together.
-
-    Returns:
-        int, 1 on one process and outside a replica.
-    """
+    """Number of replicas that train together; 1 outside a replica."""
     return _here().count
 
 
 def replica_id() -> Any:
-    """Which of the replicas this one is.
-
-    Returns:
-        int, or a scalar int32 tensor in traced code, in
-        [0, `num_replicas()`); 0 on one process.
-    """
+    """Which of the replicas this one is, from 0: int or int32 scalar tensor."""
     return _here().index
 
 
 def all_reduce_sum(x: Any) -> Any:
-    """Sums a tensor over all replicas.
+    """Sums a float tensor of one shape over all replicas.
 
     Its gradient is the sum of the replicas' gradients.
-
-    Args:
-        x: float tensor, of the same shape on every replica.
-
-    Returns:
-        Tensor like `x`, the same on every replica; `x` itself on one process.
     """
     return _here().all_reduce_sum(x)
 
@@ -143,44 +126,22 @@ def all_reduce_mean(x: Any) -> Any:
 
 
 def all_gather(x: Any) -> Any:
-    """Joins the rows of all replicas, in the order of the replicas.
-
-    Args:
-        x: float tensor (n, ...), with as many rows as this replica has.
-
-    Returns:
-        Tensor (sum of n, ...), the same on every replica; `x` itself on one
-        process.
-    """
+    """Joins the rows of all replicas, in the order of the replicas."""
     return _here().all_gather(x)
 
 
 def share_of_loss(loss: Any) -> Any:
-    """What this replica adds to a loss that is a mean over the global batch.
+    """What this replica adds to a loss, the mean over its rows.
 
     A strategy of `tf.distribute` sums gradients over the replicas, so that
     each may only add its part. Keras does so for its own losses; a
     `compute_loss` of your own must.
-
-    Args:
-        loss: float scalar tensor, the mean over this replica's rows.
-
-    Returns:
-        float scalar tensor; `loss` itself on one process.
     """
     return _here().share_of_loss(loss)
 
 
 def reduce_gradients(gradients: list) -> list:
-    """Gradients of the global batch's loss, out of each replica's own.
-
-    Args:
-        gradients: list of tensors or `None`.
-
-    Returns:
-        List like `gradients`, the same on every replica; `gradients` itself
-        on one process.
-    """
+    """Gradients of the global batch's loss, out of each replica's own."""
     here = _here()
     known = [gradient for gradient in gradients if gradient is not None]
     if here.count == 1 or not known:
@@ -195,11 +156,7 @@ def reduce_gradients(gradients: list) -> list:
 def planned() -> int:
     """Number of replicas that a step of `fit` begun here would have.
 
-    Unlike `num_replicas` it knows so before the step, where models are made
-    and compiled.
-
-    Returns:
-        int.
+    Known before the step, where models are made and compiled.
     """
     if not is_tensorflow():
         return 1
@@ -248,23 +205,78 @@ _PROCESSES = {
 
 
 def data_shard() -> tuple[int, int]:
-    """Which share of the data this process reads.
+    """Tuple (k, n): this process reads of every n records the k-th.
 
     On TensorFlow several replicas of one process share what it reads: `fit`
     under a strategy gives every replica its part of each batch.
-
-    Returns:
-        Tuple of ints (k, n): of every n records the k-th; (0, 1), all of
-        them, on one process.
     """
     find = _PROCESSES.get(backend_name())
     return find() if find else (0, 1)
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that writes files and prints.
-
-    Returns:
-        bool, `True` on one process.
-    """
+    """Whether this process is the one that writes files and prints."""
     return data_shard()[0] == 0
+
+
+def from_first_process(number: int) -> int:
+    """Makes all processes take the first one's number, below 2^31."""
+    first = is_first_process()
+    return _sum_over_processes(number if first else 0)
+
+
+def any_process(flag: bool) -> bool:
+    """Whether the flag is set on at least one process."""
+    return _sum_over_processes(int(flag)) > 0
+
+
+def _sum_over_processes(number):
+    if data_shard()[1] == 1:
+        return number
+    return int(_SUMS[backend_name()](number))
+
+
+def _tensorflow_sum(number):
+    import tensorflow as tf
+
+    hvd = horovod()
+    if hvd is not None:
+        return hvd.allreduce(tf.constant(number, "int64"), op=hvd.Sum).numpy()
+    strategy = tf.distribute.get_strategy()
+    total = _sum_under(strategy)(tf.constant(number, "int64"))
+    return strategy.experimental_local_results(total)[0].numpy()
+
+
+@functools.cache
+def _sum_under(strategy):
+    import tensorflow as tf
+
+    def one(number):
+        # Of several replicas of a process the first one counts.
+        context = tf.distribute.get_replica_context()
+        local = len(strategy.extended.worker_devices)
+        speaks = context.replica_id_in_sync_group % local == 0
+        return context.all_reduce("SUM", tf.where(speaks, number, 0))
+
+    return tf.function(lambda number: strategy.run(one, args=(number,)))
+
+
+def _jax_sum(number):
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(np.int32(number)).sum()
+
+
+def _torch_sum(number):
+    import torch
+
+    total = torch.tensor(number)
+    torch.distributed.all_reduce(total)
+    return total
+
+
+_SUMS = {
+    "tensorflow": _tensorflow_sum,
+    "jax": _jax_sum,
+    "torch": _torch_sum,
+}

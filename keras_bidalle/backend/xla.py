@@ -1,4 +1,4 @@
-"""Whether what runs now is compiled by XLA, for what is faster otherwise.
+"""Whether what runs now is compiled by XLA.
 
 JAX always compiles with XLA, torch never does, and TensorFlow does except
 for what a stock TensorFlow Serving has to run.

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import keras
-
 from keras_bidalle import losses, training
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.image_tokenizers import (
@@ -15,7 +13,6 @@ from keras_bidalle.presets import load
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import in_float32, policy
 from keras_bidalle.programs.stage import fit_stage, optimizer_of, run_length
-from keras_bidalle.quantizers import GumbelQuantizer
 from keras_bidalle.validation import as_uint8_images
 
 
@@ -49,7 +46,13 @@ class TokenizerStage:
             perceptual_weight=settings["perceptual_weight"],
             adversarial=self._adversarial(),
         )
-        self.callbacks = gumbel_callbacks(self.model, settings)
+        # The divergence's weight rises to what the quantizer was made with.
+        self.callbacks = training.cooling(
+            self.model,
+            settings["temperature_steps"],
+            settings["beta_steps"],
+            getattr(self.model.quantizer, "kl_weight", None),
+        )
         self._tell_what_comes_too_late()
 
     def build(self) -> ImageTokenizer:
@@ -143,27 +146,6 @@ def started(preset: str | None, configuration: Configuration) -> ImageTokenizer:
         )
     tokenizer.set_weights(earlier.get_weights())
     return tokenizer
-
-
-def gumbel_callbacks(
-    tokenizer: ImageTokenizer, settings: dict[str, Any]
-) -> list[keras.callbacks.Callback]:
-    """The schedules of a Gumbel quantizer, where they are asked for.
-
-    The divergence's weight rises to what the quantizer was made with.
-    """
-    steps = settings["temperature_steps"], settings["beta_steps"]
-    quantizer = tokenizer.quantizer
-    if None in steps or not isinstance(quantizer, GumbelQuantizer):
-        return []
-    values = tokenizer.encoder.factor**2 * tokenizer.image_shape[-1]
-    weight = float(keras.ops.convert_to_numpy(quantizer.kl_weight))
-    return training.gumbel_schedules(
-        tokenizer,
-        temperature_steps=steps[0],
-        beta=(0.0, values * weight),
-        beta_steps=steps[1],
-    )
 
 
 def image_tokenizer_of(model: Any) -> ImageTokenizer:

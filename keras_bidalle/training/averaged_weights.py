@@ -1,9 +1,4 @@
-"""Moving averages of weights, where a model is judged and used.
-
-An optimizer with `use_ema=True` keeps averages beside the weights that it
-trains. `keras.callbacks.SwapEMAWeights` leaves them in the model after
-`predict`. Here they are in the model inside a context, and nowhere else.
-"""
+"""Moving averages of weights, where a model is judged and used."""
 
 import contextlib
 from collections.abc import Iterator

@@ -20,19 +20,11 @@ _COUNTERS = {
 
 
 def callback_states(callbacks: list) -> tuple[list, list]:
-    """Reads the state of callbacks.
+    """Reads the state of callbacks: a list, `None` where there is none.
 
-    Those of Keras that count are known (`EarlyStopping`,
-    `ReduceLROnPlateau`, `ModelCheckpoint`). Any other with a state has
+    Those of Keras that count are known. Any other with a state has
     `get_state()`, which gives a dict of JSON values and NumPy arrays, and
-    `set_state(dict)`.
-
-    Args:
-        callbacks: list of `keras.callbacks.Callback`.
-
-    Returns:
-        Tuple of a list of `None` or dicts of JSON values, one for each
-        callback, and a list of NumPy arrays that those dicts refer to.
+    `set_state(dict)`. The arrays come as a list of their own.
     """
     states: list = []
     arrays: list[np.ndarray] = []
@@ -48,21 +40,17 @@ def callback_states(callbacks: list) -> tuple[list, list]:
 
 
 def restore_callbacks(callbacks: list, states: list, arrays: list) -> None:
-    """Puts states back into callbacks, after their `on_train_begin`.
-
-    Args:
-        callbacks: list of `keras.callbacks.Callback`, in the order in which
-            they were read.
-        states: list, as `callback_states` gave it.
-        arrays: list of NumPy arrays, likewise.
-    """
+    """Puts what `callback_states` gave back, after `on_train_begin`."""
     names = [type(callback).__name__ for callback in callbacks]
-    saved = [state and state["class"] for state in states]
     for callback, name, state in zip(callbacks, names, states, strict=False):
         if state is not None and state["class"] == name:
             _restore(callback, _unpacked(state["state"], arrays))
-    wanted = [s for s in saved if s is not None]
-    have = [n for n, s in zip(names, saved, strict=False) if s == n]
+    wanted = [state["class"] for state in states if state is not None]
+    have = [
+        name
+        for name, state in zip(names, states, strict=False)
+        if state is not None and state["class"] == name
+    ]
     if wanted != have:
         print(
             f"Callbacks {wanted} had a state; now they are {names}: those "
@@ -70,23 +58,17 @@ def restore_callbacks(callbacks: list, states: list, arrays: list) -> None:
         )
 
 
-def _counters(callback):
-    return next(
-        (c for cls, c in _COUNTERS.items() if isinstance(callback, cls)), ()
-    )
-
-
 def _state_of(callback):
     if hasattr(callback, "get_state"):
         return callback.get_state()
-    names = _counters(callback)
-    if not names:
-        return None
-    state = {name: getattr(callback, name) for name in names}
-    weights = getattr(callback, "best_weights", None)
-    if weights is not None:
-        state["best_weights"] = list(weights)
-    return state
+    for cls, names in _COUNTERS.items():
+        if isinstance(callback, cls):
+            state = {name: getattr(callback, name) for name in names}
+            weights = getattr(callback, "best_weights", None)
+            if weights is not None:
+                state["best_weights"] = list(weights)
+            return state
+    return None
 
 
 def _restore(callback, state):
@@ -97,27 +79,24 @@ def _restore(callback, state):
         setattr(callback, name, value)
 
 
-def _packed(state, arrays):
-    """The state as JSON values, its arrays moved to the list."""
-
-    def pack(value):
-        if isinstance(value, np.ndarray) and value.ndim:
-            arrays.append(value)
-            return {"array": len(arrays) - 1}
-        if isinstance(value, list | tuple):
-            return [pack(item) for item in value]
-        # Figures in logs are often NumPy's.
-        return value.item() if hasattr(value, "item") else value
-
-    return {name: pack(value) for name, value in state.items()}
+def _packed(value, arrays):
+    """A state as JSON values, its arrays moved to the list."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        arrays.append(value)
+        return {"array": len(arrays) - 1}
+    if isinstance(value, dict):
+        return {name: _packed(item, arrays) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_packed(item, arrays) for item in value]
+    # Figures in logs are often NumPy's.
+    return value.item() if hasattr(value, "item") else value
 
 
-def _unpacked(state, arrays):
-    def unpack(value):
-        if isinstance(value, dict) and value.keys() == {"array"}:
+def _unpacked(value, arrays):
+    if isinstance(value, dict):
+        if value.keys() == {"array"}:
             return arrays[value["array"]]
-        if isinstance(value, list):
-            return [unpack(item) for item in value]
-        return value
-
-    return {name: unpack(value) for name, value in state.items()}
+        return {name: _unpacked(item, arrays) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_unpacked(item, arrays) for item in value]
+    return value

@@ -37,11 +37,9 @@ class ScalarSummaries(StepCallback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         step = self.steps_done(self.steps_per_epoch - 1)
         for name, value in (logs or {}).items():
-            if name.startswith("val_"):
-                tag = "validation/" + name.removeprefix("val_")
-            else:
-                tag = f"epoch/{name}"
-            self.writer.scalar(tag, value, step)
+            figure = name.removeprefix("val_")
+            kind = "epoch" if figure == name else "validation"
+            self.writer.scalar(f"{kind}/{figure}", value, step)
         # A MultiOptimizer has several rates and refuses to name one.
         with contextlib.suppress(AttributeError):
             rate = float(self.model.optimizer.learning_rate)
@@ -92,14 +90,9 @@ class ImageSummaries(_EpochSummaries):
 
 
 class TextSummaries(_EpochSummaries):
-    """Logs text that the model writes, at epoch ends.
+    """Logs text that the model writes, as `ImageSummaries` logs images.
 
-    Args:
-        writer: a `SummaryWriter`.
-        function: callable without arguments that gives a str, or a list of
-            them, shown as a list.
-        tag: str, the name in TensorBoard.
-        every_epochs: int, epochs between texts; the last one always has one.
+    `function` gives a str, or a list of them, shown as a list.
     """
 
     def write(self, text: str, step: int) -> None:

@@ -1,10 +1,11 @@
-"""The file that a checkpoint is: written all or not at all, checked when read.
+"""Checkpoints on the disk: written all or not at all, checked when read.
 
-A NumPy archive (.npz) with the SHA-256 of all that stands before it as its
-last 71 bytes. Any cut and any changed bit is found; NumPy alone can open the
-file too.
+A checkpoint is a NumPy archive (.npz) with the SHA-256 of all that stands
+before it as its last 71 bytes. Any cut and any changed bit is found; NumPy
+alone can open the file too.
 """
 
+import errno
 import hashlib
 import io
 import json
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from keras_bidalle.files import atomic_path
+from keras_bidalle.validation import check_positive
 
 FORMAT = 2
 _MARK = b"sha256:"
@@ -31,12 +33,9 @@ def write_checkpoint(
     """Writes a checkpoint so that a kill leaves all of it or nothing.
 
     Args:
-        path: `pathlib.Path`, ending in `.npz`.
+        path: ends in `.npz`.
         state: dict of JSON values.
         groups: dict from str, without a dot, to a list of NumPy arrays.
-
-    Raises:
-        OSError: if the disk is full or gone; what was at `path` is as it was.
     """
     state = {"format": FORMAT, **state}
     arrays = {"state": np.frombuffer(json.dumps(state).encode(), "uint8")}
@@ -46,7 +45,9 @@ def write_checkpoint(
     with atomic_path(path) as temporary:
         with _HashingFile(temporary) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.write_raw(_MARK + file.hexdigest().encode())
+            file.write(_MARK + file.digest.hexdigest().encode())
+            file.flush()
+            os.fsync(file.fileno())
     # The rename is on the disk once the folder is.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -56,17 +57,10 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: pathlib.Path) -> tuple[dict, dict]:
-    """Reads a checkpoint and compares its checksum.
-
-    Args:
-        path: `pathlib.Path`.
-
-    Returns:
-        Tuple of the state and the groups, as given to `write_checkpoint`.
+    """What was given to `write_checkpoint`: the state and the groups.
 
     Raises:
         DamagedCheckpoint: if it is not what was written.
-        OSError: if the file cannot be opened.
     """
     _verify(path)
     groups: dict[str, list] = {}
@@ -80,19 +74,91 @@ def read_checkpoint(path: pathlib.Path) -> tuple[dict, dict]:
     return state, groups
 
 
+class CheckpointFolder:
+    """The newest `keep` checkpoints of one run, a file for each step."""
+
+    def __init__(self, path: str | pathlib.Path, keep: int):
+        check_positive(keep=keep)
+        self.path = pathlib.Path(path)
+        self.keep = keep
+
+    def file(self, step: int) -> pathlib.Path:
+        """Where the checkpoint of a step is, or would be."""
+        return self.path / f"step-{step:09d}.npz"
+
+    def read(self, step: int) -> tuple[dict, dict]:
+        """The checkpoint of a step, as `read_checkpoint` gives it."""
+        return read_checkpoint(self.file(step))
+
+    def read_newest(self) -> tuple[dict, dict] | None:
+        """The newest undamaged checkpoint, `None` where there is none.
+
+        Raises:
+            DamagedCheckpoint: if there are some and none can be read.
+        """
+        self._remove_unfinished()
+        files = self._files()
+        for file in reversed(files):
+            try:
+                return read_checkpoint(file)
+            except (DamagedCheckpoint, OSError) as error:
+                print(f"Checkpoint {file} is damaged ({error}); passed over.")
+        if files:
+            raise DamagedCheckpoint(
+                f"No checkpoint in {self.path} can be read: {len(files)} "
+                "are damaged. Remove them to begin the run anew."
+            )
+        return None
+
+    def write(self, state: dict[str, Any], groups: dict[str, list]) -> None:
+        """Writes a checkpoint and removes those beyond `keep`."""
+        try:
+            write_checkpoint(self.file(state["step"]), state, groups)
+        except OSError as error:
+            raise self._explained(error, state["step"], groups) from error
+        for file in self._files()[: -self.keep]:
+            file.unlink()
+
+    def clear(self) -> None:
+        """Removes all checkpoints."""
+        for file in self._files():
+            file.unlink()
+        self._remove_unfinished()
+
+    def _files(self):
+        return sorted(self.path.glob("step-*.npz"))
+
+    def _remove_unfinished(self):
+        for file in self.path.glob(".step-*.npz*"):
+            file.unlink()
+
+    def _explained(self, error, step, groups):
+        size = sum(a.nbytes for arrays in groups.values() for a in arrays)
+        last = self._files()[-1:]
+        advice = ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            advice = (
+                f" A checkpoint takes {size / 1e6:.1f} MB, and for a moment "
+                f"there are `keep` + 1 = {self.keep + 1} of them: make room."
+            )
+        return OSError(
+            error.errno,
+            f"{error.strerror or error}: the checkpoint of step {step} could "
+            f"not be written. {last[0] if last else 'Nothing'} is saved."
+            + advice,
+            str(self.path),
+        )
+
+
 def _verify(path):
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        left = file.seek(0, os.SEEK_END) - _TAIL
-        if left <= 0:
-            raise DamagedCheckpoint("it is cut short")
-        file.seek(0)
-        while left:
-            block = file.read(min(left, 1 << 20))
-            if not block:
-                raise DamagedCheckpoint("it is cut short")
+        left = os.fstat(file.fileno()).st_size - _TAIL
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
             digest.update(block)
             left -= len(block)
+        if left:
+            raise DamagedCheckpoint("it is cut short")
         if file.read() != _MARK + digest.hexdigest().encode():
             raise DamagedCheckpoint("wrong checksum")
 
@@ -103,47 +169,17 @@ def _storable(value):
     return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 
-class _HashingFile(io.RawIOBase):
-    """A file to write from front to back, that knows its checksum.
-
-    It cannot seek: the archive's writer would go back to fill in lengths,
-    and the checksum would have to be read back from the disk.
-    """
+class _HashingFile(io.BufferedWriter):
+    """A file to write from front to back, that knows its checksum."""
 
     def __init__(self, path):
-        self._file = open(path, "wb")
-        self._digest = hashlib.sha256()
+        super().__init__(open(path, "wb", buffering=0))
+        self.digest = hashlib.sha256()
 
-    def writable(self):
-        return True
+    def tell(self):
+        # Else the archive's writer would go back to fill in lengths.
+        raise io.UnsupportedOperation("tell")
 
     def write(self, data):
-        self._digest.update(data)
-        return self.write_raw(data)
-
-    def write_raw(self, data):
-        return self._file.write(data)
-
-    def hexdigest(self):
-        return self._digest.hexdigest()
-
-    def flush(self):
-        if not self._file.closed:
-            self._file.flush()
-
-    def close(self):
-        if self.closed:
-            return
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        finally:
-            # Of two errors the first one tells why.
-            self._discard()
-            super().close()
-
-    def _discard(self):
-        try:
-            self._file.close()
-        except OSError:
-            pass
+        self.digest.update(data)
+        return super().write(data)

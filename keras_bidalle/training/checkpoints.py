@@ -1,9 +1,7 @@
 """Checkpoints that a killed run goes on from, at the step it had saved.
 
-`keras.callbacks.BackupAndRestore` restarts the epoch, skips optimizers it
-did not build, and trusts whatever lies in its folder. Here a checkpoint is
-one file of everything that training changes, with a checksum; its rename is
-atomic, and the newest undamaged one wins.
+`keras.callbacks.BackupAndRestore` restarts the epoch, skips optimizers it did
+not build, and trusts whatever lies in its folder.
 """
 
 import pathlib
@@ -13,13 +11,12 @@ import time
 import keras
 
 from keras_bidalle.backend import replicas
-from keras_bidalle.backend.processes import any_process, from_first_process
 from keras_bidalle.backend.random_state import random_state, set_random_state
 from keras_bidalle.training.callback_states import (
     callback_states,
     restore_callbacks,
 )
-from keras_bidalle.training.checkpoint_folder import CheckpointFolder
+from keras_bidalle.training.checkpoint_files import CheckpointFolder
 from keras_bidalle.training.run_state import (
     all_hand_in,
     as_array,
@@ -36,11 +33,11 @@ class ResumableCheckpoint(StepCallback):
 
     Everything that training changes is saved: weights, non-trainable
     variables (codebook statistics, seed generators), the optimizer's state
-    (averages of weights, gradients so far, loss scale), the state of the
-    callbacks that have one (see `callback_states`), the random state of
-    Python, NumPy and Keras, the step, and the logs of finished epochs. The
-    place in the data is the step. Metrics go on too, so that an epoch which
-    was cut in two is logged as a whole.
+    (averages of weights, gradients so far, loss scale), metrics, callbacks
+    that have a state (`get_state()` to a dict of JSON values and arrays, and
+    `set_state(dict)`; those of Keras are known), the random state of Python,
+    NumPy and Keras, the step, which is the place in the data, and the logs of
+    finished epochs.
 
     A resumed run equals one that never stopped, on the same backend and with
     as many replicas, provided that batch i of the run depends on i alone
@@ -50,14 +47,12 @@ class ResumableCheckpoint(StepCallback):
 
     Checkpoints are written at each epoch's end and, within an epoch, every
     `every_seconds` or `every_steps`. Where several processes train together
-    all of them have this callback, the first one writes, and the folder must
-    be one that all can read. Of the process's own random state (Python,
-    NumPy) the first one's is kept.
+    all of them have this callback, and a folder that all can read; the first
+    one writes, and its random state (Python, NumPy) is kept.
 
     On SIGTERM, which schedulers send before they take a machine away, the
     step is finished and saved and the process ends with the status 143,
-    whichever process it came to. During validation nothing has to
-    be saved, as that was done before it.
+    whichever process it came to.
 
     Args:
         folder: str or `pathlib.Path`, for this run's checkpoints only.
@@ -100,15 +95,17 @@ class ResumableCheckpoint(StepCallback):
         self.every_seconds = every_seconds
         self.every_steps = every_steps
         self.stop_signals = StopSignals(stop_signals)
-        self.history: list[dict] = []
         # Known to `resumable_fit`, which fills them in.
         self.callbacks: list = []
         self.validates = False
+        self._saved_at = time.monotonic()
+        self._begin_anew()
+
+    def _begin_anew(self):
+        self.history: list[dict] = []
         # Whether a callback had ended the run before its last epoch.
         self.stopped = False
-        self._restored = None
-        self._cut_epoch = None
-        self._saved_at = time.monotonic()
+        self._restored = self._cut_epoch = None
         self._saved_step = 0
 
     def restore(self, model: keras.Model) -> int:
@@ -122,16 +119,15 @@ class ResumableCheckpoint(StepCallback):
             int, how many steps the run has done; 0 where nothing is saved.
 
         Raises:
-            ValueError: if the model is not built or not compiled, or if the
-                checkpoint was written by a model of another shape.
-            DamagedCheckpoint: if there are checkpoints and none can be read:
-                to begin anew is not for a program to decide.
+            ValueError: if the model is not built or not compiled, or has
+                another shape than the checkpoint's.
+            DamagedCheckpoint: if there are checkpoints and none can be read.
         """
         self._check(model)
         first = replicas.is_first_process()
         found = self._saved.read_newest() if first else None
         # All processes go on from the step that the first one found.
-        step = from_first_process(found[0]["step"] if found else 0)
+        step = replicas.from_first_process(found[0]["step"] if found else 0)
         if step and not first:
             found = self._saved.read(step)
         return self._put_back(model, found)
@@ -148,9 +144,7 @@ class ResumableCheckpoint(StepCallback):
 
     def _put_back(self, model, found):
         """Makes the run one that a checkpoint, or `None`, has left."""
-        self.history, self._restored, self._saved_step = [], None, 0
-        self._cut_epoch = None
-        self.stopped = False
+        self._begin_anew()
         if found is None:
             return 0
         state, groups = found
@@ -206,12 +200,14 @@ class ResumableCheckpoint(StepCallback):
             # validates may take longer than a scheduler waits.
             if self.validates:
                 self._add_to_history(logs, step)
-                self._sync_and_save(step)
+                self.sync_weights()
+                self.save(step)
                 self.history.pop()
             return
         stop = self._must_stop()
         if stop or self._due(step):
-            self._sync_and_save(step)
+            self.sync_weights()
+            self.save(step)
         if stop:
             self._stop()
 
@@ -228,7 +224,7 @@ class ResumableCheckpoint(StepCallback):
             self._stop()
 
     def _must_stop(self):
-        return any_process(self.stop_signals.received is not None)
+        return replicas.any_process(self.stop_signals.received is not None)
 
     def _add_to_history(self, logs, step):
         row = {"epoch": self._epoch, "step": step}
@@ -236,27 +232,19 @@ class ResumableCheckpoint(StepCallback):
         self.history.append(row)
 
     def _due(self, step):
-        if (
-            self.every_steps is not None
-            and step - self._saved_step >= self.every_steps
-        ):
+        steps, seconds = self.every_steps, self.every_seconds
+        if steps is not None and step - self._saved_step >= steps:
             return True
-        late = (
-            self.every_seconds is not None
-            and time.monotonic() - self._saved_at >= self.every_seconds
-        )
+        passed = time.monotonic() - self._saved_at
+        late = seconds is not None and passed >= seconds
         # Clocks differ, and all processes take part in a save.
-        return any_process(late) if all_hand_in() else late
-
-    def _sync_and_save(self, step):
-        self.sync_weights()
-        self.save(step)
+        return replicas.any_process(late) if all_hand_in() else late
 
     def _stop(self):
         number = self.stop_signals.received or self.stop_signals.signals[0]
         # A launcher ends all processes once the first of them has ended, so
         # none may go before the checkpoint is written.
-        any_process(False)
+        replicas.any_process(False)
         if replicas.is_first_process():
             print(
                 f"Told to stop ({signal.Signals(number).name}): "
@@ -266,10 +254,7 @@ class ResumableCheckpoint(StepCallback):
         raise Preempted(number)
 
     def save(self, step: int) -> None:
-        """Writes a checkpoint and removes those beyond `keep`.
-
-        Args:
-            step: int, how many steps the run has done.
+        """Writes a checkpoint of `step` and removes those beyond `keep`.
 
         Raises:
             OSError: if it cannot be written. The ones before it stay.

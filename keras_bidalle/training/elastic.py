@@ -1,11 +1,10 @@
 """Training that goes on when workers go and come, with Horovod.
 
-`hvd.elastic` starts the processes anew around those that live; what it knows
-of Keras is Keras 2. Here its loop drives `resumable_fit`: after a change all
-workers take the state that was last committed to memory, and go on from its
-step.
+What `hvd.elastic` knows of Keras is Keras 2. Its loop drives `resumable_fit`:
+after a change all workers take the state that was last committed to memory.
 """
 
+import contextlib
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -54,12 +53,7 @@ class ElasticCheckpoint(ResumableCheckpoint):
         return self._committed[0]["step"]
 
     def synchronize(self, model: keras.Model, hvd: Any) -> None:
-        """Gives all workers the first one's last state.
-
-        Args:
-            model: a built and compiled `keras.Model`.
-            hvd: the module `horovod.tensorflow`, initialized.
-        """
+        """Gives all workers the first one's last state."""
         self._check(model)
         self.set_model(model)
         if hvd.rank() == 0 and self._committed is None:
@@ -137,9 +131,9 @@ def elastic_fit(
 
     Args:
         model: a built and compiled `keras.Model`.
-        batches: callable from a step to what `fit` takes as `x`, the rows of
-            this process (see `keras_bidalle.data.own_rows`, to be called in
-            it: the number of processes changes).
+        batches: as in `resumable_fit`, of the rows of this process (see
+            `keras_bidalle.data.own_rows`, to be called in it: the number of
+            processes changes).
         checkpoint: an `ElasticCheckpoint`.
         epochs, steps_per_epoch, **kwargs: as in `resumable_fit`.
 
@@ -149,20 +143,7 @@ def elastic_fit(
     Raises:
         ValueError: if `checkpoint` is of another class.
 
-    Example:
-
-    ```python
-    training.distribute("horovod")
-    model = build_model()
-    model.compile("adam")
-    training.elastic_fit(
-        model,
-        lambda step: data.as_dataset(data.own_rows(make_batch), step),
-        training.ElasticCheckpoint("runs/first/checkpoints"),
-        epochs=50,
-        steps_per_epoch=200,
-    )
-    ```
+    Example: `recipes/checks/elastic_test.py`.
     """
     if not isinstance(checkpoint, ElasticCheckpoint):
         raise ValueError(
@@ -203,15 +184,15 @@ def elastic_fit(
     return run_fn(train, reset)(state)
 
 
-class _failures_told:
+@contextlib.contextmanager
+def _failures_told():
     """Makes TensorFlow's errors of a lost worker those that Horovod knows."""
+    import tensorflow as tf
+    from horovod.common.exceptions import HorovodInternalError
 
-    def __enter__(self):
-        pass
-
-    def __exit__(self, kind, error, trace):
-        import tensorflow as tf
-        from horovod.common.exceptions import HorovodInternalError
-
-        if isinstance(error, tf.errors.OpError) and "orovod" in error.message:
-            raise HorovodInternalError(error.message) from error
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if "orovod" not in error.message:
+            raise
+        raise HorovodInternalError(error.message) from error

@@ -1,8 +1,6 @@
 """TensorBoard event files, without TensorFlow or PyTorch.
 
-`keras.callbacks.TensorBoard` needs TensorFlow under every backend and has no
-images of what a model makes. The `tensorboard` package brings the file
-format; this is the little around it.
+`keras.callbacks.TensorBoard` needs TensorFlow and shows no images.
 """
 
 import io

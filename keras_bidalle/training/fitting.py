@@ -1,8 +1,7 @@
 """`fit` that starts at any step.
 
-Keras can start `fit` at an epoch, not inside one. Here the rest of a cut
-epoch and the epochs after it are two calls of `fit` that look like one to
-the callbacks.
+Keras can start `fit` at an epoch, not inside one. The rest of a cut epoch and
+the epochs after it are two calls of `fit` that look like one to callbacks.
 """
 
 import contextlib
@@ -76,59 +75,40 @@ def resumable_fit(
         epochs=epochs,
         steps=steps_per_epoch,
     )
+    epoch, one_run.offset = divmod(step, steps_per_epoch)
+
+    def fit(first, end):
+        model.fit(
+            batches(first * steps_per_epoch + one_run.offset),
+            initial_epoch=first,
+            epochs=end,
+            steps_per_epoch=steps_per_epoch - one_run.offset,
+            callbacks=one_run,
+            verbose=verbose,
+            shuffle=False,
+            **kwargs,
+        )
+
     try:
         one_run.begin()
         checkpoint.restore_callbacks()
-        if step >= epochs * steps_per_epoch or checkpoint.stopped:
+        ended = checkpoint.stopped
+        if one_run.offset and epoch < epochs and not ended:
+            # The cut epoch is read into them.
+            make_metrics(model, lambda: _first_batch(batches(step)))
+            with _averages_left_apart(model.optimizer):
+                fit(epoch, epoch + 1)
+            epoch, one_run.offset = epoch + 1, 0
+            ended = model.stop_training
+        if epoch < epochs and not ended:
+            fit(epoch, epochs)
+        else:
             # The last checkpoint was before what `fit` does at its end.
             model.optimizer.finalize_variable_values(model.trainable_variables)
-        else:
-            _fit_from(
-                step,
-                one_run,
-                model,
-                batches,
-                epochs,
-                steps_per_epoch,
-                verbose=verbose,
-                shuffle=False,
-                **kwargs,
-            )
         one_run.end()
     finally:
         checkpoint.stop_signals.end()
     return checkpoint.history
-
-
-def _fit_from(step, one_run, model, batches, epochs, steps_per_epoch, **kwargs):
-    epoch, one_run.offset = divmod(step, steps_per_epoch)
-    if one_run.offset:
-        # The cut epoch is read into them.
-        make_metrics(model, lambda: _first_batch(batches(step)))
-        with _averages_left_apart(model.optimizer):
-            model.fit(
-                batches(step),
-                initial_epoch=epoch,
-                epochs=epoch + 1,
-                steps_per_epoch=steps_per_epoch - one_run.offset,
-                callbacks=one_run,
-                **kwargs,
-            )
-        one_run.offset = 0
-        epoch += 1
-        if model.stop_training:
-            epoch = epochs
-    if epoch < epochs:
-        model.fit(
-            batches(epoch * steps_per_epoch),
-            initial_epoch=epoch,
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch,
-            callbacks=one_run,
-            **kwargs,
-        )
-    else:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
 
 
 def _first_batch(data):
@@ -140,14 +120,13 @@ class _OneRun(keras.callbacks.CallbackList):
     """Several calls of `fit`, one run for the callbacks."""
 
     offset = 0
+    _logs = None
 
     def begin(self):
         super().on_train_begin()
 
     def end(self):
         super().on_train_end(self._logs)
-
-    _logs = None
 
     def on_train_begin(self, logs=None):
         pass

@@ -5,13 +5,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_bidalle.arguments import kept_arguments
+from keras_bidalle.named import Named
 from keras_bidalle.quantizers import GumbelQuantizer
 from keras_bidalle.training.schedules import VariableSchedule
 from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class CosineRamp:
+class CosineRamp(Named):
     """From one value to another along half a cosine wave, then constant.
 
     `end + (start - end) * (1 + cos(pi * min(step / steps, 1))) / 2`, slow at
@@ -20,14 +22,8 @@ class CosineRamp:
 
     Args:
         start: float, the value at step 0.
-        end: float, the value from step `steps` on.
+        end: float, the value from step `steps`, an int, on.
         steps: int.
-
-    Call arguments:
-        step: int.
-
-    Returns:
-        float.
 
     Raises:
         ValueError: if `steps` is not a positive integer.
@@ -45,11 +41,7 @@ class CosineRamp:
         return float(self.end + (self.start - self.end) * rest)
 
     def get_config(self) -> dict[str, Any]:
-        return {"start": self.start, "end": self.end, "steps": self.steps}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "CosineRamp":
-        return cls(**config)
+        return kept_arguments(self)
 
 
 def gumbel_schedules(
@@ -76,8 +68,7 @@ def gumbel_schedules(
             `GumbelQuantizer`.
         temperature: tuple of float, from what to what, both above 0.
         temperature_steps: int, training steps from one to the other.
-        beta: tuple of float, from what to what.
-        beta_steps: int, training steps from one to the other.
+        beta, beta_steps: likewise, both at least 0.
         every_steps: int, steps between two settings. On JAX each costs
             about as much as reading the weights.
 
@@ -130,28 +121,23 @@ def cooling(
     tokenizer: Any,
     temperature_steps: int | None,
     beta_steps: int | None,
-    kl_weight: float | None = None,
+    kl_weight: Any = None,
 ) -> list:
-    """`gumbel_schedules` of the tokenizers that need them.
+    """`gumbel_schedules` of the tokenizers that need them, else no callback.
 
     Args:
         tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
-        temperature_steps: int or `None`, training steps until it is cold.
-        beta_steps: int or `None`, until the divergence has its whole weight.
-        kl_weight: float or `None`, what `quantizer.kl_weight` ends at; the
-            published weight by default.
-
-    Returns:
-        List of callbacks, empty for other quantizers and for `None` steps.
+        temperature_steps, beta_steps: int, or `None` for no callback.
+        kl_weight: float, variable or `None`, what `quantizer.kl_weight` ends
+            at; the published weight by default.
     """
-    quantizer = tokenizer.quantizer
-    if not isinstance(quantizer, GumbelQuantizer):
-        return []
-    if temperature_steps is None or beta_steps is None:
+    has_gumbel = isinstance(tokenizer.quantizer, GumbelQuantizer)
+    if not has_gumbel or temperature_steps is None or beta_steps is None:
         return []
     arguments: dict[str, Any] = {}
     if kl_weight is not None:
-        arguments["beta"] = (0.0, kl_weight * _values_of_a_code(tokenizer))
+        weight = float(keras.ops.convert_to_numpy(kl_weight))
+        arguments["beta"] = (0.0, weight * _values_of_a_code(tokenizer))
     return gumbel_schedules(
         tokenizer,
         temperature_steps=temperature_steps,

@@ -1,12 +1,11 @@
-"""What processes under Horovod send each other besides gradients.
-
-Horovod's own callbacks for Keras are for Keras 2 and fail with Keras 3.
-"""
+"""What processes under Horovod send each other besides gradients."""
 
 from typing import Any
 
 import keras
 from keras import ops
+
+from keras_bidalle.arguments import kept_arguments
 
 
 def _horovod():
@@ -125,18 +124,10 @@ class ScaledLearningRate(keras.optimizers.schedules.LearningRateSchedule):
         return rate * (1.0 + (self.num_replicas - 1) * risen)
 
     def get_config(self) -> dict[str, Any]:
-        rate = self.learning_rate
-        if callable(rate):
-            rate = keras.saving.serialize_keras_object(rate)
-        return {
-            "learning_rate": rate,
-            "num_replicas": self.num_replicas,
-            "warmup_steps": self.warmup_steps,
-        }
+        rate = keras.saving.serialize_keras_object(self.learning_rate)
+        return {**kept_arguments(self), "learning_rate": rate}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ScaledLearningRate":
-        rate = config["learning_rate"]
-        if isinstance(rate, dict):
-            rate = keras.saving.deserialize_keras_object(rate)
+        rate = keras.saving.deserialize_keras_object(config["learning_rate"])
         return cls(**{**config, "learning_rate": rate})

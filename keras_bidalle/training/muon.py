@@ -13,15 +13,14 @@ class Muon(keras.optimizers.Muon):
     Matrices inside the network move along the orthogonalised momentum;
     embeddings, heads, vectors and scalars are trained by AdamW. The
     orthogonalisation runs in bfloat16, which it was published for, and once
-    for all matrices of a shape, stacked, instead of once for each.
+    for all matrices of a shape, stacked.
 
     Args:
         learning_rate: float or schedule, of both; AdamW's is multiplied by
             `adam_lr_ratio`.
         exclude_layers: list of str, regular expressions of variable paths
-            that AdamW trains too; by default the heads, the first and last
-            convolutions and `TokenConvolution`, beside embeddings, which are
-            always out.
+            that AdamW trains too, beside embeddings; by default the heads,
+            the first and last convolutions and `TokenConvolution`.
         **kwargs: as in `keras.optimizers.Muon`.
 
     Reference:
@@ -46,18 +45,20 @@ class Muon(keras.optimizers.Muon):
         )
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        matrices = {}
-        for gradient, variable in zip(grads, trainable_variables, strict=True):
-            if not self._should_use_adamw(variable):
-                matrices.setdefault(tuple(variable.shape), []).append(
-                    (gradient, variable)
-                )
+        matrices, rest = {}, []
+        for pair in zip(grads, trainable_variables, strict=True):
+            if self._should_use_adamw(pair[1]):
+                rest.append(pair)
+            else:
+                matrices.setdefault(tuple(pair[1].shape), []).append(pair)
         for members in matrices.values():
             gradients = ops.stack([gradient for gradient, _ in members])
-            indices = [self._get_variable_index(v) for _, v in members]
-            momenta = [self.momentums[i] for i in indices]
-            old = ops.stack([m.value for m in momenta])
-            new = old * self.momentum + gradients
+            momenta = [
+                self.momentums[self._get_variable_index(variable)]
+                for _, variable in members
+            ]
+            new = ops.stack([m.value for m in momenta]) * self.momentum
+            new = new + gradients
             direction = (
                 gradients + self.momentum * new if self.nesterov else new
             )
@@ -67,19 +68,9 @@ class Muon(keras.optimizers.Muon):
                 self.assign_sub(
                     variable, self.lr_adjust(learning_rate * updates[row])
                 )
-        rest = [
-            (gradient, variable)
-            for gradient, variable in zip(
-                grads, trainable_variables, strict=True
-            )
-            if self._should_use_adamw(variable)
-        ]
         if rest:
-            super()._backend_update_step(
-                [gradient for gradient, _ in rest],
-                [variable for _, variable in rest],
-                learning_rate,
-            )
+            gradients, variables = map(list, zip(*rest, strict=True))
+            super()._backend_update_step(gradients, variables, learning_rate)
 
     def lr_adjust(self, x: Any) -> Any:
         # Keras takes the tensor root of two Python integers here.

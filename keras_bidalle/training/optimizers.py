@@ -1,7 +1,4 @@
-"""The optimizer of a run, and its learning rate, out of plain settings.
-
-Both stages of every task and the training programs take them from here.
-"""
+"""The optimizer of a run, and its learning rate, out of plain settings."""
 
 from typing import Any
 

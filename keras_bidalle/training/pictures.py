@@ -47,7 +47,7 @@ def picture_grid(
 def comparison_grid(
     originals: Any, reconstructions: Any, pairs: int = 4, gap: int = 2
 ) -> np.ndarray:
-    """Lays originals and their reconstructions out side by side.
+    """Lays originals out, each left of its reconstruction.
 
     Args:
         originals, reconstructions: uint8 arrays (B, H, W, 3).
@@ -55,7 +55,7 @@ def comparison_grid(
         gap: int, gray pixels between images.
 
     Returns:
-        uint8 array (height, width, 3): in each pair the original is left.
+        uint8 array (height, width, 3).
     """
     originals = _pictures(originals, "originals")
     reconstructions = _pictures(reconstructions, "reconstructions")
@@ -146,28 +146,22 @@ def save_read_pictures(
         for reading in readings
     ]
     # Room for the longest title and the longest reading, in inches.
-    above = max(0, *(title.count("\n") + 1 for title in titles))
-    under = max(
-        0, *(sum(t.count("\n") + 1 for t, _ in reading) for reading in texts)
-    )
+    above = max(_lines(text) for text in titles)
+    under = max(sum(_lines(text) for text, _ in reading) for reading in texts)
     height = 2.9 + 0.14 * above + 0.23 * under
     figure, axes = _axes(len(images), columns, 2.9, height, title)
+    style = {"verticalalignment": "top", "fontsize": 8}
     rows = zip(axes, images, titles, texts, strict=True)
     for ax, image, truth, reading in rows:
         ax.imshow(image, interpolation="nearest")
         ax.set_title(truth, fontsize=8)
         below = -0.04
-        for lines, right in reading:
+        for text, right in reading:
+            color = RIGHT if right else WRONG
             ax.text(
-                0.0,
-                below,
-                lines,
-                transform=ax.transAxes,
-                verticalalignment="top",
-                fontsize=8,
-                color=RIGHT if right else WRONG,
+                0, below, text, transform=ax.transAxes, color=color, **style
             )
-            below -= 0.075 * (1 + lines.count("\n"))
+            below -= 0.075 * _lines(text)
     _save(figure, path)
 
 
@@ -247,6 +241,10 @@ def _axes(count, columns, width, height, title):
     if title:
         figure.suptitle(title, fontsize=10)
     return figure, axes[:count]
+
+
+def _lines(text):
+    return 1 + text.count("\n")
 
 
 def _wrapped(text):

@@ -1,8 +1,4 @@
-"""One line of progress for a whole run.
-
-Keras draws a bar for each epoch and shows the time left in it. A run of many
-short epochs needs the time left in all of it, on a terminal and in a log.
-"""
+"""One line of progress for a whole run, on a terminal and in a log."""
 
 import shutil
 import sys
@@ -111,13 +107,7 @@ class RunProgress(StepCallback):
             names.pop()
 
     def line(self, step: int, logs: dict, now: float) -> str:
-        """The line of progress, a str.
-
-        Args:
-            step: int, steps done.
-            logs: dict of figures.
-            now: float, the time by `time.monotonic`.
-        """
+        """The line of progress once `step` is done, at a `time.monotonic`."""
         total = self.steps_per_epoch * self.params["epochs"]
         parts = [f"{self.label} {step}/{total}"]
         if self._terminal:

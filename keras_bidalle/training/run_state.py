@@ -12,19 +12,15 @@ from keras_bidalle.backend.current import backend_name
 
 
 def circumstances() -> dict[str, Any]:
-    """dict of what a run depends on besides its checkpoint."""
-    return {
-        "backend": backend_name(),
-        "replicas": _replicas(),
-    }
-
-
-def _replicas():
+    """What a run depends on besides its checkpoint."""
     # JAX's program is one for all devices; `replicas` counts programs.
     distribution = keras.distribution.distribution()
-    if distribution is not None:
-        return distribution.num_model_replicas
-    return max(replicas.planned(), replicas.data_shard()[1])
+    count = (
+        max(replicas.planned(), replicas.data_shard()[1])
+        if distribution is None
+        else distribution.num_model_replicas
+    )
+    return {"backend": backend_name(), "replicas": count}
 
 
 _CONSEQUENCES = {
@@ -43,13 +39,7 @@ _CONSEQUENCES = {
 
 
 def tell_changes(path: pathlib.Path, state: dict[str, Any]) -> None:
-    """Prints what differs from the run that wrote a checkpoint.
-
-    Args:
-        path: `pathlib.Path` of the checkpoint.
-        state: dict, with `step` and the `circumstances` that it was written
-            in.
-    """
+    """Prints what differs from the run that wrote a checkpoint."""
     here = circumstances()
     for name, was in state["circumstances"].items():
         if was != here[name]:
@@ -66,15 +56,12 @@ def all_hand_in() -> bool:
     On JAX each may have a part of the weights; under TensorFlow's strategies
     metrics are summed over the processes when they are read. Under Horovod
     each has all that it needs.
-
-    Returns:
-        bool.
     """
     return replicas.data_shard()[1] > 1 and replicas.horovod() is None
 
 
 def as_array(variable: keras.Variable) -> np.ndarray:
-    """The whole value of a variable, a NumPy array."""
+    """The whole value of a variable."""
     value = variable.value
     # JAX cannot read what is spread over the devices of other processes.
     if not getattr(value, "is_fully_addressable", True):
@@ -89,31 +76,23 @@ def as_array(variable: keras.Variable) -> np.ndarray:
 def assign_all(
     variables: list, arrays: list, what: str, path: pathlib.Path
 ) -> None:
-    """Puts arrays into variables.
-
-    Args:
-        variables: list of `keras.Variable`.
-        arrays: list of NumPy arrays.
-        what: str, whose variables they are.
-        path: `pathlib.Path`, where the arrays are from.
+    """Puts arrays into variables of the same number and shapes.
 
     Raises:
-        ValueError: if there are more or fewer, or of other shapes.
+        ValueError: if there are more or fewer, or of other shapes; it names
+            `what` the variables are of, and the `path` of the arrays.
     """
     wanted = [tuple(v.shape) for v in variables]
     found = [a.shape for a in arrays]
     if wanted != found:
-        for i, (have, want) in enumerate(zip(found, wanted, strict=False)):
+        detail = f"it has {len(wanted)} variables, the checkpoint {len(found)}"
+        for variable, have, want in zip(variables, found, wanted, strict=False):
             if have != want:
                 detail = (
-                    f"variable {variables[i].path} has shape {want}, "
-                    f"the checkpoint's has {have}"
+                    f"variable {variable.path} has shape {want}, the "
+                    f"checkpoint's has {have}"
                 )
                 break
-        else:
-            detail = (
-                f"it has {len(wanted)} variables, the checkpoint {len(found)}"
-            )
         raise ValueError(
             f"Checkpoint {path} does not fit the {what}: {detail}. It comes "
             "from another configuration: start in another folder."

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.training.steps import StepCallback
 from keras_bidalle.validation import check_positive
 
@@ -69,13 +70,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         return rise * (self.floor + (self.peak - self.floor) * fall)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            "peak": self.peak,
-            "steps": self.steps,
-            "warmup_steps": self.warmup_steps,
-            "floor": self.floor,
-            "cycles": self.cycles,
-        }
+        return kept_arguments(self)
 
 
 class VariableSchedule(StepCallback):

@@ -1,9 +1,4 @@
-"""Where a run is, in steps since its start.
-
-Keras gives callbacks the epoch and the batch inside it. What outlives a
-process (checkpoints, schedules, event files) needs the one number that goes
-on across epochs and restarts.
-"""
+"""Where a run is, in steps since its start."""
 
 import keras
 

@@ -1,8 +1,7 @@
 """A polite end: what a scheduler sends before it takes the machine away.
 
-Slurm, Kubernetes and the clouds' pre-emptible machines send SIGTERM, wait
-for some seconds, and kill. Raised in the middle of a step it would lose the
-work since the last save; here it is kept until the step is done.
+Slurm, Kubernetes and the clouds' pre-emptible machines send SIGTERM, wait for
+some seconds, and kill. The signal is kept until the step is done.
 """
 
 import contextlib
@@ -16,9 +15,6 @@ class Preempted(SystemExit):
 
     143 for SIGTERM, as a shell reports a process that the signal ended: by
     it schedulers know a stopped job from a finished (0) or failed (1) one.
-
-    Args:
-        number: int, the signal's number.
     """
 
     def __init__(self, number: int) -> None:
@@ -30,9 +26,6 @@ class StopSignals:
 
     Launchers pass on what their processes got from the scheduler already, so
     more of them mean nothing more. SIGKILL is for those in a hurry.
-
-    Args:
-        signals: tuple of `signal.Signals`.
     """
 
     def __init__(self, signals: tuple = (signal.SIGTERM,)):

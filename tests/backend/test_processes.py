@@ -9,7 +9,7 @@ import keras
 import kill_test
 import pytest
 
-from keras_bidalle.backend.processes import any_process, from_first_process
+from keras_bidalle.backend.replicas import any_process, from_first_process
 from keras_bidalle.training.distributions.launching import start_processes
 
 WAYS = {"tensorflow": "multiworker", "jax": "data_parallel"}

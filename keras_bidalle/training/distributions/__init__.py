@@ -3,13 +3,13 @@
 from typing import Any
 
 from keras_bidalle.training.distributions.distribution import Distribution
-from keras_bidalle.training.distributions.horovod import Horovod
 from keras_bidalle.training.distributions.keras_parallel import (
     DataParallel,
     ModelParallel,
+    generator_layouts,
 )
-from keras_bidalle.training.distributions.layouts import generator_layouts
 from keras_bidalle.training.distributions.tensorflow_strategies import (
+    Horovod,
     Mirrored,
     MultiWorker,
 )

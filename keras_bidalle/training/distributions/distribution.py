@@ -10,10 +10,9 @@ from keras_bidalle.backend.current import backend_name
 class Distribution:
     """One process, one device, and what all distributions have in common.
 
-    Models are made, compiled and trained inside `scope()`. Everything else
-    is as on one process: `fit` takes batches of all rows that this process
-    reads (see `data.own_rows`), and gives the weights that one process with
-    all rows would.
+    Models are made, compiled and trained inside `scope()`. `fit` takes
+    batches of all rows that this process reads (see `data.own_rows`), and
+    gives the weights that one process with all rows would.
     """
 
     name = "none"

@@ -1,7 +1,4 @@
-"""Processes of one machine that train together, to try a program on it.
-
-On a cluster a scheduler or `horovodrun` starts them.
-"""
+"""Processes of one machine that train together, to try a program on it."""
 
 import contextlib
 import json
