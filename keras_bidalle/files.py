@@ -10,9 +10,10 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.messages import shown
 
 
 @contextlib.contextmanager
@@ -44,15 +45,55 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         temporary.unlink(missing_ok=True)
 
 
+def replaceable(
+    path: str | os.PathLike[str],
+    contents: Iterable[str],
+    overwrite: bool = False,
+) -> pathlib.Path:
+    """The folder that a call may write: a new one, or one of such a call.
+
+    Args:
+        path: str or `pathlib.Path`; of a link, its target is meant.
+        contents: names of all that such a call writes into its folder.
+        overwrite: bool, whether a folder with other contents may be replaced
+            too.
+
+    Returns:
+        `pathlib.Path`, absolute.
+
+    Raises:
+        FileExistsError: if `path` is a file, or a folder with other contents.
+    """
+    path = pathlib.Path(path).resolve()
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(
+            f"A folder cannot be written to {shown(str(path))}: it is a file."
+        )
+    known = set(contents)
+    foreign = [p for p in path.glob("*") if p.name not in known]
+    if foreign and not overwrite:
+        raise FileExistsError(
+            f"{shown(str(path))} holds other files, such as "
+            f"{shown(min(foreign).name)}: give another folder, or replace all "
+            "that is in it with overwrite=True."
+        )
+    return path
+
+
 @contextlib.contextmanager
-def atomic_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+def atomic_folder(
+    path: str | os.PathLike[str],
+    contents: Iterable[str] = (),
+    overwrite: bool = False,
+) -> Iterator[pathlib.Path]:
     """Yields a temporary folder beside `path`, moved onto it on success.
 
-    A folder that was there before is replaced as a whole. A folder cannot
-    be swapped in one system call everywhere, so the old one is set aside
-    first: a kill in between leaves it as `.<name>.old`.
+    A folder that was there is replaced as a whole, where `replaceable`, with
+    the same arguments, allows it. A folder cannot be swapped in one system
+    call everywhere, so the old one is set aside first: a kill in between
+    leaves it as `.<name>.old`.
     """
-    path = pathlib.Path(path)
+    path = replaceable(path, contents, overwrite)
     if not replicas.is_first_process():
         with tempfile.TemporaryDirectory() as dropped:
             yield pathlib.Path(dropped)

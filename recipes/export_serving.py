@@ -33,6 +33,7 @@ def parse(arguments):
     add("output", type=pathlib.Path, help="folder to write")
     add("--prompt", help="a caption for the requests that warm a server up")
     add("--tokenizer", action="store_true", help="exports the tokenizer alone")
+    add("--overwrite", action="store_true", help="replaces any folder")
     add("--no-check", action="store_true", help="does not check the result")
     return parser.parse_args(arguments)
 
@@ -47,7 +48,9 @@ def run(options):
             f"Received: a {type(model).__name__}"
         )
     given = {} if options.prompt is None else {"prompt": options.prompt}
-    folder = model.export_serving(options.output, **given)
+    folder = model.export_serving(
+        options.output, **given, overwrite=options.overwrite
+    )
     print(f"exported to {folder}", flush=True)
     if options.no_check:
         return 0

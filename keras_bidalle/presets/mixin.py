@@ -14,16 +14,22 @@ class PresetMixin:
         preset_dir: str | pathlib.Path,
         card: str | None = None,
         half_precision: bool = False,
+        overwrite: bool = False,
     ) -> None:
         """Saves the model in a folder that `keras_bidalle.load` opens.
 
         Args:
-            preset_dir: str or `pathlib.Path`. One that exists is replaced as
-                a whole.
+            preset_dir: str or `pathlib.Path`. A preset that is there is
+                replaced as a whole.
             card: str, the model card in Markdown, or `None` for a short one.
             half_precision: bool, stores the weights as float16.
+            overwrite: bool, replaces a folder that holds other files too.
+
+        Raises:
+            FileExistsError: if `preset_dir` is a file, or holds other files
+                than those of a preset and `overwrite` is not set.
         """
-        save_preset(self, preset_dir, card=card, half_precision=half_precision)
+        save_preset(self, preset_dir, card, half_precision, overwrite)
 
     @classmethod
     def from_preset(cls, preset: str | pathlib.Path, **dtypes: Any) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_bidalle.files import atomic_folder
+from keras_bidalle.files import atomic_folder, replaceable
 from keras_bidalle.presets.files import preset_file
 from keras_bidalle.presets.flat_generators import with_parts
 from keras_bidalle.presets.half_precision import halve_weights
@@ -138,10 +138,12 @@ def save_preset(
     folder: str | pathlib.Path,
     card: str | None = None,
     half_precision: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Saves a model so that `load` opens it, on any backend.
 
-    The folder appears whole or not at all; one that was there is replaced.
+    The folder appears whole or not at all. A preset that was there is
+    replaced.
 
     Args:
         model: a built `keras.Model` of keras_bidalle.
@@ -149,12 +151,16 @@ def save_preset(
         card: str, the model card in Markdown, or `None` for a short one.
         half_precision: bool, stores the weights as float16, in half the
             space; the loaded model computes in its own dtype all the same.
+        overwrite: bool, replaces a folder that holds other files too.
 
     Raises:
+        FileExistsError: if `folder` is a file, or holds other files than
+            those of a preset and `overwrite` is not set.
         ValueError: if the model could not be loaded again: one that is not
             of keras_bidalle, or not built, or made of lambdas.
     """
-    folder = pathlib.Path(folder)
+    contents = CONFIG, WEIGHTS, METADATA, CARD
+    folder = replaceable(folder, contents, overwrite)
     if not model.built:
         raise ValueError(
             "`model` must be built before it is saved. "
@@ -166,7 +172,7 @@ def save_preset(
         _drop(config, key)
     config = json.loads(json.dumps(config))
     check_config(config, folder)
-    with atomic_folder(folder) as temporary:
+    with atomic_folder(folder, contents, overwrite) as temporary:
         _write_json(temporary / CONFIG, config)
         kept = _without_training_state(model, config, folder)
         kept.save_weights(str(temporary / WEIGHTS))

@@ -18,20 +18,28 @@ import numpy as np
 from PIL import Image
 
 from keras_bidalle.backend.current import is_tensorflow
-from keras_bidalle.files import atomic_folder
+from keras_bidalle.files import atomic_folder, replaceable
 
 _MODULE = "keras_bidalle.serving.export"
 
 
-def export_serving(model, path, prompt=None):
-    """Exports a model for TensorFlow Serving."""
+# What an export writes into a version's folder.
+_CONTENTS = (
+    *("saved_model.pb", "fingerprint.pb", "variables", "assets"),
+    *("assets.extra", "README.md"),
+)
+
+
+def export_serving(model, path, prompt=None, overwrite=False):
+    """Exports a model for TensorFlow Serving: see `ServingMixin`."""
     folder = version_folder(path)
+    replaceable(folder, _CONTENTS, overwrite)
     if hasattr(model, "caption_tokenizer"):
         prompt = checked_prompt(model.caption_tokenizer, prompt)
     if is_tensorflow() and not _is_distributed(model):
-        _export(model, folder, prompt)
+        _export(model, folder, prompt, overwrite)
     else:
-        _export_by_tensorflow(model, folder, prompt)
+        _export_by_tensorflow(model, folder, prompt, overwrite)
     return folder
 
 
@@ -78,7 +86,7 @@ def _is_distributed(model):
     )
 
 
-def _export(model, folder, prompt):
+def _export(model, folder, prompt, overwrite):
     import tensorflow as tf
 
     from keras_bidalle.serving.card import serving_card
@@ -97,7 +105,7 @@ def _export(model, folder, prompt):
     Image.new("RGB", shape[1::-1], "gray").save(file := io.BytesIO(), "PNG")
     requests = example_inputs(signatures, file.getvalue(), prompt)
     name = folder.absolute().parent.name
-    with atomic_folder(folder) as temporary:
+    with atomic_folder(folder, _CONTENTS, overwrite) as temporary:
         tf.saved_model.save(
             made.module,
             str(temporary),
@@ -117,7 +125,7 @@ def _export(model, folder, prompt):
         (temporary / "README.md").write_text(card, encoding="utf-8")
 
 
-def _export_by_tensorflow(model, folder, prompt):
+def _export_by_tensorflow(model, folder, prompt, overwrite):
     from keras_bidalle.presets import save_preset
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -127,6 +135,8 @@ def _export_by_tensorflow(model, folder, prompt):
         command += [str(folder.absolute())]
         if prompt is not None:
             command += ["--prompt", prompt]
+        if overwrite:
+            command.append("--overwrite")
         done = subprocess.run(
             command,
             env={
@@ -152,10 +162,12 @@ def main(arguments=None):
     parser.add_argument("preset")
     parser.add_argument("path")
     parser.add_argument("--prompt")
+    parser.add_argument("--overwrite", action="store_true")
     options = parser.parse_args(arguments)
     from keras_bidalle.presets import load
 
-    export_serving(load(options.preset), options.path, options.prompt)
+    model = load(options.preset)
+    export_serving(model, options.path, options.prompt, options.overwrite)
 
 
 if __name__ == "__main__":

@@ -87,11 +87,13 @@ def test_the_optimizer_is_left_out(tmp_path):
 
 def test_saving_again_replaces_the_folder_as_a_whole(saved):
     folder, _ = saved
-    (folder / "stale.txt").write_text("old")
+    (folder / "mine.txt").write_text("years of work")
     model = whole()
+    with pytest.raises(FileExistsError, match="'mine.txt'.* overwrite=True"):
+        save_preset(model, folder)
+    (folder / "mine.txt").unlink()
     save_preset(model, folder, card="# The card\n")
     np.testing.assert_array_equal(outputs(load(folder)), outputs(model))
-    assert not (folder / "stale.txt").exists()
     assert (folder / "README.md").read_text() == "# The card\n"
 
 

@@ -1,0 +1,52 @@
+"""Error messages of one line, whatever stands in a file or an argument."""
+
+import reprlib
+from typing import Any
+
+MAX_LENGTH = 300
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxstring = 2, 4, 60
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxother = 6
+_SHORT.maxother = 60
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it: short, whatever it is.
+
+    Args:
+        value: any object; of containers the first members are shown.
+
+    Returns:
+        str without control characters.
+    """
+    try:
+        return one_line(_SHORT.repr(value), 100)
+    except Exception:
+        # An object's own `__repr__` may raise anything.
+        return f"a {type(value).__name__}"
+
+
+def one_line(text: str, limit: int = MAX_LENGTH) -> str:
+    """A text as one line of at most `limit` printable characters.
+
+    What is too long loses its middle: the end of a message says what came.
+
+    Args:
+        text: str.
+        limit: int.
+
+    Returns:
+        str.
+    """
+    if len(text) > 4 * limit:
+        text = f"{text[: 2 * limit]} ... {text[-2 * limit :]}"
+    line = " ".join(text.split())
+    line = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode()
+        for c in line
+    )
+    if len(line) <= limit:
+        return line
+    head = (limit - 5) * 2 // 3
+    return f"{line[:head]} ... {line[len(line) - (limit - 5 - head) :]}"
