@@ -1,6 +1,6 @@
 """The task: captions in and images out, images in and captions out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
 import keras
@@ -70,6 +70,60 @@ class TextImageModel(Configured, PresetMixin, ServingMixin, keras.Model):
         self.caption_tokenizer = caption_tokenizer
         self.generator = generator
         self.built = True
+
+    @property
+    def sampling_defaults(self) -> dict:
+        """Those of the generator (see `Generator.sampling_defaults`)."""
+        return self.generator.sampling_defaults
+
+    @sampling_defaults.setter
+    def sampling_defaults(self, defaults: Mapping[str, Any]) -> None:
+        self.generator.sampling_defaults = defaults
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As `Generator.compile`: the generator is what is trained."""
+        self.generator.compile(*args, **kwargs)
+
+    def fit(self, x: Any = None, **kwargs: Any) -> Any:
+        """Trains the generator; the image tokenizer stays as it is.
+
+        Args:
+            x: dict of `captions`, list of B str, and `images`, as in
+                `image_to_text`, of which both directions are learned; or
+                what `Generator.fit` takes.
+            **kwargs: as in `keras.Model.fit`; `validation_data` is like `x`.
+
+        Returns:
+            `keras.callbacks.History`.
+
+        Raises:
+            ValueError: as `Generator.fit`, or on captions or images that the
+                tokenizers do not take.
+        """
+        if kwargs.get("validation_data") is not None:
+            kwargs["validation_data"] = self._rows(kwargs["validation_data"])
+        return self.generator.fit(self._rows(x), **kwargs)
+
+    def evaluate(self, x: Any = None, **kwargs: Any) -> Any:
+        """As `Generator.evaluate`, on what `fit` takes."""
+        return self.generator.evaluate(self._rows(x), **kwargs)
+
+    def _rows(self, x):
+        """Rows of both directions, of captions and images."""
+        if not isinstance(x, Mapping) or "captions" not in x:
+            return x
+        text = self.caption_tokenizer.encode(list(x["captions"]))
+        codes = self.image_tokenizer.encode(x["images"])
+        if len(text) != len(codes):
+            raise ValueError(
+                "`captions` and `images` must be as many. "
+                f"Received: {len(text)} and {len(codes)}"
+            )
+        return {
+            "text": np.concatenate([text, text]),
+            "codes": np.concatenate([codes, codes]),
+            "text_to_image": np.arange(2 * len(text)) < len(text),
+        }
 
     @takes_settings(TEXT_TO_IMAGE)
     def text_to_image(
@@ -217,8 +271,7 @@ class TextImageModel(Configured, PresetMixin, ServingMixin, keras.Model):
         Args:
             images: array (B, H, W, C), uint8 in [0, 255] or float in
                 [-1, 1].
-            seed, best_of, scorer: as in `text_to_image`. Several captions
-                need a temperature above 0 to differ.
+            seed, best_of, scorer: as in `text_to_image`.
             {settings}
 
         Returns:

@@ -5,6 +5,7 @@ public call that takes images or codes goes through here, so that a wrong
 range or size is told by name instead of giving a strange image.
 """
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,13 +17,36 @@ from keras import ops
 LARGEST_PIXEL = 1.01
 
 
+def shown(value: Any, most: int = 80) -> str:
+    """A value that came, as error messages show it: one short line."""
+    text = " ".join(repr(value).split())
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def as_array(name: str, value: Any) -> np.ndarray:
+    """An argument as a NumPy array; a `ValueError` if it cannot be one."""
+    try:
+        return np.asarray(ops.convert_to_numpy(value))
+    except Exception as error:  # Backends raise many kinds.
+        raise ValueError(
+            f"`{name}` must be a number or an array. "
+            f"Received: {name}={shown(value)}"
+        ) from error
+
+
+def is_integer(value: Any) -> bool:
+    """Whether a value is an integer, of Python or NumPy, and no bool."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def check_positive(**values: Any) -> None:
     """Raises a `ValueError` unless all arguments are positive integers."""
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if not is_integer(value) or value < 1:
             raise ValueError(
                 f"`{name}` must be a positive integer. "
-                f"Received: {name}={value!r}"
+                f"Received: {name}={shown(value)}"
             )
 
 
@@ -40,6 +64,21 @@ def check_at_least(minimum: float = 0.0, **values: Any) -> None:
             raise ValueError(
                 f"`{name}` must be a number of at least {minimum:g}. "
                 f"Received: {name}={value!r}"
+            )
+
+
+_OF_OTHER_LOSSES = ("loss", "loss_weights", "metrics", "weighted_metrics")
+_OF_OTHER_LOSSES += ("y", "sample_weight", "class_weight")
+
+
+def check_own_loss(**given: Any) -> None:
+    """Raises a `ValueError` on what a model that has its loss cannot heed."""
+    for name in _OF_OTHER_LOSSES:
+        if given.get(name) is not None:
+            raise ValueError(
+                f"`{name}` must be None: the model has its own loss, which "
+                "weighs rows and tokens by itself. "
+                f"Received: {name}={shown(given[name])}"
             )
 
 
@@ -108,20 +147,25 @@ def as_codes(
         ValueError: on a wrong shape or a code outside the codebook.
         TypeError: on a dtype that is not an integer.
     """
-    array = np.asarray(ops.convert_to_numpy(codes))
+    array = as_array(name, codes)
     if tuple(array.shape[1:]) != tuple(code_shape) or array.ndim == 0:
         expected = ", ".join(str(n) for n in code_shape)
         raise ValueError(
             f"`{name}` must have shape (batch, {expected}). "
             f"Received: shape={tuple(array.shape)}"
         )
+    return as_indices(array, num_codes, name)
+
+
+def as_indices(array: np.ndarray, limit: int, name: str) -> np.ndarray:
+    """Integers in [0, limit) as int32, else a `TypeError` or `ValueError`."""
     if array.dtype.kind not in "iu":
         raise TypeError(
             f"`{name}` must be integers. Received: dtype={array.dtype}"
         )
-    if array.size and (array.min() < 0 or array.max() >= num_codes):
+    if array.size and (array.min() < 0 or array.max() >= limit):
         raise ValueError(
-            f"`{name}` must lie in [0, {num_codes}). "
+            f"`{name}` must lie in [0, {limit}). "
             f"Received: min={array.min()}, max={array.max()}"
         )
     return array.astype("int32")

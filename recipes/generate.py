@@ -117,8 +117,6 @@ def read(model, common, options):
     """Writes captions of images; returns how many could not be read."""
     inputs = wiring.PictureInputs(options.pictures)
     shape = model.image_tokenizer.image_shape
-    if (options.best_of or options.samples) > 1:
-        common = {"temperature": 1.0, **common}
     written = {}
     for batch in inputs.batches(options.batch_size, shape):
         numbers, names, pixels = zip(*batch, strict=True)

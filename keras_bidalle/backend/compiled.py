@@ -6,9 +6,7 @@ constants, and a later `fit` would not be seen); TensorFlow makes a
 without recording gradients.
 """
 
-import functools
 import os
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,25 +15,32 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend.current import backend_name
+from keras_bidalle.backend.programs import Programs
+from keras_bidalle.validation import check_positive
 
 
 def compiled(
-    function: Callable[..., Any], layers: list, xla: bool = False, **static: Any
+    function: Callable[..., Any], layers: list, xla: bool = False
 ) -> Callable[..., Any]:
     """Returns `function` compiled for inference, traced once for each shape.
 
     It may read the state of `layers`, built ones, and nothing else that
-    changes. What it writes to their state is dropped on JAX. `xla` is for
-    TensorFlow; `static` is given to the function at every call.
+    changes; it is traced again where they compute something else than before:
+    layers that were replaced, quantized, frozen or given adapters. What it
+    writes to their state is dropped on JAX. `xla` is for TensorFlow.
     """
-    function = functools.partial(function, **static)
     backend = backend_name()
     if backend == "jax":
-        return _compiled_by_jax(function, layers)
+        return Programs(lambda: _compiled_by_jax(function, layers), layers)
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=xla, reduce_retracing=False)
+        return Programs(
+            lambda: tf.function(
+                function, jit_compile=xla, reduce_retracing=False
+            ),
+            layers,
+        )
     if backend == "torch":
         import torch
 
@@ -74,6 +79,7 @@ def row_batches(
     into `calls` equal parts. Yields the int indices of a batch's rows, with
     the last row again where there are no more, and how many are meant.
     """
+    check_positive(batch_size=batch_size)
     batch_size = min(batch_size, 1 << max(count - 1, 0).bit_length())
     batch_size = -(-batch_size // calls)
     for start in range(0, count, batch_size):
@@ -110,19 +116,7 @@ def _compiled_by_jax(function, layers):
         with keras.StatelessScope(state_mapping=mapping):
             return function(*arguments)
 
-    lock, known = threading.Lock(), set()
-
     def call(*arguments):
-        leaves, structure = jax.tree.flatten(arguments)
-        kinds = [(np.shape(x), getattr(x, "dtype", type(x))) for x in leaves]
-        kind = (structure, *kinds)
-        values = [v.value for v in variables]
-        if kind in known:
-            return stateless(values, *arguments)
-        # Threads that come with what is new at once would each compile it.
-        with lock:
-            result = stateless(values, *arguments)
-            known.add(kind)
-        return result
+        return stateless([v.value for v in variables], *arguments)
 
     return call

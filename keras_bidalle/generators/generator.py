@@ -1,7 +1,9 @@
 """A generator: its parts, how they work together, and what it offers."""
 
+import collections
+import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import keras
@@ -15,15 +17,23 @@ from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.generators.next_token import NextToken
 from keras_bidalle.generators.row_embedding import RowEmbedding
 from keras_bidalle.presets.mixin import PresetMixin
+from keras_bidalle.quantized_layers import (
+    quantize_layers,
+    quantized_layers,
+    without_quantized,
+)
 from keras_bidalle.sampling.calls import SamplingOptions, takes_settings
 from keras_bidalle.sampling.generation import RowSampling
+from keras_bidalle.sampling.requests import check_batch
 from keras_bidalle.sampling.settings import (
     IMAGE_TO_TEXT,
     TEXT_TO_IMAGE,
     SamplingSettings,
+    checked_defaults,
 )
 from keras_bidalle.transformer.row_layout import RowLayout
 from keras_bidalle.transformer.transformer import Transformer
+from keras_bidalle.validation import check_own_loss
 
 _LAYERS = ("captions", "head", "embedding", "transformer")
 _PARTS = ("layout", *_LAYERS, "objective")
@@ -62,11 +72,8 @@ class Generator(Configured, PresetMixin, keras.Model):
         `generators.joint_logits` has them in the row's order.
 
     `fit` logs `loss`; `image_loss` and `text_loss`, nats a token of the
-    target (codes of text-to-image rows, caption tokens of image-to-text
-    rows).
-
-    `BidirectionalTransformer`, `PatchBidirectionalTransformer` and
-    `RQTransformer` say which parts the published models have.
+    target. The parts of published models: `BidirectionalTransformer`,
+    `PatchBidirectionalTransformer`, `RQTransformer`.
     """
 
     # Of the Keras layer, which has no types.
@@ -103,6 +110,7 @@ class Generator(Configured, PresetMixin, keras.Model):
         self.code_shape = head.code_shape
         self.codes_per_position = head.codes_per_position
         self.condition_dropout = embedding.condition_dropout
+        self.sampling_defaults = {}
         self.image_tracker = keras.metrics.Mean(name="image_loss")
         self.text_tracker = keras.metrics.Mean(name="text_loss")
         self.build()
@@ -110,12 +118,15 @@ class Generator(Configured, PresetMixin, keras.Model):
     def build(self, input_shape: Any = None) -> None:
         if self.built:
             return
-        for name in _LAYERS:
-            part = getattr(self, name)
+        for part in self._layers_by_name.values():
             # Keras builds those of a saved configuration.
             if not part.built:
                 part.build(None)
         self.built = True
+
+    @property
+    def _layers_by_name(self) -> dict:
+        return {name: getattr(self, name) for name in _LAYERS}
 
     def call(self, inputs: dict, training: bool | None = None) -> dict:
         stacks = self.head.stacks(inputs, training)
@@ -153,15 +164,47 @@ class Generator(Configured, PresetMixin, keras.Model):
         x = self.layout.in_order(text_to_image, *parts)
         return self.transformer(x, places=places, training=training), kept
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As of `keras.Model`; replicas then train as one."""
-        super().compile(*args, **compile_arguments(kwargs))
+    @property
+    def sampling_defaults(self) -> dict:
+        """The settings that calls take where they are given none.
+
+        A dict from "text_to_image" and "image_to_text" to settings, which
+        presets keep.
+        """
+        return self._sampling_defaults()
+
+    @sampling_defaults.setter
+    def sampling_defaults(self, defaults: Mapping[str, Any]) -> None:
+        kept = checked_defaults(defaults, self)
+        # Behind a function, where Keras does not track it.
+        self._sampling_defaults = lambda: copy.deepcopy(kept)
+
+    @property
+    def blocks(self) -> Sequence:
+        """The transformer's blocks, to give them adapters say."""
+        # Keras would save those of a list a second time.
+        return collections.UserList(self.transformer.blocks)
+
+    def compile(
+        self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any
+    ) -> None:
+        """As `keras.Model.compile`, without losses and metrics."""
+        check_own_loss(loss=loss, **kwargs)
+        super().compile(optimizer, **compile_arguments(kwargs))
         synchronized(self.optimizer)
 
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
-        """Trains, as any Keras model."""
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """Trains, as `keras.Model.fit`, on inputs as when called.
+
+        Raises:
+            ValueError: on weights of samples or classes, for which there is
+                no place, or tokens and codes out of their range.
+        """
         self.head.check_trainable()
-        return super().fit(*args, **kwargs)
+        check_own_loss(y=y, **kwargs)
+        check_batch(x, self)
+        check_batch(kwargs.get("validation_data"), self)
+        return super().fit(x, **kwargs)
 
     def compute_loss(
         self,
@@ -172,6 +215,7 @@ class Generator(Configured, PresetMixin, keras.Model):
         training: bool = True,
     ) -> Any:
         """The loss of a batch, as the objective has it."""
+        check_own_loss(y=y, sample_weight=sample_weight)
         loss, logged = self.objective.loss(self, x, y_pred, training)
         self.image_tracker.update_state(*logged["image"])
         self.text_tracker.update_state(*logged["text"])
@@ -272,16 +316,14 @@ class Generator(Configured, PresetMixin, keras.Model):
         """The log-likelihood of captions, given the codes of images.
 
         Args:
-            text: int array (B, T), rows of caption tokens.
-            codes: int array (B, *code_shape).
+            text, codes: int arrays (B, T) and (B, *code_shape).
             batch_size: int, how many are scored at once.
 
         Returns:
-            float32 NumPy array (B,), nats: the sum over the tokens that
-            follow the first, without pads.
+            float32 NumPy array (B,), nats of the tokens after the first.
 
         Raises:
-            ValueError: if `text` has a wrong shape, or is a class.
+            ValueError: if an argument has a wrong shape, or is a class.
         """
         return self._sampling.scores(text, codes, batch_size)
 
@@ -290,7 +332,15 @@ class Generator(Configured, PresetMixin, keras.Model):
         return kept_arguments(self)
 
     def get_config(self) -> dict:
-        return {**keras.Model.get_config(self), **self.arguments()}
+        own = {**self.arguments(), **quantized_layers(self._layers_by_name)}
+        return {**keras.Model.get_config(self), **own}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        config, modes = without_quantized(config)
+        generator = super().from_config(config)
+        quantize_layers(generator._layers_by_name, modes)
+        return generator
 
     @classmethod
     def current_arguments(cls, config: Mapping[str, Any]) -> dict:

@@ -146,7 +146,7 @@ class ImageTokenizer(
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`,
                 as in `keras.Model.compile`.
         """
-        training.check_compile_arguments(kwargs)
+        validation.check_own_loss(**kwargs)
         optimizer = keras.optimizers.get(optimizer)
         if adversarial is not None and not adversarial.built:
             adversarial.build((None, *self.image_shape))
@@ -194,12 +194,12 @@ class ImageTokenizer(
             x: images (B, H, W, C), uint8 in [0, 255] or float in [-1, 1],
                 or any stream of batches of such that `keras.Model.fit` takes.
                 The encoder's factor divides their sides.
-            *args, **kwargs: as in `keras.Model.fit`; `validation_data` are
-                like `x`.
+            **kwargs: as in `keras.Model.fit`; `validation_data` is like `x`.
 
         Raises:
             ValueError, TypeError: on a wrong shape, range or dtype.
         """
+        validation.check_own_loss(**{**kwargs, "y": None})
         name = "validation_data"
         if kwargs.get(name) is not None:
             kwargs[name] = self._images.checked(kwargs[name], name)
@@ -217,6 +217,7 @@ class ImageTokenizer(
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
+        validation.check_own_loss(sample_weight=sample_weight)
         if self._objective is None:
             raise ValueError("Call `compile` before `fit` or `evaluate`.")
         quantizer_loss = sum(self.losses, ops.zeros((), "float32"))
@@ -340,11 +341,11 @@ class ImageTokenizer(
     # Keras tracks as the model's state.
     @functools.cached_property
     def _encode(self):
-        return compiled(self.to_codes, self.stages)
+        return compiled(self.to_codes, [self])
 
     @functools.cached_property
     def _decode(self):
-        return compiled(self.from_codes, self.stages)
+        return compiled(self.from_codes, [self])
 
     def _input_spec_for_export(self, batch):
         return input_spec("images", "float32", batch, self.image_shape)

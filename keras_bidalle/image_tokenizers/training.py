@@ -19,16 +19,6 @@ PIXEL_LOSSES = {
 }
 
 
-def check_compile_arguments(arguments):
-    """Raises a `ValueError` on losses and metrics of Keras' `compile`."""
-    for name in ("loss", "metrics", "loss_weights", "weighted_metrics"):
-        if arguments.get(name) is not None:
-            raise ValueError(
-                f"An image tokenizer makes its own losses and metrics. "
-                f"Received: {name}={arguments[name]}"
-            )
-
-
 def optimizer_of_players(optimizer, discriminator_optimizer, adversarial):
     """One optimizer, of the tokenizer and of the discriminator if any."""
     if adversarial is None:

@@ -5,7 +5,9 @@ The layout is keras-hub's, flat so that every hub holds it:
 - `config.json`: the model, with all it is made of, as Keras serializes it;
 - `model.weights.h5`: its weights, without an optimizer's state;
 - `metadata.json`: the format, versions, sizes and SHA-256 of both;
-- `README.md`: the model card.
+- `README.md`: the model card;
+- `sampling.json`, where the model has any: the sampling settings that it
+  takes where a call gives none.
 """
 
 import contextlib
@@ -23,11 +25,13 @@ from keras_bidalle.presets.files import preset_file
 from keras_bidalle.presets.flat_generators import with_parts
 from keras_bidalle.presets.half_precision import halve_weights
 from keras_bidalle.presets.safety import check_config
+from keras_bidalle.sampling.settings import checked_defaults
 from keras_bidalle.version import __version__
 
 FORMAT_VERSION = 2
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 METADATA, CARD = "metadata.json", "README.md"
+SAMPLING = "sampling.json"
 
 
 def load(
@@ -104,7 +108,22 @@ def load(
             f"Preset '{preset}': the weights do not fit its configuration. "
             f"{error}"
         ) from error
+    if hasattr(model, "sampling_defaults"):
+        model.sampling_defaults = _sampling_defaults(preset, model)
     return model
+
+
+def _sampling_defaults(preset, model):
+    with contextlib.suppress(FileNotFoundError):
+        defaults = _read_json(preset, SAMPLING)
+        generator = getattr(model, "generator", model)
+        try:
+            return checked_defaults(defaults, generator)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Preset '{preset}' is damaged: `{SAMPLING}`: {error}"
+            ) from error
+    return {}
 
 
 def _policy(**argument):
@@ -190,6 +209,8 @@ def save_preset(
             },
         }
         _write_json(temporary / METADATA, metadata)
+        if getattr(model, "sampling_defaults", None):
+            _write_json(temporary / SAMPLING, model.sampling_defaults)
         if card is None:
             card = (
                 f"# {folder.name}\n\nA `{type(model).__name__}` of "

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_bidalle.validation import check_positive, is_integer, shown
+
 
 class Candidates:
     """How many samples are drawn of each row, and which of them are kept.
@@ -14,13 +16,14 @@ class Candidates:
         if best_of is None and scorer is not None:
             raise ValueError("`scorer` needs `best_of`, which was not given.")
         self.num_samples = options.get("num_samples", 1)
+        check_positive(num_samples=self.num_samples)
         self.count = self.num_samples if best_of is None else best_of
         if best_of is not None and (
-            not isinstance(best_of, int) or best_of < self.num_samples
+            not is_integer(best_of) or best_of < self.num_samples
         ):
             raise ValueError(
                 "`best_of` must be an integer of at least `num_samples`, "
-                f"{self.num_samples}. Received: best_of={best_of!r}"
+                f"{self.num_samples}. Received: best_of={shown(best_of)}"
             )
         self.options = {**options, "num_samples": self.count}
         self._chooses = best_of is not None

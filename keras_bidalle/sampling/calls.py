@@ -96,6 +96,8 @@ def _described(options, direction, indent):
             f"{setting.kind.__name__}, {setting.range}; {setting.meaning}. "
             f"Default: {setting.defaults.get(direction)}"
         )
+        if setting.sampled is not None and not setting.defaults[direction]:
+            entries[name] += f", and {setting.sampled} for several samples"
         if setting.needs:
             entries[name] += (
                 f". Needs a generator trained with `{setting.needs}`"

@@ -17,7 +17,9 @@ from keras_bidalle.backend.compiled import calls_at_once, compiled, row_batches
 from keras_bidalle.sampling.requests import (
     Request,
     check_captions,
+    checked_legal,
     checked_prime,
+    checked_stacks,
     checked_text,
 )
 from keras_bidalle.sampling.sampler import row_uniforms
@@ -77,10 +79,8 @@ class RowSampling:
     ) -> np.ndarray:
         """Caption tokens: see `Generator.generate_text`."""
         check_captions(self.generator, "generate_text")
-        if legal is None:
-            legal = self.generator.captions.legal()
-        stacks = self.generator.head.to_positions(ops.convert_to_tensor(codes))
-        stacks = ops.convert_to_numpy(stacks)
+        legal = checked_legal(legal, self.generator)
+        stacks = checked_stacks(codes, self.generator)
         shape = (self.generator.text_length,)
         request = Request(
             IMAGE_TO_TEXT, len(stacks), seed, options, self.generator

@@ -11,7 +11,13 @@ from keras_bidalle import named
 from keras_bidalle.sampling.calls import OPTIONS
 from keras_bidalle.sampling.decoders import DECODERS, Decoder
 from keras_bidalle.sampling.settings import checked_settings
-from keras_bidalle.validation import check_positive
+from keras_bidalle.validation import (
+    as_array,
+    as_codes,
+    as_indices,
+    check_positive,
+    shown,
+)
 
 
 class Request:
@@ -48,7 +54,9 @@ class Request:
         self.progress = how["progress"]
         self.decoder = named.get("decoder", how["decoder"], Decoder, DECODERS)
         self.settings = self.each_sample(
-            checked_settings(settings, direction, count, generator)
+            checked_settings(
+                settings, direction, count, generator, self.num_samples > 1
+            )
         )
         samples = range(self.num_samples)
         self.seeds = [
@@ -64,7 +72,7 @@ class Request:
 
 def checked_text(text, generator):
     """Rows of caption tokens: int32 (B, T)."""
-    text = np.asarray(text)
+    text = as_array("text", text)
     length, vocabulary = generator.text_length, generator.text_vocabulary_size
     if (
         text.ndim != 2
@@ -77,6 +85,28 @@ def checked_text(text, generator):
             f"{vocabulary}). Received: shape={text.shape}, dtype={text.dtype}"
         )
     return text.astype("int32")
+
+
+def checked_stacks(codes, generator):
+    """Codes of images as stacks: int32 (B, P, c)."""
+    codes = as_codes(codes, generator.code_shape, generator.num_codes)
+    stacks = generator.head.to_positions(ops.convert_to_tensor(codes))
+    return ops.convert_to_numpy(stacks)
+
+
+def check_batch(batch, generator):
+    """Raises a `ValueError` where arrays to train on are out of range.
+
+    Batches of a stream are not known yet, and pass.
+    """
+    if not isinstance(batch, Mapping):
+        return
+    for name, limit in (
+        ("text", generator.text_vocabulary_size),
+        ("codes", generator.num_codes),
+    ):
+        if name in batch:
+            as_indices(as_array(name, batch[name]), limit, name)
 
 
 def check_captions(generator, call):
@@ -94,7 +124,7 @@ def checked_prime(prime, count, generator):
     positions = generator.layout.num_positions
     if prime is None:
         return np.zeros((count, 0, stack), "int32")
-    prime = np.asarray(prime, "int32")
+    prime = as_array("prime", prime)
     if (
         prime.ndim != 3
         or (prime.shape[0], prime.shape[2]) != (count, stack)
@@ -104,14 +134,34 @@ def checked_prime(prime, count, generator):
             f"`prime` must have shape ({count}, n, {stack}) with n below "
             f"{positions}. Received: shape={prime.shape}"
         )
-    return prime
+    return as_indices(prime, generator.num_codes, "prime")
+
+
+def checked_legal(legal, generator):
+    """What captions may be written with, all words by default."""
+    if legal is None:
+        return generator.captions.legal()
+    legal = as_array("legal", legal)
+    classes = generator.captions.text_classes
+    if (
+        legal.shape != (classes,)
+        or legal.dtype.kind not in "iuf"
+        or np.isnan(legal).any()
+        or legal.max() < -1e8
+    ):
+        raise ValueError(
+            f"`legal` must be {classes} numbers, 0 for tokens that may be "
+            "written and very negative for others. Received: "
+            f"legal={shown(legal)}"
+        )
+    return legal.astype("float32")
 
 
 def encoded_prime(prime, count, image_tokenizer, generator):
     """Codes of images' top parts (count, h, W, C), for `generate_codes`."""
     if prime is None:
         return None
-    prime = np.asarray(prime)
+    prime = as_array("prime", prime)
     height, width, channels = image_tokenizer.image_shape
     rows, columns = generator.layout.grid
     step = height // rows
@@ -137,14 +187,14 @@ def encoded_prime(prime, count, image_tokenizer, generator):
 
 def checked_seeds(seed, count):
     """list of B int."""
-    seeds = np.asarray(seed)
+    seeds = as_array("seed", seed)
     if (
         seeds.dtype.kind not in "iu"
         or seeds.shape not in ((), (count,))
         or (seeds < 0).any()
     ):
         raise ValueError(
-            f"`seed` must be an integer of at least 0, or {count} of them. "
-            f"Received: seed={seed!r}"
+            f"`seed` must be an integer in [0, 2^64), or {count} of them. "
+            f"Received: seed={shown(seed)}"
         )
     return np.broadcast_to(seeds, (count,)).tolist()

@@ -30,9 +30,18 @@ def row_uniforms(seeds: Any, shape: Any) -> Any:
     """
     numbers = np.empty((len(seeds), *shape), "float32")
     for row, seed in zip(numbers, seeds, strict=True):
-        bits = np.random.Philox(np.random.SeedSequence(seed))
+        bits = np.random.Philox(_sequence(seed))
         np.random.Generator(bits).random(dtype="float32", out=row)
     return numbers
+
+
+def _sequence(seed):
+    """The entropy of a seed: whole, or with a sample's number."""
+    first, *rest = seed if isinstance(seed, tuple) else (seed,)
+    if first < 2**32:
+        return np.random.SeedSequence(seed)
+    # As words of 32 bits they would be those of a small seed's sample.
+    return np.random.SeedSequence(first, spawn_key=(*rest, 0))
 
 
 def guide(logits: Any, scale: Any) -> Any:

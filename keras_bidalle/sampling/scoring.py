@@ -7,7 +7,12 @@ from keras import ops
 
 from keras_bidalle.backend.compiled import compiled, row_batches
 from keras_bidalle.losses.cross_entropy import cross_entropy
-from keras_bidalle.sampling.requests import check_captions, checked_text
+from keras_bidalle.sampling.requests import (
+    check_captions,
+    checked_stacks,
+    checked_text,
+)
+from keras_bidalle.validation import check_positive
 
 
 class CaptionScoring:
@@ -21,19 +26,25 @@ class CaptionScoring:
         """Nats of each row: see `Generator.score_text`."""
         text = checked_text(text, self.generator)
         check_captions(self.generator, "score_text")
-        codes = ops.convert_to_numpy(ops.convert_to_tensor(codes))
+        stacks = checked_stacks(codes, self.generator)
+        if len(text) != len(stacks):
+            raise ValueError(
+                "`text` and `codes` must have as many rows. "
+                f"Received: {len(text)} and {len(stacks)}"
+            )
+        check_positive(batch_size=batch_size)
         scores = [np.zeros((0,), "float32")]
         for rows, count in row_batches(len(text), batch_size):
-            given = map(ops.convert_to_tensor, (text[rows], codes[rows]))
+            given = map(ops.convert_to_tensor, (text[rows], stacks[rows]))
             scores.append(ops.convert_to_numpy(self._score(*given))[:count])
         return np.concatenate(scores)
 
-    def _scores(self, text, codes):
+    def _scores(self, text, stacks):
         generator = self.generator
         before, _, _ = generator.objective.hidden_states(
             generator,
             text,
-            generator.head.to_positions(codes),
+            stacks,
             ops.zeros(ops.shape(text)[:1], "bool"),
             training=False,
         )

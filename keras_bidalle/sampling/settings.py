@@ -11,14 +11,19 @@ codes, an array (rows or 1, codes) with a value for each code of a position.
 
 import dataclasses
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
 from keras_bidalle.backend.current import is_eager
+from keras_bidalle.validation import as_array, shown
 
 TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text_to_image", "image_to_text"
+
+# Beside 0. What is smaller is 0 to some processors, and what is divided by it
+# infinite.
+SMALLEST = 1e-30
 
 Floats = float | Sequence[float] | np.ndarray | None
 Integers = int | Sequence[int] | np.ndarray | None
@@ -35,6 +40,8 @@ class Setting:
         dtype: str, "float32" or "int32".
         defaults: dict from direction to number; without one, `None` is the
             default and stands for leaving the step out.
+        sampled: number, taken in the place of a default of 0 where several
+            samples of a row are drawn, which would all be equal.
         neutral: number, of a filter: what keeps every token, for rows that
             set no filter in a program that has them, and for servers, where
             no input can be left out.
@@ -50,6 +57,7 @@ class Setting:
     high: float | None = None
     excludes_low: bool = False
     defaults: dict[str, float] = dataclasses.field(default_factory=dict)
+    sampled: float | None = None
     neutral: float | None = None
     needs: str | None = None
     examples: tuple[float, ...] = ()
@@ -74,6 +82,8 @@ class Setting:
         limits = np.iinfo if self.kind is int else np.finfo
         high = limits(self.dtype).max if self.high is None else self.high
         inside = values > self.low if self.excludes_low else values >= self.low
+        if self.kind is float:
+            inside = inside & ((values == 0.0) | (values >= SMALLEST))
         return inside & (values <= self.kind(high))
 
     def default_text(self) -> str:
@@ -114,7 +124,7 @@ class Setting:
         Raises:
             ValueError: on another shape or dtype, or out of the range.
         """
-        array = np.asarray(value)
+        array = as_array(self.name, value)
         shapes: list[tuple[int, ...]] = [(), (count,)]
         if stack > 1:
             # Not (stack,): what it means would depend on the batch size.
@@ -132,7 +142,7 @@ class Setting:
             )
             raise ValueError(
                 f"`{self.name}` must be {self.range}, one value or "
-                f"{count}{each}. Received: {self.name}={value!r}"
+                f"{count}{each}. Received: {self.name}={shown(value)}"
             )
         shape = (count, *array.shape[1:])
         return np.broadcast_to(array, shape).astype(self.dtype)
@@ -149,6 +159,7 @@ class SamplingSettings(TypedDict, total=False):
             dtype="float32",
             low=0,
             defaults={TEXT_TO_IMAGE: 1.0, IMAGE_TO_TEXT: 0.0},
+            sampled=1.0,
             examples=(1.0, 0.0, 2.0),
         ),
     ]
@@ -194,6 +205,7 @@ class SamplingSettings(TypedDict, total=False):
             "twice the work",
             dtype="float32",
             low=0,
+            high=1000,
             needs="condition_dropout",
             examples=(2.0, 0.5, 5.0),
         ),
@@ -216,10 +228,12 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
-def checked_settings(settings, direction, count, generator):
+def checked_settings(settings, direction, count, generator, several=False):
     """Settings that a caller gave, with defaults, as arrays.
 
-    Where programs are compiled, all filters are there if any filter is.
+    What is not given is the generator's own default, or that of the table;
+    `several` says whether more than one sample of each row is drawn. Where
+    programs are compiled, all filters are there if any filter is.
 
     Raises:
         TypeError: on a name that is not in the table.
@@ -239,7 +253,10 @@ def checked_settings(settings, direction, count, generator):
     for name, setting in SETTINGS.items():
         value = settings.get(name)
         if value is None:
-            value = setting.defaults.get(direction)
+            own = generator.sampling_defaults.get(direction, {})
+            value = own.get(name, setting.defaults.get(direction))
+            if several and setting.sampled is not None and value == 0:
+                value = setting.sampled
         if value is None:
             continue
         checked[name] = setting.checked(value, count, stack)
@@ -257,6 +274,27 @@ def checked_settings(settings, direction, count, generator):
         # One program for whatever filters are given.
         return {**filters, **checked}
     return checked
+
+
+def checked_defaults(defaults, generator):
+    """Settings by direction that a generator is to take where none is given.
+
+    Raises:
+        ValueError: on another direction, or as `checked_settings`.
+    """
+    kept = {}
+    for direction, settings in dict(defaults).items():
+        if direction not in (TEXT_TO_IMAGE, IMAGE_TO_TEXT) or not isinstance(
+            settings, Mapping
+        ):
+            raise ValueError(
+                f"`sampling_defaults` must be a dict from '{TEXT_TO_IMAGE}' "
+                f"and '{IMAGE_TO_TEXT}' to settings. "
+                f"Received: {shown(defaults)}"
+            )
+        kept[direction] = {k: v for k, v in settings.items() if v is not None}
+        checked_settings(kept[direction], direction, 1, generator)
+    return kept
 
 
 def without_neutral(settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,98 @@
+"""Layers that were changed after a first draw: adapters, fewer bits."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_bidalle
+from keras_bidalle.generators import BidirectionalTransformer, RQTransformer
+
+TEXT = np.array([[1, 5, 6, 7, 2, 0]] * 2, "int32")
+
+
+def make_generator(cls=BidirectionalTransformer, code_shape=(2, 2), **options):
+    keras.utils.set_random_seed(0)
+    generator = cls(
+        text_vocabulary_size=12,
+        text_length=6,
+        num_codes=7,
+        code_shape=code_shape,
+        width=16,
+        depth=1,
+        num_heads=2,
+        **options,
+    )
+    for i, weight in enumerate(generator.trainable_variables):
+        weight.assign(weight + 0.3 * keras.random.normal(weight.shape, seed=i))
+    return generator
+
+
+def are_likeliest(generator, codes):
+    rows = {"text": TEXT, "codes": codes, "text_to_image": np.ones(2, bool)}
+    logits = ops.convert_to_numpy(generator(rows)["image_logits"])
+    return logits[:, :, 0].argmax(-1).reshape(codes.shape) == codes
+
+
+def adapt(generator):
+    for block in generator.blocks:
+        for dense in block.projections:
+            dense.enable_lora(2)
+            shape = dense.lora_kernel_b.shape
+            dense.lora_kernel_b.assign(keras.random.normal(shape, seed=1))
+
+
+def replace(generator):
+    (block,) = generator.blocks
+    block.expand = keras.layers.Dense(64, name="expand")
+    block.expand.build((None, None, 16))
+
+
+def quantize(generator):
+    generator.quantize("int8")
+
+
+def freeze_and_train(generator):
+    generator.transformer.trainable = False
+    generator.compile(keras.optimizers.Adam(0.5))
+    rows = {
+        "text": TEXT,
+        "codes": np.full((2, 2, 2), 3),
+        "text_to_image": np.ones(2, bool),
+    }
+    generator.fit(rows, epochs=3, verbose=0)
+
+
+@pytest.mark.parametrize("change", [adapt, replace, quantize, freeze_and_train])
+def test_what_is_drawn_next_follows_the_layers_of_now(change):
+    generator = make_generator()
+    before = generator.generate_codes(TEXT, temperature=0)
+    assert are_likeliest(generator, before).all()
+    change(generator)
+    after = generator.generate_codes(TEXT, temperature=0)
+    assert are_likeliest(generator, after).all()
+
+
+@pytest.mark.parametrize(
+    "cls,options",
+    [
+        (BidirectionalTransformer, {}),
+        (RQTransformer, {"code_shape": (2, 2, 2), "head_depth": 1}),
+    ],
+)
+def test_a_quantized_generator_is_saved_and_loaded(cls, options, tmp_path):
+    generator = make_generator(cls, **options)
+    assert "quantized" not in generator.get_config()
+    generator.quantize("int8")
+    codes = generator.generate_codes(TEXT, temperature=0)
+    generator.save(tmp_path / "model.keras")
+    generator.save_to_preset(tmp_path / "preset")
+    for again in (
+        keras.models.load_model(tmp_path / "model.keras"),
+        keras_bidalle.load(tmp_path / "preset"),
+    ):
+        (block,) = again.blocks
+        assert block.to_qkv.quantization_mode == "int8"
+        np.testing.assert_array_equal(
+            again.generate_codes(TEXT, temperature=0), codes
+        )

@@ -1,0 +1,87 @@
+"""What `fit` heeds, and what it refuses because it would not."""
+
+import keras
+import numpy as np
+import pytest
+from small_models import CAPTIONS, small_model
+
+from keras_bidalle.generators import BidirectionalTransformer
+
+ROWS = {
+    "text": np.array([[1, 5, 6, 7, 2, 0]] * 4, "int32"),
+    "codes": np.arange(16).reshape(4, 2, 2) % 7,
+    "text_to_image": np.arange(4) < 2,
+}
+
+
+def make_generator():
+    generator = BidirectionalTransformer(
+        text_vocabulary_size=12,
+        text_length=6,
+        num_codes=7,
+        code_shape=(2, 2),
+        width=16,
+        depth=1,
+        num_heads=2,
+    )
+    generator.compile("adam")
+    return generator
+
+
+@pytest.mark.parametrize(
+    "name,value",
+    [
+        ("loss", "mse"),
+        ("metrics", ["accuracy"]),
+        ("loss_weights", [1.0]),
+        ("weighted_metrics", ["accuracy"]),
+    ],
+)
+def test_a_loss_beside_its_own_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be None"):
+        make_generator().compile("adam", **{name: value})
+
+
+@pytest.mark.parametrize(
+    "name,value",
+    [
+        ("sample_weight", np.zeros(4)),
+        ("class_weight", {0: 0.0}),
+        ("y", np.zeros(4)),
+    ],
+)
+def test_weights_of_rows_and_labels_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be None"):
+        make_generator().fit(ROWS, verbose=0, **{name: value})
+
+
+def test_weights_in_a_stream_are_refused():
+    def batches():
+        yield ROWS, None, np.zeros(4)
+
+    with pytest.raises(ValueError, match="`sample_weight` must be None"):
+        make_generator().fit(batches(), steps_per_epoch=1, verbose=0)
+
+
+@pytest.mark.parametrize("name,by", [("codes", 7), ("codes", -1), ("text", 12)])
+def test_tokens_that_are_none_are_refused(name, by):
+    with pytest.raises(ValueError, match=f"`{name}` must lie in"):
+        make_generator().fit({**ROWS, name: ROWS[name] + by}, verbose=0)
+
+
+def test_the_whole_model_trains_its_generator():
+    model = small_model("plain")
+    images = np.zeros((2, 16, 16, 3), "uint8")
+    kept = model.image_tokenizer.get_weights()
+    model.compile(keras.optimizers.Adam(1e-2))
+    rows = {"captions": CAPTIONS, "images": images}
+    history = model.fit(rows, epochs=3, verbose=0, validation_data=rows)
+    losses = history.history["loss"]
+    assert losses[-1] < losses[0] and "val_loss" in history.history
+    assert model.evaluate(rows, verbose=0, return_dict=True)["loss"] > 0
+    for before, after in zip(
+        kept, model.image_tokenizer.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+    with pytest.raises(ValueError, match="`captions` and `images`"):
+        model.fit({"captions": CAPTIONS, "images": images[:1]}, verbose=0)
