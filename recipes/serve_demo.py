@@ -116,8 +116,9 @@ def offered_settings(model, direction):
     return {name: each for name, each in SETTINGS.items() if offered(each)}
 
 
-def slider(setting, direction):
-    """What `gradio.Slider` takes for a setting: dict."""
+def slider(setting, direction, own):
+    """What `gradio.Slider` takes for a setting, given a model's defaults."""
+    value = setting.default(direction, own)
     step = 1 if setting.kind is int else 0.05
     low = setting.low + step if setting.excludes_low else setting.low
     if setting.neutral is not None:
@@ -125,7 +126,7 @@ def slider(setting, direction):
     return {
         "minimum": low,
         "maximum": max(setting.examples),
-        "value": setting.defaults.get(direction, setting.examples[0]),
+        "value": setting.examples[0] if value is None else value,
         "step": step,
         "label": setting.name.replace("_", " ").capitalize(),
         "info": setting.meaning,
@@ -175,7 +176,7 @@ def make_page(model, examples):
 
     def controls(direction):
         return [
-            gr.Slider(**slider(setting, direction))
+            gr.Slider(**slider(setting, direction, model.sampling_defaults))
             for setting in offered_settings(model, direction).values()
         ]
 

@@ -143,8 +143,7 @@ class ImageTokenizer(
             adversarial: None or a `keras_bidalle.losses.AdversarialLoss`.
             discriminator_optimizer: optimizer of the discriminator; by
                 default another one with the settings of `optimizer`.
-            **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`,
-                as in `keras.Model.compile`.
+            **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`.
         """
         validation.check_own_loss(**kwargs)
         optimizer = keras.optimizers.get(optimizer)

@@ -17,6 +17,7 @@ from keras_bidalle.programs.precision import (
     policy,
 )
 from keras_bidalle.programs.stage import fit_stage, optimizer_of
+from keras_bidalle.sampling.settings import TEXT_TO_IMAGE
 from keras_bidalle.text_image_model import TextImageModel
 
 
@@ -87,9 +88,11 @@ class GeneratorStage:
             return generator
 
         def whole(generator: Any) -> TextImageModel:
-            return TextImageModel(
+            model = TextImageModel(
                 image_tokenizer, rows.caption_tokenizer, generator
             )
+            model.sampling_defaults = {TEXT_TO_IMAGE: self.sampling}
+            return model
 
         with policy(plan.policy):
             generator = build()

@@ -86,18 +86,25 @@ class Setting:
             inside = inside & ((values == 0.0) | (values >= SMALLEST))
         return inside & (values <= self.kind(high))
 
-    def default_text(self) -> str:
-        """The default where every input is given, in words, or ""."""
-        if self.defaults:
-            values = [self.defaults[d] for d in (TEXT_TO_IMAGE, IMAGE_TO_TEXT)]
-            if values[0] == values[1]:
-                return f"Default: {values[0]:g}"
-            return "Default: {:g} for pictures, {:g} for captions".format(
-                *values
+    def default(self, direction: str, own: Mapping[str, Any]) -> Any:
+        """The default of a model with defaults of its own, by direction."""
+        value = own.get(direction, {}).get(self.name)
+        return self.defaults.get(direction) if value is None else value
+
+    def default_text(self, own: Mapping[str, Any]) -> str:
+        """The default of a model, in words, or ""."""
+        values = [self.default(d, own) for d in (TEXT_TO_IMAGE, IMAGE_TO_TEXT)]
+        texts = [self.neutral if value is None else value for value in values]
+        texts = [f"{x:g}" if isinstance(x, int | float) else x for x in texts]
+        if texts[0] != texts[1]:
+            found = zip(texts, ("pictures", "captions"), strict=True)
+            return "Default: " + ", ".join(
+                f"{text} for {kind}" for text, kind in found if text is not None
             )
-        if self.neutral is not None:
-            return f"Default: {self.neutral:g}, which keeps all"
-        return ""
+        if texts[0] is None:
+            return ""
+        keeps = ", which keeps all" if values == [None, None] else ""
+        return f"Default: {texts[0]}{keeps}"
 
     def wrong(self) -> list[float]:
         """Values that are refused, for checks of servers."""
@@ -253,8 +260,7 @@ def checked_settings(settings, direction, count, generator, several=False):
     for name, setting in SETTINGS.items():
         value = settings.get(name)
         if value is None:
-            own = generator.sampling_defaults.get(direction, {})
-            value = own.get(name, setting.defaults.get(direction))
+            value = setting.default(direction, generator.sampling_defaults)
             if several and setting.sampled is not None and value == 0:
                 value = setting.sampled
         if value is None:

@@ -2,6 +2,7 @@
 
 import json
 
+from keras_bidalle.sampling.settings import TEXT_TO_IMAGE
 from keras_bidalle.serving import pictures, prompts
 from keras_bidalle.serving.requests import INPUT_SETTINGS
 from keras_bidalle.version import __version__
@@ -13,12 +14,6 @@ _INPUTS = {
     f"{pictures.MAX_BYTES // 2**20} MiB and {pictures.MAX_PIXELS:,} pixels; "
     "the shorter side is scaled to fit {size}, the middle cut out",
     "codes": "codes in [0, {codes})",
-    **{
-        name: ". ".join(
-            filter(None, (f"{s.range}; {s.meaning}", s.default_text()))
-        )
-        for name, s in INPUT_SETTINGS.items()
-    },
 }
 _OUTPUTS = {
     "image_bytes": "PNG files of {size} pixels",
@@ -36,6 +31,12 @@ def serving_card(model, signatures, folder, prompt):
         "codes": tokenizer.num_codes,
         "tokens": prompt and model.caption_tokenizer.max_length - 2,
     }
+    own = getattr(model, "sampling_defaults", {})
+    settings = {
+        key: f"{s.range}; {s.meaning}. {s.default_text(own)}".rstrip(". ")
+        for key, s in INPUT_SETTINGS.items()
+    }
+    example = _example(prompt, own)
     name = folder.absolute().parent.name
     lines = [
         f"# {name}, version {folder.name}",
@@ -47,7 +48,7 @@ def serving_card(model, signatures, folder, prompt):
         "```bash",
         f"tensorflow_model_server --rest_api_port=8501 --model_name={name} "
         f"--model_base_path=$PWD/{name}",
-        f"curl -d '{_example(prompt)}' localhost:8501/v1/models/{name}:predict",
+        f"curl -d '{example}' localhost:8501/v1/models/{name}:predict",
         f"python -m keras_bidalle.serving.check {name}  # verifies it",
         "```",
         "",
@@ -61,7 +62,7 @@ def serving_card(model, signatures, folder, prompt):
     for signature, (inputs, outputs) in signatures.items():
         lines += [f"## {signature}", ""]
         for way, specs, texts in (
-            ("in", inputs, _INPUTS),
+            ("in", inputs, {**_INPUTS, **settings}),
             ("out", outputs, _OUTPUTS),
         ):
             for key, spec in specs.items():
@@ -86,12 +87,15 @@ def serving_card(model, signatures, folder, prompt):
     return "\n".join(lines) + "\n"
 
 
-def _example(prompt):
+def _example(prompt, own):
     request = {"image_bytes": {"b64": "..."}}
     if prompt is not None:
         request = {"prompt": prompt}
         for name, setting in INPUT_SETTINGS.items():
             if setting.needs is None:
-                request[name] = setting.examples[0]
+                default = setting.default(TEXT_TO_IMAGE, own)
+                request[name] = (
+                    setting.examples[0] if default is None else default
+                )
     # Within a shell's single quotes.
     return json.dumps({"instances": [request]}).replace("'", "'\\''")

@@ -32,3 +32,10 @@ def test_damaged_sampling_settings_are_told(tmp_path, content):
     (tmp_path / "preset" / "sampling.json").write_text(content)
     with pytest.raises(ValueError, match="damaged.*sampling.json"):
         keras_bidalle.load(tmp_path / "preset")
+
+
+def test_the_shipped_model_draws_with_the_settings_of_its_figures():
+    model = keras_bidalle.load("bidalle-mnist")
+    assert model.sampling_defaults == {
+        "text_to_image": {"temperature": 1.0, "guidance_scale": 2.0}
+    }

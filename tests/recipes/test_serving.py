@@ -70,7 +70,9 @@ def test_the_page_offers_every_setting_that_the_model_follows(model):
     for direction in (TEXT_TO_IMAGE, IMAGE_TO_TEXT):
         offered = serve_demo.offered_settings(model, direction)
         for setting in offered.values():
-            slider = serve_demo.slider(setting, direction)
+            slider = serve_demo.slider(
+                setting, direction, {"text_to_image": {"top_k": 3}}
+            )
             ends = [slider["minimum"], slider["value"], slider["maximum"]]
             assert ends == sorted(ends)
             for value in ends:

@@ -22,6 +22,7 @@ from keras_bidalle.sampling.settings import (
 class Generator:
     codes_per_position = 3
     condition_dropout = 0.1
+    sampling_defaults: dict = {}
 
 
 def test_the_table_holds_the_settings_in_their_order():
@@ -113,3 +114,16 @@ def test_filters_that_keep_everything_are_left_out():
     assert without_neutral(neutral) == {}
     given = {"temperature": 0.0, "top_k": 3, "guidance_scale": 1.0}
     assert without_neutral(given) == given
+
+
+def test_a_model_s_own_defaults_are_told_in_words():
+    own = {TEXT_TO_IMAGE: {"top_k": 25, "guidance_scale": 2.0}}
+    for name, plain, told in (
+        ("temperature", "1 for pictures, 0 for captions", None),
+        ("top_k", "0, which keeps all", "25 for pictures, 0 for captions"),
+        ("guidance_scale", "", "2 for pictures"),
+    ):
+        setting = SETTINGS[name]
+        assert setting.default_text({}) == (plain and f"Default: {plain}")
+        assert setting.default_text(own) == f"Default: {told or plain}"
+    assert SEED.default_text({}) == "Default: 0"
