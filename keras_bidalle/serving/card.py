@@ -88,14 +88,15 @@ def serving_card(model, signatures, folder, prompt):
 
 
 def _example(prompt, own):
-    request = {"image_bytes": {"b64": "..."}}
+    row, call = {"image_bytes": {"b64": "..."}}, {}
     if prompt is not None:
-        request = {"prompt": prompt}
+        row = {"prompt": prompt}
         for name, setting in INPUT_SETTINGS.items():
+            value = setting.default(TEXT_TO_IMAGE, own)
             if setting.needs is None:
-                default = setting.default(TEXT_TO_IMAGE, own)
-                request[name] = (
-                    setting.examples[0] if default is None else default
-                )
+                row[name] = setting.examples[0] if value is None else value
+            elif value is not None:
+                row[name] = value
+                call = {"signature_name": "text_to_image_guided"}
     # Within a shell's single quotes.
-    return json.dumps({"instances": [request]}).replace("'", "'\\''")
+    return json.dumps({**call, "instances": [row]}).replace("'", "'\\''")
