@@ -67,7 +67,12 @@ def check_at_least(minimum: float = 0.0, **values: Any) -> None:
             )
 
 
-_OF_OTHER_LOSSES = ("loss", "loss_weights", "metrics", "weighted_metrics")
+_OF_OTHER_LOSSES: tuple[str, ...] = (
+    "loss",
+    "loss_weights",
+    "metrics",
+    "weighted_metrics",
+)
 _OF_OTHER_LOSSES += ("y", "sample_weight", "class_weight")
 
 
