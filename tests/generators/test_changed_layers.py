@@ -4,28 +4,12 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from small_generators import small_generator
 
 import keras_bidalle
 from keras_bidalle.generators import BidirectionalTransformer, RQTransformer
 
 TEXT = np.array([[1, 5, 6, 7, 2, 0]] * 2, "int32")
-
-
-def make_generator(cls=BidirectionalTransformer, code_shape=(2, 2), **options):
-    keras.utils.set_random_seed(0)
-    generator = cls(
-        text_vocabulary_size=12,
-        text_length=6,
-        num_codes=7,
-        code_shape=code_shape,
-        width=16,
-        depth=1,
-        num_heads=2,
-        **options,
-    )
-    for i, weight in enumerate(generator.trainable_variables):
-        weight.assign(weight + 0.3 * keras.random.normal(weight.shape, seed=i))
-    return generator
 
 
 def are_likeliest(generator, codes):
@@ -42,10 +26,9 @@ def adapt(generator):
             dense.lora_kernel_b.assign(keras.random.normal(shape, seed=1))
 
 
-def replace(generator):
+def activate(generator):
     (block,) = generator.blocks
-    block.expand = keras.layers.Dense(64, name="expand")
-    block.expand.build((None, None, 16))
+    block.expand.activation = keras.activations.tanh
 
 
 def quantize(generator):
@@ -63,9 +46,11 @@ def freeze_and_train(generator):
     generator.fit(rows, epochs=3, verbose=0)
 
 
-@pytest.mark.parametrize("change", [adapt, replace, quantize, freeze_and_train])
+@pytest.mark.parametrize(
+    "change", [adapt, activate, quantize, freeze_and_train]
+)
 def test_what_is_drawn_next_follows_the_layers_of_now(change):
-    generator = make_generator()
+    generator = small_generator()
     before = generator.generate_codes(TEXT, temperature=0)
     assert are_likeliest(generator, before).all()
     change(generator)
@@ -81,7 +66,7 @@ def test_what_is_drawn_next_follows_the_layers_of_now(change):
     ],
 )
 def test_a_quantized_generator_is_saved_and_loaded(cls, options, tmp_path):
-    generator = make_generator(cls, **options)
+    generator = small_generator(cls, **options)
     assert "quantized" not in generator.get_config()
     generator.quantize("int8")
     codes = generator.generate_codes(TEXT, temperature=0)

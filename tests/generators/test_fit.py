@@ -3,9 +3,8 @@
 import keras
 import numpy as np
 import pytest
+from small_generators import small_generator
 from small_models import CAPTIONS, small_model
-
-from keras_bidalle.generators import BidirectionalTransformer
 
 ROWS = {
     "text": np.array([[1, 5, 6, 7, 2, 0]] * 4, "int32"),
@@ -15,15 +14,7 @@ ROWS = {
 
 
 def make_generator():
-    generator = BidirectionalTransformer(
-        text_vocabulary_size=12,
-        text_length=6,
-        num_codes=7,
-        code_shape=(2, 2),
-        width=16,
-        depth=1,
-        num_heads=2,
-    )
+    generator = small_generator()
     generator.compile("adam")
     return generator
 

@@ -1,31 +1,19 @@
 import threading
 
-import keras
 import numpy as np
 import pytest
+from small_generators import small_generator
 
-from keras_bidalle.generators import BidirectionalTransformer
 from keras_bidalle.sampling import generation
 
 
 @pytest.fixture(scope="module")
 def generator():
-    keras.utils.set_random_seed(0)
-    generator = BidirectionalTransformer(
-        text_vocabulary_size=11,
-        text_length=5,
-        num_codes=7,
-        code_shape=(2, 3),
-        width=16,
-        depth=1,
-        num_heads=2,
-    )
-    generator.build()
-    return generator
+    return small_generator()
 
 
 def make_text(rows):
-    text = np.random.default_rng(0).integers(3, 11, (rows, 5))
+    text = np.random.default_rng(0).integers(3, 11, (rows, 6))
     return text.astype("int32")
 
 
