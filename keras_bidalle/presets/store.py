@@ -178,7 +178,7 @@ def save_preset(
         ValueError: if the model could not be loaded again: one that is not
             of keras_bidalle, or not built, or made of lambdas.
     """
-    contents = CONFIG, WEIGHTS, METADATA, CARD
+    contents = CONFIG, WEIGHTS, METADATA, CARD, SAMPLING
     folder = replaceable(folder, contents, overwrite)
     if not model.built:
         raise ValueError(
