@@ -28,10 +28,11 @@ from keras_bidalle.sampling.settings import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from keras_bidalle.sampling.streaming import CodeStreaming
 
 
-def in_threads(draw: Callable, total: int, batch_size: int) -> Iterator:
-    """Calls a function of rows' indices; yields results and real rows."""
-    workers = calls_at_once(min(batch_size, total))
-    batches = list(row_batches(total, batch_size, workers))
+def in_threads(
+    draw: Callable, total: int, at_once: int, workers: int
+) -> Iterator:
+    """Calls a function of indices; yields results, and how many are meant."""
+    batches = list(row_batches(total, at_once))
     if workers == 1:
         for rows, real in batches:
             yield draw(rows), real
@@ -71,7 +72,7 @@ class RowSampling:
             TEXT_TO_IMAGE, len(text), seed, options, self.generator
         )
         program = self._program(request.decoder, "codes")
-        stacks = self._rows(program, request, shape, [text, prime])
+        stacks = self._rows(program, request, shape, text, prime)
         return ops.convert_to_numpy(head.from_positions(stacks))
 
     def text(
@@ -86,7 +87,7 @@ class RowSampling:
             IMAGE_TO_TEXT, len(stacks), seed, options, self.generator
         )
         program = self._program(request.decoder, "text")
-        return self._rows(program, request, shape, [stacks], legal)
+        return self._rows(program, request, shape, stacks, common=[legal])
 
     def _program(self, decoder, method):
         key = (type(decoder), repr(decoder.get_config()), method)
@@ -97,37 +98,52 @@ class RowSampling:
             self._programs[key] = compiled(function, [self.generator], xla=True)
         return self._programs[key]
 
-    def _rows(self, program, request, shape, conditions, *common):
+    def _rows(self, program, request, shape, conditions, prime=None, common=()):
         """Samples all rows in batches of few shapes: int32 (rows, *shape).
 
-        Conditions have an entry for each row that is asked for; what is in
-        `common` all rows share.
+        Conditions have an entry for each row that is asked for, and so has
+        the prime; what is in `common` all rows share. Several samples of a
+        row stand together in a batch, so that it is read once for them.
         """
-        entries = (request.each_sample(conditions), request.settings)
+        total = len(conditions) * request.num_samples
+        workers = calls_at_once(min(request.batch_size, total))
+        at_once = min(request.batch_size, 1 << max(total - 1, 0).bit_length())
+        at_once = -(-at_once // workers)
+        together = min(request.num_samples, at_once)
+        parts = -(-request.num_samples // together)
 
-        def draw(rows):
-            (condition, *more), settings = keras.tree.map_structure(
-                lambda values: values[rows], entries
-            )
-            seeds = [request.seeds[i] for i in rows]
+        def draw(units):
+            # A unit is so many samples of a row; the last may say one again.
+            rows, part = np.divmod(units, parts)
+            samples = part[:, None] * together + np.arange(together)
+            samples = np.minimum(samples, request.num_samples - 1)
+            samples = (rows[:, None] * request.num_samples + samples).ravel()
+            uniforms = row_uniforms([request.seeds[i] for i in samples], shape)
+            more = list(common)
+            if prime is not None:
+                more = [np.repeat(prime[rows], together, axis=0)]
             arguments = keras.tree.map_structure(
                 ops.convert_to_tensor,
                 (
-                    condition,
-                    row_uniforms(seeds, shape),
+                    conditions[rows],
+                    uniforms,
                     *more,
-                    *common,
-                    settings,
+                    {k: v[samples] for k, v in request.settings.items()},
                 ),
             )
-            return ops.convert_to_numpy(program(*arguments))
+            drawn = ops.convert_to_numpy(program(*arguments))
+            return drawn.reshape(len(units), together, *shape)
 
-        results, done = [np.zeros((0, *shape), "int32")], 0
-        for out, real in in_threads(
-            draw, len(request.seeds), request.batch_size
-        ):
-            results.append(out[:real])
+        units = len(conditions) * parts
+        results = np.zeros((units, together, *shape), "int32")
+        done = 0
+        for out, real in in_threads(draw, units, at_once // together, workers):
+            results[done : done + real] = out[:real]
             done += real
             if request.progress is not None:
-                request.progress(done)
-        return np.concatenate(results).astype("int32")
+                rows, part = divmod(done, parts)
+                more = min(part * together, request.num_samples)
+                request.progress(rows * request.num_samples + more)
+        results = results.reshape(-1, parts * together, *shape)
+        results = results[:, : request.num_samples]
+        return results.reshape(total, *shape)

@@ -26,7 +26,8 @@ class Decoder(Named):
 
         Args:
             generator: `Generator`.
-            text: int32 tensor (B, T).
+            text: int32 tensor (U, T), the captions, of each of which B / U
+                rows are drawn, one after the other.
             uniforms: float32 tensor (B, P, c) in [0, 1).
             prime: int32 tensor (B, n, c), the first n < P positions of each
                 image; n may be 0.
@@ -50,7 +51,7 @@ class Decoder(Named):
 
         Args:
             generator: `Generator`.
-            stacks: int32 tensor (B, P, c).
+            stacks: int32 tensor (U, P, c), as the captions of `codes`.
             uniforms: float32 tensor (B, T) in [0, 1).
             legal: float32 tensor (text_classes,), 0 for tokens that may be
                 written and very negative for others.

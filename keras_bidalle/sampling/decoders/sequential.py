@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from keras_bidalle.sampling.decoders.decoder import Decoder
@@ -23,7 +24,9 @@ class Sequential(Decoder):
         prime: Any,
         settings: dict,
     ) -> Any:
-        drawing = CodeDrawing(generator, text, settings)
+        drawing = CodeDrawing(
+            generator, text, settings, _samples(uniforms, text)
+        )
         progress = drawing.begin(prime)
         for stop in drawing.stops(prime.shape[1]):
             progress = drawing.extended(progress, stop)
@@ -38,20 +41,24 @@ class Sequential(Decoder):
         legal: Any,
         settings: dict,
     ) -> Any:
-        batch = ops.shape(stacks)[0]
+        batch = ops.shape(uniforms)[0]
         guided = "guidance_scale" in settings
         captions, transformer = generator.captions, generator.transformer
         embedding, layout = generator.embedding, generator.layout
         x = embedded_image(generator, stacks, REF)
         if guided:
-            x = ops.concatenate([x, embedding.absent(batch, False, REF)])
+            x = ops.concatenate([x, embedding.absent(1, False, REF)])
         start = ops.full((batch, 1), captions.start_id, "int32")
-        first = _twice(embedded_text(generator, start, GEN), guided)
+        first = embedded_text(generator, start[:1], GEN)
+        first = ops.broadcast_to(first, (ops.shape(x)[0], *first.shape[1:]))
         # What stands after the end where no token is a pad: the end again.
         pad = captions.end_id if captions.pad_id is None else captions.pad_id
         places = layout.places(False, generator.compute_dtype)
         x, caches = transformer.prefill(
             ops.concatenate([x, first], axis=1), places, layout.length
+        )
+        x, caches = _of_samples(
+            x, caches, _samples(uniforms, stacks), guided, transformer.num_heads
         )
         run = calls_of(generator, x)
         vectors = embedding.places(True, GEN)
@@ -110,17 +117,27 @@ class Progress(NamedTuple):
 class CodeDrawing:
     """Draws images part by part; `Decoder.codes` has the arguments."""
 
-    def __init__(self, generator: Any, text: Any, settings: dict):
+    def __init__(
+        self, generator: Any, text: Any, settings: dict, samples: int = 1
+    ):
         self._generator = generator
         self._text = text
         self._settings = settings
+        self._samples = samples
         self._guided = "guidance_scale" in settings
         padding = generator.captions.is_padding(text)
+        self._places = self._places_of(_repeated(padding, samples))
+
+    def _places_of(self, padding, absent=None):
+        """Places of rows of captions and, under guidance, of absent ones."""
         if self._guided:
             # A condition that is absent has no pads.
-            padding = ops.concatenate([padding, ops.zeros_like(padding)])
-        self._places = generator.layout.places(
-            True, generator.compute_dtype, padding
+            none = ops.zeros_like(
+                padding if absent is None else padding[:absent]
+            )
+            padding = ops.concatenate([padding, none])
+        return self._generator.layout.places(
+            True, self._generator.compute_dtype, padding
         )
 
     def stops(self, given: int) -> list[int]:
@@ -132,20 +149,31 @@ class CodeDrawing:
     def begin(self, prime: Any) -> Progress:
         """Runs the prompt; caches have room up to the first of `stops`."""
         generator, given = self._generator, prime.shape[1]
-        batch = ops.shape(self._text)[0]
-        parts = [embedded_text(generator, self._text, REF)]
+        transformer, layout = generator.transformer, generator.layout
+        batch, text, samples = ops.shape(prime)[0], self._text, self._samples
+        places, absent = self._places, batch
+        if given:
+            # What is prefilled differs from sample to sample.
+            text = _repeated(text, samples)
+        else:
+            absent = 1
+            padding = generator.captions.is_padding(text)
+            places = self._places_of(padding, absent)
+        parts = [embedded_text(generator, text, REF)]
         if self._guided:
-            absent = generator.embedding.absent(batch, True, REF)
-            parts = [ops.concatenate([parts[0], absent])]
+            null = generator.embedding.absent(absent, True, REF)
+            parts = [ops.concatenate([parts[0], null])]
         if given:
             vectors = embedded_image(generator, prime, GEN)
             parts.append(_twice(vectors, self._guided))
-        x, caches = generator.transformer.prefill(
-            ops.concatenate(parts, axis=1),
-            self._places,
-            generator.layout.length,
+        x, caches = transformer.prefill(
+            ops.concatenate(parts, axis=1), places, layout.length
         )
-        rest = (batch, generator.layout.num_positions - given, prime.shape[2])
+        if not given:
+            x, caches = _of_samples(
+                x, caches, samples, self._guided, transformer.num_heads
+            )
+        rest = (batch, layout.num_positions - given, prime.shape[2])
         stacks = ops.concatenate([prime, ops.zeros(rest, "int32")], axis=1)
         position = ops.convert_to_tensor(given, "int32")
         return Progress(position, x, stacks, caches)
@@ -208,6 +236,38 @@ def calls_of(generator: Any, x: Any) -> Any:
     """How layers are called at every step: `LayerCalls` for rows `x`."""
     blocks = [*generator.transformer.blocks, *generator.head.decoded_blocks()]
     return layer_calls(blocks, x.shape[0])
+
+
+def _repeated(x, samples):
+    return x if samples == 1 else ops.repeat(x, samples, axis=0)
+
+
+def _samples(uniforms, conditions):
+    """How many rows are drawn of each condition, one after the other."""
+    rows, count = uniforms.shape[0], conditions.shape[0]
+    return 1 if rows is None or count is None else rows // count
+
+
+def _of_samples(x, caches, samples, guided, num_heads):
+    """Of conditions, and of an absent one as the last, those of all samples."""
+    count = ops.shape(x)[0] - (1 if guided else 0)
+    if samples == 1 and not guided:
+        return x, caches
+    rows = _repeated(ops.arange(count, dtype="int32"), samples)
+    if guided:
+        rows = ops.concatenate([rows, ops.full_like(rows, count)])
+
+    def of_rows(part):
+        return ops.take(part, rows, axis=0)
+
+    def of_heads(part):
+        shape = part.shape[1:]
+        part = ops.reshape(part, (-1, num_heads * shape[0], shape[1]))
+        return ops.reshape(of_rows(part), (-1, *shape))
+
+    recent, *filled = caches
+    filled = keras.tree.map_structure(of_heads, filled)
+    return of_rows(x), (of_rows(recent), *filled)
 
 
 def _twice(x, guided):
