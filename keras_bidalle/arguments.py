@@ -6,6 +6,11 @@ from typing import Any, ClassVar
 
 import keras
 
+from keras_bidalle.quantized_layers import (
+    quantize_layers,
+    quantized_layers,
+    without_quantized,
+)
 from keras_bidalle.renaming import renamed
 
 
@@ -75,7 +80,10 @@ class Configured:
     old_names: ClassVar[Mapping[str, str]] = {}
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **kept_arguments(self)}  # type: ignore
+        config = {**super().get_config(), **kept_arguments(self)}  # type: ignore
+        if isinstance(self, keras.Model):
+            config.update(quantized_layers(self))
+        return config
 
     @classmethod
     def current_arguments(cls, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +92,10 @@ class Configured:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
-        return cls(**_revived(cls.current_arguments(config)))
+        config, modes = without_quantized(config)
+        instance = cls(**_revived(cls.current_arguments(config)))
+        quantize_layers(instance, modes)
+        return instance
 
 
 def _revived(value):

@@ -9,30 +9,38 @@ from typing import Any
 
 import keras
 
-Parts = Mapping[str, keras.layers.Layer]
+_OF_KERAS = {*dir(keras.layers.Layer), *dir(keras.Model)}
 
 
-def _with_names(parts: Parts) -> Iterator[tuple[str, Any]]:
-    """Parts by their names, and all layers inside by theirs after those."""
-    for name, part in parts.items():
-        yield name, part
-        inner: dict[str, Any] = {}
-        for value in list(vars(part).values()):
-            if isinstance(value, dict):
-                value = list(value.values())
-            for layer in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(layer, keras.layers.Layer):
-                    inner[f"{name}/{layer.name}"] = layer
-        yield from _with_names(inner)
+def _layers(layer: Any, start: str = "") -> Iterator[tuple[str, Any]]:
+    """Layers inside one, by attributes' names; those of inner models are not.
+
+    Names of layers would not do, as those that Keras makes up have numbers.
+    """
+    for name in sorted(set(dir(layer)) - _OF_KERAS):
+        if name.startswith("_"):
+            continue
+        value = getattr(layer, name, None)
+        parts = {name: value}
+        if isinstance(value, list | tuple):
+            parts = {f"{name}/{i}": part for i, part in enumerate(value)}
+        elif isinstance(value, dict):
+            parts = {f"{name}/{key}": part for key, part in value.items()}
+        for path, part in parts.items():
+            if isinstance(part, keras.Model):
+                continue
+            if isinstance(part, keras.layers.Layer):
+                yield start + path, part
+                yield from _layers(part, f"{start}{path}/")
 
 
-def quantized_layers(parts: Parts) -> dict[str, Any]:
-    """What a configuration needs: modes, such as "int8", by layers' names."""
+def quantized_layers(model: Any) -> dict[str, Any]:
+    """What a configuration needs: modes, such as "int8", by places."""
     modes = {
-        name: getattr(layer, "quantization_mode", None)
-        for name, layer in _with_names(parts)
+        path: getattr(layer, "quantization_mode", None)
+        for path, layer in _layers(model)
     }
-    modes = {name: mode for name, mode in modes.items() if mode}
+    modes = {path: mode for path, mode in modes.items() if mode}
     return {"quantized": modes} if modes else {}
 
 
@@ -43,16 +51,18 @@ def without_quantized(config: Mapping[str, Any]) -> tuple[dict, dict]:
     return config, modes
 
 
-def quantize_layers(parts: Parts, modes: Mapping[str, str]) -> None:
+def quantize_layers(model: Any, modes: Mapping[str, str]) -> None:
     """Quantizes layers again, for weights that are loaded afterwards.
 
     Raises:
         ValueError: if there is no layer of one of the names.
     """
-    layers = dict(_with_names(parts))
-    for name, mode in modes.items():
-        if name not in layers:
+    layers = dict(_layers(model)) if modes else {}
+    for path, mode in modes.items():
+        if path not in layers:
             raise ValueError(
-                f"`quantized` must have names of layers. Received: {name!r}"
+                f"`quantized` must have places of layers. Received: {path!r}"
             )
-        layers[name].quantize(mode)
+        # One layer may have several places.
+        if layers[path].quantization_mode is None:
+            layers[path].quantize(mode)

@@ -12,7 +12,7 @@ from keras_bidalle.arguments import Configured
 from keras_bidalle.presets.mixin import PresetMixin
 from keras_bidalle.sampling.best_of import Candidates
 from keras_bidalle.sampling.calls import SamplingOptions, takes_settings
-from keras_bidalle.sampling.requests import encoded_prime
+from keras_bidalle.sampling.requests import caption_list, encoded_prime
 from keras_bidalle.sampling.settings import (
     IMAGE_TO_TEXT,
     TEXT_TO_IMAGE,
@@ -184,7 +184,7 @@ class TextImageModel(Configured, PresetMixin, ServingMixin, keras.Model):
 
     def _condition(self, captions, prime):
         """Captions as a list, and what `generate_codes` takes of them."""
-        captions = [captions] if isinstance(captions, str) else list(captions)
+        captions = caption_list(captions)
         given = encoded_prime(
             prime, len(captions), self.image_tokenizer, self.generator
         )

@@ -17,11 +17,7 @@ from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.generators.next_token import NextToken
 from keras_bidalle.generators.row_embedding import RowEmbedding
 from keras_bidalle.presets.mixin import PresetMixin
-from keras_bidalle.quantized_layers import (
-    quantize_layers,
-    quantized_layers,
-    without_quantized,
-)
+from keras_bidalle.quantized_layers import quantized_layers
 from keras_bidalle.sampling.calls import SamplingOptions, takes_settings
 from keras_bidalle.sampling.generation import RowSampling
 from keras_bidalle.sampling.requests import check_batch
@@ -118,15 +114,11 @@ class Generator(Configured, PresetMixin, keras.Model):
     def build(self, input_shape: Any = None) -> None:
         if self.built:
             return
-        for part in self._layers_by_name.values():
+        for part in (getattr(self, name) for name in _LAYERS):
             # Keras builds those of a saved configuration.
             if not part.built:
                 part.build(None)
         self.built = True
-
-    @property
-    def _layers_by_name(self) -> dict:
-        return {name: getattr(self, name) for name in _LAYERS}
 
     def call(self, inputs: dict, training: bool | None = None) -> dict:
         stacks = self.head.stacks(inputs, training)
@@ -193,7 +185,9 @@ class Generator(Configured, PresetMixin, keras.Model):
         super().compile(optimizer, **compile_arguments(kwargs))
         synchronized(self.optimizer)
 
-    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+    def fit(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
         """Trains, as `keras.Model.fit`, on inputs as when called.
 
         Raises:
@@ -204,7 +198,7 @@ class Generator(Configured, PresetMixin, keras.Model):
         check_own_loss(y=y, **kwargs)
         check_batch(x, self)
         check_batch(kwargs.get("validation_data"), self)
-        return super().fit(x, **kwargs)
+        return super().fit(x, None, *args, **kwargs)
 
     def compute_loss(
         self,
@@ -332,15 +326,8 @@ class Generator(Configured, PresetMixin, keras.Model):
         return kept_arguments(self)
 
     def get_config(self) -> dict:
-        own = {**self.arguments(), **quantized_layers(self._layers_by_name)}
+        own = {**self.arguments(), **quantized_layers(self)}
         return {**keras.Model.get_config(self), **own}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
-        config, modes = without_quantized(config)
-        generator = super().from_config(config)
-        quantize_layers(generator._layers_by_name, modes)
-        return generator
 
     @classmethod
     def current_arguments(cls, config: Mapping[str, Any]) -> dict:

@@ -1,6 +1,6 @@
 """What callers ask of a generator beside settings, checked, as arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -68,6 +68,18 @@ class Request:
         return keras.tree.map_structure(
             lambda array: np.repeat(array, self.num_samples, axis=0), values
         )
+
+
+def caption_list(captions):
+    """Captions, or the one that is given, as a list."""
+    if isinstance(captions, str):
+        return [captions]
+    if not isinstance(captions, Iterable):
+        raise TypeError(
+            "`captions` must be str or a list of str. "
+            f"Received: captions={shown(captions)}"
+        )
+    return list(captions)
 
 
 def checked_text(text, generator):

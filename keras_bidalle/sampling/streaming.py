@@ -13,12 +13,12 @@ from keras import ops
 from keras_bidalle.backend.compiled import compiled
 from keras_bidalle.sampling.decoders.sequential import CodeDrawing
 from keras_bidalle.sampling.requests import (
-    Request,
     checked_prime,
+    checked_seeds,
     checked_text,
 )
 from keras_bidalle.sampling.sampler import row_uniforms
-from keras_bidalle.sampling.settings import TEXT_TO_IMAGE
+from keras_bidalle.sampling.settings import TEXT_TO_IMAGE, checked_settings
 
 
 class CodeStreaming:
@@ -43,17 +43,18 @@ class CodeStreaming:
         head, layout = self.generator.head, self.generator.layout
         text = checked_text(text, self.generator)
         prime = checked_prime(prime, len(text), self.generator)
-        request = Request(
-            TEXT_TO_IMAGE, len(text), seed, settings, self.generator
+        chosen = checked_settings(
+            settings, TEXT_TO_IMAGE, len(text), self.generator
         )
+        seeds = [(s, 0) for s in checked_seeds(seed, len(text))]
         shape = (layout.num_positions, head.codes_per_position)
         inputs = keras.tree.map_structure(
             ops.convert_to_tensor,
             (
                 text,
-                request.settings,
+                chosen,
                 prime,
-                row_uniforms(request.seeds, shape),
+                row_uniforms(seeds, shape),
             ),
         )
         # The checks are done now, the rest as the caller iterates.

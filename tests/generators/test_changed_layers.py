@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 from small_generators import small_generator
+from small_models import CAPTIONS, small_model
 
 import keras_bidalle
 from keras_bidalle.generators import BidirectionalTransformer, RQTransformer
@@ -56,6 +57,17 @@ def test_what_is_drawn_next_follows_the_layers_of_now(change):
     change(generator)
     after = generator.generate_codes(TEXT, temperature=0)
     assert are_likeliest(generator, after).all()
+
+
+def test_a_quantized_model_is_saved_and_loaded_whole(tmp_path):
+    model = small_model("plain")
+    model.quantize("int8")
+    model.save_to_preset(tmp_path / "preset")
+    again = keras_bidalle.load(tmp_path / "preset")
+    assert "quantized" in again.image_tokenizer.get_config()
+    images = model.text_to_image(CAPTIONS, seed=3)
+    np.testing.assert_array_equal(again.text_to_image(CAPTIONS, seed=3), images)
+    assert again.image_to_text(images) == model.image_to_text(images)
 
 
 @pytest.mark.parametrize(

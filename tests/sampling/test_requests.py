@@ -112,6 +112,11 @@ def test_settings_that_float32_or_int32_cannot_hold(generator, name, value):
     refused(name, generator.generate_text, CODES, **{name: value})
 
 
+def test_a_stream_has_one_sample_a_row(generator):
+    with pytest.raises(TypeError, match="num_samples"):
+        generator.stream_codes(TEXT, num_samples=2)
+
+
 def test_none_is_the_default(generator):
     names = ("temperature", "top_k", "top_p", "min_p", "guidance_scale")
     np.testing.assert_array_equal(
