@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from small_generators import small_generator
+from small_models import small_model
 
 from keras_bidalle.generators import row_uniforms
 
@@ -197,3 +198,11 @@ def test_own_defaults_are_taken_where_a_call_says_nothing(generator):
 def test_wrong_defaults_are_refused(generator, defaults):
     with pytest.raises(ValueError, match="top_k|sampling_defaults"):
         generator.sampling_defaults = defaults
+
+
+@pytest.mark.parametrize("captions", [None, 3, [None], [3], [["a"]]])
+def test_captions_are_text(captions):
+    model = small_model("plain")
+    for draw in (model.text_to_image, model.stream_text_to_image):
+        with pytest.raises(TypeError, match="`captions"):
+            draw(captions)
