@@ -270,6 +270,27 @@ class TransformerBlock(TransformerLayer):
         heads = kv_cache.attend(query, cache, index, mask)
         return self._finish(x, heads, run=run), cache
 
+    def extend(self, x: Any, cache: Any, mask: Any, rotation: Any) -> Any:
+        """Runs the n positions after a prompt at once: (B, n, d).
+
+        The cache is that of the prompt, of U rows, each of which B / U rows
+        go on from; the mask is (1 or B, 1, n, S).
+        """
+        query, key, value = self._project(x, rotation)
+        given = mask.shape[-1] - x.shape[1]
+
+        def whole(past, new):
+            shape = (-1, self.num_heads, given, self.head_dim)
+            past = ops.reshape(past[:, :given], shape)
+            past = ops.repeat(past, new.shape[0] // past.shape[0], axis=0)
+            return ops.concatenate([ops.cast(past, new.dtype), new], axis=2)
+
+        ((keys, values),) = cache
+        heads = self._attend(
+            query, whole(keys, key), whole(values, value), mask
+        )
+        return self._finish(x, heads)
+
     def _project(self, x, rotation, run=PLAIN_CALLS):
         length = x.shape[1]
         qkv = run(self.to_qkv, run(self.attention_norm, x))
