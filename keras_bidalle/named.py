@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_bidalle.arguments import kept_arguments
+from keras_bidalle.validation import shown
 
 
 class Named:
@@ -38,5 +39,5 @@ def get(
         return identifier
     raise ValueError(
         f"`{argument}` must be one of {sorted(kinds)} or a {base.__name__}. "
-        f"Received: {argument}={identifier!r}"
+        f"Received: {argument}={shown(identifier)}"
     )

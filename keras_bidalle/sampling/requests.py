@@ -46,11 +46,9 @@ class Request:
         how = {name: default for name, (default, _) in OPTIONS.items()}
         how.update((k, v) for k, v in options.items() if k in how)
         settings = {k: v for k, v in options.items() if k not in how}
-        self.num_samples, self.batch_size = (
-            how["num_samples"],
-            how["batch_size"],
-        )
-        check_positive(num_samples=self.num_samples, batch_size=self.batch_size)
+        counts = {name: how[name] for name in ("num_samples", "batch_size")}
+        check_positive(**counts)
+        self.num_samples, self.batch_size = map(int, counts.values())
         self.progress = how["progress"]
         self.decoder = named.get("decoder", how["decoder"], Decoder, DECODERS)
         self.settings = self.each_sample(
