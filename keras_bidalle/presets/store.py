@@ -209,8 +209,9 @@ def save_preset(
             },
         }
         _write_json(temporary / METADATA, metadata)
-        if getattr(model, "sampling_defaults", None):
-            _write_json(temporary / SAMPLING, model.sampling_defaults)
+        defaults = getattr(model, "sampling_defaults", None)
+        if defaults:
+            _write_json(temporary / SAMPLING, defaults)
         if card is None:
             card = (
                 f"# {folder.name}\n\nA `{type(model).__name__}` of "
@@ -218,6 +219,9 @@ def save_preset(
                 "```python\nimport keras_bidalle\n\n"
                 f'model = keras_bidalle.load("{folder.name}")\n```\n'
             )
+            for direction, settings in (defaults or {}).items():
+                told = ", ".join(f"{k} {v}" for k, v in settings.items())
+                card += f"\nWithout settings, {direction} has {told}.\n"
         (temporary / CARD).write_text(card, encoding="utf-8")
 
 

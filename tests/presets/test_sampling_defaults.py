@@ -15,6 +15,8 @@ def test_a_preset_keeps_its_sampling_settings(tmp_path):
     model.sampling_defaults = settings
     for _ in range(2):  # the second replaces the first
         model.save_to_preset(tmp_path / "tuned")
+    card = (tmp_path / "tuned" / "README.md").read_text()
+    assert "text_to_image has guidance_scale 2.0, top_k 5." in card
     again = keras_bidalle.load(tmp_path / "tuned")
     assert again.sampling_defaults == settings
     np.testing.assert_array_equal(

@@ -136,7 +136,8 @@ The generator was trained for {length} ({share:.0%} text to image{going_on}),
 {trained}.
 
 Right clauses, {pictures["pictures"]} pictures a row (mean over the layouts;
-place and color; place and item; then by layout), sampled with {sampling}:
+place and color; place and item; then by layout), sampled with {sampling},
+which calls take where they say nothing:
 
 | direction, split | right | color | item | center | 1 | 2 | 3 | 4 |
 |---|---|---|---|---|---|---|---|---|
