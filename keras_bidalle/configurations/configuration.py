@@ -103,7 +103,12 @@ class Configuration:
     def as_json(self) -> dict[str, Any]:
         """What `find` reads."""
         value = building.serialized(self.cls, copy.deepcopy(self.arguments))
-        return {**value, "training": copy.deepcopy(self.training)}
+        training = {
+            name: setting
+            for name, setting in copy.deepcopy(self.training).items()
+            if setting is not None or name not in training_settings.LATER
+        }
+        return {**value, "training": training}
 
     def change(self, name: str, value: Any) -> None:
         """Sets an argument of the model, or a setting of the training.

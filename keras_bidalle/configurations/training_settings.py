@@ -54,6 +54,8 @@ _TOKENIZER = {
     # Of Gumbel quantizers: as `gumbel_schedules` has them.
     "temperature_steps": None,
     "beta_steps": None,
+    # Parts that stay as they are, such as ["encoder", "quantizer"].
+    "frozen": None,
 }
 _GENERATOR = {
     **_SHARED,
@@ -62,6 +64,11 @@ _GENERATOR = {
     # Arguments of `text_to_image` for images that are shown or measured.
     "sampling": {},
 }
+# Settings that runs of earlier versions do not have: where they are not used
+# they are not written down, or such a run could not go on.
+LATER = ("frozen",)
+# What may be frozen.
+_PARTS = ("encoder", "quantizer", "decoder")
 # Settings that count something.
 _WHOLE = {
     *("batch_size", "epochs", "steps", "reports"),
@@ -248,6 +255,11 @@ def check_training(settings: dict[str, Any]) -> None:
             continue
         if name == "pixel_loss":  # Several, with their weights.
             kind, right = "a word or an object", isinstance(value, (str, dict))
+        elif name == "frozen":
+            kind = f"a list of {', '.join(_PARTS)}"
+            right = isinstance(value, (list, tuple)) and all(
+                part in _PARTS for part in value
+            )
         elif isinstance(default, (str, dict)):
             kind = "a word" if isinstance(default, str) else "an object"
             right = isinstance(value, type(default))

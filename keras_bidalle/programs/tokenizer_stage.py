@@ -35,6 +35,8 @@ class TokenizerStage:
         self.records = len(plan.task)
         with policy(plan.policy):
             self.model = self.build()
+        for part in settings["frozen"] or ():
+            getattr(self.model, part).trainable = False
         self.batches = plan.task.tokenizer_batches(
             self.model, settings, plan.seed
         )

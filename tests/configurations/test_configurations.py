@@ -114,3 +114,11 @@ def test_unknown_names_and_classes_without_weights_are_told():
         configurations.generator("dalle")
     with pytest.raises(ValueError, match="`cls` must make its weights"):
         configurations.count_params(keras.layers.Dense, {"units": 3})
+
+
+def test_a_setting_of_later_is_written_down_where_it_is_used():
+    # A run of an earlier version has the others and goes on.
+    found = configurations.Configuration.find("rq-vae-ffhq", "tokenizer")
+    assert "frozen" not in found.as_json()["training"]
+    found.change("frozen", ["encoder"])
+    assert list(found.as_json()["training"]["frozen"]) == ["encoder"]

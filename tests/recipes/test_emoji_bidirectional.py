@@ -3,11 +3,13 @@
 import json
 
 import emoji_bidirectional
+import numpy as np
 import pytest
 from made_emoji import make_emoji
 
 import keras_bidalle
-from keras_bidalle.tasks.emoji import Recipe
+from keras_bidalle import image_tokenizers
+from keras_bidalle.tasks.emoji import Recipe, load_emoji
 from keras_bidalle.tasks.emoji import task as task_module
 
 TINY = """--size smoke --precision float32 --name tiny
@@ -59,6 +61,16 @@ def test_a_run_leaves_a_model_its_figures_and_its_card(main, tmp_path, capsys):
     assert images.shape == (1, 64, 64, 3)
     assert len(model.image_to_text(images)) == 1
 
+    # Training was of the decoder alone.
+    pictures = load_emoji(tmp_path / "emoji")["train"].images
+    tokenizer = keras_bidalle.load(run / "tokenizer")
+    start = tokenizer.from_config(tokenizer.get_config())
+    image_tokenizers.start_from_patches(start, pictures)
+    assert np.array_equal(start.encode(pictures), tokenizer.encode(pictures))
+    assert not np.array_equal(
+        start.reconstruct(pictures[:2]), tokenizer.reconstruct(pictures[:2])
+    )
+
     # It is not overwritten, and may be trained on.
     assert main() == 1
     assert "--resume" in capsys.readouterr().err
@@ -69,6 +81,7 @@ def test_a_run_leaves_a_model_its_figures_and_its_card(main, tmp_path, capsys):
 def test_settings_are_checked(main, capsys):
     for text, told in (
         ("generator.wide=3", "wide"),
+        ('tokenizer.frozen=["head"]', "`frozen` must be a list of encoder"),
         ("task.colour=1", "task.patch_start"),
         ("steps=3", "tokenizer.NAME"),
     ):

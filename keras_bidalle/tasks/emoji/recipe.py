@@ -100,16 +100,19 @@ def _tokenizer() -> Configuration:
         {
             **tokenizer_training(),
             "optimizer": "adamw",
-            "learning_rate": 5e-4,
+            # The start has codes that are worth keeping: learning to decode
+            # them with what is around them is quick.
+            "frozen": ["encoder", "quantizer"],
+            "learning_rate": 1e-3,
             "beta_2": 0.99,
             "epsilon": 1e-7,
             "weight_decay": 1e-4,
             "schedule": "cosine",
             "warmup_steps": 100,
             "batch_size": 16,
-            "steps": 2000,
+            "steps": 4000,
             "reports": 10,
-            "pixel_loss": {"l1": 1.0, "l2": 1.0},
+            "pixel_loss": {"l2": 1.0, "l1": 0.3},
             "perceptual_weight": 0.0,
         },
     )
