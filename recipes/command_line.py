@@ -30,5 +30,8 @@ def fail(message):
     if isinstance(message, OSError) and message.filename is not None:
         # Without the number and the quotes that Python has around it.
         message = f"{message.filename}: {message.strerror}"
-    print(f"Error: {' '.join(str(message).split())}", file=sys.stderr)
+    # Not at the top: the package imports Keras.
+    from keras_bidalle.messages import one_line
+
+    print(f"Error: {one_line(str(message))}", file=sys.stderr)
     return 1

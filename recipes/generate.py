@@ -37,6 +37,7 @@ import wiring  # isort: split
 import numpy as np
 
 from keras_bidalle import training
+from keras_bidalle.data.image_opening import path_name
 from keras_bidalle.files import atomic_path
 
 
@@ -124,7 +125,7 @@ def read(model, common, options):
         texts = model.image_to_text(np.stack(pixels), seed=seeds, **common)
         for name, found in zip(names, texts, strict=True):
             found = [found] if isinstance(found, str) else found
-            file = str(inputs.files[name])
+            file = path_name(inputs.files[name])
             for text in found:
                 print(f"{file}\t{text}")
             written[file] = found

@@ -1,5 +1,8 @@
 """Data: readers of images and captions, and streams for `fit`."""
 
+import warnings
+from typing import Any
+
 from keras_bidalle.data.caption_files import read_captions
 from keras_bidalle.data.code_cache import cached_codes, fingerprint
 from keras_bidalle.data.crops import (
@@ -54,3 +57,27 @@ __all__ = [
     "read_captions",
     "rows_per_process",
 ]
+
+_OLD_NAMES = {
+    "CentreCrop": "CenterCrop",
+    "FakePictures": "FakeImages",
+    "PictureBatches": "ImageBatches",
+    "PictureError": "ImageError",
+    "PictureReader": "ImageReader",
+    "PictureSource": "ImageSource",
+    "TFDSPictures": "TFDSImages",
+    "TarPictures": "TarImages",
+    "open_picture": "open_image",
+    "picture_files": "image_files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What programs of version 0.1 call by the names of that time."""
+    if name not in _OLD_NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = _OLD_NAMES[name]
+    warnings.warn(
+        f"`data.{name}` is `data.{new}` now.", DeprecationWarning, stacklevel=2
+    )
+    return globals()[new]

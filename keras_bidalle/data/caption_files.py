@@ -1,11 +1,13 @@
 """Captions of many images in one file, JSON or CSV."""
 
+import collections
 import csv
 import json
 import os
 import pathlib
 
 from keras_bidalle.data.image_opening import ImageError
+from keras_bidalle.messages import one_line, shown
 
 # What the columns and keys are called in the data sets that people have.
 FILE_NAMES = ("file_name", "file", "filename", "image", "filepath", "path")
@@ -36,7 +38,8 @@ def read_captions(path: str | os.PathLike[str]) -> dict[str, list[str]]:
         not empty, in the order of the file.
 
     Raises:
-        ValueError: when the file is damaged or of another form.
+        ValueError: when the file is damaged or of another form; the message
+            says where.
         FileNotFoundError: when there is no such file.
     """
     path = pathlib.Path(path)
@@ -44,33 +47,38 @@ def read_captions(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     if reader is None:
         raise ValueError(
             f"Captions are read from {', '.join(_READERS)} files. "
-            f"Received: {str(path)!r}"
+            f"Received: {shown(str(path))}"
         )
+    captions: dict[str, list[str]] = {}
     try:
-        pairs = list(reader(path))
-    except FileNotFoundError:
-        raise
+        for file, texts in reader(path):
+            captions.setdefault(file, []).extend(_checked(file, texts))
+    # A damaged encoding and damaged JSON are ValueErrors too; another
+    # structure than COCO's is a TypeError.
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        # A damaged encoding and damaged JSON are ValueErrors too; another
-        # structure than COCO's is a TypeError.
-        reason = error.args[0] if isinstance(error, KeyError) else error
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+    except RecursionError:
+        reason = "it is nested too deeply"
+    else:
+        return captions
+    raise ValueError(one_line(f"{path} is not a file of captions: {reason}"))
+
+
+def _checked(file, texts):
+    """The captions of a record, checked: list of str."""
+    texts = [texts] if isinstance(texts, str) else texts
+    if not (
+        isinstance(file, str)
+        and isinstance(texts, list)
+        and all(isinstance(text, str) for text in texts)
+    ):
         raise ValueError(
-            f"{path} is not a file of captions: {reason}"
-        ) from error
-    captions = {}
-    for file, texts in pairs:
-        texts = [texts] if isinstance(texts, str) else texts
-        if not (
-            isinstance(file, str)
-            and isinstance(texts, list)
-            and all(isinstance(text, str) for text in texts)
-        ):
-            raise ValueError(
-                f"{path} is not a file of captions: an image's name and its "
-                f"captions must be text. Received: {file!r}: {texts!r}"
-            )
-        captions.setdefault(file, []).extend(_captions(texts))
-    return captions
+            "an image's name and its captions must be text. "
+            f"Received: {shown(file)}: {shown(texts)}"
+        )
+    # Halves of characters, which JSON can hold, are no text.
+    "".join([file, *texts]).encode()
+    return _captions(texts)
 
 
 def read_caption_lines(content, name):
@@ -90,31 +98,58 @@ def _captions(lines):
 
 
 def _from_json(path):
-    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    content = _parsed(path.read_text(encoding="utf-8-sig"))
     if isinstance(content, list):
         return [_pair(row) for row in content]
     if not isinstance(content, dict):
         raise ValueError("it is neither a JSON object nor a list")
     if {"images", "annotations"} <= content.keys():
         names = {image["id"]: image["file_name"] for image in content["images"]}
-        return [
-            (names[note["image_id"]], note["caption"])
-            for note in content["annotations"]
-        ]
+        notes = content["annotations"]
+        for note in notes:
+            if note["image_id"] not in names:
+                raise ValueError(
+                    "an annotation is of an image that is not in the file. "
+                    f"Received: image_id={shown(note['image_id'])}"
+                )
+        return [(names[note["image_id"]], note["caption"]) for note in notes]
     return content.items()
+
+
+def _parsed(text):
+    """JSON in which no name comes twice, as one of them would be lost."""
+
+    def unique(pairs):
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = collections.Counter(name for name, _ in pairs)
+            twice = shown(names.most_common(1)[0][0])
+            raise ValueError(f"the name {twice} comes twice in one object")
+        return found
+
+    return json.loads(text, object_pairs_hook=unique)
 
 
 def _from_json_lines(path):
     # Not `splitlines`: JSON may hold other separators of lines as they are.
     lines = path.read_text(encoding="utf-8-sig").split("\n")
-    return [_pair(json.loads(line)) for line in lines if line.strip()]
+    return [_pair(_parsed(line)) for line in lines if line.strip()]
 
 
 def _from_csv(path):
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, delimiter=delimiter)
-        return [_pair(row) for row in rows]
+        rows = csv.DictReader(file, delimiter=delimiter, strict=True)
+        try:
+            for row in rows:
+                if None in row:
+                    raise ValueError(
+                        "more fields than the header has; what holds a "
+                        f"{delimiter!r} must stand in quotes"
+                    )
+                yield _pair(row)
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"line {rows.reader.line_num}: {error}") from error
 
 
 _READERS = {
@@ -127,7 +162,7 @@ _READERS = {
 
 def _pair(row):
     if not isinstance(row, dict):
-        raise ValueError(f"a record must be an object. Received: {row!r}")
+        raise ValueError(f"a record must be an object. Received: {shown(row)}")
     return _first_of(row, FILE_NAMES), _first_of(row, CAPTION_NAMES)
 
 
@@ -137,5 +172,5 @@ def _first_of(row, names):
             return row[name]
     raise ValueError(
         f"a record must have one of {', '.join(names)}. "
-        f"Received: {sorted(map(str, row))}"
+        f"Received: {shown(sorted(map(str, row)))}"
     )

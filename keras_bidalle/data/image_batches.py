@@ -14,6 +14,7 @@ import numpy as np
 from keras_bidalle.backend import replicas
 from keras_bidalle.data.image_opening import ImageError, open_image
 from keras_bidalle.data.image_source import MIXED_BLOCKS, ImageSource
+from keras_bidalle.messages import one_line
 from keras_bidalle.validation import check_positive
 
 
@@ -58,7 +59,7 @@ class ImageReader:
             record = self.source.read(index)
             pixels = self.crop(open_image(record.image, name), rng)
         except (OSError, ImageError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(str(error))
             self.skipped.setdefault(name, reason.removeprefix(f"{name}: "))
             return None
         captions = record.captions or [""]

@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from keras_bidalle.data.image_opening import image_files
+from keras_bidalle.data.image_opening import image_files, path_name
 from keras_bidalle.data.image_source import ImageSource, Record, files_digest
 
 
@@ -14,14 +14,15 @@ class ImageFolder(ImageSource):
         folder: str or `pathlib.Path`.
 
     Raises:
-        FileNotFoundError: when there is no such folder, or no image in it.
+        FileNotFoundError, PermissionError: as of `image_files`.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = pathlib.Path(folder)
         self._files = image_files(self.folder)
+        where = path_name(self.folder.resolve())
         self.description = (
-            f"{len(self._files)} pictures in {self.folder.resolve()} "
+            f"{len(self._files)} pictures in {where} "
             f"({files_digest(self._files)})"
         )
 
@@ -29,7 +30,7 @@ class ImageFolder(ImageSource):
         return len(self._files)
 
     def name(self, index: int) -> str:
-        return str(self._files[index])
+        return path_name(self._files[index])
 
     def read(self, index: int) -> Record:
         return Record(self._files[index], [])

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image
 
+from keras_bidalle.messages import one_line, shown
+
 # What folders are searched for.
 IMAGE_SUFFIXES = (
     ".bmp",
@@ -29,6 +31,15 @@ IMAGE_SUFFIXES = (
 # What is opened, whatever a file is called. Pillow knows more, but one of
 # them (EPS) is a program, which it would hand to an interpreter.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+
+# More would take more memory than one image is worth: 4 bytes a pixel as it is
+# read, and 4 as RGB.
+MAX_PIXELS = 2**27
+# Of what is converted at once.
+_TILE = 2**11
+
+# What Pillow multiplies pixels of PNG files of fewer than 8 bits by.
+_SCALES = {"1": 255, "L;2": 85, "L;4": 17}
 
 # From the EXIF orientation to what turns the image upright.
 _UPRIGHT = {
@@ -62,9 +73,9 @@ def open_image(source: Any, name: str | None = None) -> Image.Image:
         `PIL.Image.Image` of mode "RGB".
 
     Raises:
-        ImageError: when it is damaged, too large to be safe, or of none of
-            the formats BMP, GIF, JPEG, PNG, PPM, TIFF and WebP. The message
-            begins with `name`.
+        ImageError: when it is damaged, has more than `MAX_PIXELS` pixels, or
+            is of none of the formats BMP, GIF, JPEG, PNG, PPM, TIFF and WebP.
+            The message begins with `name`.
 
     Example:
 
@@ -73,7 +84,7 @@ def open_image(source: Any, name: str | None = None) -> Image.Image:
     ```
     """
     if isinstance(source, (str, os.PathLike)):
-        name = str(source) if name is None else name
+        name = path_name(source) if name is None else name
     elif name is None:
         name = "image"
     try:
@@ -82,6 +93,12 @@ def open_image(source: Any, name: str | None = None) -> Image.Image:
         if isinstance(source, (bytes, bytearray)):
             source = io.BytesIO(source)
         with Image.open(source, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(
+                    f"it has {image.width}x{image.height} pixels, at most "
+                    f"{MAX_PIXELS:,} are opened"
+                )
+            _scale_transparency(image)
             # Damage further into the file shows only now.
             image.load()
             return _as_rgb(_upright(image))
@@ -94,6 +111,9 @@ def open_image(source: Any, name: str | None = None) -> Image.Image:
 def image_files(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
     """The image files below a folder, by their suffix, sorted.
 
+    Hidden files and folders, whose names begin with a dot, are left out:
+    what systems and programs keep there are copies and notes.
+
     Args:
         folder: str or `pathlib.Path`.
 
@@ -103,22 +123,40 @@ def image_files(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
 
     Raises:
         FileNotFoundError: when there is no such folder, or no image in it.
+        PermissionError: when a folder in it may not be read.
     """
     folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(folder)!r}.")
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and (path.is_file() or (path.is_symlink() and not path.exists()))
-    )
+    files = files_below(folder, IMAGE_SUFFIXES)
     if not files:
         raise FileNotFoundError(
-            f"The folder {str(folder)!r} holds no image "
+            f"The folder {shown(str(folder))} holds no image "
             f"({', '.join(IMAGE_SUFFIXES)})."
         )
     return files
+
+
+def files_below(folder, suffixes):
+    """Files that are not hidden, below a folder that must be there."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {shown(str(folder))}.")
+    found = []
+    for root, folders, names in os.walk(folder, onerror=_refused):
+        folders[:] = [name for name in folders if name[0] != "."]
+        found += [
+            pathlib.Path(root, name)
+            for name in names
+            if name[0] != "." and pathlib.Path(name).suffix.lower() in suffixes
+        ]
+    return sorted(found)
+
+
+def _refused(error):
+    raise error
+
+
+def path_name(path):
+    """A path as reports name it: one line, whatever its bytes are."""
+    return one_line(str(path), 4096)
 
 
 def _upright(image):
@@ -131,9 +169,38 @@ def _upright(image):
     return image if turn is None else image.transpose(turn)
 
 
+def _scale_transparency(image):
+    """Puts a PNG file's transparent color on the scale of its pixels.
+
+    Pillow scales the pixels of such files to 8 bits, and not the color.
+    """
+    clear = image.info.get("transparency")
+    depth = image.tile[0][3] if image.format == "PNG" and image.tile else None
+    if isinstance(clear, int) and depth in _SCALES:
+        image.info["transparency"] = clear * _SCALES[depth]
+    elif isinstance(clear, tuple) and depth == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
+
+
 def _as_rgb(image):
+    """An image as RGB; a large one in parts, which need little memory."""
+    convert = _part_as_rgb
     if image.mode == "F" or image.mode.startswith("I"):
-        return _from_deep(np.asarray(image))
+        convert = _deep_as_rgb
+    if max(image.size) <= _TILE:
+        return convert(image)
+    result = Image.new("RGB", image.size)
+    for top in range(0, image.height, _TILE):
+        for left in range(0, image.width, _TILE):
+            right = min(left + _TILE, image.width)
+            part = image.crop(
+                (left, top, right, min(top + _TILE, image.height))
+            )
+            result.paste(convert(part), (left, top))
+    return result
+
+
+def _part_as_rgb(image):
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -141,7 +208,11 @@ def _as_rgb(image):
     return image.convert("RGB")
 
 
-def _from_deep(array):
+def _deep_as_rgb(image):
+    array = np.asarray(image)
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):
+        array = np.where(array == clear, 65535, array)
     # Pillow gives 16-bit gray as int32 too; what exceeds 16 bits, or is no
     # integer, has no range that is known.
     if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 65535:
@@ -180,5 +251,4 @@ def _reason(error):
         return "not an image of a known format"
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
-    text = " ".join(str(error).split())
-    return text or type(error).__name__
+    return one_line(str(error)) or type(error).__name__

@@ -64,7 +64,7 @@ def files_digest(paths):
         try:
             found = path.stat()
             state = f"{found.st_size} {found.st_mtime_ns}"
-        except OSError:
+        except (OSError, ValueError):  # A name with a null is none.
             state = "missing"
         digest.update(f"{path}\0{state}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()[:12]

@@ -4,8 +4,14 @@ import os
 import pathlib
 
 from keras_bidalle.data.caption_files import read_caption_lines, read_captions
-from keras_bidalle.data.image_opening import image_files
+from keras_bidalle.data.image_opening import (
+    IMAGE_SUFFIXES,
+    image_files,
+    path_name,
+)
 from keras_bidalle.data.image_source import ImageSource, Record, files_digest
+from keras_bidalle.data.named_files import NamedFiles
+from keras_bidalle.messages import one_line, shown
 
 
 class ImageTextFolder(ImageSource):
@@ -29,7 +35,9 @@ class ImageTextFolder(ImageSource):
     Raises:
         FileNotFoundError: when there is no such folder or file, or no
             image with captions.
-        ValueError: when the file of captions is damaged.
+        ValueError: when the file of captions is damaged, or names an image
+            outside `folder`.
+        PermissionError: when a folder in it may not be read.
 
     Example:
 
@@ -46,7 +54,9 @@ class ImageTextFolder(ImageSource):
     ) -> None:
         self.folder = pathlib.Path(folder)
         if not self.folder.is_dir():
-            raise FileNotFoundError(f"There is no folder {str(self.folder)!r}.")
+            raise FileNotFoundError(
+                f"There is no folder {shown(str(self.folder))}."
+            )
         where = self.folder if captions is None else pathlib.Path(captions)
         if not where.exists():
             where = self.folder / where
@@ -58,46 +68,54 @@ class ImageTextFolder(ImageSource):
             asked = f"a caption in {where}"
         if not self._files:
             raise FileNotFoundError(
-                f"The folder {str(self.folder)!r} holds no image with {asked}."
+                one_line(
+                    f"The folder {shown(str(self.folder))} holds no image "
+                    f"with {asked}."
+                )
             )
         self.description = (
             f"{len(self._files)} pictures with captions in "
-            f"{self.folder.resolve()} "
+            f"{path_name(self.folder.resolve())} "
             f"({files_digest([*self._files, *self._texts])})"
         )
 
     def _find_text_files(self, where):
-        files = image_files(self.folder)
-        texts = [
-            where / path.relative_to(self.folder).with_suffix(".txt")
+        files, texts = image_files(self.folder), NamedFiles(where, (".txt",))
+        found = {
+            path: texts.find(path.relative_to(self.folder).with_suffix(".txt"))
             for path in files
-        ]
-        found = [
-            pair for pair in zip(files, texts, strict=True) if pair[1].is_file()
-        ]
-        self._files = [path for path, _ in found]
-        self._texts = [text for _, text in found]
+        }
+        self._files = [path for path in files if found[path].is_file()]
+        self._texts = [found[path] for path in self._files]
         self._captions = None
-        self.left_out = len(files) - len(found)
+        self.left_out = len(files) - len(self._files)
 
     def _read_file(self, path):
-        captions = read_captions(path)
-        # A listed file that is missing is reported when read.
-        names = [name for name, lines in captions.items() if lines]
-        self._files = [self.folder / name for name in names]
+        listed = read_captions(path)
+        images = NamedFiles(self.folder, IMAGE_SUFFIXES)
+        captions = {}
+        for name, lines in listed.items():
+            if not images.holds(name):
+                raise ValueError(
+                    f"{shown(str(path))} must name images in the folder "
+                    f"{shown(str(self.folder))}. Received: {shown(name)}"
+                )
+            # A listed file that is missing is reported when read.
+            captions.setdefault(images.find(name), []).extend(lines)
+        self._files = [file for file, lines in captions.items() if lines]
         self._texts = [path]
-        self._captions = [captions[name] for name in names]
-        self.left_out = len(captions) - len(names)
+        self._captions = [captions[file] for file in self._files]
+        self.left_out = len(captions) - len(self._files)
 
     def __len__(self):
         return len(self._files)
 
     def name(self, index: int) -> str:
-        return str(self._files[index])
+        return path_name(self._files[index])
 
     def read(self, index: int) -> Record:
         path = self._files[index]
         if self._captions is not None:
             return Record(path, self._captions[index])
         content = self._texts[index].read_bytes()
-        return Record(path, read_caption_lines(content, path))
+        return Record(path, read_caption_lines(content, self.name(index)))

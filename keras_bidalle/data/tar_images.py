@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_bidalle.data.caption_files import read_caption_lines
-from keras_bidalle.data.image_opening import IMAGE_SUFFIXES
+from keras_bidalle.data.image_opening import IMAGE_SUFFIXES, path_name
 from keras_bidalle.data.image_source import ImageSource, Record, files_digest
+from keras_bidalle.messages import one_line, shown
 
 
 class TarImages(ImageSource):
@@ -69,9 +70,10 @@ class TarImages(ImageSource):
         # (file, image's offset, size, text's offset, size)
         self._rows = np.asarray(rows, "int64")
         self._captions = captions
+        first = path_name(self.paths[0].resolve())
         self.description = (
             f"{len(self)} pictures in {len(self.paths)} tar files, "
-            f"{self.paths[0].resolve()} and on ({files_digest(self.paths)})"
+            f"{first} and on ({files_digest(self.paths)})"
         )
 
     def __len__(self):
@@ -79,7 +81,7 @@ class TarImages(ImageSource):
 
     def name(self, index: int) -> str:
         path = self.paths[self._rows[index, 0]]
-        return f"{path}:{self._names[index]}"
+        return path_name(f"{path}:{self._names[index]}")
 
     def read(self, index: int) -> Record:
         number, offset, size, text_offset, text_size = self._rows[index]
@@ -100,7 +102,7 @@ def _expanded(paths):
     for path in map(str, paths):
         matches = [path] if os.path.isfile(path) else sorted(glob.glob(path))
         if not matches:
-            raise FileNotFoundError(f"There is no file {path!r}.")
+            raise FileNotFoundError(f"There is no file {shown(path)}.")
         found += map(pathlib.Path, matches)
     return found
 
@@ -129,13 +131,18 @@ def _records(path):
                     text = place
                 # The archive keeps a list of all members otherwise.
                 archive.members = []
-            # Damage between two members looks like the end to `tarfile`.
+            # To `tarfile` damage between two members looks like the end, and
+            # so does a file that was cut there.
             archive.fileobj.seek(archive.offset)
-            if archive.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):
-                raise tarfile.ReadError(f"damage at byte {archive.offset}")
+            end = archive.fileobj.read(tarfile.BLOCKSIZE)
+            if end != bytes(tarfile.BLOCKSIZE):
+                what = "damage" if end.strip(b"\0") else "it is cut"
+                raise tarfile.ReadError(
+                    f"{what} at byte {archive.offset}, where zeros must be"
+                )
     except tarfile.TarError as error:
         raise ValueError(
-            f"{path} is damaged, compressed, or no tar file: {error}"
+            one_line(f"{path} is damaged, compressed, or no tar file: {error}")
         ) from error
     if key is not None:
         yield key.lstrip("/"), image, text

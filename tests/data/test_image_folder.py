@@ -1,7 +1,11 @@
+import os
+import pathlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from keras_bidalle import data
 from keras_bidalle.data import CenterCrop, ImageFolder, ImageReader
 
 
@@ -18,6 +22,27 @@ def test_all_images_below_a_folder_in_the_order_of_their_paths(tmp_path):
     values = [reader.read(i)[0][0, 0, 0] for i in range(3)]
     np.testing.assert_array_equal(values, [1, 0, 2])
     assert reader.read(0)[1] == "" and reader.report() == ""
+
+
+def test_a_name_of_any_bytes_is_one_printable_line(tmp_path, capsys):
+    names = [b"a\xff.png", b"b\nskipped 0 images:.png", b"c\x1b[31m.png"]
+    for name in names:
+        pathlib.Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).touch()
+    source = ImageFolder(tmp_path)
+    reader = ImageReader(source, CenterCrop(4))
+    assert [reader.read(i) for i in range(3)] == [None] * 3
+    print(reader.report(), source.description)
+    told = capsys.readouterr().out
+    assert len(told.splitlines()) == 4 and "\x1b" not in told
+    assert "a\\udcff.png: not an image" in told
+
+
+def test_old_names_are_the_new_ones(tmp_path):
+    with pytest.warns(DeprecationWarning, match="data.image_files"):
+        assert data.picture_files is data.image_files
+    for old, new in data._OLD_NAMES.items():
+        with pytest.warns(DeprecationWarning):
+            assert getattr(data, old) is getattr(data, new)
 
 
 def test_the_description_changes_with_the_files(tmp_path):

@@ -1,12 +1,20 @@
 import io
 import os
 import pathlib
+import struct
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_bidalle.data import ImageError, image_files, open_image
+from keras_bidalle.data import (
+    ImageError,
+    image_files,
+    image_opening,
+    open_image,
+)
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (6, 8, 3), "uint8")
@@ -180,6 +188,98 @@ def test_a_decompression_bomb_is_an_error(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     with pytest.raises(ImageError, match="bomb"):
         open_image(encoded(Image.fromarray(PIXELS)))
+    monkeypatch.undo()
+    monkeypatch.setattr(image_opening, "MAX_PIXELS", 47)
+    with pytest.raises(ImageError, match="8x6 pixels, at most 47"):
+        open_image(encoded(Image.fromarray(PIXELS)))
+
+
+def test_compressed_notes_take_no_more_memory_than_pixels():
+    note = zlib.compress(bytes(2**26))
+    whole = encoded(Image.fromarray(PIXELS))
+    for head in (b"iCCPp\0\0", b"zTXtk\0\0", b"iTXtk\0\1\0\0\0"):
+        name, content = head[:4], head[4:] + note
+        bomb = struct.pack(">I", len(content)) + name + content
+        bomb += struct.pack(">I", zlib.crc32(name + content))
+        tracemalloc.start()
+        with pytest.raises(ImageError, match="too large"):
+            open_image(whole[:33] + bomb + whole[33:])
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 2**24
+
+
+def png_of(mode, bits, clear, *pixels):
+    """A PNG file of one row, with a transparent color."""
+
+    def chunk(name, content):
+        check = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + check
+
+    channels = 3 if mode == 2 else 1
+    head = struct.pack(
+        ">IIBBBBB", len(pixels) // channels, 1, bits, mode, 0, 0, 0
+    )
+    if bits == 16:
+        row = struct.pack(f">{len(pixels)}H", *pixels)
+    else:
+        row = sum(p << 8 - bits * (i + 1) for i, p in enumerate(pixels))
+        row = bytes([row])
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"tRNS", struct.pack(f">{channels}H", *[clear] * channels))
+        + chunk(b"IDAT", zlib.compress(b"\0" + row))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    "mode, bits, clear, pixels, expected",
+    [
+        (0, 16, 500, (500, 1028), (255, 4)),
+        (2, 16, 500, (500, 500, 500, 1028, 1028, 1028), (255, 4)),
+        (0, 2, 1, (1, 2, 0, 3), (255, 170, 0, 255)),
+        (0, 4, 3, (3, 2), (255, 34)),
+        (0, 1, 0, (0, 1), (255, 255)),
+    ],
+)
+def test_a_transparent_color_is_white_at_any_depth(
+    mode, bits, clear, pixels, expected
+):
+    image = open_image(png_of(mode, bits, clear, *pixels))
+    assert [p[0] for p in np.asarray(image)[0]] == list(expected)
+
+
+def test_a_large_image_is_converted_in_parts(monkeypatch):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (50, 70, 4), "uint8")
+    contents = io.BytesIO()
+    Image.fromarray(pixels, "RGBA").save(contents, "PNG")
+    whole = np.asarray(open_image(contents.getvalue()))
+    monkeypatch.setattr(image_opening, "_TILE", 16)
+    np.testing.assert_array_equal(open_image(contents.getvalue()), whole)
+
+
+def test_what_is_hidden_is_no_image(tmp_path):
+    hidden = tmp_path / ".data"
+    for path in ("cat.png", ".thumbs/cat.png", "._cat.png", "a/.b/c/cat.png"):
+        (hidden / path).parent.mkdir(parents=True, exist_ok=True)
+        (hidden / path).touch()
+    # The folder that was asked for may be hidden itself.
+    assert image_files(hidden) == [hidden / "cat.png"]
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    (tmp_path / "cat.png").touch()
+
+    def scandir(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Root, who may run the tests, may read all.
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(PermissionError):
+        image_files(tmp_path)
 
 
 def test_a_folder_is_searched_by_suffix(tmp_path):

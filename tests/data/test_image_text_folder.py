@@ -1,4 +1,6 @@
 import json
+import shutil
+import unicodedata
 
 import pytest
 from PIL import Image
@@ -99,36 +101,6 @@ def test_listed_images_without_a_caption_are_left_out(folder):
     assert source.left_out == 1
 
 
-@pytest.mark.parametrize(
-    "name, content",
-    [
-        ("a.json", "{"),
-        ("a.json", "3"),
-        ("a.json", "[3]"),
-        ("a.json", '{"cat.png": null}'),
-        ("a.json", '{"cat.png": 3}'),
-        ("a.json", '{"cat.png": {"a": "b"}}'),
-        ("a.json", '{"cat.png": ["a", 3]}'),
-        ("a.json", '[{"file": "cat.png"}]'),
-        ("a.json", '[{"file": 3, "caption": "a"}]'),
-        ("a.json", '{"images": [], "annotations": [{"image_id": 1}]}'),
-        ("a.json", '{"images": 3, "annotations": 3}'),
-        ("a.json", b"\xff\xfe\xfa"),
-        ("a.jsonl", '{"file": "cat.png", "caption": "a"}\n{"fi'),
-        ("a.csv", "file,words\ncat.png,a cat\n"),
-        ("a.csv", b"file,caption\n\xff,a"),
-    ],
-)
-def test_a_damaged_file_of_captions_is_one_error(tmp_path, name, content):
-    path = tmp_path / name
-    if isinstance(content, str):
-        content = content.encode()
-    path.write_bytes(content)
-    with pytest.raises(ValueError) as caught:
-        read_captions(path)
-    assert str(caught.value).startswith(f"{path} is not a file of captions: ")
-
-
 def test_what_is_not_there_is_an_error(folder):
     with pytest.raises(FileNotFoundError, match="no image with a .txt"):
         ImageTextFolder(folder)
@@ -142,6 +114,38 @@ def test_what_is_not_there_is_an_error(folder):
     (folder / "empty.json").write_text("{}")
     with pytest.raises(FileNotFoundError, match="a caption in .*empty.json"):
         ImageTextFolder(folder, "empty.json")
+
+
+@pytest.mark.parametrize("name", ["../cat.png", "/etc/hostname", ".", "a\0"])
+def test_names_outside_the_folder_are_refused(folder, name):
+    (folder / "c.json").write_text(json.dumps({name: "a cat"}))
+    with pytest.raises(ValueError, match="must name images in the folder"):
+        ImageTextFolder(folder, "c.json")
+
+
+def test_names_inside_may_be_absolute(folder):
+    (folder / "c.json").write_text(json.dumps({str(folder / "cat.png"): "x"}))
+    assert ImageTextFolder(folder, "c.json").read(0).captions == ["x"]
+
+
+@pytest.mark.parametrize("listed, there", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_name_is_found_however_its_letters_are_stored(folder, listed, there):
+    name = "caf\u00e9.png"
+    image = folder / unicodedata.normalize(there, name)
+    shutil.copy(folder / "cat.png", image)
+    listed = unicodedata.normalize(listed, name)
+    (folder / "c.json").write_text(
+        json.dumps(
+            [
+                {"file": listed, "caption": "a"},
+                {"file": image.name, "caption": "b"},
+            ]
+        )
+    )
+    source = ImageTextFolder(folder, "c.json")
+    assert source.read(0) == (image, ["a", "b"]) and len(source) == 1
+    (folder / listed).with_suffix(".txt").write_text("beside")
+    assert ImageTextFolder(folder).read(0) == (image, ["beside"])
 
 
 def test_what_cannot_be_read_is_skipped_and_told(folder):
