@@ -51,7 +51,7 @@ compiles = pytest.mark.skipif(
 )
 
 
-class _Pair(keras.layers.Layer):
+class Pair(keras.layers.Layer):
     """A layer that keeps others in a list, where they may be replaced."""
 
     def __init__(self):
@@ -92,7 +92,7 @@ def _scaled(pair):
     [_replaced, _quantized, _adapted, _with_another_activation, _scaled],
 )
 def test_what_layers_compute_now_is_what_counts(change):
-    pair = _Pair()
+    pair = Pair()
     x = ops.ones((1, 3))
     function = compiled(pair, [pair])
     before = ops.convert_to_numpy(function(x))
