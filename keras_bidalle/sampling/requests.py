@@ -15,6 +15,7 @@ from keras_bidalle.validation import (
     as_array,
     as_codes,
     as_indices,
+    as_model_images,
     check_positive,
     shown,
 )
@@ -186,6 +187,7 @@ def encoded_prime(prime, count, image_tokenizer, generator):
             f"h a multiple of {step} below {height}. "
             f"Received: shape={prime.shape}"
         )
+    prime = as_model_images(prime, prime.shape[1:], "prime")
     # The tokenizer takes whole images; the part below the cut repeats the
     # last row, as its padding does at a border.
     whole = np.concatenate(
