@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from small_generators import small_generator
-from small_models import small_model
+from small_models import CAPTIONS, small_model
 
 from keras_bidalle.generators import row_uniforms
 
@@ -206,3 +206,10 @@ def test_captions_are_text(captions):
     for draw in (model.text_to_image, model.stream_text_to_image):
         with pytest.raises(TypeError, match="`captions"):
             draw(captions)
+
+
+@pytest.mark.parametrize("dtype,by", [("int64", 0), ("float32", 255)])
+def test_a_prime_of_other_values_is_refused(dtype, by):
+    prime = np.full((1, 8, 16, 3), by, dtype)
+    with pytest.raises((TypeError, ValueError), match="`prime`"):
+        small_model("plain").text_to_image(CAPTIONS[0], prime=prime)
