@@ -78,7 +78,7 @@ class ImageTokenizer(
         self.post_quant_conv = post_quant_conv
         self.image_shape = sizes.checked(image_shape, encoder.factor)
         self.adversarial = None
-        self._objective = None
+        self._objective: Any = None
         # Not by a method `build`, after which Keras lets a model have no
         # more layers: `compile` brings the discriminator.
         with keras.name_scope(self.name, caller=self):

@@ -37,7 +37,12 @@ class Recipe:
         if size not in SIZES:
             raise ValueError(f"`size` must be one of {SIZES}. Received: {size}")
         recipe = cls(_tokenizer(), _generator(), {})
-        changes = {"smoke": _SMOKE, "small": {}, "preset": _PRESET}[size]
+        known: dict[str, dict] = {
+            "smoke": _SMOKE,
+            "small": {},
+            "preset": _PRESET,
+        }
+        changes = known[size]
         for place, value in changes.items():
             recipe.change(place, value)
         recipe.jit = size != "smoke"
