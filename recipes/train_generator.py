@@ -5,9 +5,11 @@ r"""Trains a generator on captioned images of yours, in both directions.
     python recipes/train_generator.py rq-transformer-cc3m-654m --fake-data \
         --tokenizer runs/rq-vae-ffhq/tokenizer --tiny
 
-A byte pair encoding is trained on the captions. The shape and number of the
-codes are the tokenizer's, whatever the configuration says; each image is
-encoded once, scaled to fit, its middle cut out. Leaves in
+A byte pair encoding is trained on the captions. With `text_length=1` the
+condition is a class (a caption, or the folder that a picture lies in) or, with
+`text_vocabulary_size=1`, nothing: `model` is then the generator alone. The
+shape and number of the codes are the tokenizer's, whatever the configuration
+says; each image is encoded once, scaled to fit, its middle cut out. Leaves in
 `runs/<name>/`: `model`, a TextImageModel for `keras_bidalle.load` and
 `recipes/generate.py`, curves and samples, TensorBoard's events, checkpoints
 that --resume goes on from, and `config.json`, which is itself a
@@ -33,16 +35,26 @@ def parse(arguments=None):
         help="the image tokenizer: a name or folder that "
         "`keras_bidalle.load` opens, of a TextImageModel too",
     )
+    parser.add_argument(
+        "--start-from",
+        metavar="PRESET",
+        help="weights to start from: a generator of the same class or a "
+        "TextImageModel, of other words and codes too; what is carried over "
+        "is told",
+    )
     return parser.parse_args(arguments)
 
 
 def run(options):
     configuration = programs.configured(options, "generator")
-    source = programs.source_of(options, captions=True)
+    captions = tasks.has_captions(configuration)
+    # Classes without captions are the folders that pictures lie in.
+    source = programs.source_of(options, captions or not options.images)
     plan = programs.Plan(
         tasks.ImageTask(source, configuration.training),
         tokenizer=options.tokenizer,
         generator=configuration,
+        start_generator=options.start_from,
         # A compiler pays for itself in long runs only.
         jit=not options.tiny,
         **programs.run_settings(options, options.configuration),

@@ -30,8 +30,9 @@ def parse(arguments=None):
     parser.add_argument(
         "--start-from",
         metavar="PRESET",
-        help="weights to start from: a tokenizer of the same configuration, "
-        "or, for a single-level AugVAE, the multi-level one",
+        help="weights to start from: a tokenizer of the same class, of "
+        "another size or codebook too, or, for a single-level AugVAE, the "
+        "multi-level one; what is carried over is told",
     )
     return parser.parse_args(arguments)
 

@@ -74,6 +74,9 @@ def tiny(cls: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     # A base class may take what this one decides itself.
     known = {*arguments, *argument_names(cls)}
     result.update((n, value) for n, value in _TINY.items() if n in known)
+    if arguments.get("text_length") == 1:  # A class is its condition.
+        size = min(arguments["text_vocabulary_size"], 200)
+        result.update(text_length=1, text_vocabulary_size=size)
     for name, most in _TINY_WHERE_GIVEN.items():
         if result.get(name) is not None:
             result[name] = min(result[name], most)

@@ -26,6 +26,10 @@ class ImageReader:
         crop: callable from a `PIL.Image.Image` and a
             `numpy.random.Generator` or `None` to uint8 (H, W, 3), such as
             `RandomCrop`.
+        channels: int C, 3 or 1, which is the luma of ITU-R 601.
+
+    Raises:
+        ValueError: on another number of channels.
 
     Attributes:
         skipped: dict from the name of each image that could not be read to
@@ -33,10 +37,19 @@ class ImageReader:
     """
 
     def __init__(
-        self, source: ImageSource, crop: Callable[..., np.ndarray]
+        self,
+        source: ImageSource,
+        crop: Callable[..., np.ndarray],
+        channels: int = 3,
     ) -> None:
+        if channels not in (1, 3):
+            raise ValueError(
+                "Pictures are read with 1 or 3 channels: the last number of "
+                f"`image_shape`. Received: channels={channels}"
+            )
         self.source = source
         self.crop = crop
+        self.channels = channels
         self.skipped = {}
 
     def read(
@@ -51,13 +64,15 @@ class ImageReader:
                 first caption.
 
         Returns:
-            Tuple of uint8 (H, W, 3) and the caption, `""` without one; or
+            Tuple of uint8 (H, W, C) and the caption, `""` without one; or
             `None` when the image cannot be read.
         """
         name = self.source.name(index)
         try:
             record = self.source.read(index)
             pixels = self.crop(open_image(record.image, name), rng)
+            if self.channels == 1:
+                pixels = _luma(pixels)
         except (OSError, ImageError) as error:
             reason = one_line(str(error))
             self.skipped.setdefault(name, reason.removeprefix(f"{name}: "))
@@ -194,6 +209,13 @@ class ImageBatches:
         whole = block_shuffled(len(source), source.block_size, seed)
         index, count = self.shard
         return whole[index::count][: self.records_per_epoch]
+
+
+def _luma(pixels):
+    """uint8 (H, W, 3) to (H, W, 1), as Pillow makes gray."""
+    weights = np.asarray([19595, 38470, 7471], "uint32")
+    gray = (pixels.astype("uint32") @ weights + 0x8000) >> 16
+    return gray[..., None].astype("uint8")
 
 
 def block_shuffled(count, block_size, seed, window=MIXED_BLOCKS):

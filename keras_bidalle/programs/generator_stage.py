@@ -1,6 +1,7 @@
 """Stage 2: a generator on the codes of an image tokenizer."""
 
 import dataclasses
+import types
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.image_tokenizers import ImageTokenizer
 from keras_bidalle.presets import load
+from keras_bidalle.programs.carrying_over import carry_over_generator
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import (
     compiled_step,
@@ -17,24 +19,7 @@ from keras_bidalle.programs.precision import (
     policy,
 )
 from keras_bidalle.programs.stage import fit_stage, optimizer_of
-from keras_bidalle.sampling.settings import TEXT_TO_IMAGE
-from keras_bidalle.text_image_model import TextImageModel
-
-
-def check_captions(configuration: Configuration) -> None:
-    """Raises a `ValueError` if a generator's condition is not a caption."""
-    arguments = configuration.arguments
-    for name in ("text_vocabulary_size", "text_length"):
-        if not isinstance(arguments.get(name), int):
-            raise ValueError(
-                f"The configuration must have an integer `{name}`. "
-                f"Received: {name}={arguments.get(name)!r}"
-            )
-    if arguments["text_length"] < 3:
-        raise ValueError(
-            "The configuration has no captions, but a class or nothing. "
-            "--set text_length=32 gives it captions of 32 tokens."
-        )
+from keras_bidalle.sampling.settings import TEXT_TO_IMAGE, checked_defaults
 
 
 class GeneratorStage:
@@ -55,10 +40,37 @@ class GeneratorStage:
         self.settings = self.configuration.training
         self.configuration.check()
         # Made without its weights, to see at once whether it can be.
-        fitted(self.configuration, image_tokenizer).count_params()
+        whole = fitted(self.configuration, image_tokenizer)
+        whole.count_params()
+        self._check_sampling(whole.arguments)
+        plan.task.check(self.configuration)
+        self.earlier = None
+        if plan.start_generator:
+            self.earlier = load(plan.start_generator)
+            found = getattr(self.earlier, "generator", self.earlier)
+            if not isinstance(found, self.configuration.cls):
+                raise ValueError(
+                    "`--start-from` must hold a generator of the same class, "
+                    f"{self.configuration.cls.__name__}. Received: "
+                    f"{plan.start_generator!r}, a {type(found).__name__}"
+                )
         # How many captions fit is not known yet.
         optimizer_of(self.settings, len(plan.task))
         data.rows_per_process(self.settings["batch_size"])
+
+    def _check_sampling(self, arguments: dict[str, Any]) -> None:
+        stack = arguments.get("patch_size", 1) ** 2
+        for depth in arguments["code_shape"][2:]:
+            stack *= depth
+        known = types.SimpleNamespace(
+            codes_per_position=stack,
+            sampling_defaults={},
+            condition_dropout=arguments.get("condition_dropout", 0.0),
+        )
+        try:
+            checked_defaults({TEXT_TO_IMAGE: self.sampling}, known)
+        except TypeError as error:
+            raise ValueError(f"The training's `sampling`: {error}") from error
 
     @property
     def sampling(self) -> dict[str, Any]:
@@ -71,7 +83,7 @@ class GeneratorStage:
 
     def fit(
         self, folder: training.RunFolder, image_tokenizer: ImageTokenizer
-    ) -> TextImageModel:
+    ) -> Any:
         """Trains; gives the whole model, which computes in float32."""
         plan, settings = self.plan, self.settings
         rows = plan.task.captioned_codes(
@@ -87,18 +99,22 @@ class GeneratorStage:
                 generator.use_codebooks(image_tokenizer)
             return generator
 
-        def whole(generator: Any) -> TextImageModel:
-            model = TextImageModel(
-                image_tokenizer, rows.caption_tokenizer, generator
-            )
+        def whole(generator: Any) -> Any:
+            model = rows.model(image_tokenizer, generator)
             model.sampling_defaults = {TEXT_TO_IMAGE: self.sampling}
             return model
 
         with policy(plan.policy):
             generator = build()
-        if plan.start_generator:
-            earlier = load(plan.start_generator)
-            generator.set_weights(earlier.generator.get_weights())
+        if self.earlier is not None:
+            told = carry_over_generator(
+                self.earlier,
+                generator,
+                image_tokenizer,
+                rows.caption_tokenizer,
+            )
+            print(f"{plan.start_generator}: {told}")
+            self.earlier = None
         model = whole(generator)
         print(f"generator: {generator.count_params():,} parameters")
         optimizer = optimizer_of(settings, len(rows))
@@ -122,6 +138,9 @@ class GeneratorStage:
         def read() -> Any:
             return model.image_to_text(rows.images)
 
+        shown = [("image", "text_to_image", drawn)]
+        if rows.reads:
+            shown.append(("text", "image_to_text", read))
         fit_stage(
             folder,
             "generator",
@@ -129,10 +148,7 @@ class GeneratorStage:
             make_batch,
             settings,
             len(rows),
-            [
-                ("image", "text_to_image", drawn),
-                ("text", "image_to_text", read),
-            ],
+            shown,
         )
         model = whole(in_float32(build, generator))
         plan.task.save_pictures(folder, model, rows, **self.sampling)

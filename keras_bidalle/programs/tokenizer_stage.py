@@ -10,6 +10,7 @@ from keras_bidalle.image_tokenizers import (
     SingleLevelAugVAE,
 )
 from keras_bidalle.presets import load
+from keras_bidalle.programs.carrying_over import carry_over
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import in_float32, policy
 from keras_bidalle.programs.stage import fit_stage, optimizer_of, run_length
@@ -34,7 +35,9 @@ class TokenizerStage:
         settings = self.settings = plan.tokenizer.training
         self.records = len(plan.task)
         with policy(plan.policy):
-            self.model = self.build()
+            self.model, told = started(plan.start_tokenizer, self.configuration)
+        if plan.start_tokenizer:
+            print(f"{plan.start_tokenizer}: {told}")
         for part in settings["frozen"] or ():
             getattr(self.model, part).trainable = False
         self.batches = plan.task.tokenizer_batches(
@@ -59,7 +62,7 @@ class TokenizerStage:
 
     def build(self) -> ImageTokenizer:
         """The tokenizer before training, in the dtype policy in force."""
-        return started(self.plan.start_tokenizer, self.configuration)
+        return started(self.plan.start_tokenizer, self.configuration)[0]
 
     def _perceptual(self) -> Any:
         if not self.settings["perceptual_weight"]:
@@ -131,23 +134,24 @@ class TokenizerStage:
         return tokenizer
 
 
-def started(preset: str | None, configuration: Configuration) -> ImageTokenizer:
-    """A tokenizer, with new weights or those of a preset."""
+def started(
+    preset: str | None, configuration: Configuration
+) -> tuple[ImageTokenizer, str]:
+    """A tokenizer, with what it has of a preset's weights, and what that is."""
     if preset is None:
-        return configuration.build()
+        return configuration.build(), ""
     earlier = image_tokenizer_of(load(preset))
     if configuration.cls is SingleLevelAugVAE and isinstance(earlier, AugVAE):
         levels = configuration.arguments.get("num_levels", 2)
-        return earlier.to_single_level(levels - 1)
+        return earlier.to_single_level(levels - 1), "carried over one level"
     tokenizer = configuration.build()
-    shapes = [tuple(weight.shape) for weight in tokenizer.weights]
-    if shapes != [tuple(weight.shape) for weight in earlier.weights]:
+    if type(earlier) is not type(tokenizer):
         raise ValueError(
-            "`--start-from` must hold a tokenizer of the same configuration. "
+            "`--start-from` must hold a tokenizer of the same class, "
+            f"{type(tokenizer).__name__}. "
             f"Received: {preset!r}, a {type(earlier).__name__}"
         )
-    tokenizer.set_weights(earlier.get_weights())
-    return tokenizer
+    return tokenizer, carry_over(earlier, tokenizer)
 
 
 def image_tokenizer_of(model: Any) -> ImageTokenizer:

@@ -11,15 +11,13 @@ from keras_bidalle.configurations import Configuration
 from keras_bidalle.files import atomic_path
 from keras_bidalle.image_tokenizers import ImageTokenizer
 from keras_bidalle.presets import load
-from keras_bidalle.programs.generator_stage import (
-    GeneratorStage,
-    check_captions,
-)
+from keras_bidalle.programs.generator_stage import GeneratorStage
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.tokenizer_stage import (
     TokenizerStage,
     image_tokenizer_of,
 )
+from keras_bidalle.tasks.image_task import has_captions
 from keras_bidalle.text_image_model import TextImageModel
 
 
@@ -44,7 +42,7 @@ def train(plan: Plan) -> None:
     keras.utils.set_random_seed(plan.seed)
     config = plan.config()
     if plan.generator is not None:
-        check_captions(plan.generator)
+        has_captions(plan.generator)
     first = None
     if isinstance(plan.tokenizer, Configuration):
         first = TokenizerStage(plan)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_bidalle.captions import CaptionTokenizer
+from keras_bidalle.text_image_model import TextImageModel
 
 
 class CaptionedCodes:
@@ -22,18 +23,27 @@ class CaptionedCodes:
 
     def __init__(
         self,
-        caption_tokenizer: CaptionTokenizer,
+        caption_tokenizer: CaptionTokenizer | None,
         codes: np.ndarray,
         captions: list[str],
         images: Any,
     ) -> None:
-        self.caption_tokenizer = caption_tokenizer
+        self.caption_tokenizer: Any = caption_tokenizer
         self.codes = codes
         self.captions = captions
         self.images = images
 
+    # Whether captions are learnt from images, too.
+    reads = True
+
     def __len__(self) -> int:
         return len(self.codes)
+
+    def model(self, image_tokenizer: Any, generator: Any) -> Any:
+        """The whole model that a generator of these rows belongs to."""
+        return TextImageModel(
+            image_tokenizer, self.caption_tokenizer, generator
+        )
 
     def caption_tokens(
         self, chosen: np.ndarray, rng: np.random.Generator

@@ -3,16 +3,20 @@
 import concurrent.futures
 import hashlib
 import json
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_bidalle import captions, data
+from keras_bidalle import data
+from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.tasks.captioned_codes import CaptionedCodes
+from keras_bidalle.tasks.classed_codes import ClassedCodes
 from keras_bidalle.tasks.task import Task
+from keras_bidalle.tasks.vocabulary import kept_vocabulary
 
 _EXAMPLES = 8
 
@@ -41,15 +45,18 @@ class ImageTask(Task):
         """Reads images, cut as the settings say.
 
         Raises:
-            ValueError: if there is no such crop.
+            ValueError: if there is no such crop, or it has other channels
+                than pictures have.
         """
-        size = (image_shape[0], image_shape[1])
-        if size not in self._readers:
+        size, channels = (image_shape[0], image_shape[1]), image_shape[-1]
+        if image_shape not in self._readers:
             crop = data.crop_named(
                 self._settings["crop"], size, self._settings["crop_arguments"]
             )
-            self._readers[size] = data.ImageReader(self.source, crop)
-        return self._readers[size]
+            self._readers[image_shape] = data.ImageReader(
+                self.source, crop, channels
+            )
+        return self._readers[image_shape]
 
     def tell_skipped(self) -> None:
         """Prints which images could not be read, and why."""
@@ -90,9 +97,17 @@ class ImageTask(Task):
     def captioned_codes(
         self, folder: Any, image_tokenizer: Any, configuration: Configuration
     ) -> CaptionedCodes:
+        reader = self.reader(image_tokenizer.image_shape)
+        if not has_captions(configuration):
+            return _classed_images(
+                folder,
+                reader,
+                image_tokenizer,
+                configuration.arguments["text_vocabulary_size"],
+            )
         return _CaptionedImages(
             folder,
-            self.reader(image_tokenizer.image_shape),
+            reader,
             image_tokenizer,
             configuration.arguments["text_vocabulary_size"],
             configuration.arguments["text_length"],
@@ -116,38 +131,10 @@ class _CaptionedImages(CaptionedCodes):
         text_length: int,
         dropout: float,
     ) -> None:
-        records = folder.read("captions.json")
-        if records is None:
-            records = _readable(reader)
-            folder.write("captions.json", records)
-            if reader.skipped:
-                print(reader.report())
-        tokenizer = captions.CaptionTokenizer.from_captions(
-            (text for _, lines in records for text in lines),
-            vocabulary_size,
-            text_length,
-        )
-
-        def fits(caption: str) -> bool:
-            return 0 < len(tokenizer.tokens_of(caption)) <= text_length - 2
-
-        kept = [
-            (index, [line for line in lines if fits(line)])
-            for index, lines in records
-        ]
-        kept = [(index, lines) for index, lines in kept if lines]
-        total = sum(len(lines) for _, lines in records)
-        fitting = sum(len(lines) for _, lines in kept)
-        if fitting < total:
-            print(
-                f"{total - fitting} of {total} captions are longer than "
-                f"text_length={text_length} tokens and left out"
-            )
-        if not kept:
-            raise ValueError(
-                "No caption of the data set fits into "
-                f"text_length={text_length} tokens; --set text_length=..."
-            )
+        records = _records(folder, reader)
+        texts = (text for _, lines in records for text in lines)
+        tokenizer = kept_vocabulary(folder, texts, vocabulary_size, text_length)
+        kept = _fitting(records, tokenizer, reader.source)
         self.lines = [lines for _, lines in kept]
         self.dropout = dropout
         codes = _encoded(
@@ -170,6 +157,109 @@ class _CaptionedImages(CaptionedCodes):
         return self.caption_tokenizer.encode(
             lines, dropout=self.dropout, seed=seed
         )
+
+
+def has_captions(configuration: Configuration) -> bool:
+    """Whether a generator has captions, and not a class or nothing.
+
+    Raises:
+        ValueError: if its captions have no place for a word, or a class
+            could be taken for padding.
+    """
+    arguments = configuration.arguments
+    for name in ("text_vocabulary_size", "text_length"):
+        if not isinstance(arguments.get(name), int):
+            raise ValueError(
+                f"The configuration must have an integer `{name}`. "
+                f"Received: {name}={arguments.get(name)!r}"
+            )
+    length = arguments["text_length"]
+    if length == 1 and arguments.get("pad_id", 0) is None:
+        return False
+    if length < 3:
+        raise ValueError(
+            "`text_length` must be at least 3, for captions, or 1 with "
+            f"pad_id=null, for a class. Received: text_length={length}; "
+            "--set text_length=32 gives captions of 32 tokens."
+        )
+    return True
+
+
+def _classed_images(
+    folder: Any, reader: data.ImageReader, image_tokenizer: Any, most: int
+) -> ClassedCodes:
+    """Images of classes: their captions, or the folders they lie in."""
+    records = _records(folder, reader, captions=False)
+
+    def class_of(index: int, lines: list[str]) -> str:
+        name = pathlib.PurePath(reader.source.name(index)).parent.name
+        return "" if most == 1 else lines[0] if lines else name
+
+    names = [class_of(*record) for record in records]
+    classes = sorted(set(names))
+    if len(classes) > most:
+        raise ValueError(
+            f"The data set has {len(classes)} classes, such as "
+            f"{classes[0][:40]!r}, more than text_vocabulary_size={most}; "
+            f"--set text_vocabulary_size={len(classes)}"
+        )
+    kept = folder.read("classes.json")
+    if kept is None:
+        folder.write("classes.json", classes)
+    elif kept != classes:
+        raise ValueError(
+            f"{folder / 'classes.json'} has other classes than the data set: "
+            "begin a new run with another --name."
+        )
+    if most > 1:
+        print(f"{len(classes)} classes, of which images are drawn")
+    codes = _encoded(
+        folder, reader, image_tokenizer, [index for index, _ in records]
+    )
+    numbers = [classes.index(name) for name in names]
+    images = image_tokenizer.decode(codes[:_EXAMPLES])
+    return ClassedCodes(classes, np.asarray(numbers), codes, images)
+
+
+def _fitting(
+    records: list[Any], tokenizer: CaptionTokenizer, source: data.ImageSource
+) -> list[Any]:
+    """The records with those captions that fit; tells what is left out."""
+    room = tokenizer.max_length - 2
+    lengths, refused, kept = [], [], []
+    for index, lines in records:
+        fitting = []
+        for line in lines:
+            try:
+                lengths.append(len(tokenizer.tokens_of(line)))
+            except ValueError as error:
+                refused.append(f"{source.name(index)}: {error}")
+                continue
+            if 0 < lengths[-1] <= room:
+                fitting.append(line)
+        if fitting:
+            kept.append((index, fitting))
+    total, long = len(lengths) + len(refused), sum(n > room for n in lengths)
+    if lengths:
+        print(
+            f"captions: {total}, of {np.mean(lengths):.1f} tokens in the mean "
+            f"({tokenizer.vocabulary_size} in the vocabulary)"
+        )
+    if long:
+        print(
+            f"{long} of {total} captions are longer than "
+            f"text_length={tokenizer.max_length} tokens and left out"
+        )
+    if refused:
+        told = " ".join(refused[0].split())[:200]
+        print(f"{len(refused)} of {total} captions are left out: {told}")
+    if not kept:
+        raise ValueError(
+            "No caption of the data set fits into "
+            f"text_length={tokenizer.max_length} tokens; "
+            "--set text_length=..."
+        )
+    return kept
 
 
 def _encoded(
@@ -200,8 +290,20 @@ def _encoded(
     )
 
 
-def _readable(reader: data.ImageReader) -> list[Any]:
+def _records(
+    folder: Any, reader: data.ImageReader, captions: bool = True
+) -> list[Any]:
     """[index, captions] of each record whose image can be opened."""
+    records = folder.read("captions.json")
+    if records is None:
+        records = _readable(reader, captions)
+        folder.write("captions.json", records)
+        if reader.skipped:
+            print(reader.report())
+    return records
+
+
+def _readable(reader: data.ImageReader, captions: bool) -> list[Any]:
 
     def captions_of(index: int) -> Any:
         # Opened here and once more for its codes: what is skipped is then
@@ -211,11 +313,12 @@ def _readable(reader: data.ImageReader) -> list[Any]:
         return [index, reader.source.read(index).captions]
 
     rows = _in_threads(captions_of, range(len(reader.source)))
-    rows = [row for row in rows if row is not None and row[1]]
+    rows = [row for row in rows if row and (row[1] or not captions)]
     if not rows:
+        kind = "picture with a caption" if captions else "picture"
         raise data.ImageError(
-            f"No picture with a caption of {reader.source.description} can "
-            f"be read. {reader.report()}"
+            f"No {kind} of {reader.source.description} can be read. "
+            f"{reader.report()}"
         )
     return rows
 

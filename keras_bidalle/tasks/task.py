@@ -64,6 +64,12 @@ class Task:
         """
         raise NotImplementedError
 
+    def check(self, configuration: Configuration) -> None:
+        """Raises a `ValueError` if a generator cannot be trained on this.
+
+        Called before anything is trained.
+        """
+
     def config(self) -> Any:
         """What the task depends on, for the run's `config.json`."""
         return self.description
@@ -98,6 +104,8 @@ class Task:
                 **sampling,
             ),
         )
+        if not rows.reads:
+            return
         texts = model.image_to_text(rows.images)
         training.save_captioned(
             folder / "image_to_text.png",

@@ -208,6 +208,8 @@ def save_curves(
 
 def _pictures(images, name):
     images = np.asarray(images)
+    if images.ndim == 4 and images.shape[3] == 1:  # Gray.
+        images = images.repeat(3, axis=3)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise ValueError(
             f"`{name}` must be uint8 of shape (batch, H, W, 3). Received: "

@@ -7,10 +7,12 @@ where they differ.
 
     python recipes/checks/kill_test.py                 # one process, 20 kills
     python recipes/checks/kill_test.py --processes 2   # under horovodrun
+    python recipes/checks/kill_test.py --program generator --kills 4
 """
 
 import hashlib
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -137,11 +139,54 @@ class Run:
         return small_training.read_results(self.folder)
 
 
-def compare(folder, kills, steps, processes=1, seed=0):
+class GeneratorRun(Run):
+    """`train_generator.py` on made-up captions, whose words must stay."""
+
+    def __init__(self, folder, steps, processes=1):
+        super().__init__(folder, steps)
+        recipe = pathlib.Path(__file__).parents[1] / "train_generator.py"
+        line = "bidalle-mnist64 --tiny --fake-data --tokenizer te-vqgan-mnist"
+        line += f" --precision float32 --name {folder.name} --set batch_size=4"
+        line += f" --set steps={steps} --set reports={max(1, steps // 5)}"
+        self.program = [sys.executable, str(recipe), *line.split()]
+        self.program += ["--output", str(folder.parent)]
+
+    def start(self):
+        going_on = (self.folder / "config.json").is_file()
+        self.command = [*self.program, *["--resume"] * going_on]
+        super().start()
+
+    def pids(self):
+        return [self.process.pid]
+
+    def step(self):
+        return self.saved()
+
+    def saved(self):
+        folder = self.folder / "checkpoints" / "generator"
+        names = sorted(folder.glob("step-*.npz"))
+        return int(names[-1].stem.removeprefix("step-")) if names else 0
+
+    def finish(self):
+        super().finish()
+        import keras
+
+        import keras_bidalle
+
+        digest = hashlib.sha256((self.folder / "vocabulary.json").read_bytes())
+        for variable in keras_bidalle.load(self.folder / "model").weights:
+            digest.update(keras.ops.convert_to_numpy(variable).tobytes())
+        return [{"digest": digest.hexdigest()}]
+
+
+PROGRAMS = {"tokenizer": Run, "generator": GeneratorRun}
+
+
+def compare(folder, kills, steps, processes=1, seed=0, program="tokenizer"):
     """Runs the test."""
     rng = random.Random(seed)
-    whole = Run(folder / "whole", steps, processes).finish()
-    cut = Run(folder / "cut", steps, processes)
+    whole = PROGRAMS[program](folder / "whole", steps, processes).finish()
+    cut = PROGRAMS[program](folder / "cut", steps, processes)
     moments = sorted(rng.sample(range(1, steps - 5), kills))
     events = [
         cut.interrupt(step, rng.uniform(0, 0.05), signal.SIGKILL, rng)
@@ -166,7 +211,7 @@ def compare(folder, kills, steps, processes=1, seed=0):
 
 def main():
     # The last two are the workers'.
-    defaults = {"distribution": "none", "pause": 0.0}
+    defaults = {"distribution": "none", "pause": 0.0, "program": "tokenizer"}
     options = small_training.parse(
         __doc__, kills=20, steps=300, processes=1, seed=0, **defaults
     )
@@ -175,7 +220,12 @@ def main():
         return
     if not 0 <= options.kills < options.steps - 5:
         sys.exit("Error: --kills must be fewer than --steps less 5")
+    if options.program not in PROGRAMS:
+        sys.exit(f"Error: --program must be one of {', '.join(PROGRAMS)}")
+    if options.program == "generator" and options.processes > 1:
+        sys.exit("Error: --program generator is of one process")
     asked = options.kills, options.steps, options.processes, options.seed
+    asked += (options.program,)
     small_training.report(
         lambda folder: compare(folder, *asked),
         lambda found: found["equal"] and found["steps_lost_by_sigterm"] == 0,

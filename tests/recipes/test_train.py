@@ -172,13 +172,16 @@ def test_a_run_starts_from_an_earlier_tokenizer(tmp_path):
     whole = shrunk(Configuration.find("augvae-ml", "tokenizer"))
     several = whole.build()
     several.save_to_preset(tmp_path / "several")
-    again = started(tmp_path / "several", whole)
+    again, told = started(tmp_path / "several", whole)
+    assert told == f"carried over {len(again.weights)} of " + (
+        f"{len(again.weights)} weights"
+    )
     for ours, theirs in zip(again.weights, several.weights, strict=True):
         np.testing.assert_array_equal(
             *map(keras.ops.convert_to_numpy, (ours, theirs))
         )
     single = shrunk(Configuration.find("augvae-sl", "tokenizer"))
-    one = started(tmp_path / "several", single)
+    one, _ = started(tmp_path / "several", single)
     assert type(one) is single.cls
     np.testing.assert_array_equal(
         *(
@@ -272,7 +275,8 @@ def test_a_file_of_ones_own_names_any_class(tmp_path):
         ),
         (
             train_generator,
-            "rq-transformer-ffhq-355m --fake-data --tokenizer x",
+            "rq-transformer-ffhq-355m --fake-data --tokenizer x "
+            "--set text_length=2",
             "text_length=32",
         ),
         (
@@ -293,12 +297,37 @@ def test_a_file_of_ones_own_names_any_class(tmp_path):
             "--set text_to_image_share=2",
             "`text_to_image_share` must be a number from 0 to 1",
         ),
+        *(
+            (
+                train_generator,
+                "bidalle-mnist64 --fake-data --tokenizer te-vqgan-mnist "
+                f"--tiny --set sampling={given}",
+                message,
+            )
+            for given, message in (
+                ('{"temperature":-1}', "`temperature`"),
+                ('{"hotness":1}', "hotness"),
+            )
+        ),
+        *(
+            (
+                mnist64_bidirectional,
+                f"--preset smoke --data-dir {{digits}} {given}",
+                message,
+            )
+            for given, message in (
+                ("--text-length 5", "max_length of at least"),
+                ("--evaluation-pictures 0", "`evaluation_pictures`"),
+                ("--layout-mix 1 2", "`layout_mix` must be five"),
+            )
+        ),
     ],
 )
 def test_wrong_choices_are_one_error_and_leave_nothing(
-    program, options, message, tmp_path, monkeypatch, capsys
+    program, options, message, tmp_path, monkeypatch, capsys, digits
 ):
     monkeypatch.chdir(tmp_path)
+    options = options.replace("{digits}", str(digits))
     assert program.main(options.split()) == 1
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 1 and message in told[0]

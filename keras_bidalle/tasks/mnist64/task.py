@@ -28,6 +28,7 @@ from keras_bidalle.tasks.mnist64.report import (
     tokenizer_report,
 )
 from keras_bidalle.tasks.task import Figures, Task
+from keras_bidalle.validation import check_positive
 
 # Images that are made and encoded at once.
 CHUNK = 500
@@ -62,6 +63,21 @@ class MNIST64Task(Task):
         evaluation_pictures: int = 100,
         classifier_steps: int = 1500,
     ) -> None:
+        check_positive(
+            train_pictures=train_pictures,
+            evaluation_pictures=evaluation_pictures,
+            classifier_steps=classifier_steps,
+        )
+        shares = np.asarray(layout_mix)
+        if (
+            shares.shape != (5,)
+            or shares.dtype.kind != "i"
+            or ((shares < 0).any() or not shares.any())
+        ):
+            raise ValueError(
+                "`layout_mix` must be five integers, not all 0. "
+                f"Received: layout_mix={layout_mix}"
+            )
         self.dataset = dataset
         self.data_dir = data_dir
         self.seed = seed
@@ -151,15 +167,21 @@ class MNIST64Task(Task):
             progress=keras.utils.Progbar(count, unit_name="picture").update,
         )
         clauses = [sample(i).clauses for i in range(-(-count // CHUNK))]
-        tokenizer = CaptionTokenizer.from_words(
-            self.grammar.words, configuration.arguments["text_length"]
-        )
         return _GrammarCaptions(
-            CaptionTable(self.grammar, tokenizer),
+            self._caption_table(configuration),
             np.concatenate(clauses)[:count],
             codes,
             self.batch_shown,
         )
+
+    def check(self, configuration: Configuration) -> None:
+        self._caption_table(configuration)
+
+    def _caption_table(self, configuration: Configuration) -> CaptionTable:
+        tokenizer = CaptionTokenizer.from_words(
+            self.grammar.words, configuration.arguments["text_length"]
+        )
+        return CaptionTable(self.grammar, tokenizer)
 
     def tokenizer_report(self, tokenizer: Any) -> Figures:
         return tokenizer_report(

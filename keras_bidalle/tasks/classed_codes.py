@@ -1,0 +1,83 @@
+"""Classes and codes together: what a generator without captions learns."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_bidalle.tasks.captioned_codes import CaptionedCodes
+from keras_bidalle.validation import as_uint8_images
+
+
+class ClassedCodes(CaptionedCodes):
+    """Codes of images, each of a class; one class of all is none.
+
+    Args:
+        classes: list of str, the names of the classes.
+        numbers: int array (N,), the class of each image.
+        codes, images: as in `CaptionedCodes`.
+    """
+
+    reads = False
+
+    def __init__(
+        self,
+        classes: list[str],
+        numbers: np.ndarray,
+        codes: np.ndarray,
+        images: Any,
+    ) -> None:
+        shown = [classes[i] for i in numbers[: len(images)]]
+        super().__init__(None, codes, shown, images)
+        self.classes = classes
+        self.numbers = np.asarray(numbers, "int32")
+
+    def caption_tokens(
+        self, chosen: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        return self.numbers[chosen][:, None]
+
+    def batch(
+        self, size: int, seed: Sequence[int], text_to_image_share: float
+    ) -> dict[str, np.ndarray]:
+        # A class is the first token of its row: no image is read as one.
+        return super().batch(size, seed, 1.0)
+
+    def model(self, image_tokenizer: Any, generator: Any) -> "ClassImages":
+        return ClassImages(image_tokenizer, self.classes, generator)
+
+
+class ClassImages:
+    """Draws images of classes with an image tokenizer and a generator."""
+
+    def __init__(
+        self, image_tokenizer: Any, classes: list[str], generator: Any
+    ) -> None:
+        self.image_tokenizer = image_tokenizer
+        self.classes = classes
+        self.generator = generator
+
+    @property
+    def sampling_defaults(self) -> dict[str, Any]:
+        return self.generator.sampling_defaults
+
+    @sampling_defaults.setter
+    def sampling_defaults(self, defaults: dict[str, Any]) -> None:
+        self.generator.sampling_defaults = defaults
+
+    def text_to_image(
+        self, names: Sequence[str], seed: Any = 0, **options: Any
+    ) -> np.ndarray:
+        """As `TextImageModel.text_to_image`, of names of classes."""
+        rows = [[self.classes.index(name)] for name in names]
+        codes = self.generator.generate_codes(
+            np.asarray(rows, "int32"), seed=seed, **options
+        )
+        images = as_uint8_images(self.image_tokenizer.decode(codes))
+        if options.get("num_samples", 1) == 1:
+            return images
+        return images.reshape(len(names), -1, *images.shape[1:])
+
+    def save_to_preset(self, folder: Any) -> None:
+        """Saves the generator; its tokenizer lies beside."""
+        self.generator.save_to_preset(folder)
