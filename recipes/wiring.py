@@ -19,8 +19,11 @@ from command_line import fail, make_parser, program  # noqa: F401
 from PIL import Image
 
 from keras_bidalle import TextImageModel, data, load, programs
-from keras_bidalle.programs import image_tokenizer_of  # noqa: F401
-from keras_bidalle.sampling.settings import SETTINGS
+from keras_bidalle.programs import (  # noqa: F401
+    add_sampling,
+    image_tokenizer_of,
+    sampling_of,
+)
 
 # Large images are opened; those too large to be safe are an error.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -32,22 +35,6 @@ def add_output(parser, default):
     parser.add_argument(
         "--output", default=default, type=pathlib.Path, help=meaning
     )
-
-
-def add_sampling(parser):
-    """Adds an option for each sampling setting, which `sampling_of` reads."""
-    for name, setting in SETTINGS.items():
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=setting.kind,
-            help=f"{setting.range}; {setting.meaning}",
-        )
-
-
-def sampling_of(options):
-    """The sampling settings that were given: dict from name to value."""
-    given = {name: getattr(options, name) for name in SETTINGS}
-    return {k: value for k, value in given.items() if value is not None}
 
 
 def on_devices(run):

@@ -6,6 +6,10 @@ from keras_bidalle.converters.configs import read_config
 from keras_bidalle.converters.convert import convert
 from keras_bidalle.converters.dall_e import convert_dall_e
 from keras_bidalle.converters.discriminator import convert_adversarial_loss
+from keras_bidalle.converters.extractors import (
+    efficientnet_lite0_arrays,
+    fid_inception_arrays,
+)
 from keras_bidalle.converters.lpips import convert_lpips
 from keras_bidalle.converters.mindalle import convert_mindalle
 from keras_bidalle.converters.modules import ModuleRecord, read_module
@@ -32,6 +36,8 @@ __all__ = [
     "convert_rq_vae",
     "convert_te_vqgan",
     "convert_vqgan",
+    "efficientnet_lite0_arrays",
+    "fid_inception_arrays",
     "read_checkpoint",
     "read_config",
     "read_module",

@@ -26,6 +26,15 @@ def psnr(images: Any, reconstructions: Any) -> Any:
     Raises:
         ValueError: when shapes differ or one is uint8 and the other not.
     """
+    images, reconstructions, peak = paired_images(images, reconstructions)
+    difference = images - reconstructions
+    error = ops.mean(ops.square(difference), axis=(1, 2, 3))
+    decibels = 10.0 / ops.log(ops.convert_to_tensor(10.0, "float32"))
+    return decibels * ops.log(peak**2 / ops.maximum(error, FLOOR))
+
+
+def paired_images(images: Any, reconstructions: Any) -> tuple[Any, Any, float]:
+    """Both as float32 tensors, and the peak, 255 of uint8 or 2 of floats."""
     images = ops.convert_to_tensor(images)
     reconstructions = ops.convert_to_tensor(reconstructions)
     dtypes = [
@@ -47,12 +56,11 @@ def psnr(images: Any, reconstructions: Any) -> Any:
             f"{tuple(reconstructions.shape)}"
         )
     peak = 255.0 if dtypes[0] == "uint8" else 2.0
-    difference = ops.cast(images, "float32") - ops.cast(
-        reconstructions, "float32"
+    return (
+        ops.cast(images, "float32"),
+        ops.cast(reconstructions, "float32"),
+        peak,
     )
-    error = ops.mean(ops.square(difference), axis=(1, 2, 3))
-    decibels = 10.0 / ops.log(ops.convert_to_tensor(10.0, "float32"))
-    return decibels * ops.log(peak**2 / ops.maximum(error, FLOOR))
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")

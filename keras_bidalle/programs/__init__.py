@@ -3,10 +3,12 @@
 from keras_bidalle.programs.command_line import (
     add_configuration,
     add_run,
+    add_sampling,
     add_source,
     configured,
     distributed,
     run_settings,
+    sampling_of,
     source_of,
 )
 from keras_bidalle.programs.plan import Plan
@@ -18,12 +20,14 @@ __all__ = [
     "Plan",
     "add_configuration",
     "add_run",
+    "add_sampling",
     "add_source",
     "configured",
     "distributed",
     "image_tokenizer_of",
     "policy",
     "run_settings",
+    "sampling_of",
     "source_of",
     "train",
 ]

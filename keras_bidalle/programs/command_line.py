@@ -15,6 +15,7 @@ from keras_bidalle.configurations import (
     shrunk,
 )
 from keras_bidalle.programs.precision import PRECISIONS
+from keras_bidalle.sampling.settings import SETTINGS
 
 
 def add_run(
@@ -82,10 +83,11 @@ def add_configuration(
     )
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that `source_of` reads."""
+def add_source(parser: argparse.ArgumentParser) -> Any:
+    """Adds the options that `source_of` reads; returns the group of kinds."""
     group = parser.add_argument_group("data, one of")
-    add = group.add_mutually_exclusive_group(required=True).add_argument
+    kinds = group.add_mutually_exclusive_group(required=True)
+    add = kinds.add_argument
     add("--images", metavar="FOLDER", help="pictures")
     add(
         "--pairs",
@@ -108,6 +110,23 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         help="of --tfds: the feature with captions, or a class label",
     )
     add("--data-dir", help="of --tfds: where data sets are kept")
+    return kinds
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """Adds an option for each sampling setting, which `sampling_of` reads."""
+    for name, setting in SETTINGS.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=setting.kind,
+            help=f"{setting.range}; {setting.meaning}",
+        )
+
+
+def sampling_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The sampling settings that were given: dict from name to value."""
+    given = {name: getattr(options, name) for name in SETTINGS}
+    return {k: value for k, value in given.items() if value is not None}
 
 
 def configured(options: argparse.Namespace, stage: str) -> Configuration:

@@ -9,8 +9,13 @@ from keras_bidalle.tasks.mnist64.caption_table import (
     grammar_tokenizer,
 )
 from keras_bidalle.tasks.mnist64.digits import Items, load_items
+from keras_bidalle.tasks.mnist64.evaluation import (
+    MNIST64Images,
+    MNIST64Judge,
+)
 from keras_bidalle.tasks.mnist64.grammar import CaptionGrammar, caption_grammar
 from keras_bidalle.tasks.mnist64.item_classifier import (
+    DenseItemClassifier,
     ItemClassifier,
     item_classifier_accuracy,
     train_item_classifier,
@@ -32,10 +37,13 @@ from keras_bidalle.tasks.mnist64.task import MNIST64Task
 __all__ = [
     "CaptionGrammar",
     "CaptionTable",
+    "DenseItemClassifier",
     "ItemClassifier",
     "Items",
     "MNIST64",
     "MNIST64Batch",
+    "MNIST64Images",
+    "MNIST64Judge",
     "MNIST64Task",
     "Recipe",
     "add_options",

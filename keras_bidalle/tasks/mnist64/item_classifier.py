@@ -56,20 +56,7 @@ class ItemClassifier(keras.Model):
         def initializer():
             return keras.initializers.GlorotUniform(seed=seeds.pop())
 
-        # Strides instead of pooling: the gradient of a maximum pooling takes
-        # XLA three times as long on a CPU as all the rest.
-        shapes = ((width, 5, 2), (2 * width, 3, 2), (4 * width, 3, 1))
-        convolutions = [
-            layers.Conv2D(
-                filters,
-                kernel,
-                strides=strides,
-                padding="same",
-                use_bias=False,
-                kernel_initializer=initializer(),
-            )
-            for filters, kernel, strides in shapes
-        ]
+        hidden = self._hidden_layers(width, initializer)
         dropout = layers.Dropout(0.3, seed=seeds.pop())
 
         def head(name, classes, kernel):
@@ -83,9 +70,8 @@ class ItemClassifier(keras.Model):
         crops = keras.Input((ITEM_SIZE, ITEM_SIZE, 3), name="crops")
         light = (crops + 1.0) / 2.0
         x = ops.max(light, axis=-1, keepdims=True)
-        for convolution in convolutions:
-            x = convolution(x)
-            x = layers.BatchNormalization(momentum=0.9)(x)
+        for layer in hidden:
+            x = layers.BatchNormalization(momentum=0.9)(layer(x))
             x = layers.ReLU()(x)
         x = layers.Flatten()(x)
         item = item_head(dropout(x))
@@ -98,6 +84,22 @@ class ItemClassifier(keras.Model):
         # === Config ===
         self.width = width
         self.seed = seed
+
+    def _hidden_layers(self, width, initializer):
+        # Strides instead of pooling: the gradient of a maximum pooling takes
+        # XLA three times as long on a CPU as all the rest.
+        shapes = ((width, 5, 2), (2 * width, 3, 2), (4 * width, 3, 1))
+        return [
+            layers.Conv2D(
+                filters,
+                kernel,
+                strides=strides,
+                padding="same",
+                use_bias=False,
+                kernel_initializer=initializer(),
+            )
+            for filters, kernel, strides in shapes
+        ]
 
     def classify(
         self, crops: Any, batch_size: int = 512
@@ -131,6 +133,37 @@ class ItemClassifier(keras.Model):
         return cls(**config)
 
 
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class DenseItemClassifier(ItemClassifier):
+    """A second judge: fully connected, where the first one convolves.
+
+    What only one of two architectures sees may be its own weakness.
+
+    Args:
+        width: int, units of each of the two hidden layers.
+        seed: optional int, of the weights and the dropout.
+    """
+
+    def __init__(
+        self, width: int = 800, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(width, seed, **kwargs)
+
+    def _hidden_layers(self, width, initializer):
+        shape = (ITEM_SIZE, ITEM_SIZE)
+        first, second = (
+            layers.Conv2D(
+                width,
+                kernel,
+                use_bias=False,
+                kernel_initializer=initializer(),
+            )
+            # Over the whole item, and over the one place that is left.
+            for kernel in (shape, 1)
+        )
+        return [first, second]
+
+
 def train_item_classifier(
     items: Items,
     seed: int = 0,
@@ -138,6 +171,7 @@ def train_item_classifier(
     batch_size: int = 128,
     verbose: Any = 0,
     callbacks: Any = (),
+    kind: type[ItemClassifier] | None = None,
 ) -> ItemClassifier:
     """Trains an `ItemClassifier` on the train items in random colors.
 
@@ -150,8 +184,9 @@ def train_item_classifier(
         steps: int, optimizer steps.
         batch_size: int.
         verbose, callbacks: as for `fit`.
+        kind: `ItemClassifier` or a subclass, of another architecture.
     """
-    classifier = ItemClassifier(seed=seed)
+    classifier = (kind or ItemClassifier)(seed=seed)
     classifier.compile(
         keras.optimizers.AdamW(
             keras.optimizers.schedules.CosineDecay(

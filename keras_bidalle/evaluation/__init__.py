@@ -1,0 +1,19 @@
+"""Protocols: a model measured on a data set, with a report."""
+
+from keras_bidalle.evaluation.adm import export_adm_npz
+from keras_bidalle.evaluation.directions import Subject
+from keras_bidalle.evaluation.evaluate import evaluate
+from keras_bidalle.evaluation.examples import Examples
+from keras_bidalle.evaluation.opening import EXTRACTORS, open_extractor
+from keras_bidalle.evaluation.protocol import DIRECTIONS, Protocol
+
+__all__ = [
+    "DIRECTIONS",
+    "EXTRACTORS",
+    "Examples",
+    "Protocol",
+    "Subject",
+    "evaluate",
+    "export_adm_npz",
+    "open_extractor",
+]

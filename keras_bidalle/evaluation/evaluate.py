@@ -1,0 +1,150 @@
+"""Measures a model in every direction, resumably, and writes a report."""
+
+import importlib.metadata
+import json
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_bidalle.evaluation import figures
+from keras_bidalle.evaluation.directions import MEASURES, Subject
+from keras_bidalle.evaluation.parts import Arrays, Parts
+from keras_bidalle.evaluation.report import write_report
+from keras_bidalle.metrics.frechet import FeatureStatistics
+from keras_bidalle.training import RunFolder
+from keras_bidalle.version import __version__
+
+# Examples a part: what a kill may cost.
+PART = 50
+_VERSIONS = ("keras", "numpy", "pillow")
+
+Missing = dict[str, list[str]]
+
+
+def evaluate(
+    subject: Subject,
+    folder: RunFolder,
+    about: dict[str, Any],
+    reference: FeatureStatistics | None = None,
+) -> dict[str, Any]:
+    """Measures a model, or what is left of it.
+
+    Leaves in the folder `evaluation.json`, every figure with all that it
+    depends on; `report.html`, one file to look at; and `parts/`, what a
+    resumed evaluation goes on from.
+
+    Args:
+        subject: `Subject`, whose protocol says what is measured.
+        folder: `keras_bidalle.training.RunFolder`.
+        about: dict of JSON values, what the model and the data are.
+        reference: `FeatureStatistics` that Frechet distances are computed
+            from instead of the examples, or `None`.
+
+    Returns:
+        dict, the content of `evaluation.json`.
+
+    Raises:
+        ValueError: when no example can be read, or captions are asked for
+            that the data has not.
+    """
+    count = len(subject.examples)
+    bounds = [(i, min(i + PART, count)) for i in range(0, count, PART)]
+    directions = subject.protocol.directions
+    names = list(directions)
+    if names != ["image_to_text"] and subject.extractors:
+        names = ["originals", *names]
+    parts = {name: Parts(folder / "parts" / name, bounds) for name in names}
+    for name, each in parts.items():
+        bar = keras.utils.Progbar(count, unit_name="picture")
+        print(f"{name}, {count} pictures")
+        each.complete(
+            lambda rows, name=name: _measure(subject, name, rows), bar.update
+        )
+    read = len(parts[names[0]].column("indices"))
+    if not read:
+        reasons = ["unknown", *subject.examples.skipped.values()]
+        raise ValueError(
+            f"No picture of {subject.examples.source.description[:100]} can "
+            f"be read, the last one because: {reasons[-1][:120]}"
+        )
+    missing: Missing = {name: [] for name in directions}
+    found: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
+    for name in directions:
+        found[name], shown[name] = _figures(
+            subject, name, parts, reference, missing[name].append
+        )
+    result = {
+        **about,
+        "protocol": subject.protocol.config(),
+        "examples": {
+            "asked": count,
+            "read": read,
+            "skipped": count - read,
+        },
+        "extractors": {e.name: e.describe() for e in subject.extractors},
+        "figures": found,
+        "left_out": missing,
+        "versions": {
+            "keras_bidalle": __version__,
+            "backend": keras.backend.backend(),
+            **{name: importlib.metadata.version(name) for name in _VERSIONS},
+        },
+    }
+    folder.write("evaluation.json", result)
+    write_report(folder / "report.html", subject, result, shown)
+    return result
+
+
+def _measure(subject: Subject, name: str, indices: range) -> Arrays:
+    rows = subject.examples.read(indices)
+    if not len(rows.indices):
+        return {"indices": rows.indices}
+    return MEASURES[name](subject, rows)
+
+
+def _figures(
+    subject: Subject,
+    name: str,
+    parts: dict[str, Parts],
+    reference: FeatureStatistics | None,
+    told: Any,
+) -> tuple[figures.Figures, dict[str, Any]]:
+    """A direction's figures, and what its part of the report shows."""
+    each = parts[name]
+    indices = each.column("indices")
+    found = figures.row_figures(subject, each)
+    shown: dict[str, Any] = {"indices": indices}
+    if name == "reconstruction":
+        codebook, shown["codes"] = figures.codebook_figures(each)
+        found |= codebook
+        shown["order"] = np.argsort(each.column("row/psnr"), kind="stable")
+    if name == "image_to_text":
+        written = each.column("written").tolist()
+        references = [json.loads(row) for row in each.column("references")]
+        if all(references):
+            captions, cider = figures.caption_figures(
+                subject, written, references
+            )
+            found |= captions
+            shown["order"] = np.argsort(cider, kind="stable")
+        shown["written"] = written
+    elif subject.extractors:
+        found |= figures.set_figures(
+            subject,
+            parts["originals"],
+            each,
+            name == "reconstruction",
+            reference,
+            told,
+        )
+    if "judged" in each.names:
+        shown["judged"] = each.column("judged")
+        shares = subject.judge.shares(shown["judged"], indices)
+        shown["shares"] = shares
+        if "order" not in shown:
+            shown["order"] = np.argsort(shares, kind="stable")
+    if "order" not in shown:
+        shown["order"] = np.arange(len(indices))
+    return found, shown
