@@ -8,6 +8,7 @@ import math
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,8 @@ def _text(value: int | memoryview) -> str:
 
 def _tensor(content: memoryview) -> np.ndarray | None:
     """TensorProto: dtype (1), shape (2), content (4) or float_val (5)."""
-    dtype, shape, data, values = 0, (), b"", []
+    shape: tuple[int, ...] = ()
+    dtype, data, values = 0, b"", []
     for field, value in _fields(content):
         if field == 1:
             dtype = value
@@ -101,8 +103,11 @@ def _tensor(content: memoryview) -> np.ndarray | None:
     return array.reshape(shape)
 
 
-def _fields(content: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yields the number and value of each field of a message."""
+def _fields(content: memoryview) -> Iterator[tuple[int, Any]]:
+    """Yields the number of each field of a message, and its value.
+
+    An int, or a `memoryview` of what has a length.
+    """
     at = 0
     while at < len(content):
         tag, at = _varint(content, at)

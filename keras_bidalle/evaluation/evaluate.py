@@ -1,5 +1,6 @@
 """Measures a model in every direction, resumably, and writes a report."""
 
+import functools
 import importlib.metadata
 import json
 from typing import Any
@@ -58,9 +59,7 @@ def evaluate(
     for name, each in parts.items():
         bar = keras.utils.Progbar(count, unit_name="picture")
         print(f"{name}, {count} pictures")
-        each.complete(
-            lambda rows, name=name: _measure(subject, name, rows), bar.update
-        )
+        each.complete(functools.partial(_measure, subject, name), bar.update)
     read = len(parts[names[0]].column("indices"))
     if not read:
         reasons = ["unknown", *subject.examples.skipped.values()]

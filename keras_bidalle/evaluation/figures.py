@@ -1,6 +1,7 @@
 """From what was measured of every example to figures with their spread."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -146,9 +147,7 @@ def set_figures(
                 _try(
                     found,
                     label,
-                    lambda name=name: _frechet(
-                        subject, real, made, name, reference
-                    ),
+                    partial(_frechet, subject, real, made, name, reference),
                     told,
                 )
         key = f"features/{extractor.name}"
@@ -158,7 +157,7 @@ def set_figures(
         _try(
             found,
             f"kernel_{label}",
-            lambda a=first, b=second: _kernel(subject, a, b),
+            partial(_kernel, subject, first, second),
             told,
         )
         classes = f"classes/{label}"
@@ -174,7 +173,7 @@ def set_figures(
         _try(
             found,
             None,
-            lambda a=first, b=second, n=label: _neighbors(subject, a, b, n),
+            partial(_neighbors, subject, first, second, label),
             told,
         )
         if classes in made.names:
@@ -182,7 +181,7 @@ def set_figures(
             _try(
                 found,
                 f"inception_score_{label}",
-                lambda rows=rows: _inception_score(subject, rows),
+                partial(_inception_score, subject, rows),
                 told,
             )
     return found

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_bidalle.files import atomic_path
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Any]
 
 
 class Parts:

@@ -122,7 +122,7 @@ class FeatureStatistics:
 
         The first two are the names that the published programs read.
         """
-        arrays = {"mu": self.mean, "sigma": self.covariance}
+        arrays: dict[str, Any] = {"mu": self.mean, "sigma": self.covariance}
         if self.count is not None:
             arrays["count"] = np.asarray(self.count)
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
