@@ -1,6 +1,8 @@
 """Error messages of one line, whatever stands in a file or an argument."""
 
+import contextlib
 import reprlib
+from collections.abc import Iterator
 from typing import Any
 
 MAX_LENGTH = 300
@@ -50,3 +52,25 @@ def one_line(text: str, limit: int = MAX_LENGTH) -> str:
         return line
     head = (limit - 5) * 2 // 3
     return f"{line[:head]} ... {line[len(line) - (limit - 5 - head) :]}"
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """A scope whose errors are told in one line, whatever was read in it.
+
+    What a damaged or hostile file makes of a value shows in all kinds of
+    errors; all but those of the system become a `ValueError`.
+    """
+    try:
+        yield
+    except (OSError, ImportError):
+        raise
+    except ValueError as error:
+        line = one_line(str(error))
+        if line == str(error):
+            raise
+        raise type(error)(line) from error
+    except Exception as error:
+        raise ValueError(
+            one_line(f"{type(error).__name__} in what was read: {error}")
+        ) from error

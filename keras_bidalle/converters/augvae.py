@@ -18,6 +18,7 @@ from keras_bidalle.quantizers import EMAVectorQuantizer
 _DEFAULT_BETA = 0.25
 _DEFAULT_DECAY = 0.99
 _DEFAULT_EPSILON = 1e-5
+_DEFAULT_RESOLUTION = 256
 # The multipliers of all levels but the first, where there is none to see.
 _NEXT_MULTIPLIERS = (2, 4)
 
@@ -25,18 +26,24 @@ _KEYS = ("attn_resolutions", "codebook_dim", "hidden_dim", "num_tokens")
 _CODEBOOK = "quantizers.{}.embedding"
 
 
-def convert_augvae(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
+def convert_augvae(
+    state_dict: dict[str, Any],
+    config: dict[str, Any],
+    told: dict[str, Any] | None = None,
+) -> Any:
     """Builds the image tokenizer of an AugVAE checkpoint.
 
     Args:
         state_dict: dict from parameter name to array, as `read_state_dict`
             reads it from the program's checkpoint.
-        config: dict, the program's arguments: `resolution`,
-            `attn_resolutions` (the sides of the levels), `num_tokens`,
-            `codebook_dim`, `hidden_dim`, `ch_mult`, `num_res_blocks`,
-            `z_channels`, `in_channels`, and where given `use_attn`,
-            `dropout`, `quant_beta`, `quant_ema_decay`, `quant_ema_eps`. A
-            single-level model has `finetune` and `ft_attn_resolutions`.
+        config: dict, the program's arguments, or those that differ from its
+            defaults: `resolution`, `attn_resolutions` (the sides of the
+            levels), `quant_beta`, `quant_ema_decay`, `quant_ema_eps`,
+            `dropout`, and the sizes that the weights tell too. A
+            single-level model has `finetune`, and its level's side in
+            `ft_attn_resolutions` or, as published, in `attn_resolutions`.
+        told: dict or `None`, the arguments that the checkpoint itself tells:
+            they hold where `config` is silent.
 
     Returns:
         `keras_bidalle.image_tokenizers.AugVAE`, or with `finetune` a
@@ -49,10 +56,11 @@ def convert_augvae(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     Reference:
         https://github.com/lgai-research/L-Verse
     """
-    reader = StateDictReader(state_dict, "AugVAE")
+    reader = StateDictReader(state_dict, "AugVAE", "encoders.0.conv_in.weight")
     # The perceptual network: only training needs it.
     reader.ignore("loss.")
-    sides = list(required(config, "attn_resolutions"))
+    config = _completed(config, told or {}, reader)
+    sides = list(config["attn_resolutions"])
     quantizer = EMAVectorQuantizer(
         num_codes=required(config, "num_tokens"),
         code_dim=required(config, "codebook_dim"),
@@ -81,6 +89,53 @@ def convert_augvae(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
 def is_augvae(config):
     """Whether a configuration is of an AugVAE."""
     return all(key in config for key in _KEYS)
+
+
+def _completed(config, told, reader):
+    """A configuration with what it leaves to the checkpoint."""
+    first = "encoders.0"
+    hidden, pixels = reader.shape(f"{first}.conv_in.weight", 4)[:2]
+    block = f"{first}.down.{{}}.block.{{}}.conv1.weight"
+    multipliers, blocks, levels = [], 0, 0
+    while block.format(len(multipliers), 0) in reader:
+        width = reader.shape(block.format(len(multipliers), 0), 4)[0]
+        multipliers.append(width // hidden)
+    while block.format(0, blocks) in reader:
+        blocks += 1
+    while f"pre_quants.{levels}.weight" in reader:
+        levels += 1
+    codes, dim = reader.shape(_CODEBOOK.format(0) + ".weight", 2)
+    seen = {
+        "num_tokens": codes,
+        "codebook_dim": dim,
+        "hidden_dim": hidden,
+        "in_channels": pixels,
+        "ch_mult": multipliers,
+        "num_res_blocks": blocks,
+        "z_channels": reader.shape(f"{first}.conv_out.weight", 4)[0],
+        "use_attn": f"{first}.mid.attn_1.q.weight" in reader,
+    }
+    found = {**seen, **told, **config}
+    is_single = found.get("finetune") and "ft_attn_resolutions" not in found
+    if is_single and "attn_resolutions" in config:
+        # The file of a single level names it as all levels are named.
+        if len(config["attn_resolutions"]) == 1:
+            found["ft_attn_resolutions"] = config["attn_resolutions"]
+            found.pop("attn_resolutions")
+            if "attn_resolutions" in told:
+                found["attn_resolutions"] = told["attn_resolutions"]
+    factor = 2 ** (len(found["ch_mult"]) - 1)
+    if "attn_resolutions" in found:
+        side = found["attn_resolutions"][0] * factor
+        found.setdefault("resolution", side)
+    side = found.setdefault("resolution", _DEFAULT_RESOLUTION) // factor
+    sides = [side // 2**level for level in range(levels)]
+    found.setdefault("attn_resolutions", sides)
+    if found.get("finetune"):
+        kept = sum(f"encoders.{n}.conv_in.weight" in reader for n in range(99))
+        level = found["attn_resolutions"][kept - 1 : kept]
+        found.setdefault("ft_attn_resolutions", level)
+    return found
 
 
 def _arguments(config, reader):

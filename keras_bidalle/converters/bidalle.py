@@ -53,7 +53,9 @@ def convert_bidalle(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     Reference:
         Bi-directional DALL-E, arXiv 2112.00384, the released program.
     """
-    reader = StateDictReader(state_dict, "Bi-directional DALL-E")
+    reader = StateDictReader(
+        state_dict, "Bi-directional DALL-E", "text_emb.weight"
+    )
     reader.ignore("vae.")
     generator = BidirectionalTransformer(**_arguments(reader, config))
     _embeddings(reader, generator)

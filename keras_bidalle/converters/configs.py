@@ -7,6 +7,10 @@ from typing import Any
 
 import yaml
 
+from keras_bidalle.messages import one_line, shown
+
+_MAX_BYTES = 1 << 20
+
 
 def read_config(path: str | os.PathLike[str]) -> Any:
     """Reads the model's section of a published configuration.
@@ -25,22 +29,29 @@ def read_config(path: str | os.PathLike[str]) -> Any:
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There is not a configuration file `{path}`.")
+        raise FileNotFoundError(
+            one_line(f"There is no configuration file `{path}`.")
+        )
     try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError("it is larger than any configuration")
         text = path.read_text(encoding="utf-8")
         # JSON with tabs is not YAML.
         is_json = path.suffix.lower() == ".json"
         config = json.loads(text) if is_json else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+        if not isinstance(config, dict):
+            raise ValueError(
+                "it must hold names and values. Received: "
+                f"{type(config).__name__}"
+            )
+    # A date that is none, a key that cannot be one: YAML raises many kinds.
+    except Exception as error:
         raise ValueError(
-            f"`{path}` is not a configuration that can be read: {reason}"
+            one_line(
+                f"`{path.name}` is not a configuration that can be read: "
+                f"{error or type(error).__name__}"
+            )
         ) from error
-    if not isinstance(config, dict):
-        raise ValueError(
-            f"`{path}` is not a configuration: it must hold names and "
-            f"values. Received: {type(config).__name__}"
-        )
     return model_section(config)
 
 
@@ -69,6 +80,6 @@ def one_of(known, name, value):
     """Returns what a dict of known values has for one of them."""
     if value not in known:
         raise ValueError(
-            f"`{name}` must be one of {list(known)}. Received: {value!r}"
+            f"`{name}` must be one of {list(known)}. Received: {shown(value)}"
         )
     return known[value]

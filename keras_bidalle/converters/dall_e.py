@@ -156,7 +156,7 @@ class _Half:
                 f"Received: `{module.class_name}`"
             )
         self.module = module
-        arrays = module.state_dict()
+        arrays = module.tensors()
         self.reader = StateDictReader(
             {_torch_name(name): array for name, array in arrays.items()},
             self.name,

@@ -3,10 +3,12 @@
 from typing import Any
 
 from keras_bidalle.converters.configs import model_section, required
+from keras_bidalle.converters.state_dict import unwrapped
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.losses import AdversarialLoss, PatchDiscriminator
 
 _PREFIX = "loss.discriminator.main."
+_ANCHORS = (f"{_PREFIX}0.weight",)
 
 
 def convert_adversarial_loss(
@@ -63,7 +65,7 @@ def convert_adversarial_loss(
     reader = StateDictReader(
         {
             name.removeprefix(_PREFIX): array
-            for name, array in state_dict.items()
+            for name, array in unwrapped(state_dict, _ANCHORS).items()
             if name.startswith(_PREFIX)
         },
         "a discriminator",

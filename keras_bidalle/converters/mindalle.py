@@ -9,11 +9,36 @@ from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.generators import BidirectionalTransformer
 from keras_bidalle.validation import check_positive
 
+# What the published program takes where a configuration is silent.
+_TOKENIZER = {
+    "embed_dim": 256,
+    "n_embed": 16384,
+    "hparams": {
+        "z_channels": 256,
+        "resolution": 256,
+        "in_channels": 3,
+        "out_ch": 3,
+        "ch": 128,
+        "ch_mult": [1, 1, 2, 2, 4],
+        "num_res_blocks": 2,
+        "attn_resolutions": [16],
+    },
+}
+_GENERATOR = {
+    "embed_dim": 1536,
+    "n_layers": 42,
+    "n_heads": 24,
+    "ctx_len_img": 256,
+    "ctx_len_txt": 64,
+}
+
 
 def is_mindalle(config):
     """Whether a configuration is of minDALL-E's stage 2."""
     section = _section(config)
-    return "ctx_len_txt" in section and "ctx_len_img" in section
+    return section.get("type") == "transformer1d" or (
+        "ctx_len_txt" in section and "ctx_len_img" in section
+    )
 
 
 def convert_mindalle(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
@@ -42,8 +67,8 @@ def convert_mindalle(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     Reference:
         https://github.com/kakaobrain/mindall-e
     """
-    config = _section(config)
-    reader = StateDictReader(state_dict, "minDALL-E")
+    config = {**_GENERATOR, **_section(config)}
+    reader = StateDictReader(state_dict, "minDALL-E", "tok_emb_txt.weight")
     generator = BidirectionalTransformer(**_arguments(reader, config))
     captions, head = generator.captions, generator.head
     embedding = generator.embedding
@@ -72,6 +97,15 @@ def _section(config):
     stage = stage if isinstance(stage, dict) else config
     options = stage.get("hparams")
     return {**stage, **options} if isinstance(options, dict) else stage
+
+
+def tokenizer_config(config):
+    """The `stage1` of a configuration, as `convert_vqgan` takes it."""
+    stage = {**_TOKENIZER, **config["stage1"]}
+    encoder = {**_TOKENIZER["hparams"], **(stage["hparams"] or {})}
+    encoder["dropout"] = encoder.pop("pdrop", 0.0)
+    sizes = {name: stage[name] for name in ("n_embed", "embed_dim")}
+    return {**sizes, "ddconfig": encoder}
 
 
 def _arguments(reader, config):

@@ -11,14 +11,15 @@ from keras_bidalle.converters.configs import (
     one_of,
     required,
 )
+from keras_bidalle.converters.containers import read_content
 from keras_bidalle.converters.gpt_block import link_block
-from keras_bidalle.converters.state_dict import read_state_dict
+from keras_bidalle.converters.published import checkpoint_files, unpacked
+from keras_bidalle.converters.state_dict import unwrapped, weights_in
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.generators import RQTransformer
 from keras_bidalle.generators.stochastic_codes import codebooks_of
 from keras_bidalle.presets import load
 
-_CHECKPOINTS = (".ckpt", ".pt", ".pth")
 # What the published program takes where a configuration is silent.
 _DEFAULT_DROPOUT = 0.1
 _GELUS = {"v1": "gelu", "v2": "quick_gelu"}
@@ -64,7 +65,7 @@ def convert_rq_transformer(
     Reference:
         https://github.com/kakaobrain/rq-vae-transformer
     """
-    config = arch_section(config)
+    config = _completed(config)
     sizes = _vocabulary_sizes(config)
     in_body = bool(config.get("input_emb_vqvae", False))
     in_head = bool(config.get("head_emb_vqvae", False))
@@ -83,11 +84,19 @@ def convert_rq_transformer(
     generator = RQTransformer(**arguments)
     if tokenizer is not None:
         generator.use_codebooks(codebooks)
-    reader = StateDictReader(state_dict, "RQ-Transformer")
+    reader = StateDictReader(state_dict, "RQ-Transformer", "pos_emb_hw")
     mlp_bias = config["body"]["block"].get("mlp_bias", True)
     _link(reader, generator, sizes, mlp_bias)
     reader.finish()
     return generator
+
+
+def _completed(config):
+    """The `arch` section, with what the program copies into it."""
+    data = config.get("dataset")
+    data = data if isinstance(data, dict) else {}
+    known = {k: data[k] for k in ("vocab_size",) if k in data}
+    return {**known, **arch_section(config)}
 
 
 def _vocabulary_sizes(config):
@@ -177,23 +186,23 @@ def _codebooks(tokenizer):
     if not isinstance(tokenizer, (str, os.PathLike)):
         return codebooks_of(tokenizer)
     path = pathlib.Path(tokenizer)
-    files = [path] if path.is_file() else []
-    if path.is_dir() and not (path / "metadata.json").is_file():
-        files = sorted(f for f in path.iterdir() if f.suffix in _CHECKPOINTS)
+    if not path.exists() or (path / "metadata.json").is_file():
+        return codebooks_of(load(tokenizer))
+    key = "quantizer.codebooks.{}.weight"
+    with unpacked(path) as place:
+        files = checkpoint_files(place)
         if len(files) != 1:
             raise ValueError(
                 "`tokenizer` must be a preset, or a folder with one "
-                f"checkpoint ({', '.join(_CHECKPOINTS)}). Received: "
-                f"{str(path)!r} with {[file.name for file in files]}"
+                f"checkpoint. Received: {str(path)!r} with "
+                f"{[file.name for file in files]}"
             )
-    if not files:
-        return codebooks_of(load(tokenizer))
-    state_dict = read_state_dict(files[0])
-    found = []
-    while f"quantizer.codebooks.{len(found)}.weight" in state_dict:
-        # The last row stands for no code.
-        weight = state_dict[f"quantizer.codebooks.{len(found)}.weight"]
-        found.append(weight[:-1])
+        state = weights_in(read_content(files[0]), files[0])
+        state = unwrapped(state, (key.format(0),))
+        found = []
+        while key.format(len(found)) in state:
+            # The last row stands for no code.
+            found.append(np.asarray(state[key.format(len(found))])[:-1])
     if not found:
         raise ValueError(
             f"`tokenizer`: {str(files[0])!r} is not the checkpoint of an "

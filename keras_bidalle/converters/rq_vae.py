@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_bidalle.converters.configs import arch_section, required
 from keras_bidalle.converters.vqgan import (
+    ANCHORS,
     encoder_config,
     link_vqgan,
     vqgan_arguments,
@@ -62,7 +63,7 @@ def convert_rq_vae(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
             f"a picture, with the depth: {model.code_shape}. "
             f"Received: code_shape={options['code_shape']}"
         )
-    reader = StateDictReader(state_dict, "RQ-VAE")
+    reader = StateDictReader(state_dict, "RQ-VAE", *ANCHORS)
     # Discriminator and perceptual network: only training needs them.
     reader.ignore("loss.")
     link_vqgan(reader, model, _link_codebooks)
@@ -107,7 +108,7 @@ def _quantizer(options, depth):
             "code_dim": required(options, "embed_dim", "`hparams`"),
             "decay": decay,
         }
-        if options.get("restart_unused_codes", True):
+        if options.get("restart_unused_codes", False):
             return RestartingVectorQuantizer(**arguments)
         return EMAVectorQuantizer(
             **arguments, kmeans_steps=0, revival_share=0.0

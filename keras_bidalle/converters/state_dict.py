@@ -1,65 +1,79 @@
-"""Reads checkpoints that torch wrote, without torch.
+"""Where a checkpoint has its weights, and what else it tells."""
 
-Both of torch's formats are known: the zip archive of versions since 1.6 and
-the stream of pickles from before, which the published VGG16 weights have.
-"""
-
-import io
+import collections
 import os
-import pathlib
-import zipfile
+import re
 from typing import Any
 
-import numpy as np
-
+from keras_bidalle.converters.containers import read_content, readable
+from keras_bidalle.converters.tensors import Tensor, as_tensor
 from keras_bidalle.converters.unpickling import (
     CheckpointError,
-    Placeholder,
-    Storage,
-    Tensor,
-    TensorUnpickler,
+    Name,
+    Record,
 )
+from keras_bidalle.messages import shown
 
-# The first pickle of torch's old format.
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-# Under which key training checkpoints have their weights.
-_SECTIONS = ("state_dict", "weights")
-_ITEM_SIZES = {"bfloat16": 2}
+# Under which names training checkpoints have their weights, and the averaged
+# copy of them.
+_SECTIONS = (
+    *("state_dict", "model_state_dict", "weights", "model", "module", "net"),
+    *("network", "params", "parameters", "generator"),
+)
+_EMA_SECTIONS = (
+    *("state_dict_ema", "ema_state_dict", "model_ema", "ema", "ema_model"),
+    *("params_ema", "model_ema_state_dict", "ema_weights", "module_ema"),
+)
+_EMA_KEY = re.compile(r"(?:module\.)?(?:\w+_ema|ema|ema_\w+)\.(.+)")
+# State of modules that no weight is, of counters and masks for the most part.
+_BUFFERS = re.compile(
+    r"(.*\.)?(num_batches_tracked|total_ops|total_params|position_ids|"
+    r"masked_bias|attn\.mask|causal_mask|_extra_state|colorize|inv_freq)"
+)
+_MAX_DEPTH = 100
+_NOTHING = object()
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Any:
-    """Reads everything in a torch checkpoint that is data.
+    """Reads everything in a checkpoint that is data.
 
     Args:
-        path: str or `pathlib.Path`, a file that `torch.save` wrote.
+        path: str or `pathlib.Path`, a file of `torch.save` or safetensors,
+            or the index (`.index.json`) of several.
 
     Returns:
         What was saved, with NumPy arrays in the place of tensors (bfloat16
-        as float32). Objects of the training program are left out.
+        and float8 as float32; those that share memory there share it here),
+        lists in that of sets, and the settings in OmegaConf's, argparse's
+        and Lightning's objects as dicts. Other objects are left out.
 
     Raises:
-        CheckpointError: a `ValueError`, when the file is damaged or not a
-            torch checkpoint, or when its pickle asks for anything but
-            tensors, containers and the usual companions. Nothing in the
-            file is ever executed.
+        CheckpointError: a `ValueError`, when the file is damaged, not a
+            checkpoint, or names what runs code. Nothing in the file is ever
+            executed.
         FileNotFoundError: when there is no such file.
     """
-    return _as_arrays(read_content(path))
+    content = read_content(path)
+    with readable(path):
+        found = _plain(content, {}, 0)
+    return None if found is _NOTHING else found
 
 
-def read_state_dict(path: str | os.PathLike[str]) -> Any:
-    """Reads the weights in a torch checkpoint.
+def read_state_dict(path: str | os.PathLike[str], ema: bool = False) -> Any:
+    """Reads the weights in a checkpoint.
 
     Args:
-        path: str or `pathlib.Path`: a saved state dict, or a training
-            checkpoint (of Lightning, say) with one under `"state_dict"` or
-            `"weights"`.
+        path: as in `read_checkpoint`: a saved state dict, or a training
+            checkpoint with one under `"state_dict"`, `"model"` and the like.
+        ema: bool, whether the averaged copy of the weights is read that some
+            programs keep beside them.
 
     Returns:
         Dict from parameter name to NumPy array.
 
     Raises:
-        CheckpointError: as `read_checkpoint`, and when there are no weights.
+        CheckpointError: as `read_checkpoint`, and when there are no weights
+            (with `ema`: no averaged ones), or one is not a tensor.
         FileNotFoundError: when there is no such file.
 
     Example:
@@ -69,154 +83,184 @@ def read_state_dict(path: str | os.PathLike[str]) -> Any:
     state_dict["encoder.conv_in.weight"].shape  # (128, 3, 3, 3)
     ```
     """
-    content = read_content(path)
-    for key in _SECTIONS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not any(
-        isinstance(value, Tensor) for value in content.values()
-    ):
-        raise CheckpointError(f"`{path}` holds no state dict.")
+    tensors = weights_in(read_content(path), path, ema)
     with readable(path):
-        return {
-            str(name): value.numpy()
-            for name, value in content.items()
-            if isinstance(value, Tensor)
-        }
+        for name, tensor in tensors.items():
+            if not isinstance(tensor, Tensor):
+                raise CheckpointError(not_a_tensor(name, tensor))
+        return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
-class readable:
-    """A scope in which any error of a damaged file becomes one clear error."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if error is None or not isinstance(error, Exception):
-            return
-        raise CheckpointError(
-            f"`{self.path}` is not a checkpoint that can be read: "
-            f"{error or type(error).__name__}."
-        ) from error
+def not_a_tensor(name, record):
+    """The message for an object in the place of a weight."""
+    return (
+        f"`{name}` is made by `{record.name}`, which is no tensor; it was "
+        "refused and nothing of it ran"
+    )
 
 
-def read_content(path, unpickler=TensorUnpickler):
-    """Reads what was saved, with a `Tensor` for each tensor.
+def weights_in(content, path, ema=False):
+    """The weights in what a file holds, none of them read yet.
+
+    Returns:
+        Dict from str to `Tensor`, or the `Record` of what is none.
+    """
+    with readable(path):
+        found = _EMA_SECTIONS if ema else _SECTIONS
+        state = _section(content, found, 0)
+        if state is None and ema:
+            state = _averaged(_section(content, _SECTIONS, 0) or {})
+        if not state:
+            members = [shown(key) for key in list(mapping(content) or ())[:6]]
+            what = "averaged weights" if ema else "state dict"
+            raise CheckpointError(f"it holds no {what}, but {members}")
+        storages = collections.Counter(
+            tensor.storage
+            for tensor in state.values()
+            if isinstance(tensor, Tensor)
+        )
+        for storage, count in storages.items():
+            storage.is_kept = count > 1
+        return state
+
+
+def _section(content, names, depth):
+    """The members of the first section that holds tensors, or `None`."""
+    members = mapping(content)
+    if members is None or depth > 3:
+        return None
+    for name in names:
+        if name in members:
+            found = _section(members[name], _SECTIONS, depth + 1)
+            if found:
+                return found
+    if names is _EMA_SECTIONS and depth == 0:
+        return None
+    found = {str(k): as_tensor(v) for k, v in members.items()}
+    found = {
+        # What is no tensor is told when it is needed.
+        k: members[k] if v is None else v
+        for k, v in found.items()
+        if v is not None or isinstance(members.get(k), Record)
+    }
+    tensors = [v for v in found.values() if isinstance(v, Tensor)]
+    if tensors or depth:
+        return found if tensors else None
+    # A name that is not known, if it is the only one.
+    others = [_section(v, _SECTIONS, depth + 1) for v in members.values()]
+    others = [other for other in others if other]
+    return others[0] if len(others) == 1 else None
+
+
+def _averaged(state):
+    """The averaged copy in a state dict, in the place of what it is of."""
+    plain = {k: v for k, v in state.items() if not _EMA_KEY.fullmatch(k)}
+    # One well-known program leaves the dots out.
+    dotted = {name.replace(".", ""): name for name in plain}
+    found = {}
+    for key, tensor in state.items():
+        match = _EMA_KEY.fullmatch(key)
+        if match and match[1] not in ("decay", "num_updates"):
+            found[dotted.get(match[1], match[1])] = tensor
+    return {**plain, **found} if found else {}
+
+
+def unwrapped(state, anchors):
+    """A state dict under the names that a program gives its weights.
+
+    Wrappers put their own names before them (`module.`, `_orig_mod.`,
+    `first_stage_model.`), and keep averaged copies and counters beside them.
 
     Args:
-        path: str or `pathlib.Path`.
-        unpickler: callable (file, make_storage) to a `TensorUnpickler`.
+        state: dict from str to anything.
+        anchors: tuple of str, keys of which the program always has one.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no checkpoint file `{path}`.")
-    with readable(path):
-        with open(path, "rb") as file:
-            start = file.read(4)
-        if start == b"PK\x03\x04":
-            return _read_archive(path, unpickler)
-        return _read_legacy(path, unpickler)
+    state = {
+        re.sub(r"(^|\.)_orig_mod\.", r"\1", str(name)): value
+        for name, value in state.items()
+        if not _BUFFERS.fullmatch(str(name))
+    }
+    prefixes = {
+        name.removesuffix(anchor)
+        for name in state
+        for anchor in anchors
+        if name == anchor or name.endswith(f".{anchor}")
+    }
+    plain = {p for p in prefixes if not _EMA_KEY.fullmatch(f"{p}x")}
+    prefix = min(plain or prefixes or {""}, key=len)
+    return {
+        name.removeprefix(prefix): value
+        for name, value in state.items()
+        if name.startswith(prefix)
+        and not _EMA_KEY.fullmatch(name.removeprefix(prefix))
+    }
 
 
-def _read_archive(path, unpickler):
-    """Since torch 1.6: a zip file of `data.pkl` and one entry a storage."""
-    with zipfile.ZipFile(path) as archive:
-        names = {info.filename: info.file_size for info in archive.infolist()}
-        pickles = [name for name in names if name.endswith("/data.pkl")]
-        if len(pickles) != 1:
-            raise CheckpointError("the archive has no `data.pkl`")
-        root = pickles[0].removesuffix("data.pkl")
-        byte_order = "<"
-        if root + "byteorder" in names:
-            order = archive.read(root + "byteorder").decode()
-            byte_order = {"little": "<", "big": ">"}[order]
-        content = archive.read(pickles[0])
-
-    storages = {}
-
-    def make_storage(key, dtype, size):
-        name = f"{root}data/{key}"
-
-        def read():
-            with zipfile.ZipFile(path) as archive:
-                return archive.read(name)
-
-        # Before reading, so that no archive unpacks to more than it claims.
-        if names.get(name) != size * _item_size(dtype):
-            raise CheckpointError(f"storage `{key}` is missing or cut short")
-        if key not in storages:
-            storages[key] = Storage(dtype, size, read, byte_order)
-        return storages[key]
-
-    return unpickler(io.BytesIO(content), make_storage).load()
+def mapping(value):
+    """The members of a dict, or of an object that is one; else `None`."""
+    if isinstance(value, dict):
+        return value
+    if not isinstance(value, Record):
+        return None
+    first = value.arguments[:1]
+    pairs = [*(first[0] if first and isinstance(first[0], list) else ())]
+    pairs += value.items
+    if not value.name.startswith("collections.") and not pairs:
+        return None
+    found = {}
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            return None
+        if isinstance(pair[0], (str, int, float, bytes, type(None))):
+            found[pair[0]] = pair[1]
+    return found
 
 
-def _read_legacy(path, unpickler):
-    """Before torch 1.6: five pickles, then the storages one by one."""
-    places = {}
-    storages = {}
-
-    def make_storage(key, dtype, size):
-        def read():
-            with open(path, "rb") as file:
-                file.seek(places[key])
-                if int.from_bytes(file.read(8), "little") != size:
-                    raise CheckpointError(f"storage `{key}` is cut short")
-                return file.read(size * _item_size(dtype))
-
-        if key not in storages:
-            storages[key] = Storage(dtype, size, read)
-        return storages[key]
-
-    with open(path, "rb") as file:
-
-        def unpickle():
-            return unpickler(file, make_storage).load()
-
-        # Before anything else: a bare pickle is not a torch file.
-        if unpickle() != _LEGACY_MAGIC:
-            raise CheckpointError("it does not begin as torch files do")
-        unpickle()  # The protocol's version.
-        system = unpickle()
-        if not system.get("little_endian", True):
-            raise CheckpointError("it was written on a big-endian machine")
-        content = unpickle()
-        for key in unpickle():
-            places[key] = file.tell()
-            if key not in storages:
-                raise CheckpointError(f"storage `{key}` is of unknown type")
-            storage = storages[key]
-            file.seek(8 + storage.size * _item_size(storage.dtype), 1)
-    return content
+def settings_in(content, *names):
+    """The settings that a training checkpoint tells: a dict, or `None`."""
+    members = mapping(content) or {}
+    for name in names:
+        found = _plain(members.get(name), {}, 0)
+        if isinstance(found, dict) and found:
+            return found
+    return None
 
 
-def _item_size(dtype):
-    return _ITEM_SIZES.get(dtype) or np.dtype(dtype).itemsize
+def _plain(value, seen, depth):
+    """Data without objects; `_NOTHING` for an object that is left out."""
+    if depth > _MAX_DEPTH:
+        raise CheckpointError("it is nested too deep")
+    if isinstance(value, Name) or id(value) in seen:
+        return seen.get(id(value), _NOTHING)
+    if not isinstance(value, (Record, dict, list, tuple)):
+        return value
+    # What contains itself is left out where it does.
+    seen[id(value)] = _NOTHING
+    seen[id(value)] = found = _members(value, seen, depth + 1)
+    return found
 
 
-def _as_arrays(node):
-    if isinstance(node, Tensor):
-        return node.numpy()
-    if isinstance(node, dict):
-        return {
-            key: _as_arrays(value)
-            for key, value in node.items()
-            if not _is_placeholder(key) and not _is_placeholder(value)
-        }
-    if isinstance(node, (list, tuple)):
-        return type(node)(
-            _as_arrays(item) for item in node if not _is_placeholder(item)
-        )
-    return node
-
-
-def _is_placeholder(value):
-    return isinstance(value, Placeholder) or (
-        isinstance(value, type) and issubclass(value, Placeholder)
-    )
+def _members(value, seen, depth):
+    if isinstance(value, (list, tuple)):
+        found = (_plain(item, seen, depth) for item in value)
+        return type(value)(item for item in found if item is not _NOTHING)
+    tensor = as_tensor(value)
+    if tensor is not None:
+        array = tensor.numpy()
+        is_scalar = value.name.endswith(".scalar")
+        return array.item() if is_scalar else array
+    members = mapping(value)
+    state = value.states[0] if members is None and value.states else None
+    if isinstance(state, dict) and value.name.startswith("omegaconf."):
+        for name in ("_content", "_val"):
+            if name in state:
+                return _plain(state[name], seen, depth)
+    if isinstance(state, dict) and value.name == "argparse.Namespace":
+        members = state
+    if members is None:
+        return _NOTHING
+    found = {k: _plain(v, seen, depth) for k, v in members.items()}
+    return {k: v for k, v in found.items() if v is not _NOTHING}
 
 
 __all__ = ["CheckpointError", "read_checkpoint", "read_state_dict"]

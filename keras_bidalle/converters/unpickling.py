@@ -1,253 +1,245 @@
-"""Reads the pickles inside torch checkpoints without running anything.
+"""Reads pickles as data, without running anything in them.
 
-A pickle is a program: it may call any function that can be imported. Here
-every name that it asks for is looked up in a table of our own. Tensors are
-rebuilt as NumPy arrays, by our functions; objects of the training programs
-(callbacks, options, optimizers) become inert placeholders; any other name is
-an error before anything is called. Neither torch nor those programs need to
-be installed.
+A pickle is a program for a stack machine that may call any function that can
+be imported. This machine imports and calls nothing: what a pickle names or
+makes is a `Record` of what it says. It takes memory and time in proportion
+to the pickle alone.
 """
 
-import collections
-import dataclasses
-import pickle
-from typing import Any
+import pickletools
 
-import numpy as np
+# Far more than checkpoints need; each takes at most some hundred bytes.
+_MAX_OPERATIONS = 2_000_000
+_MAX_BITS = 128
+
+# No checkpoint has a reason to name these. Anything else that is not known
+# is kept as a record, which nobody calls.
+_CODE_MODULES = {
+    *("os", "posix", "nt", "sys", "subprocess", "pty", "shutil", "socket"),
+    *("importlib", "runpy", "ctypes", "webbrowser", "code", "pdb", "timeit"),
+    *("pickle", "_pickle", "marshal", "operator", "urllib", "http"),
+}
+_CODE_NAMES = {
+    *("builtins.eval", "builtins.exec", "builtins.compile", "builtins.open"),
+    *("builtins.__import__", "builtins.breakpoint", "builtins.input"),
+    *("torch.load", "torch.serialization.load"),
+}
+# What makes an object of a class that is its first argument.
+_MAKERS = ("copyreg._reconstructor", "copyreg.__newobj__")
 
 
 class CheckpointError(ValueError):
     """A checkpoint that is damaged, foreign or refused, in one line."""
 
 
-# torch's storage classes and what their bytes are.
-STORAGE_DTYPES = {
-    "DoubleStorage": "f8",
-    "FloatStorage": "f4",
-    "HalfStorage": "f2",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "i8",
-    "IntStorage": "i4",
-    "ShortStorage": "i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
-}
+class Name:
+    """A class or function that a pickle names: its full name, no more."""
 
-# Packages whose objects published checkpoints carry beside the weights.
-# What they name is never imported: it becomes a `Placeholder`.
-_INERT_PACKAGES = (
-    "argparse",
-    "lightning",
-    "lightning_fabric",
-    "lightning_utilities",
-    "numpy",
-    "omegaconf",
-    "pathlib",
-    "pytorch_lightning",
-    "torch.optim",
-    "typing",
-    "yaml",
-)
-_INERT_NAMES = (
-    {
-        ("builtins", name)
-        for name in (
-            "bool",
-            "dict",
-            "float",
-            "int",
-            "list",
-            "set",
-            "str",
-            "tuple",
-        )
-    }
-    | {
-        ("torch", name)
-        for name in (
-            *("device", "dtype", "Size", "bool", "uint8", "int8", "int16"),
-            *("int32", "int64", "float16", "bfloat16", "float32", "float64"),
-        )
-    }
-    | {
-        ("_codecs", "encode"),  # Bytes of a NumPy scalar.
-    }
-)
+    __slots__ = ("full",)
+
+    def __init__(self, full):
+        self.full = full
 
 
-class Placeholder:
-    """Stands for an object that is not needed; it keeps nothing."""
+class Record:
+    """What a pickle says of one object, which is never made.
 
-    def __new__(cls, *args, **kwargs):
-        return super().__new__(cls)
-
-    def __init__(self, *args, **kwargs):
-        pass
-
-    def __setstate__(self, state):
-        pass
-
-    def __setitem__(self, key, value):
-        pass
-
-    def append(self, item):
-        pass
-
-    def extend(self, items):
-        pass
-
-    def add(self, item):
-        pass
-
-
-class Storage:
-    """A one-dimensional run of numbers somewhere in the file.
-
-    Args:
-        dtype: str, a value of `STORAGE_DTYPES`.
-        size: int, how many numbers.
-        read: callable without arguments to their bytes.
-        byte_order: `"<"` or `">"`.
+    Attributes:
+        name: str, the full name of its class, or of what is called.
+        arguments: tuple that it is made of.
+        is_made: bool, whether by the class itself and not by a call.
+        states: list of what it is given afterwards.
+        items: list, what is appended to it: of a mapping, pairs.
     """
 
-    def __init__(self, dtype, size, read, byte_order="<"):
-        self.dtype = dtype
-        self.size = size
-        self._read = read
-        self._byte_order = byte_order
-        self._values = None
+    __slots__ = ("arguments", "is_made", "items", "name", "states")
 
-    def __setstate__(self, state):
-        raise CheckpointError("it changes a storage")
-
-    @property
-    def values(self):
-        if self._values is None:
-            bfloat16 = self.dtype == "bfloat16"
-            dtype = np.dtype("u2" if bfloat16 else self.dtype)
-            data = self._read()
-            if len(data) != self.size * dtype.itemsize:
-                raise CheckpointError(
-                    f"a tensor has {len(data)} bytes where "
-                    f"{self.size * dtype.itemsize} are due"
-                )
-            values = np.frombuffer(data, dtype.newbyteorder(self._byte_order))
-            values = values.astype(dtype, copy=False)
-            if bfloat16:
-                # The upper half of a float32.
-                values = (values.astype("u4") << 16).view("f4")
-            self._values = values
-        return self._values
+    def __init__(self, name, arguments=(), is_made=False):
+        self.name, self.arguments = name, arguments
+        self.is_made = is_made
+        self.states, self.items = [], []
 
 
-@dataclasses.dataclass
-class Tensor:
-    """A tensor that is read when `numpy` is called."""
-
-    storage: Any
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    def __setstate__(self, state):
-        raise CheckpointError("it changes a tensor")
-
-    def numpy(self):
-        """Returns the tensor as an array of its own."""
-        values = self.storage.values[self.offset :]
-        strides = [stride * values.itemsize for stride in self.strides]
-        view = np.lib.stride_tricks.as_strided(
-            values, self.shape, strides, writeable=False
-        )
-        return np.array(view)
-
-
-def _rebuild_tensor(storage, offset, shape, strides, *ignored):
-    if not isinstance(storage, Storage):
-        raise CheckpointError("a tensor has no storage")
-    numbers = [offset, *shape, *strides]
-    if len(shape) != len(strides) or any(
-        not isinstance(number, int) or number < 0 for number in numbers
-    ):
-        raise CheckpointError("a tensor has an impossible shape")
-    last = offset + sum(
-        (size - 1) * stride for size, stride in zip(shape, strides, strict=True)
-    )
-    if 0 not in shape and last >= storage.size:
-        raise CheckpointError("a tensor reaches beyond its storage")
-    return Tensor(storage, offset, tuple(shape), tuple(strides))
-
-
-def _rebuild_parameter(data, *ignored):
-    return data
-
-
-def _allowed_functions():
-    # Made anew for each file: nothing that a pickle does to them lasts.
-    def rebuild_tensor(*args):
-        return _rebuild_tensor(*args)
-
-    def rebuild_parameter(*args):
-        return _rebuild_parameter(*args)
-
-    return {
-        ("collections", "OrderedDict"): collections.OrderedDict,
-        ("torch._utils", "_rebuild_tensor"): rebuild_tensor,
-        ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
-        ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
-    }
-
-
-class TensorUnpickler(pickle.Unpickler):
-    """An unpickler that knows tensors, containers and placeholders only.
+def unpickle(file, persistent):
+    """Reads one pickle.
 
     Args:
-        file: binary file with a pickle.
-        make_storage: callable (key, dtype, size) to a `Storage`.
+        file: binary file with `read`, `readline` and `tell`.
+        persistent: callable from what a pickle refers to outside itself to
+            what stands for it.
+
+    Returns:
+        Numbers, str, bytes, lists (also of sets), tuples, dicts with keys
+        that are numbers, str or bytes, `Name` and `Record`.
+
+    Raises:
+        CheckpointError: when it is damaged or names what runs code.
     """
+    machine = _Machine(persistent)
+    count = 0
+    for operation, argument, _ in pickletools.genops(file):
+        count += 1
+        if count > _MAX_OPERATIONS:
+            raise CheckpointError("its pickle is longer than any checkpoint's")
+        machine.run(operation.name, argument)
+    return machine.result()
 
-    def __init__(self, file, make_storage):
-        super().__init__(file, encoding="utf-8")
-        self._make_storage = make_storage
-        self._table = _allowed_functions()
 
-    def find_class(self, module, name):
+class _Machine:
+    def __init__(self, persistent):
+        self.persistent = persistent
+        self.stack, self.marks, self.memo = [], [], {}
+
+    def result(self):
+        if len(self.stack) != 1:
+            raise CheckpointError("its pickle ends too early")
+        return self.stack[0]
+
+    def run(self, operation, argument):
+        if operation in _CONSTANTS:
+            self.stack.append(_constant(argument))
+            return
+        try:
+            _OPERATIONS[operation](self, argument)
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, CheckpointError):
+                raise
+            raise CheckpointError(
+                f"its pickle has {operation} where it cannot be"
+            ) from error
+
+    def push(self, value):
+        self.stack.append(value)
+
+    def pop(self, count=1):
+        if count > len(self.stack) - (self.marks[-1] if self.marks else 0):
+            raise IndexError
+        values = self.stack[len(self.stack) - count :]
+        del self.stack[len(self.stack) - count :]
+        return values
+
+    def pop_mark(self):
+        start = self.marks.pop()
+        values = self.stack[start:]
+        del self.stack[start:]
+        return values
+
+    def remember(self, key):
+        self.memo[key] = self.stack[-1]
+
+    def name(self, module, name):
         # torch writes protocol 2, which has Python 2's name for it.
         module = "builtins" if module == "__builtin__" else module
-        known = (module, name)
-        if known not in self._table:
-            self._table[known] = self.stand_in(module, name)
-        return self._table[known]
+        full = f"{module}.{name}"
+        parts = full.split(".")
+        if full in _CODE_NAMES or _CODE_MODULES.intersection(parts[:-1]):
+            raise CheckpointError(
+                f"it names `{full}`, which weights do not need; a pickle can "
+                "run code, so it was refused and nothing of it ran"
+            )
+        self.push(Name(full))
 
-    def stand_in(self, module, name):
-        """What a name that rebuilds no tensor becomes, or an error."""
-        if (module, name) in _INERT_NAMES or any(
-            module == package or module.startswith(package + ".")
-            for package in _INERT_PACKAGES
-        ):
-            return self.placeholder()
-        return self.storage_class(module, name) or self.refuse(module, name)
+    def stacked_name(self, _):
+        module, name = self.pop(2)
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise TypeError
+        self.name(module, name)
 
-    def placeholder(self):
-        """A class of objects that keep nothing, for this file alone."""
-        return type("Placeholder", (Placeholder,), {})
+    def call(self, function, arguments, is_made=False):
+        name = getattr(function, "full", None) or "the result of another call"
+        if name in _MAKERS and arguments and isinstance(arguments[0], Name):
+            name, arguments, is_made = arguments[0].full, (), True
+        if not isinstance(function, Name | Record):
+            raise TypeError
+        self.push(Record(name, tuple(arguments), is_made))
 
-    def storage_class(self, module, name):
-        """What names the dtype of a storage, or `None` for another name."""
-        if module in ("torch", "torch.storage") and name in STORAGE_DTYPES:
-            return type(name, (Placeholder,), {"dtype": STORAGE_DTYPES[name]})
-        return None
+    def build(self, _):
+        (state,) = self.pop()
+        if not isinstance(self.stack[-1], Record):
+            kind = type(self.stack[-1]).__name__.lower()
+            raise CheckpointError(f"it changes a {kind}")
+        self.stack[-1].states.append(state)
 
-    def refuse(self, module, name):
-        raise CheckpointError(
-            f"it names `{module}.{name}`, which weights do not need; a "
-            "pickle can run code, so it was refused and nothing of it ran"
-        )
+    def extend(self, values):
+        target = self.stack[-1]
+        (target.items if isinstance(target, Record) else target).extend(values)
 
-    def persistent_load(self, identifier):
-        kind, storage_type, key, _, size = identifier[:5]
-        dtype = getattr(storage_type, "dtype", None)
-        if kind != "storage" or dtype is None or not isinstance(size, int):
-            raise CheckpointError("it refers to what is not a storage")
-        return self._make_storage(str(key), dtype, size)
+    def set_items(self, values):
+        pairs = list(zip(values[::2], values[1::2], strict=True))
+        target = self.stack[-1]
+        if isinstance(target, Record):
+            target.items.extend(pairs)
+        else:
+            target.update(_mapping(pairs))
+
+    def make(self, values, is_made=True):
+        function, *arguments = values
+        self.call(function, arguments, is_made)
+
+
+def _mapping(pairs):
+    """A dict of the pairs whose keys take no time to compare."""
+    plain = (str, int, float, bytes, type(None))
+    return {key: value for key, value in pairs if isinstance(key, plain)}
+
+
+def _constant(value):
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        return Name("builtins.int")
+    return value
+
+
+_CONSTANTS = {
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"),
+    *("BINBYTES8", "BYTEARRAY8", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE"),
+    *("BINUNICODE8", "FLOAT", "BINFLOAT"),
+}
+_OPERATIONS = {
+    "PROTO": lambda m, _: None,
+    "FRAME": lambda m, _: None,
+    "STOP": lambda m, _: None,
+    "NONE": lambda m, _: m.push(None),
+    "NEWTRUE": lambda m, _: m.push(True),
+    "NEWFALSE": lambda m, _: m.push(False),
+    "MARK": lambda m, _: m.marks.append(len(m.stack)),
+    "POP": lambda m, _: m.pop(),
+    "POP_MARK": lambda m, _: m.pop_mark(),
+    "DUP": lambda m, _: m.push(m.stack[-1]),
+    "PUT": _Machine.remember,
+    "BINPUT": _Machine.remember,
+    "LONG_BINPUT": _Machine.remember,
+    "MEMOIZE": lambda m, _: m.remember(len(m.memo)),
+    "GET": lambda m, key: m.push(m.memo[key]),
+    "BINGET": lambda m, key: m.push(m.memo[key]),
+    "LONG_BINGET": lambda m, key: m.push(m.memo[key]),
+    "EMPTY_LIST": lambda m, _: m.push([]),
+    "EMPTY_SET": lambda m, _: m.push([]),
+    "EMPTY_TUPLE": lambda m, _: m.push(()),
+    "EMPTY_DICT": lambda m, _: m.push({}),
+    "LIST": lambda m, _: m.push(m.pop_mark()),
+    "FROZENSET": lambda m, _: m.push(m.pop_mark()),
+    "TUPLE": lambda m, _: m.push(tuple(m.pop_mark())),
+    "TUPLE1": lambda m, _: m.push(tuple(m.pop(1))),
+    "TUPLE2": lambda m, _: m.push(tuple(m.pop(2))),
+    "TUPLE3": lambda m, _: m.push(tuple(m.pop(3))),
+    "DICT": lambda m, _: (m.push({}), m.set_items(m.pop_mark())),
+    "APPEND": lambda m, _: m.extend(m.pop()),
+    "APPENDS": lambda m, _: m.extend(m.pop_mark()),
+    "ADDITEMS": lambda m, _: m.extend(m.pop_mark()),
+    "SETITEM": lambda m, _: m.set_items(m.pop(2)),
+    "SETITEMS": lambda m, _: m.set_items(m.pop_mark()),
+    "GLOBAL": lambda m, names: m.name(*names.split(" ", 1)),
+    "STACK_GLOBAL": _Machine.stacked_name,
+    "REDUCE": lambda m, _: m.call(*m.pop(2)),
+    "NEWOBJ": lambda m, _: m.call(*m.pop(2), is_made=True),
+    "NEWOBJ_EX": lambda m, _: m.call(*m.pop(3)[:2], is_made=True),
+    "OBJ": lambda m, _: m.make(m.pop_mark()),
+    "INST": lambda m, names: (
+        m.name(*names.split(" ", 1)),
+        m.make([*m.pop(), *m.pop_mark()]),
+    ),
+    "BUILD": _Machine.build,
+    "PERSID": lambda m, key: m.push(m.persistent(key)),
+    "BINPERSID": lambda m, _: m.push(m.persistent(*m.pop())),
+}

@@ -26,6 +26,8 @@ _DEFAULT_BETA = 0.25
 _DEFAULT_KL_WEIGHT = 1e-8
 _DISTANCES = {"L2": "l2", "cos_sim": "cosine"}
 
+# Keys of which every checkpoint has one.
+ANCHORS = ("encoder.conv_in.weight", "encoder.conv_in.1.weight")
 # Keys that only TE-VQGAN's configurations have.
 _TE_KEYS = {
     *("ortho_reg_coef", "force_emb_len_1"),
@@ -137,13 +139,13 @@ def is_gumbel(state_dict, config):
     return (
         config.get("kind") == "gumbel"
         or str(config.get("target", "")).endswith("GumbelVQ")
-        or "quantize.proj.weight" in state_dict
+        or any(name.endswith("quantize.proj.weight") for name in state_dict)
     )
 
 
 def _convert(state_dict, config, quantizer, source):
     model = VQGAN(quantizer, **vqgan_arguments(encoder_config(config)))
-    reader = StateDictReader(state_dict, source)
+    reader = StateDictReader(state_dict, source, *ANCHORS)
     # Discriminator and perceptual network: only training needs them.
     reader.ignore("loss.")
     link_vqgan(reader, model, _link_quantizer)

@@ -3,6 +3,9 @@
 import numpy as np
 from keras import ops
 
+from keras_bidalle.converters.state_dict import not_a_tensor, unwrapped
+from keras_bidalle.converters.unpickling import CheckpointError
+
 # torch's layouts of kernels and ours: the axes of a convolution.
 _CONVOLUTION = (2, 3, 1, 0)
 
@@ -147,10 +150,12 @@ class StateDictReader(WeightLinks):
     Args:
         state_dict: dict from key to array, in torch's layouts.
         source: str, what the weights are of, for error messages.
+        *anchors: str, keys of which the program always has one: what stands
+            before them is a wrapper's.
     """
 
-    def __init__(self, state_dict, source):
-        self.state_dict = dict(state_dict)
+    def __init__(self, state_dict, source, *anchors):
+        self.state_dict = unwrapped(state_dict, anchors)
         self.source = source
         self._left = set(self.state_dict)
 
@@ -178,6 +183,8 @@ class StateDictReader(WeightLinks):
             )
         if name not in self._left:
             raise ValueError(f"The key {name!r} was used twice.")
+        if not hasattr(self.state_dict[name], "shape"):
+            raise CheckpointError(not_a_tensor(name, self.state_dict[name]))
         found = tuple(self.state_dict[name].shape)
         if len(found) != len(shape) or any(
             wanted not in (None, size)
