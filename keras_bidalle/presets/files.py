@@ -2,6 +2,8 @@
 
 import pathlib
 
+from keras_bidalle.messages import one_line, shown
+
 SHIPPED = pathlib.Path(__file__).resolve().parent
 
 
@@ -12,6 +14,19 @@ def preset_names() -> list[str]:
         Sorted list of str.
     """
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+
+
+class UnknownPresetError(ValueError):
+    """A preset that is not there, or that a hub does not give."""
+
+
+def preset_folder(preset: str | pathlib.Path) -> pathlib.Path:
+    """A preset's folder: one of the name that was saved here goes first."""
+    folder = pathlib.Path(preset)
+    is_shipped = str(preset) in preset_names()
+    if is_shipped and not (folder / "metadata.json").is_file():
+        return SHIPPED / str(preset)
+    return folder
 
 
 def preset_file(preset: str | pathlib.Path, file_name: str) -> pathlib.Path:
@@ -32,23 +47,21 @@ def preset_file(preset: str | pathlib.Path, file_name: str) -> pathlib.Path:
     """
     if "://" in str(preset):
         return _hub_file(str(preset), file_name)
-    shipped = SHIPPED / str(preset)
-    if str(preset) in preset_names():
-        folder = shipped
-    else:
-        folder = pathlib.Path(preset)
+    folder = preset_folder(preset)
     if not folder.is_dir():
         names = ", ".join(f"'{name}'" for name in preset_names()) or "none"
-        raise ValueError(
+        raise UnknownPresetError(
             f"Unknown preset. Names known here: {names}. Or pass a folder "
             "written by `save_to_preset`, or a handle such as "
-            f"'hf://owner/model'. Received: '{preset}'"
+            f"'hf://owner/model'. Received: {shown(str(preset))}"
         )
     path = folder / file_name
     if not path.is_file():
         raise FileNotFoundError(
-            f"Preset folder {folder} has no `{file_name}`: it is incomplete, "
-            "or it was not written by `save_to_preset`."
+            one_line(
+                f"Preset folder {folder} has no `{file_name}`: it is "
+                "incomplete, or it was not written by `save_to_preset`."
+            )
         )
     return path
 
@@ -68,6 +81,9 @@ def _hub_file(preset, file_name):
         raise
     except Exception as error:
         # Every hub's client has exceptions of its own.
-        raise ValueError(
-            f"`{file_name}` of preset '{preset}' could not be fetched: {error}"
+        raise UnknownPresetError(
+            one_line(
+                f"`{file_name}` of preset '{preset}' could not be fetched: "
+                f"{error}"
+            )
         ) from error

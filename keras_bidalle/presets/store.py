@@ -21,10 +21,12 @@ import keras
 import numpy as np
 
 from keras_bidalle.files import atomic_folder, replaceable
-from keras_bidalle.presets.files import preset_file
+from keras_bidalle.messages import one_line, shown
+from keras_bidalle.presets.files import UnknownPresetError, preset_file
 from keras_bidalle.presets.flat_generators import with_parts
 from keras_bidalle.presets.half_precision import halve_weights
 from keras_bidalle.presets.safety import check_config
+from keras_bidalle.presets.weights_file import check_fit, stored_shapes
 from keras_bidalle.sampling.settings import checked_defaults
 from keras_bidalle.version import __version__
 
@@ -32,6 +34,7 @@ FORMAT_VERSION = 2
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 METADATA, CARD = "metadata.json", "README.md"
 SAMPLING = "sampling.json"
+_MAX_JSON = 1 << 25
 
 
 def load(
@@ -68,22 +71,10 @@ def load(
     model = keras_bidalle.load("runs/first/model")
     ```
     """
-    metadata = _read_json(preset, METADATA)
-    version = metadata.get("format_version")
-    if not isinstance(version, int) or "files" not in metadata:
-        raise ValueError(
-            f"Preset '{preset}' was not written by keras_bidalle: its "
-            f"`{METADATA}` has no format version."
-        )
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"Preset '{preset}' has format {version}; this version of "
-            f"keras_bidalle reads up to {FORMAT_VERSION}. Upgrade it."
-        )
-    for file_name in (CONFIG, WEIGHTS):
-        _verify(preset, file_name, metadata["files"].get(file_name))
-    config = _read_json(preset, CONFIG)
-    check_config(config, preset)
+    with _told_of(preset):
+        metadata = _metadata(preset)
+        config = _read_json(preset, CONFIG)
+        check_config(config)
     if dtype is not None:
         _set_dtype(config, _policy(dtype=dtype))
     if generator_dtype is not None:
@@ -95,35 +86,71 @@ def load(
             )
         policy = _policy(generator_dtype=generator_dtype)
         _set_dtype(config["config"]["generator"], policy)
-    model = _from_config(config, preset)
-    try:
+    with _told_of(preset), contextlib.ExitStack() as stack:
         weights = preset_file(preset, WEIGHTS)
-        with contextlib.ExitStack() as stack:
-            if version < 2:
-                weights = stack.enter_context(with_parts(weights, model))
+        check_fit(config, stored_shapes(weights))
+        model = _from_config(config)
+        if metadata["format_version"] < 2:
+            weights = stack.enter_context(with_parts(weights, model))
+        try:
             model.load_weights(str(weights))
-    except Exception as error:
-        # The file is as it was saved; h5py and Keras raise many kinds.
-        raise ValueError(
-            f"Preset '{preset}': the weights do not fit its configuration. "
-            f"{error}"
-        ) from error
-    if hasattr(model, "sampling_defaults"):
-        model.sampling_defaults = _sampling_defaults(preset, model)
+        except Exception as error:
+            # h5py and Keras raise many kinds.
+            raise ValueError(
+                f"its weights do not fit its configuration: {error}"
+            ) from error
+        if hasattr(model, "sampling_defaults"):
+            model.sampling_defaults = _sampling_defaults(preset, model)
     return model
 
 
 def _sampling_defaults(preset, model):
-    with contextlib.suppress(FileNotFoundError):
+    try:
         defaults = _read_json(preset, SAMPLING)
-        generator = getattr(model, "generator", model)
-        try:
-            return checked_defaults(defaults, generator)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"Preset '{preset}' is damaged: `{SAMPLING}`: {error}"
-            ) from error
-    return {}
+    except FileNotFoundError:
+        return {}
+    try:
+        return checked_defaults(defaults, getattr(model, "generator", model))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"its `{SAMPLING}`: {error}") from error
+
+
+@contextlib.contextmanager
+def _told_of(preset):
+    """A scope in which whatever is wrong with a preset is told in one line.
+
+    Files that are damaged show in all kinds of errors, of Keras, of h5py and
+    of our constructors.
+    """
+    try:
+        yield
+    except (ImportError, FileNotFoundError, UnknownPresetError):
+        raise
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        name = shown(str(preset))
+        raise ValueError(
+            one_line(f"Preset {name} cannot be loaded: {reason}")
+        ) from error
+
+
+def _metadata(preset):
+    """Reads what a preset tells of itself, and compares its files with it."""
+    metadata = _read_json(preset, METADATA)
+    version, files = metadata.get("format_version"), metadata.get("files")
+    if type(version) is not int or not isinstance(files, dict):
+        raise ValueError(
+            "it was not written by keras_bidalle: its `metadata.json` has no "
+            "format version and files"
+        )
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"it has format {version}; this version of keras_bidalle reads up "
+            f"to {FORMAT_VERSION}. Upgrade it"
+        )
+    for file_name in (CONFIG, WEIGHTS):
+        _verify(preset, file_name, files.get(file_name))
+    return metadata
 
 
 def _policy(**argument):
@@ -190,10 +217,10 @@ def save_preset(
     for key in ("build_config", "compile_config"):
         _drop(config, key)
     config = json.loads(json.dumps(config))
-    check_config(config, folder)
+    check_config(config)
     with atomic_folder(folder, contents, overwrite) as temporary:
         _write_json(temporary / CONFIG, config)
-        kept = _without_training_state(model, config, folder)
+        kept = _without_training_state(model, config)
         kept.save_weights(str(temporary / WEIGHTS))
         if half_precision:
             halve_weights(temporary / WEIGHTS)
@@ -225,14 +252,14 @@ def save_preset(
         (temporary / CARD).write_text(card, encoding="utf-8")
 
 
-def _without_training_state(model, config, folder):
+def _without_training_state(model, config):
     """The model as its configuration makes it, with the same weights.
 
     A compiled model's weights file holds its optimizer's state, two thirds of
     the whole. Making the model anew also shows, while there is still someone
     to tell, that what is saved can be loaded.
     """
-    fresh = _from_config(config, folder)
+    fresh = _from_config(config)
     with tempfile.TemporaryDirectory() as scratch:
         everything = str(pathlib.Path(scratch) / WEIGHTS)
         model.save_weights(everything)
@@ -240,30 +267,26 @@ def _without_training_state(model, config, folder):
     return fresh
 
 
-def _from_config(config, preset):
+def _from_config(config):
     model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     if not model.built:
         raise ValueError(
-            f"`{type(model).__name__}` of preset '{preset}' has no weights "
-            "after `from_config`: it must make them in its constructor."
+            f"`{type(model).__name__}` has no weights after `from_config`: it "
+            "must make them in its constructor."
         )
     return model
 
 
 def _read_json(preset, file_name):
     path = preset_file(preset, file_name)
+    if path.stat().st_size > _MAX_JSON:
+        raise ValueError(f"its `{file_name}` is larger than any model's")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"Preset '{preset}' is damaged: its `{file_name}` is not JSON "
-            f"({error})."
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its `{file_name}` is not JSON ({error})") from error
     if not isinstance(content, dict):
-        raise ValueError(
-            f"Preset '{preset}' is damaged: its `{file_name}` is not a JSON "
-            "object."
-        )
+        raise ValueError(f"its `{file_name}` is not a JSON object")
     return content
 
 
@@ -278,18 +301,19 @@ def _fingerprint(path):
 
 
 def _verify(preset, file_name, wanted):
-    found = _fingerprint(preset_file(preset, file_name))
-    if not isinstance(wanted, dict):
-        problem = f"`{METADATA}` does not list it"
-    elif found["size"] != wanted.get("size"):
-        problem = f"it has {found['size']} bytes, not {wanted.get('size')}"
-    elif found["sha256"] != wanted.get("sha256"):
+    path = preset_file(preset, file_name)
+    wanted = wanted if isinstance(wanted, dict) else {}
+    size = path.stat().st_size
+    if size != wanted.get("size"):
+        # Before all of it is read.
+        problem = f"it has {size} bytes, not {shown(wanted.get('size'))}"
+    elif _fingerprint(path) != wanted:
         problem = "its checksum is wrong"
     else:
         return
     raise ValueError(
-        f"Preset '{preset}' is damaged: `{file_name}` is not the file that "
-        f"was saved ({problem}). Save or fetch it again."
+        f"`{file_name}` is not the file that was saved ({problem}). Save or "
+        "fetch it again"
     )
 
 

@@ -186,7 +186,7 @@ def test_missing_and_wrong_tokenizers_are_told(tmp_path):
         convert(BOOKS[:, :5], **reuse)
     with pytest.raises(ValueError, match="`tokenizer` must"):
         convert(VectorQuantizer(6, 4), **reuse)
-    with pytest.raises(ValueError, match="folder with one checkpoint"):
+    with pytest.raises(FileNotFoundError, match="hold one checkpoint"):
         convert(tmp_path, **reuse)
     with pytest.raises(ValueError, match="Unknown preset"):
         convert(tmp_path / "nothing", **reuse)

@@ -120,7 +120,7 @@ def test_truncated_weights_are_told(saved):
     path = folder / "model.weights.h5"
     content = path.read_bytes()
     path.write_bytes(content[:100])
-    message = f"damaged: `model.weights.h5` .* 100 bytes, not {len(content)}"
+    message = f"loaded: `model.weights.h5` .* 100 bytes, not {len(content)}"
     with pytest.raises(ValueError, match=message):
         load(folder)
 
@@ -182,7 +182,7 @@ def test_a_class_from_a_newer_version_is_told(saved):
         return {**config, "registered_name": "keras_bidalle>Newer"}
 
     change(folder, "config.json", rename)
-    with pytest.raises(ValueError, match="class `keras_bidalle>Newer`"):
+    with pytest.raises(ValueError, match="class 'keras_bidalle>Newer'"):
         load(folder)
 
 

@@ -1,0 +1,91 @@
+"""What a weights file holds, known before anything is made of it."""
+
+import pathlib
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+from keras_bidalle.messages import shown
+
+# Groups in each other; more are no model's.
+_MAX_DEPTH = 40
+_MAX_ARRAYS = 200_000
+# Arguments that say how many parts a model has.
+_COUNTS = ("depth", "blocks", "levels", "layers", "group_count")
+
+
+def stored_shapes(path: pathlib.Path) -> list[tuple[int, ...]]:
+    """The shapes of a weights file's arrays.
+
+    Args:
+        path: `pathlib.Path` of a `.weights.h5` file.
+
+    Raises:
+        ValueError: if the file is damaged, names other files, or holds less
+            than it claims.
+    """
+    shapes = []
+    with h5py.File(path) as file:
+        waiting = [(file, 0)]
+        while waiting:
+            group, depth = waiting.pop()
+            for name in group:
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    raise ValueError(f"{shown(name)} is a link to elsewhere")
+                item = group[name]
+                if isinstance(item, h5py.Group):
+                    waiting.append((item, depth + 1))
+                    if depth > _MAX_DEPTH or len(waiting) > _MAX_ARRAYS:
+                        raise ValueError("its groups have no end")
+                    continue
+                if item.is_virtual or item.external:
+                    raise ValueError(f"{shown(name)} is in another file")
+                if item.id.get_storage_size() < item.nbytes:
+                    raise ValueError(f"{shown(name)} holds less than it claims")
+                shapes.append(tuple(item.shape))
+                if len(shapes) > _MAX_ARRAYS:
+                    raise ValueError("its groups have no end")
+    return shapes
+
+
+def check_fit(config: Any, shapes: list[tuple[int, ...]]) -> None:
+    """Raises a `ValueError` unless weights are those of a configuration.
+
+    The model is made without its weights, which takes no memory.
+
+    Args:
+        config: dict, a serialized model.
+        shapes: list of tuple, of the arrays that were stored for it.
+    """
+    _check_counts(config, len(shapes))
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    needed = sum(_size(variable.shape) for variable in model.weights)
+    found = sum(map(_size, shapes))
+    if needed > found:
+        raise ValueError(
+            "its weights do not fit its configuration, by which the model "
+            f"has {needed:,} parameters and not {found:,}"
+        )
+
+
+def _check_counts(node, arrays):
+    """No model has more parts than arrays."""
+    values = node if isinstance(node, list) else []
+    if isinstance(node, dict):
+        values = list(node.values())
+        for name, value in node.items():
+            counts = str(name).endswith(_COUNTS) and type(value) is int
+            if counts and value > max(arrays, 64):
+                raise ValueError(
+                    f"{shown(name)} is {shown(value)}; its weights are "
+                    f"{arrays} arrays"
+                )
+    for value in values:
+        _check_counts(value, arrays)
+
+
+def _size(shape):
+    return int(np.prod(shape, dtype=object))
