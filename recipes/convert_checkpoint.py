@@ -1,14 +1,21 @@
-r"""Turns a published checkpoint into a folder that `keras_bidalle.load` opens.
+r"""Turns a published model into a folder that `keras_bidalle.load` opens.
 
     python recipes/convert_checkpoint.py last.ckpt --config model.yaml \
         --output vqgan-f16
+    python recipes/convert_checkpoint.py dalle.pt --tokenizer last.ckpt \
+        --vocabulary bpe --output bidalle
+    python recipes/convert_checkpoint.py vqgan-f16 \
+        --output vqgan-f16.safetensors
 
 Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, RQ-VAE, AugVAE, DALL-E's
-discrete VAE (a folder with `encoder.pkl` and `decoder.pkl`), and the
-generators of Bi-directional DALL-E, minDALL-E and RQ-Transformer (with
-`--tokenizer` where its checkpoint leaves out the codebooks). Nothing in the
-checkpoint is executed, and torch is not needed. The output folder appears
-whole or not at all.
+discrete VAE (a folder with `encoder.pkl` and `decoder.pkl`), both stages of
+minDALL-E, Bi-directional DALL-E and RQ-Transformer: checkpoints of torch,
+safetensors, folders and `.tar.gz` as they were published. With its image
+tokenizer and the vocabulary of its captions, a generator becomes a model that
+`generate.py` takes. An output that ends in `.safetensors` is the other way: a
+model of ours under the published program's names. Nothing in a checkpoint is
+executed, and torch is not needed. A checkpoint file with such an output
+becomes a safetensors file as it is. The output appears whole or not at all.
 """
 
 import os
@@ -36,6 +43,10 @@ TOKENIZER_EXAMPLE = """\
 tokenizer = keras_bidalle.load("{name}")
 codes = tokenizer.encode(images)  # (B, {codes}) int32
 images = tokenizer.decode(codes)  # float32 in [-1, 1]"""
+MODEL_EXAMPLE = """\
+model = keras_bidalle.load("{name}")
+images = model.text_to_image(["a caption"])  # uint8
+texts = model.image_to_text(images)"""
 GENERATOR_EXAMPLE = """\
 generator = keras_bidalle.load("{name}")
 rows = {{
@@ -51,26 +62,40 @@ def parse(arguments):
     parser.add_argument(
         "checkpoint",
         type=pathlib.Path,
-        help="the published checkpoint (.ckpt, .pt or .pth), or a folder "
-        "with one, or with encoder.pkl and decoder.pkl",
+        help="the published checkpoint (.ckpt, .pt, .pth, .safetensors, or "
+        "the .index.json of several), or a folder or .tar.gz with one, or a "
+        "folder with encoder.pkl and decoder.pkl",
     )
     parser.add_argument(
         "--config",
         type=pathlib.Path,
         help="the configuration that was published with it, YAML or JSON "
-        "(default: the one beside the checkpoint)",
+        "(default: the one beside the checkpoint, or the settings in it)",
     )
     parser.add_argument(
         "--tokenizer",
-        help="of an RQ-Transformer whose checkpoint leaves out the codebooks: "
-        "its RQ-VAE, a published checkpoint with its configuration beside it "
-        "or a preset of ours",
+        help="a generator's image tokenizer, a published checkpoint with its "
+        "configuration beside it or a preset of ours (default: the one beside "
+        "the generator)",
+    )
+    parser.add_argument(
+        "--vocabulary",
+        nargs="+",
+        type=pathlib.Path,
+        help="of a generator's captions: a tokenizer.json, the vocabulary and "
+        "the merges of a byte pair encoding, or a folder with them; the "
+        "output is then the whole model",
+    )
+    parser.add_argument(
+        "--ema",
+        action="store_true",
+        help="take the averaged copy of the weights (default: the weights)",
     )
     parser.add_argument(
         "--output",
         type=pathlib.Path,
         required=True,
-        help="the folder to write",
+        help="the folder to write, or a .safetensors file",
     )
     parser.add_argument(
         "--overwrite",
@@ -85,10 +110,24 @@ def run(options):
         raise ValueError(f"`{options.output}` exists; --overwrite replaces it.")
 
     # After parsing, so that --help is there at once.
+    import keras_bidalle
     from keras_bidalle import converters
 
+    if options.output.suffix == ".safetensors":
+        if options.checkpoint.is_file():
+            arrays = converters.read_state_dict(options.checkpoint, options.ema)
+        else:
+            model = keras_bidalle.load(str(options.checkpoint))
+            arrays = converters.published_state_dict(model)
+        converters.write_safetensors(arrays, options.output)
+        print(f"{options.output}: {len(arrays)} arrays")
+        return
     model = converters.convert(
-        options.checkpoint, options.config, options.tokenizer
+        options.checkpoint,
+        options.config,
+        options.tokenizer,
+        options.vocabulary,
+        options.ema,
     )
     card = CARD.format(
         name=options.output.name,
@@ -97,16 +136,19 @@ def run(options):
         checkpoint=options.checkpoint.name,
         example=_example(model, options.output.name),
     )
-    model.save_to_preset(options.output, card=card)
+    model.save_to_preset(options.output, card=card, overwrite=options.overwrite)
+    tokenizer = getattr(model, "image_tokenizer", model)
     print(
         f"{options.output}: {type(model).__name__}, "
-        f"{model.count_params():,} parameters, {model.num_codes} codes, "
-        f"{model.code_shape} a picture"
+        f"{model.count_params():,} parameters, {tokenizer.num_codes} codes, "
+        f"{tokenizer.code_shape} a picture"
     )
 
 
 def _example(model, name):
     """How the model is used, in a few lines."""
+    if hasattr(model, "image_tokenizer"):
+        return MODEL_EXAMPLE.format(name=name)
     codes = ", ".join(str(side) for side in model.code_shape)
     if hasattr(model, "text_length"):
         return GENERATOR_EXAMPLE.format(

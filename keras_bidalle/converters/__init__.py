@@ -2,6 +2,7 @@
 
 from keras_bidalle.converters.augvae import convert_augvae
 from keras_bidalle.converters.bidalle import convert_bidalle
+from keras_bidalle.converters.captions import read_vocabulary
 from keras_bidalle.converters.configs import read_config
 from keras_bidalle.converters.convert import convert
 from keras_bidalle.converters.dall_e import convert_dall_e
@@ -21,6 +22,10 @@ from keras_bidalle.converters.state_dict import (
 )
 from keras_bidalle.converters.unpickling import CheckpointError
 from keras_bidalle.converters.vqgan import convert_te_vqgan, convert_vqgan
+from keras_bidalle.converters.writing import (
+    published_state_dict,
+    write_safetensors,
+)
 
 __all__ = [
     "CheckpointError",
@@ -38,8 +43,11 @@ __all__ = [
     "convert_vqgan",
     "efficientnet_lite0_arrays",
     "fid_inception_arrays",
+    "published_state_dict",
     "read_checkpoint",
     "read_config",
     "read_module",
     "read_state_dict",
+    "read_vocabulary",
+    "write_safetensors",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_bidalle.converters.configs import required
 from keras_bidalle.converters.vqgan import link_decoder, link_encoder
-from keras_bidalle.converters.weights import StateDictReader
+from keras_bidalle.converters.weights import converted
 from keras_bidalle.image_tokenizers import AugVAE, SingleLevelAugVAE
 from keras_bidalle.quantizers import EMAVectorQuantizer
 
@@ -56,34 +56,64 @@ def convert_augvae(
     Reference:
         https://github.com/lgai-research/L-Verse
     """
-    reader = StateDictReader(state_dict, "AugVAE", "encoders.0.conv_in.weight")
+    left = []
+
+    def build(reader):
+        complete = _completed(config, told or {}, reader)
+        sides = list(complete["attn_resolutions"])
+        quantizer = EMAVectorQuantizer(
+            num_codes=complete["num_tokens"],
+            code_dim=complete["codebook_dim"],
+            commitment_weight=complete.get("quant_beta", _DEFAULT_BETA),
+            decay=complete.get("quant_ema_decay", _DEFAULT_DECAY),
+            epsilon=complete.get("quant_ema_eps", _DEFAULT_EPSILON),
+            kmeans_steps=0,
+            revival_share=0.0,
+        )
+        arguments = _arguments(complete, reader)
+        if complete.get("finetune"):
+            model = _single_level(complete, quantizer, arguments, sides)
+        else:
+            model = AugVAE(quantizer, num_levels=len(sides), **arguments)
+            _check_sides(model, sides)
+        # A single level leaves codebooks and kernels of those that are gone.
+        left[:] = range(len(model.encoder.encoders), len(sides))
+        return model
+
+    def link(links, model):
+        link_augvae(links, model, left)
+
+    anchors = ("encoders.0.conv_in.weight",)
+    return converted(state_dict, "AugVAE", anchors, build, link)
+
+
+def link_augvae(links, model, left=()):
+    """Links an `AugVAE` or `SingleLevelAugVAE`.
+
+    Args:
+        links: `WeightLinks`.
+        model: the model.
+        left: sequence of int, the levels that only the checkpoint has.
+    """
     # The perceptual network: only training needs it.
-    reader.ignore("loss.")
-    config = _completed(config, told or {}, reader)
-    sides = list(config["attn_resolutions"])
-    quantizer = EMAVectorQuantizer(
-        num_codes=required(config, "num_tokens"),
-        code_dim=required(config, "codebook_dim"),
-        commitment_weight=config.get("quant_beta", _DEFAULT_BETA),
-        decay=config.get("quant_ema_decay", _DEFAULT_DECAY),
-        epsilon=config.get("quant_ema_eps", _DEFAULT_EPSILON),
-        kmeans_steps=0,
-        revival_share=0.0,
-    )
-    arguments = _arguments(config, reader)
-    if config.get("finetune"):
-        model = _single_level(reader, config, quantizer, arguments, sides)
+    links.ignore("loss.")
+    levels = range(len(model.encoder.encoders))
+    _projection(links, model.quant_conv, "pre_quants", levels)
+    if isinstance(model, SingleLevelAugVAE):
+        # The program decodes with the first of these, whichever the level.
+        links.convolution("post_quants.0", model.post_quant_conv)
+        for number, connector in enumerate(model.decoder.connectors):
+            links.convolution(f"connectors.{number}", connector)
+        links.ignore(*(f"pre_quants.{number}." for number in left))
+        links.ignore(*(f"post_quants.{n}." for n in (*levels[1:], *left)))
     else:
-        model = AugVAE(quantizer, num_levels=len(sides), **arguments)
-        _check_sides(model, sides)
-        _multi_level(reader, model)
+        # Numbered as the decoders are, coarse to fine.
+        _projection(links, model.post_quant_conv, "post_quants", levels[::-1])
     for number, encoder in enumerate(model.encoder.encoders):
-        link_encoder(reader, encoder, f"encoders.{number}")
+        link_encoder(links, encoder, f"encoders.{number}")
     for number, decoder in enumerate(model.decoder.decoders):
-        link_decoder(reader, decoder, f"decoders.{number}")
-    _codebook(reader, quantizer, len(sides))
-    reader.finish()
-    return model
+        link_decoder(links, decoder, f"decoders.{number}")
+    _codebook(links, model.codebook, [*levels, *left])
 
 
 def is_augvae(config):
@@ -178,14 +208,7 @@ def _check_sides(model, sides):
         )
 
 
-def _multi_level(reader, model):
-    levels = range(len(model.level_shapes))
-    _projection(reader, model.quant_conv, "pre_quants", levels)
-    # Numbered as the decoders are, coarse to fine.
-    _projection(reader, model.post_quant_conv, "post_quants", levels[::-1])
-
-
-def _single_level(reader, config, quantizer, arguments, sides):
+def _single_level(config, quantizer, arguments, sides):
     kept = list(required(config, "ft_attn_resolutions"))
     if len(kept) != 1 or kept[0] not in sides[:-1]:
         raise ValueError(
@@ -203,15 +226,6 @@ def _single_level(reader, config, quantizer, arguments, sides):
             f"{model.code_shape[0]} by `resolution` and `ch_mult`. "
             f"Received: ft_attn_resolutions={kept}"
         )
-    _projection(reader, model.quant_conv, "pre_quants", range(count))
-    # The program decodes with the first of these, whichever the level.
-    reader.convolution("post_quants.0", model.post_quant_conv)
-    for number, connector in enumerate(model.decoder.connectors):
-        reader.convolution(f"connectors.{number}", connector)
-    # What is left of the levels that are gone.
-    left = [f"pre_quants.{number}." for number in range(count, len(sides))]
-    left += [f"post_quants.{number}." for number in range(1, len(sides))]
-    reader.ignore(*left)
     return model
 
 
@@ -228,13 +242,13 @@ def _projection(links, stage, name, order):
     )
 
 
-def _codebook(links, quantizer, count):
+def _codebook(links, quantizer, levels):
     for part, variable in (
         ("weight", quantizer.embedding),
         ("cluster_size", quantizer.cluster_size),
         ("embed_avg", quantizer.embed_sum),
     ):
-        first, *others = (f"{_CODEBOOK.format(n)}.{part}" for n in range(count))
+        first, *others = (f"{_CODEBOOK.format(n)}.{part}" for n in levels)
         links.into(first, variable)
         for other in others:
             links.copy_of(other, first)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_bidalle.converters.configs import one_of, required
-from keras_bidalle.converters.weights import StateDictReader
+from keras_bidalle.converters.weights import converted
 from keras_bidalle.generators import BidirectionalTransformer
 
 # What the published program takes where a configuration is silent.
@@ -53,18 +53,23 @@ def convert_bidalle(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     Reference:
         Bi-directional DALL-E, arXiv 2112.00384, the released program.
     """
-    reader = StateDictReader(
-        state_dict, "Bi-directional DALL-E", "text_emb.weight"
+    return converted(
+        *(state_dict, "Bi-directional DALL-E", ("text_emb.weight",)),
+        build=lambda reader: BidirectionalTransformer(
+            **_arguments(reader, config)
+        ),
+        link=link_bidalle,
     )
-    reader.ignore("vae.")
-    generator = BidirectionalTransformer(**_arguments(reader, config))
-    _embeddings(reader, generator)
+
+
+def link_bidalle(links, generator):
+    """Links a `BidirectionalTransformer` with that program's weights."""
+    links.ignore("vae.")
+    _embeddings(links, generator)
     for i, block in enumerate(generator.transformer.blocks):
-        _block(reader, f"transformer.layers.layers.{i}", block)
-    reader.norm("to_logits.0", generator.transformer.norm)
-    _heads(reader, generator)
-    reader.finish()
-    return generator
+        _block(links, f"transformer.layers.layers.{i}", block)
+    links.norm("to_logits.0", generator.transformer.norm)
+    _heads(links, generator)
 
 
 def _arguments(reader, config):

@@ -33,7 +33,7 @@ _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _UNPACKED_SHARE, _UNPACKED_BYTES = 2, 1 << 26
 _MAX_HEADER = 1 << 24
 _CHUNK = 1 << 24
-_SAFETENSORS_DTYPES = {
+SAFETENSORS_DTYPES = {
     "F64": "float64",
     "F32": "float32",
     "F16": "float16",
@@ -291,7 +291,7 @@ def _safetensors(path):
     start = 8 + length
 
     def tensor(name, entry):
-        dtype = torch_dtype(_SAFETENSORS_DTYPES.get(entry["dtype"]))
+        dtype = torch_dtype(SAFETENSORS_DTYPES.get(entry["dtype"]))
         shape = tuple(entry["shape"])
         begin, end = entry["data_offsets"]
         if dtype is None or any(

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras_bidalle.converters.configs import required
 from keras_bidalle.converters.gpt_block import link_block
-from keras_bidalle.converters.weights import StateDictReader
+from keras_bidalle.converters.weights import converted
 from keras_bidalle.generators import BidirectionalTransformer
 from keras_bidalle.validation import check_positive
 
@@ -68,27 +68,35 @@ def convert_mindalle(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
         https://github.com/kakaobrain/mindall-e
     """
     config = {**_GENERATOR, **_section(config)}
-    reader = StateDictReader(state_dict, "minDALL-E", "tok_emb_txt.weight")
-    generator = BidirectionalTransformer(**_arguments(reader, config))
+    biases = _has_bias(config, "attn_bias"), _has_bias(config, "mlp_bias")
+    return converted(
+        *(state_dict, "minDALL-E", ("tok_emb_txt.weight",)),
+        build=lambda reader: BidirectionalTransformer(
+            **_arguments(reader, config)
+        ),
+        link=lambda links, model: link_mindalle(links, model, biases),
+    )
+
+
+def link_mindalle(links, generator, biases=(True, True)):
+    """Links a `BidirectionalTransformer` with that program's weights.
+
+    Args:
+        links: `WeightLinks`.
+        generator: the model.
+        biases: two bool, whether attention and feed-forward have any.
+    """
     captions, head = generator.captions, generator.head
     embedding = generator.embedding
-    reader.into("tok_emb_txt.weight", captions.embedding)
-    reader.into("tok_emb_img.weight", head.embedding)
-    reader.into("pos_emb_txt.weight", embedding.text_positions)
-    reader.into("pos_emb_img.weight", embedding.position_layer.embedding)
+    links.into("tok_emb_txt.weight", captions.embedding)
+    links.into("tok_emb_img.weight", head.embedding)
+    links.into("pos_emb_txt.weight", embedding.text_positions)
+    links.into("pos_emb_img.weight", embedding.position_layer.embedding)
     for i, block in enumerate(generator.transformer.blocks):
-        link_block(
-            reader,
-            f"blocks.{i}",
-            block,
-            _has_bias(config, "attn_bias"),
-            _has_bias(config, "mlp_bias"),
-        )
-    reader.norm("ln_f", generator.transformer.norm)
-    reader.transposed("head_txt.weight", captions.head)
-    reader.transposed("head_img.weight", head.kernel)
-    reader.finish()
-    return generator
+        link_block(links, f"blocks.{i}", block, *biases)
+    links.norm("ln_f", generator.transformer.norm)
+    links.transposed("head_txt.weight", captions.head)
+    links.transposed("head_img.weight", head.kernel)
 
 
 def _section(config):

@@ -15,7 +15,7 @@ from keras_bidalle.converters.containers import read_content
 from keras_bidalle.converters.gpt_block import link_block
 from keras_bidalle.converters.published import checkpoint_files, unpacked
 from keras_bidalle.converters.state_dict import unwrapped, weights_in
-from keras_bidalle.converters.weights import StateDictReader
+from keras_bidalle.converters.weights import converted
 from keras_bidalle.generators import RQTransformer
 from keras_bidalle.generators.stochastic_codes import codebooks_of
 from keras_bidalle.presets import load
@@ -81,13 +81,16 @@ def convert_rq_transformer(
         codebooks = _codebooks(tokenizer)
         arguments["code_dim"] = int(codebooks.shape[2])
         arguments["shared_codebook"] = bool((codebooks == codebooks[:1]).all())
-    generator = RQTransformer(**arguments)
+    mlp_bias = config["body"]["block"].get("mlp_bias", True)
+    generator = converted(
+        *(state_dict, "RQ-Transformer", ("pos_emb_hw",)),
+        build=lambda reader: RQTransformer(**arguments),
+        link=lambda links, model: link_rq_transformer(
+            links, model, sizes, mlp_bias
+        ),
+    )
     if tokenizer is not None:
         generator.use_codebooks(codebooks)
-    reader = StateDictReader(state_dict, "RQ-Transformer", "pos_emb_hw")
-    mlp_bias = config["body"]["block"].get("mlp_bias", True)
-    _link(reader, generator, sizes, mlp_bias)
-    reader.finish()
     return generator
 
 
@@ -216,7 +219,17 @@ def _codebooks(tokenizer):
     return np.stack(found)
 
 
-def _link(links, generator, sizes, mlp_bias):
+def link_rq_transformer(links, generator, sizes=None, mlp_bias=True):
+    """Links an `RQTransformer` with that program's weights.
+
+    Args:
+        links: `WeightLinks`.
+        generator: the model.
+        sizes: list of int, the number of codes of each depth; by default all
+            have the model's.
+        mlp_bias: bool, whether the feed-forward has one.
+    """
+    sizes = sizes or [generator.num_codes] * generator.code_shape[-1]
     captions, embedding = generator.captions, generator.embedding
     head, layout = generator.head, generator.layout
     d, depth = head.width, head.codes_per_position

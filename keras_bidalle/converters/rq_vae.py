@@ -16,8 +16,9 @@ from keras_bidalle.converters.vqgan import (
     link_vqgan,
     vqgan_arguments,
 )
-from keras_bidalle.converters.weights import StateDictReader
+from keras_bidalle.converters.weights import converted
 from keras_bidalle.image_tokenizers import RQVAE
+from keras_bidalle.messages import shown
 from keras_bidalle.quantizers import (
     EMAVectorQuantizer,
     ResidualQuantizer,
@@ -54,21 +55,24 @@ def convert_rq_vae(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     """
     config = arch_section(config)
     options = required(config, "hparams")
-    depth = _depth(options)
-    quantizer = _quantizer(options, depth)
-    model = RQVAE(quantizer, **vqgan_arguments(encoder_config(config)))
-    if model.code_shape != tuple(options["code_shape"]):
-        raise ValueError(
-            "`hparams.code_shape` must be the grid that `ddconfig` makes of "
-            f"a picture, with the depth: {model.code_shape}. "
-            f"Received: code_shape={options['code_shape']}"
-        )
-    reader = StateDictReader(state_dict, "RQ-VAE", *ANCHORS)
-    # Discriminator and perceptual network: only training needs them.
-    reader.ignore("loss.")
-    link_vqgan(reader, model, _link_codebooks)
-    reader.finish()
-    return model
+    arguments = vqgan_arguments(encoder_config(config))
+
+    def build(reader):
+        model = RQVAE(_quantizer(options, _depth(options)), **arguments)
+        if model.code_shape != tuple(options["code_shape"]):
+            raise ValueError(
+                "`hparams.code_shape` must be the grid that `ddconfig` makes "
+                f"of a picture, with the depth: {model.code_shape}. "
+                f"Received: code_shape={shown(options['code_shape'])}"
+            )
+        return model
+
+    return converted(state_dict, "RQ-VAE", ANCHORS, build, link_rq_vae)
+
+
+def link_rq_vae(links, model):
+    """Links an `RQVAE` with the weights of that program."""
+    link_vqgan(links, model, _link_codebooks)
 
 
 def is_rq_vae(config):

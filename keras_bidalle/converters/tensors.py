@@ -258,6 +258,8 @@ def _as_bytes(data):
     # Protocol 2 has no bytes: they are characters of latin-1.
     if isinstance(data, Record) and data.name == "_codecs.encode":
         data = _part(data.arguments, 0)
+    elif isinstance(data, Record) and data.name == "builtins.bytes":
+        data = data.arguments[0] if data.arguments else b""
     if isinstance(data, str):
         data = data.encode("latin-1")
     return data if isinstance(data, (bytes, bytearray)) else None

@@ -4,12 +4,13 @@ The three programs share their encoder, decoder and key names. They differ in
 the quantizer, and TE-VQGAN's encoder also in its borders and its way down.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from keras_bidalle.converters.configs import model_section, one_of, required
-from keras_bidalle.converters.weights import StateDictReader
+from keras_bidalle.converters.weights import converted
 from keras_bidalle.image_tokenizers import VQGAN
 from keras_bidalle.image_tokenizers.downsampling import (
     DOWNSAMPLINGS,
@@ -58,7 +59,8 @@ def convert_te_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
         https://github.com/wcshin-git/TE-VQGAN
     """
     config = model_section(config)
-    quantizer = OrthogonalVectorQuantizer(
+    quantizer = functools.partial(
+        OrthogonalVectorQuantizer,
         num_codes=required(config, "n_embed"),
         code_dim=required(config, "embed_dim"),
         commitment_weight=config.get("beta", _DEFAULT_BETA),
@@ -103,7 +105,8 @@ def convert_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
         "code_dim": required(config, "embed_dim"),
     }
     if is_gumbel(state_dict, config):
-        quantizer = GumbelQuantizer(
+        quantizer = functools.partial(
+            GumbelQuantizer,
             **sizes,
             input_dim=required(
                 encoder_config(config), "z_channels", "`ddconfig`"
@@ -117,7 +120,7 @@ def convert_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     if config.get("legacy", config.get("kind") != "vq"):
         # The first programs had beta on the other term.
         weights = {"commitment_weight": 1.0, "codebook_weight": beta}
-    quantizer = VectorQuantizer(**sizes, **weights)
+    quantizer = functools.partial(VectorQuantizer, **sizes, **weights)
     return _convert(state_dict, config, quantizer, "VQGAN")
 
 
@@ -144,17 +147,23 @@ def is_gumbel(state_dict, config):
 
 
 def _convert(state_dict, config, quantizer, source):
-    model = VQGAN(quantizer, **vqgan_arguments(encoder_config(config)))
-    reader = StateDictReader(state_dict, source, *ANCHORS)
-    # Discriminator and perceptual network: only training needs them.
-    reader.ignore("loss.")
-    link_vqgan(reader, model, _link_quantizer)
-    reader.finish()
-    return model
+    arguments = vqgan_arguments(encoder_config(config))
+    return converted(
+        *(state_dict, source, ANCHORS),
+        build=lambda reader: VQGAN(quantizer(), **arguments),
+        link=link_tokenizer,
+    )
+
+
+def link_tokenizer(links, model):
+    """Links a `VQGAN` with the weights of these three programs."""
+    link_vqgan(links, model, _link_quantizer)
 
 
 def link_vqgan(links, model, link_quantizer):
     """Links a `VQGAN` or a model that is one but for its quantizer."""
+    # Discriminator and perceptual network: only training needs them.
+    links.ignore("loss.")
     link_encoder(links, model.encoder)
     links.convolution("quant_conv", model.quant_conv)
     link_quantizer(links, model.quantizer)

@@ -1,5 +1,6 @@
 """How the arrays of a state dict belong to our variables, both ways."""
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -15,6 +16,9 @@ class WeightLinks:
 
     A subclass says in `link` what happens to them: reading or writing.
     """
+
+    def __contains__(self, name):
+        raise NotImplementedError
 
     def link(self, variables, shapes, read, write):
         """Ties variables to the arrays that hold them.
@@ -165,7 +169,7 @@ class StateDictReader(WeightLinks):
     def shape(self, name, rank):
         """The shape of an array that is there to be taken later."""
         shape = tuple(getattr(self.state_dict.get(name), "shape", ()))
-        if name not in self or len(shape) != rank:
+        if name not in self or rank not in (None, len(shape)):
             found = f"shape={shape}" if name in self else "none"
             raise ValueError(
                 f"The checkpoint of {self.source} must have the key {name!r} "
@@ -196,17 +200,18 @@ class StateDictReader(WeightLinks):
                 f"Received: shape={found}"
             )
         self._left.remove(name)
-        return np.asarray(self.state_dict[name])
+        return self.state_dict[name]
 
     def link(self, variables, shapes, read, write):
-        arrays = [self.array(*item) for item in shapes.items()]
+        arrays = [np.asarray(self.array(*item)) for item in shapes.items()]
         for variable, value in zip(variables, read(*arrays), strict=True):
             variable.assign(value)
 
     def copy_of(self, name, original):
         """Takes an array that must be the same as that of another key."""
         expected = np.asarray(self.state_dict[original])
-        if not np.array_equal(self.array(name, expected.shape), expected):
+        found = np.asarray(self.array(name, expected.shape))
+        if not np.array_equal(found, expected):
             raise ValueError(
                 f"The key {name!r} of the checkpoint of {self.source} must "
                 f"hold the same weight as {original!r} by the configuration."
@@ -225,3 +230,36 @@ class StateDictReader(WeightLinks):
                 f"The checkpoint of {self.source} has keys that the "
                 f"configuration leaves no place for: {names[:3]}{more}."
             )
+
+
+class _ShapeChecker(StateDictReader):
+    """Takes the keys that a model needs, without reading an array."""
+
+    def link(self, variables, shapes, read, write):
+        for name, shape in shapes.items():
+            self.array(name, shape)
+
+    def copy_of(self, name, original):
+        self.array(name, self.shape(original, None))
+
+
+def converted(state_dict, source, anchors, build, link):
+    """A model with the weights of a state dict.
+
+    Shapes are compared with a model that is made without memory for its
+    weights, before one is made and an array is read.
+
+    Args:
+        state_dict, source, anchors: as of `StateDictReader`.
+        build: callable from the reader, which knows shapes, to a model.
+        link: callable (`WeightLinks`, model) that links all of it.
+    """
+    checker = _ShapeChecker(state_dict, source, *anchors)
+    with keras.StatelessScope(initialize_variables=False):
+        link(checker, build(checker))
+    checker.finish()
+    reader = StateDictReader(state_dict, source, *anchors)
+    model = build(reader)
+    link(reader, model)
+    reader.finish()
+    return model
