@@ -34,14 +34,16 @@ class CaptionTokenizer:
     Args:
         tokenizer_json: str, a Hugging Face tokenizer in its own JSON form
             (`tokenizers.Tokenizer.to_str()`, the contents of a
-            `tokenizer.json`). It must know the tokens [PAD], [CLS], [SEP]
-            and [UNK]; padding, truncation and dropout settings in it are
-            ignored.
+            `tokenizer.json`). It must know the tokens [PAD] and [UNK], and
+            both of [CLS] and [SEP] or, as minDALL-E's, neither: its rows are
+            words and [PAD]. Padding, truncation and dropout settings in it
+            are ignored.
         max_length: int, the length of a row, [CLS] and [SEP] included.
 
     Attributes:
         vocabulary_size: int, the largest token id and 1.
-        pad_id, start_id, end_id, unknown_id: int, ids of the special tokens.
+        pad_id, start_id, end_id, unknown_id: int, ids of the special tokens;
+            `None` for [CLS] and [SEP] where there are none.
         special_ids: set of int, ids that no word has: those of the special
             tokens, and those below `vocabulary_size` that are not in use.
 
@@ -82,8 +84,11 @@ class CaptionTokenizer:
         used = set(self._tokenizer.get_vocab().values())
         self.vocabulary_size = max(used, default=-1) + 1
         special = {t: self._tokenizer.token_to_id(t) for t in SPECIAL_TOKENS}
+        frame = [special["[CLS]"], special["[SEP]"]]
+        if frame == [None, None]:
+            frame = []
         missing = [t for t in SPECIAL_TOKENS[:4] if special[t] is None]
-        if missing:
+        if missing and (frame or set(missing) - {"[CLS]", "[SEP]"}):
             raise ValueError(
                 "`tokenizer_json` must know the tokens "
                 f"{', '.join(SPECIAL_TOKENS[:4])}. Missing: "
@@ -92,6 +97,7 @@ class CaptionTokenizer:
         self.pad_id, self.start_id, self.end_id, self.unknown_id = (
             special[token] for token in SPECIAL_TOKENS[:4]
         )
+        self._start, self._end = frame[:1], frame[1:]
         self.special_ids = set(range(self.vocabulary_size)) - used
         self.special_ids.update(i for i in special.values() if i is not None)
 
@@ -225,17 +231,19 @@ class CaptionTokenizer:
                 raise ValueError(
                     f"`captions[{i}]` is empty. Received: {caption!r}"
                 )
-            if len(ids) + 2 > self.max_length:
+            fit = self.max_length - len(self._start + self._end)
+            if len(ids) > fit:
                 raise ValueError(
                     f"`captions[{i}]` is too long: {len(ids)} tokens, at most "
-                    f"{self.max_length - 2} fit. Received: {caption!r}"
+                    f"{fit} fit. Received: {caption!r}"
                 )
             if dropout:
                 own = np.random.SeedSequence(seed, spawn_key=(i,))
                 rng = np.random.default_rng(own)
                 dropped = self._merge_dropout(_words(encoding), dropout, rng)
-                ids = dropped if len(dropped) + 2 <= self.max_length else ids
-            rows[i, : len(ids) + 2] = [self.start_id, *ids, self.end_id]
+                ids = dropped if len(dropped) <= fit else ids
+            row = [*self._start, *ids, *self._end]
+            rows[i, : len(row)] = row
         return rows
 
     def decode(self, ids: Any) -> list[str]:

@@ -112,7 +112,7 @@ def _sampling_defaults(preset, model):
     try:
         return checked_defaults(defaults, getattr(model, "generator", model))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"its `{SAMPLING}`: {error}") from error
+        raise ValueError(f"its damaged `{SAMPLING}`: {error}") from error
 
 
 @contextlib.contextmanager

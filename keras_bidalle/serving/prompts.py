@@ -34,6 +34,10 @@ class Prompts(tf.Module):
         super().__init__()
         config = json.loads(tokenizer.tokenizer_json)
         _check_steps(config)
+        if tokenizer.start_id is None:
+            raise ValueError(
+                "Serving needs a caption tokenizer with [CLS] and [SEP]."
+            )
         model = config["model"]
         self._max_length = tokenizer.max_length
         self._start = tokenizer.start_id
