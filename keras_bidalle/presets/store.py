@@ -15,6 +15,7 @@ import hashlib
 import json
 import pathlib
 import tempfile
+import time
 from typing import Any
 
 import keras
@@ -22,7 +23,12 @@ import numpy as np
 
 from keras_bidalle.files import atomic_folder, replaceable
 from keras_bidalle.messages import one_line, shown
-from keras_bidalle.presets.files import UnknownPresetError, preset_file
+from keras_bidalle.presets.dtypes import policy_of, set_dtype
+from keras_bidalle.presets.files import (
+    UnknownPresetError,
+    preset_file,
+    preset_folder,
+)
 from keras_bidalle.presets.flat_generators import with_parts
 from keras_bidalle.presets.half_precision import halve_weights
 from keras_bidalle.presets.safety import check_config
@@ -35,6 +41,8 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 METADATA, CARD = "metadata.json", "README.md"
 SAMPLING = "sampling.json"
 _MAX_JSON = 1 << 25
+# How often a preset is read that is saved meanwhile.
+_ATTEMPTS, _PAUSE = 5, 0.1
 
 
 def load(
@@ -71,12 +79,36 @@ def load(
     model = keras_bidalle.load("runs/first/model")
     ```
     """
+    for attempt in range(_ATTEMPTS):
+        before = _stamp(preset)
+        try:
+            model = _load(preset, dtype, generator_dtype)
+        except (ValueError, FileNotFoundError):
+            if attempt == _ATTEMPTS - 1 or _stamp(preset) == before:
+                raise
+        else:
+            if _stamp(preset) == before:
+                break
+        # It was saved anew while it was read.
+        time.sleep(_PAUSE)
+    return model
+
+
+def _stamp(preset):
+    """What changes when a preset's folder is replaced."""
+    with contextlib.suppress(OSError):
+        found = preset_folder(preset).stat()
+        return found.st_ino, found.st_mtime_ns
+    return None
+
+
+def _load(preset, dtype, generator_dtype):
     with _told_of(preset):
         metadata = _metadata(preset)
         config = _read_json(preset, CONFIG)
         check_config(config)
     if dtype is not None:
-        _set_dtype(config, _policy(dtype=dtype))
+        set_dtype(config, policy_of(dtype=dtype))
     if generator_dtype is not None:
         if "generator" not in config["config"]:
             raise ValueError(
@@ -84,8 +116,8 @@ def load(
                 "has no generator. Received: "
                 f"generator_dtype={generator_dtype!r}"
             )
-        policy = _policy(generator_dtype=generator_dtype)
-        _set_dtype(config["config"]["generator"], policy)
+        policy = policy_of(generator_dtype=generator_dtype)
+        set_dtype(config["config"]["generator"], policy)
     with _told_of(preset), contextlib.ExitStack() as stack:
         weights = preset_file(preset, WEIGHTS)
         check_fit(config, stored_shapes(weights))
@@ -107,10 +139,9 @@ def load(
 def _sampling_defaults(preset, model):
     try:
         defaults = _read_json(preset, SAMPLING)
+        return checked_defaults(defaults, getattr(model, "generator", model))
     except FileNotFoundError:
         return {}
-    try:
-        return checked_defaults(defaults, getattr(model, "generator", model))
     except (TypeError, ValueError) as error:
         raise ValueError(f"its damaged `{SAMPLING}`: {error}") from error
 
@@ -151,32 +182,6 @@ def _metadata(preset):
     for file_name in (CONFIG, WEIGHTS):
         _verify(preset, file_name, files.get(file_name))
     return metadata
-
-
-def _policy(**argument):
-    """The serialized policy that an argument names."""
-    ((name, dtype),) = argument.items()
-    try:
-        policy = keras.dtype_policies.get(dtype)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"`{name}` must be a policy such as 'bfloat16'. "
-            f"Received: {name}={dtype!r}"
-        ) from error
-    return keras.saving.serialize_keras_object(policy)
-
-
-def _set_dtype(node, policy):
-    """Puts another policy into a configuration and those inside it."""
-    if isinstance(node, list):
-        for part in node:
-            _set_dtype(part, policy)
-    if not isinstance(node, dict) or node.get("class_name") == "DTypePolicy":
-        return
-    if "class_name" in node and "dtype" in (node.get("config") or {}):
-        node["config"]["dtype"] = policy
-    for part in node.values():
-        _set_dtype(part, policy)
 
 
 def save_preset(
