@@ -1,9 +1,9 @@
 """How the arrays of a state dict belong to our variables, both ways."""
 
-import keras
 import numpy as np
 from keras import ops
 
+from keras_bidalle.backend.keras_internals import variables_without_values
 from keras_bidalle.converters.state_dict import not_a_tensor, unwrapped
 from keras_bidalle.converters.unpickling import CheckpointError
 
@@ -255,7 +255,7 @@ def converted(state_dict, source, anchors, build, link):
         link: callable (`WeightLinks`, model) that links all of it.
     """
     checker = _ShapeChecker(state_dict, source, *anchors)
-    with keras.StatelessScope(initialize_variables=False):
+    with variables_without_values():
         link(checker, build(checker))
     checker.finish()
     reader = StateDictReader(state_dict, source, *anchors)

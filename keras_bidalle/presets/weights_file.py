@@ -7,6 +7,7 @@ import h5py
 import keras
 import numpy as np
 
+from keras_bidalle.backend.keras_internals import variables_without_values
 from keras_bidalle.messages import shown
 
 # Groups in each other; more are no model's.
@@ -60,7 +61,7 @@ def check_fit(config: Any, shapes: list[tuple[int, ...]]) -> None:
         shapes: list of tuple, of the arrays that were stored for it.
     """
     _check_counts(config, len(shapes))
-    with keras.StatelessScope(initialize_variables=False):
+    with variables_without_values():
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     needed = sum(_size(variable.shape) for variable in model.weights)
     found = sum(map(_size, shapes))
