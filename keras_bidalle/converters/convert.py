@@ -216,13 +216,17 @@ def _converted(found, path, tokenizer, vocabulary):
 
 
 def _program(found):
-    for program in _PROGRAMS:
-        if program.is_its(found):
-            return program
+    beside = found.options
+    # A file that lies beside may be something else than its configuration.
+    for options in (beside, found.told):
+        found.options = options
+        for program in _PROGRAMS:
+            if program.is_its(found):
+                return program
     known = ", ".join((*(program.name for program in _PROGRAMS), _DALL_E))
     raise ValueError(
         "The configuration is of an unknown program. Known are "
-        f"{known}. Received: {shown(sorted(map(str, found.options)))}"
+        f"{known}. Received: {shown(sorted(map(str, beside)))}"
     )
 
 
