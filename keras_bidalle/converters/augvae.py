@@ -113,7 +113,8 @@ def link_augvae(links, model, left=()):
         link_encoder(links, encoder, f"encoders.{number}")
     for number, decoder in enumerate(model.decoder.decoders):
         link_decoder(links, decoder, f"decoders.{number}")
-    _codebook(links, model.codebook, [*levels, *left])
+    copies = [n for n in left if f"{_CODEBOOK.format(n)}.weight" in links]
+    _codebook(links, model.codebook, [*levels, *copies])
 
 
 def is_augvae(config):

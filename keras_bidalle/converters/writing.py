@@ -93,6 +93,9 @@ def published_state_dict(model: Any) -> dict[str, np.ndarray]:
                 link(links, model)
             except AttributeError as error:
                 raise ValueError(_unknown(model)) from error
+            if kind is RQTransformer and model.text_length == 1:
+                # A class is a condition that nothing predicts.
+                links.linked |= {id(v) for v in model.captions.weights}
             weights = model.trainable_weights
             left = [v for v in weights if id(v) not in links.linked]
             if left:
