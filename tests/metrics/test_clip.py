@@ -1,0 +1,62 @@
+"""CLIP's scores, by a small backbone with random weights."""
+
+import numpy as np
+import pytest
+
+from keras_bidalle.metrics.extractors import CLIP
+
+models = pytest.importorskip("keras_hub").models
+
+
+class Words:
+    """A tokenizer of the letters, with CLIP's two special tokens."""
+
+    start_token_id, end_token_id = 28, 29
+
+    def __call__(self, captions):
+        return [[ord(c) % 26 for c in text if c != " "] for text in captions]
+
+
+@pytest.fixture(scope="module")
+def clip():
+    vision = models.CLIPVisionEncoder(
+        patch_size=8,
+        hidden_dim=16,
+        num_layers=1,
+        num_heads=2,
+        intermediate_dim=16,
+        intermediate_activation="quick_gelu",
+        image_shape=(16, 16, 3),
+    )
+    text = models.CLIPTextEncoder(
+        vocabulary_size=30,
+        embedding_dim=16,
+        hidden_dim=16,
+        num_layers=1,
+        num_heads=2,
+        intermediate_dim=16,
+        intermediate_activation="quick_gelu",
+        max_sequence_length=12,
+    )
+    return CLIP(models.CLIPBackbone(vision, text, 8), Words(), "clip_small")
+
+
+def test_scores_are_of_pairs(clip):
+    rng = np.random.default_rng(0)
+    images = rng.integers(256, size=(3, 20, 24, 3), dtype="uint8")
+    captions = ["a cat", "two dogs that are far too many words", "bird"]
+    cosines = clip.cosines(captions, images)
+    assert cosines.shape == (3,) and (abs(cosines) <= 1.0 + 1e-6).all()
+    for i in range(3):
+        alone = clip.cosines(captions[i : i + 1], images[i : i + 1])
+        np.testing.assert_allclose(alone, cosines[i : i + 1], atol=1e-5)
+    scores = clip.clip_score(captions, images)
+    assert (scores >= 0).all() and (scores <= 2.5).all()
+    prompts = [f"A photo depicts {text}" for text in captions]
+    expected = 2.5 * np.maximum(clip.cosines(prompts, images), 0)
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
+def test_missing_weights_are_told(tmp_path):
+    with pytest.raises(ValueError, match="keras-hub preset"):
+        CLIP.from_preset(str(tmp_path / "none"))
