@@ -195,8 +195,10 @@ def _converted(found, path, tokenizer, vocabulary):
     ((one, program),) = generators
     if tokenizer is None and tokenizers:
         tokenizer = tokenizers[0][0].path
-    beside = path if path.is_dir() else path.parent
-    vocabulary = vocabulary or (tokenizers and vocabulary_files(beside))
+    # A whole model lies there where both of its stages do.
+    vocabulary = vocabulary or (
+        tokenizers and vocabulary_files(one.path.parent)
+    )
     is_joined = bool(vocabulary)
     if tokenizer is not None and not (is_joined or program.takes_tokenizer):
         _check_none(program.name, tokenizer=None if tokenizers else tokenizer)
