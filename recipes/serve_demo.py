@@ -6,9 +6,11 @@
 
 The model is what `recipes/export_serving.py` takes. Images of any size are
 scaled as in training. The same inputs with the same seed give the same
-answer.
+answer. Pictures of visitors are deleted after ten minutes.
 """
 
+import os
+import socket
 import sys
 
 import wiring  # isort: split
@@ -25,6 +27,10 @@ from keras_bidalle.sampling.settings import (
 
 # Images are shown enlarged, pixel by pixel, to about this side.
 SHOWN = 256
+# What one visitor may ask for, and how many may wait for their turn.
+MAX_PICTURES, MAX_CAPTION, MAX_UPLOAD, MAX_WAITING = 8, 1000, 16 * 2**20, 32
+# Seconds: files of visitors are looked for so often, and kept so long.
+DELETED = 60, 600
 
 
 def parse(arguments):
@@ -43,11 +49,27 @@ def parse(arguments):
 
 
 def run(options):
+    check_port(options.host, options.port)
     model = wiring.text_image_model(options.model)
     page = make_page(model, options.example or examples_for(model))
-    page.queue().launch(
-        server_name=options.host, server_port=options.port, show_error=True
+    page.queue(max_size=MAX_WAITING).launch(
+        server_name=options.host,
+        server_port=options.port,
+        show_error=True,
+        max_file_size=MAX_UPLOAD,
     )
+
+
+def check_port(host, port):
+    """Raises where no page can be served, before anything is loaded."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except (OSError, OverflowError) as error:
+        raise ValueError(
+            f"No page can be served at {host}:{port}, give another --host or "
+            f"--port: {error}"
+        ) from error
 
 
 def examples_for(model):
@@ -69,6 +91,10 @@ def examples_for(model):
 def draw(model, caption, seed, samples, settings, progress):
     """Draws images of a caption, one after the other."""
     samples = int(samples)
+    if not 1 <= samples <= MAX_PICTURES:
+        raise ValueError(f"At most {MAX_PICTURES} pictures at once, please.")
+    if len(caption) > MAX_CAPTION:
+        raise ValueError(f"At most {MAX_CAPTION} characters, please.")
     progress(0, samples)
     pictures = model.text_to_image(
         caption,
@@ -92,6 +118,8 @@ def read(model, picture, seed, settings, progress):
     """Writes the caption of an image."""
     if picture is None:
         raise ValueError("Upload a picture first.")
+    if os.path.getsize(picture) > MAX_UPLOAD:
+        raise ValueError(f"At most {MAX_UPLOAD // 2**20} MiB, please.")
     progress(0, 1)
     crop = data.CenterCrop(tuple(model.image_tokenizer.image_shape[:2]))
     pixels = crop(data.open_image(picture))
@@ -180,16 +208,18 @@ def make_page(model, examples):
             for setting in offered_settings(model, direction).values()
         ]
 
-    with gr.Blocks(title="keras_bidalle") as page:
+    with gr.Blocks(title="keras_bidalle", delete_cache=DELETED) as page:
         gr.Markdown("# Captions to pictures and back")
         with gr.Tab("Caption to picture"):
             caption = gr.Textbox(
-                label="Caption", value=examples[0] if examples else ""
+                label="Caption",
+                value=examples[0] if examples else "",
+                max_length=MAX_CAPTION,
             )
             with gr.Row():
                 settings = [
                     seed(),
-                    gr.Slider(1, 8, 4, step=1, label="Pictures"),
+                    gr.Slider(1, MAX_PICTURES, 4, step=1, label="Pictures"),
                     *controls(TEXT_TO_IMAGE),
                 ]
             button = gr.Button("Draw", variant="primary", elem_id="draw")

@@ -4,7 +4,7 @@ import json
 
 from keras_bidalle.sampling.settings import TEXT_TO_IMAGE
 from keras_bidalle.serving import pictures, prompts
-from keras_bidalle.serving.requests import INPUT_SETTINGS
+from keras_bidalle.serving.requests import INPUT_SETTINGS, MAX_ROWS
 from keras_bidalle.version import __version__
 
 _INPUTS = {
@@ -54,8 +54,10 @@ def serving_card(model, signatures, folder, prompt):
         "",
         "Every input and output has one entry a row, and a row's answer "
         "depends on that row alone, so a server may merge requests "
-        "(`--enable_batching`). Every input must be given; a default below "
-        "is what the library's own call takes. Over REST, "
+        f"(`--enable_batching`) up to {MAX_ROWS} rows (`max_batch_size`). More "
+        f"rows, and more than {pictures.MAX_REQUEST_PIXELS:,} pixels of "
+        "pictures in all, are refused. Every input must be given; a default "
+        "below is what the library's own call takes. Over REST, "
         '`image_bytes` is `{"b64": "..."}`.',
         "",
     ]

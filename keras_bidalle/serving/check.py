@@ -267,7 +267,7 @@ def _check_wrong(tf, name, function, request, settings):
 
     wrong = {
         "image_bytes": [b"no picture", b""],
-        "prompt": ["", "\u2603 " * 10000],
+        "prompt": ["", "\0", "\u2603 " * 10000],
         "codes": [-1],
         **{key: each["wrong"] for key, each in settings.items()},
     }

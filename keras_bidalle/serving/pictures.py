@@ -13,6 +13,7 @@ from keras_bidalle.serving.requests import require
 # Larger requests are refused before anything is decoded.
 MAX_BYTES = 16 * 2**20
 MAX_PIXELS = 2**26
+MAX_REQUEST_PIXELS = 2**28
 
 # Of the whole file, where cameras write how an image is turned.
 _HEAD = 2**16
@@ -25,9 +26,18 @@ _ROWS = 64
 
 def read_pictures(image_bytes, image_shape):
     """Opens and scales images."""
-    # One after the other, so that only one is in memory at its full size.
     # Small integers are kept on the CPU, with what decodes them.
     with tf.device("/CPU:0"):
+        pixels = tf.map_fn(_pixels, image_bytes, fn_output_signature=tf.int64)
+        check = require(
+            tf.reduce_sum(pixels) <= MAX_REQUEST_PIXELS,
+            "`image_bytes` must be pictures of at most "
+            f"{MAX_REQUEST_PIXELS} pixels in all.",
+            tf.reduce_sum(pixels),
+        )
+        with tf.control_dependencies([check]):
+            image_bytes = tf.identity(image_bytes)
+        # One after the other, so that only one is in memory at its full size.
         return tf.map_fn(
             lambda file: _crop_and_scale(_open(file), *image_shape[:2]),
             image_bytes,
@@ -51,10 +61,14 @@ def write_pictures(images):
         )
 
 
-def _open(contents):
-    """A file's image: uint8 tensor (h, w, 3)."""
+def _is_png(contents):
+    return tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
+
+
+def _pixels(contents):
+    """How many pixels a file has, which is checked: int64."""
     size = tf.strings.length(contents)
-    png = tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
+    png = _is_png(contents)
     jpeg = tf.strings.substr(contents, 0, 3) == b"\xff\xd8\xff"
     checks = [
         require(
@@ -82,9 +96,15 @@ def _open(contents):
         sides,
     )
     with tf.control_dependencies([check]):
-        contents = tf.identity(contents)
+        return tf.identity(pixels)
+
+
+def _open(contents):
+    """A file's image: uint8 tensor (h, w, 3), or (h, w, 4) of a PNG file."""
     return tf.cond(
-        png, lambda: _open_png(contents), lambda: _open_jpeg(contents)
+        _is_png(contents),
+        lambda: tf.io.decode_png(contents, channels=4),
+        lambda: _open_jpeg(contents),
     )
 
 
@@ -97,11 +117,11 @@ def _png_sides(contents):
     return tf.maximum(sides[::-1], 0)
 
 
-def _open_png(contents):
-    rgba = tf.cast(tf.io.decode_png(contents, channels=4), tf.int32)
-    colour, alpha = rgba[..., :3], rgba[..., 3:]
-    # On white, with Pillow's rounding of a division by 255.
-    total = (colour * alpha + 255 * (255 - alpha) + 128) * 128
+def _on_white(rgba):
+    rgba = tf.cast(rgba, tf.int32)
+    color, alpha = rgba[..., :3], rgba[..., 3:]
+    # With Pillow's rounding of a division by 255.
+    total = (color * alpha + 255 * (255 - alpha) + 128) * 128
     on_white = tf.bitwise.right_shift(
         tf.bitwise.right_shift(total + tf.bitwise.right_shift(total, 8), 8), 7
     )
@@ -160,18 +180,11 @@ def _orientation(contents):
 def _crop_and_scale(picture, height, width):
     """The middle of an image, scaled: uint8 tensor (height, width, 3)."""
     rows, columns = tf.unstack(tf.shape(picture)[:2])
-    vertical = height / _double(rows)
-    horizontal = width / _double(columns)
-    scale = tf.maximum(vertical, horizontal)
-
-    def weights(length, side):
-        # In whole pixels of the scaled image, as in `CenterCrop`.
-        spare = tf.round(_double(length) * scale) - side
-        start = tf.math.floordiv(spare, 2.0) / scale
-        end = tf.minimum(start + side / scale, _double(length))
-        return _weights(length, tf.maximum(start, 0.0), end, side)
-
-    across, down = weights(columns, width), weights(rows, height)
+    scale = tf.maximum(height / _double(rows), width / _double(columns))
+    across, down = _Side(columns, width, scale), _Side(rows, height, scale)
+    # Of a very long image the rest is as large as the whole.
+    picture = picture[down.first : down.behind, across.first : across.behind]
+    across, down = across.weights(), down.weights()
     # Pillow, from version 13 on, begins with the side that loses more, where
     # a row that is left out counts half of a column. Rounding shows it.
     vertical_first = (rows > height) & (rows - height > 2 * (columns - width))
@@ -187,15 +200,21 @@ def _turned(picture):
 
 
 def _scaled(picture, across, down):
-    """An image (h, w, 3) scaled along its rows, then along its columns."""
-    rows, columns = tf.unstack(tf.shape(picture)[:2])
+    """An image (h, w, 3 or 4) scaled along its rows, then its columns."""
+    rows, columns, channels = tf.unstack(tf.shape(picture))
     width = across.shape[0]
     # The rows in groups, filled up at the end.
     groups = -(-rows // _ROWS)
     padded = tf.pad(picture, [[0, groups * _ROWS - rows], [0, 0], [0, 0]])
+
+    def narrowed(part):
+        part = _if(channels == 4, _on_white, part)
+        part = tf.ensure_shape(part, (_ROWS, None, 3))
+        return _weighed("rwc,ow->roc", part, across)
+
     narrow = tf.map_fn(
-        lambda part: _weighed("rwc,ow->roc", part, across),
-        tf.reshape(padded, (groups, _ROWS, columns, 3)),
+        narrowed,
+        tf.reshape(padded, (groups, _ROWS, columns, channels)),
         fn_output_signature=tf.TensorSpec((_ROWS, width, 3), tf.uint8),
         parallel_iterations=1,
     )
@@ -207,22 +226,39 @@ def _double(x):
     return tf.cast(x, tf.float64)
 
 
-def _weights(length, start, end, count):
-    """How much each old pixel counts in each new one, as Pillow has it."""
-    start, end = tf.cast(start, tf.float32), tf.cast(end, tf.float32)
-    scale = _double(end - start) / count
-    reach = tf.maximum(scale, 1.0)
-    middle = _double(start) + (tf.range(count, dtype=tf.float64) + 0.5) * scale
-    middle = middle[:, None]
-    old = tf.range(length)[None]
-    first = tf.cast(tf.maximum(middle - reach + 0.5, 0.0), tf.int32)
-    behind = tf.cast(middle + reach + 0.5, tf.int32)
-    distance = tf.abs((_double(old) - middle + 0.5) * (1.0 / reach))
-    triangle = tf.where(
-        (old >= first) & (old < behind), tf.maximum(1.0 - distance, 0.0), 0.0
-    )
-    triangle /= tf.reduce_sum(triangle, axis=1, keepdims=True)
-    return tf.floor(0.5 + triangle * (1 << _PRECISION))
+class _Side:
+    """Which old pixels of a side its new ones are made of, as Pillow has it.
+
+    Those from `first` on and before `behind`: int32 scalars.
+    """
+
+    def __init__(self, length, count, scale):
+        # In whole pixels of the scaled image, as in `CenterCrop`.
+        spare = tf.round(_double(length) * scale) - count
+        start = tf.math.floordiv(spare, 2.0) / scale
+        end = tf.minimum(start + count / scale, _double(length))
+        start = tf.cast(tf.maximum(start, 0.0), tf.float32)
+        step = _double(tf.cast(end, tf.float32) - start) / count
+        places = tf.range(count, dtype=tf.float64) + 0.5
+        self._reach = tf.maximum(step, 1.0)
+        self._middle = (_double(start) + places * step)[:, None]
+        low = tf.maximum(self._middle - self._reach + 0.5, 0.0)
+        self._low = tf.cast(low, tf.int32)
+        self._high = tf.cast(self._middle + self._reach + 0.5, tf.int32)
+        self.first = tf.reduce_min(self._low)
+        self.behind = tf.minimum(tf.reduce_max(self._high), length)
+
+    def weights(self):
+        """float64 tensor (new, old pixels) of whole numbers of 2^-22."""
+        old = tf.range(self.first, self.behind)[None]
+        distance = tf.abs(_double(old) - self._middle + 0.5)
+        triangle = tf.where(
+            (old >= self._low) & (old < self._high),
+            tf.maximum(1.0 - distance * (1.0 / self._reach), 0.0),
+            0.0,
+        )
+        triangle /= tf.reduce_sum(triangle, axis=1, keepdims=True)
+        return tf.floor(0.5 + triangle * (1 << _PRECISION))
 
 
 def _weighed(equation, pixels, weights):

@@ -78,12 +78,19 @@ class Prompts(tf.Module):
     def encode(self, prompt):
         """Captions as rows of token ids."""
         size = tf.reduce_max(tf.strings.length(prompt))
-        check = require(
-            size <= MAX_BYTES,
-            f"`prompt` must have at most {MAX_BYTES} bytes.",
-            size,
-        )
-        with tf.control_dependencies([check]):
+        null = tf.strings.regex_full_match(prompt, r"(?s).*\x00.*")
+        checks = [
+            require(
+                size <= MAX_BYTES,
+                f"`prompt` must have at most {MAX_BYTES} bytes.",
+                size,
+            ),
+            require(
+                ~tf.reduce_any(null),
+                "`prompt` must not have a null character.",
+            ),
+        ]
+        with tf.control_dependencies(checks):
             # Fails for what is not UTF-8.
             text = tf.strings.unicode_transcode(
                 prompt, "UTF-8", "UTF-8", errors="strict"

@@ -5,6 +5,8 @@ import tensorflow as tf
 from keras_bidalle.sampling.settings import SEED, SETTINGS
 
 INPUT_SETTINGS = {"seed": SEED, **SETTINGS}
+# Of a request, and of several that a server has merged.
+MAX_ROWS = 256
 
 
 def require(condition, message, *received):
@@ -19,9 +21,11 @@ def require_rows(inputs):
     rows = [tf.shape(inputs[name])[0] for name in names]
     return [
         require(
-            tf.reduce_all(tf.equal(rows[0], rows)) & (rows[0] > 0),
-            "All inputs must have the same first dimension, of at least 1 "
-            f"({', '.join(f'`{name}`' for name in names)}).",
+            tf.reduce_all(tf.equal(rows[0], rows))
+            & (rows[0] > 0)
+            & (rows[0] <= MAX_ROWS),
+            "All inputs must have the same first dimension, from 1 to "
+            f"{MAX_ROWS} ({', '.join(f'`{name}`' for name in names)}).",
             tf.stack(rows),
         )
     ]

@@ -1,5 +1,6 @@
 """The programs that export a model and show it on a page."""
 
+import socket
 import sys
 
 import keras
@@ -60,6 +61,28 @@ def test_the_page_draws_and_reads(model, tmp_path):
     with pytest.raises(ValueError, match="Upload a picture"):
         serve_demo.read(model, None, 0, {}, progress)
     assert serve_demo.examples_for(model)[:2] == CAPTIONS
+
+
+def test_the_page_has_limits(model, tmp_path, capsys):
+    import serve_demo
+
+    def refused(message, function, *inputs):
+        with pytest.raises(ValueError, match=message):
+            function(model, *inputs, {}, None)
+
+    refused("At most 8 pictures", serve_demo.draw, CAPTIONS[0], 0, 9)
+    refused("At most 8 pictures", serve_demo.draw, CAPTIONS[0], 0, 0)
+    refused("At most 1000 char", serve_demo.draw, "red " * 300, 0, 1)
+    with open(tmp_path / "large.png", "wb") as file:
+        file.truncate(serve_demo.MAX_UPLOAD + 1)
+    refused("At most 16 MiB", serve_demo.read, tmp_path / "large.png", 0)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        # Before the model is looked for.
+        assert serve_demo.main(["no-such-model", "--port", port]) == 1
+    told = capsys.readouterr().err
+    assert f"127.0.0.1:{port}, give another --host or --port" in told
+    assert len(told.splitlines()) == 1
 
 
 def test_the_page_offers_every_setting_that_the_model_follows(model):

@@ -1,6 +1,7 @@
 """Images in a graph are opened and scaled as Pillow opens and scales them."""
 
 import io
+import resource
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ import tensorflow as tf
 
 from keras_bidalle.serving.pictures import (
     MAX_BYTES,
+    MAX_REQUEST_PIXELS,
     read_pictures,
     write_pictures,
 )
@@ -70,6 +72,26 @@ def test_any_size_is_scaled_as_in_training(read, kind):
     ]
     for pixels, file in zip(read(files), files, strict=True):
         assert_same(pixels, opened(file))
+
+
+@pytest.mark.parametrize("size", [(10**6, 1), (1, 10**6)])
+def test_long_sides_take_no_more_memory_than_pixels(read, size):
+    file = saved(Image.linear_gradient("L").resize(size), "PNG")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pixels = read([file])[0]
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert_same(pixels, opened(file))
+    # In units of 1024 bytes. Groups of whole rows would be 1.5 GB.
+    assert after - before < 2**18
+
+
+def test_more_pixels_than_a_request_may_have_are_refused(read):
+    good = saved(picture(30, 30), "PNG")
+    # Of the largest that is allowed, which is not opened before all is known.
+    large = good[:16] + b"\x00\x00\x20\x00" * 2 + good[24:]
+    message = f"at most {MAX_REQUEST_PIXELS} pixels in all"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        read([good] + [large] * 4)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "L", "P"])

@@ -180,6 +180,15 @@ def test_byte_pairs_are_refused_as_the_tokenizer_refuses(
     assert re.search(message, told)
 
 
+def test_a_null_does_not_cut_a_caption(words, pairs):
+    for tokenizer, (encode, _) in ((WORDS, words), (PAIRS, pairs)):
+        for caption in ("red 3\0", "\0", "red 3\0 on the moon"):
+            with pytest.raises(ValueError):
+                tokenizer.encode([caption])
+            with pytest.raises(tf.errors.InvalidArgumentError, match="null"):
+                encode(tf.constant(["red 3", caption]))
+
+
 def test_a_pipeline_with_other_steps_is_refused():
     other = CaptionTokenizer(
         WORDS.tokenizer_json.replace("Lowercase", "NFD"), 31
