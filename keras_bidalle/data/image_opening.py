@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image
 
-from keras_bidalle.messages import one_line, shown
+from keras_bidalle.messages import one_line
 
 # What folders are searched for.
 IMAGE_SUFFIXES = (
@@ -129,8 +129,10 @@ def image_files(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
     files = files_below(folder, IMAGE_SUFFIXES)
     if not files:
         raise FileNotFoundError(
-            f"The folder {shown(str(folder))} holds no image "
-            f"({', '.join(IMAGE_SUFFIXES)})."
+            one_line(
+                f"The folder {str(folder)!r} holds no image "
+                f"({', '.join(IMAGE_SUFFIXES)})."
+            )
         )
     return files
 
@@ -138,7 +140,9 @@ def image_files(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
 def files_below(folder, suffixes):
     """Files that are not hidden, below a folder that must be there."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {shown(str(folder))}.")
+        raise FileNotFoundError(
+            one_line(f"There is no folder {str(folder)!r}.")
+        )
     found = []
     for root, folders, names in os.walk(folder, onerror=_refused):
         folders[:] = [name for name in folders if name[0] != "."]

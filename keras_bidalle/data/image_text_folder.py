@@ -55,7 +55,7 @@ class ImageTextFolder(ImageSource):
         self.folder = pathlib.Path(folder)
         if not self.folder.is_dir():
             raise FileNotFoundError(
-                f"There is no folder {shown(str(self.folder))}."
+                one_line(f"There is no folder {str(self.folder)!r}.")
             )
         where = self.folder if captions is None else pathlib.Path(captions)
         if not where.exists():
@@ -69,7 +69,7 @@ class ImageTextFolder(ImageSource):
         if not self._files:
             raise FileNotFoundError(
                 one_line(
-                    f"The folder {shown(str(self.folder))} holds no image "
+                    f"The folder {str(self.folder)!r} holds no image "
                     f"with {asked}."
                 )
             )
@@ -97,8 +97,10 @@ class ImageTextFolder(ImageSource):
         for name, lines in listed.items():
             if not images.holds(name):
                 raise ValueError(
-                    f"{shown(str(path))} must name images in the folder "
-                    f"{shown(str(self.folder))}. Received: {shown(name)}"
+                    one_line(
+                        f"{path} must name images in the folder "
+                        f"{self.folder}. Received: {shown(name)}"
+                    )
                 )
             # A listed file that is missing is reported when read.
             captions.setdefault(images.find(name), []).extend(lines)

@@ -11,7 +11,7 @@ import numpy as np
 from keras_bidalle.data.caption_files import read_caption_lines
 from keras_bidalle.data.image_opening import IMAGE_SUFFIXES, path_name
 from keras_bidalle.data.image_source import ImageSource, Record, files_digest
-from keras_bidalle.messages import one_line, shown
+from keras_bidalle.messages import one_line
 
 
 class TarImages(ImageSource):
@@ -102,7 +102,7 @@ def _expanded(paths):
     for path in map(str, paths):
         matches = [path] if os.path.isfile(path) else sorted(glob.glob(path))
         if not matches:
-            raise FileNotFoundError(f"There is no file {shown(path)}.")
+            raise FileNotFoundError(one_line(f"There is no file {path!r}."))
         found += map(pathlib.Path, matches)
     return found
 
