@@ -38,7 +38,7 @@ class TokenizerStage:
             self.model, told = started(plan.start_tokenizer, self.configuration)
         if plan.start_tokenizer:
             print(f"{plan.start_tokenizer}: {told}")
-        for part in settings["frozen"] or ():
+        for part in settings.get("frozen") or ():
             getattr(self.model, part).trainable = False
         self.batches = plan.task.tokenizer_batches(
             self.model, settings, plan.seed
