@@ -36,31 +36,18 @@ def plain(caption: str) -> str:
     return " ".join(_WORDS.findall(_STYLE.sub("", text)))
 
 
-def caption_tokenizer(
-    rows: Sequence[Emoji], vocabulary_size: int, text_length: int
-) -> CaptionTokenizer:
-    """A byte pair encoding of the names, keywords and styles.
+def vocabulary_lines(rows: Sequence[Emoji]) -> list[str]:
+    """What a byte pair encoding is trained on: names, keywords and styles.
 
-    Args:
-        rows: sequence of `Emoji`, of training.
-        vocabulary_size, text_length: int, as in
-            `CaptionTokenizer.from_captions`.
-
-    Raises:
-        ValueError: when a name does not fit into `text_length`.
+    Names are what has to be written in few tokens; all that a keyboard has
+    can be spelled.
     """
     names = sorted({row.name for row in rows})
     keywords = sorted({row.keywords for row in rows})
     vendors = sorted({row.vendor for row in rows})
-    # Names are what has to be written in few tokens; all that a keyboard
-    # has can be spelled.
     printable = [chr(code) for code in range(33, 127)]
-    lines = 4 * names + keywords + [styled("", v) for v in vendors] * 50
-    tokenizer = CaptionTokenizer.from_captions(
-        [*lines, *printable], vocabulary_size, text_length
-    )
-    tokenizer.encode([styled(name, v) for name in names for v in vendors])
-    return tokenizer
+    styles = [styled("", vendor) for vendor in vendors] * 50
+    return [*4 * names, *keywords, *styles, *printable]
 
 
 class EmojiCaptions(CaptionedCodes):
@@ -72,6 +59,9 @@ class EmojiCaptions(CaptionedCodes):
     Args:
         caption_tokenizer, codes, captions, images: as in `CaptionedCodes`.
         rows: sequence of `Emoji`, one for each of the codes.
+
+    Raises:
+        ValueError: when a name with its style is too long for a row.
     """
 
     def __init__(
@@ -85,6 +75,9 @@ class EmojiCaptions(CaptionedCodes):
         super().__init__(caption_tokenizer, codes, captions, images)
         self.rows = list(rows)
         self._known: dict[str, np.ndarray] = {}
+        caption_tokenizer.encode(
+            sorted({styled(row.name, row.vendor) for row in rows})
+        )
 
     def _tokens(self, caption, or_else=""):
         """The row of a caption, or of another where it is too long."""

@@ -15,12 +15,13 @@ from keras_bidalle.image_tokenizers import PatchVQGAN, start_from_patches
 from keras_bidalle.tasks.captioned_codes import CaptionedCodes
 from keras_bidalle.tasks.emoji.accuracy import attribute_accuracy
 from keras_bidalle.tasks.emoji.attributes import KnownEmoji, attributes_of
-from keras_bidalle.tasks.emoji.captions import EmojiCaptions, caption_tokenizer
+from keras_bidalle.tasks.emoji.captions import EmojiCaptions, vocabulary_lines
 from keras_bidalle.tasks.emoji.cards import cards
 from keras_bidalle.tasks.emoji.classifier import HEADS, train_classifier
 from keras_bidalle.tasks.emoji.pictures import SPLITS, load_emoji
 from keras_bidalle.tasks.emoji.report import EmojiJudge, tokenizer_report
 from keras_bidalle.tasks.task import Figures, Task
+from keras_bidalle.tasks.vocabulary import kept_vocabulary
 
 SHOWN = 12
 
@@ -141,8 +142,9 @@ class EmojiTask(Task):
                 len(train), unit_name="picture"
             ).update,
         )
-        tokenizer = caption_tokenizer(
-            train.rows,
+        tokenizer = kept_vocabulary(
+            folder,
+            vocabulary_lines(train.rows),
             configuration.arguments["text_vocabulary_size"],
             configuration.arguments["text_length"],
         )

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.tasks.emoji.captions import (
     EmojiCaptions,
-    caption_tokenizer,
     plain,
     styled,
+    vocabulary_lines,
 )
 
 
@@ -18,7 +19,7 @@ def rows(splits):
 
 @pytest.fixture(scope="module")
 def tokenizer(rows):
-    return caption_tokenizer(rows, vocabulary_size=300, text_length=32)
+    return CaptionTokenizer.from_captions(vocabulary_lines(rows), 300, 32)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,9 @@ def test_whatever_a_keyboard_has_can_be_written(tokenizer):
 
 
 def test_a_name_too_long_for_a_row_is_told(rows):
+    short = CaptionTokenizer.from_captions(vocabulary_lines(rows), 300, 8)
     with pytest.raises(ValueError, match="too long"):
-        caption_tokenizer(rows, vocabulary_size=300, text_length=8)
+        EmojiCaptions(short, rows, np.zeros((len(rows), 2, 2)), [], None)
 
 
 def test_pictures_are_read_as_their_names_and_drawn_from_more(
