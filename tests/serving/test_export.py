@@ -329,7 +329,9 @@ def test_a_model_that_cannot_be_exported_is_refused(tmp_path):
     model = small_model("patch")
     with pytest.raises(ValueError, match="outside the vocabulary"):
         model.export_serving(tmp_path / "small", prompt="a purple cow")
-    other = model.caption_tokenizer.tokenizer_json.replace("Lowercase", "NFKC")
+    other = model.caption_tokenizer.tokenizer_json.replace(
+        "Lowercase", "StripAccents"
+    )
     model.caption_tokenizer = type(model.caption_tokenizer)(
         other, model.caption_tokenizer.max_length
     )
