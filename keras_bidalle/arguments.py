@@ -1,5 +1,6 @@
 """Constructors' arguments: kept under their own names, and routed to parts."""
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -72,12 +73,27 @@ class Configured:
 
     Each argument is kept under its own name; `kept_as` has those that are
     not, with the attribute's name, or `None` for what follows from others.
-    Names that arguments had in saved configurations are in `old_names`, with
-    those of today.
+    Names that arguments once had are in `old_names`, with those of today:
+    constructors and saved configurations may have either.
     """
 
     kept_as: ClassVar[Mapping[str, str | None]] = {}
     old_names: ClassVar[Mapping[str, str]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.old_names and "__init__" in vars(cls):
+            init = cls.__init__
+
+            @functools.wraps(init)
+            def current(self: Any, *args: Any, **kwargs: Any) -> None:
+                init(self, *args, **renamed(kwargs, type(self).old_names))
+
+            # Keras reads it without following what is wrapped.
+            current.__signature__ = inspect.signature(  # type: ignore
+                init
+            )
+            cls.__init__ = current  # type: ignore[method-assign]
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), **kept_arguments(self)}  # type: ignore

@@ -24,8 +24,7 @@ def renamed(
             continue
         if new in config:
             raise ValueError(
-                f"`config` must have one of `{old}` (the old name) and "
-                f"`{new}`. Received both."
+                f"`{new}` and `{old}`, its old name, must not both be given."
             )
         config[new] = config.pop(old)
     return config

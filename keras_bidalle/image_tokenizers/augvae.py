@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_bidalle.backend.convolution import Conv2D
 from keras_bidalle.image_tokenizers.augvae_layers import (
     LastLevelEncoder,
     LevelProjection,
@@ -98,6 +99,8 @@ class AugVAE(_AugVAE):
         Kim et al., "L-Verse: Bidirectional Generation Between Image and
         Text", 2022, section 3.1 (arXiv:2111.11133).
     """
+
+    any_size = False  # A sequence does not say what its grids are.
 
     @takes_levels
     def __init__(
@@ -266,7 +269,7 @@ class SingleLevelAugVAE(_AugVAE):
             )
         else:
             encoder = LastLevelEncoder(name="encoder", **shared)
-            quant_conv = functools.partial(keras.layers.Conv2D, kernel_size=1)
+            quant_conv = functools.partial(Conv2D, kernel_size=1)
             stage = quantizer
         super().__init__(
             encoder,
@@ -281,7 +284,7 @@ class SingleLevelAugVAE(_AugVAE):
             quant_conv=quant_conv(
                 quantizer.input_dim, dtype=dtype, name="quant_conv"
             ),
-            post_quant_conv=keras.layers.Conv2D(
+            post_quant_conv=Conv2D(
                 sizes.z_channels, 1, dtype=dtype, name="post_quant_conv"
             ),
             name=name,

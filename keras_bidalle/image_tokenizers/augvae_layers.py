@@ -5,6 +5,7 @@ import dataclasses
 import keras
 from keras import ops
 
+from keras_bidalle.backend.convolution import Conv2D
 from keras_bidalle.image_tokenizers.augvae_levels import Levels
 from keras_bidalle.image_tokenizers.blocks import (
     PACKAGE,
@@ -193,9 +194,7 @@ class SingleLevelDecoder(_ImageDecoder):
         super().__init__(**kwargs)
         self.first_connector = first_connector
         self.connectors = [
-            keras.layers.Conv2D(
-                2 * self.levels.z_channels, 1, dtype=self.dtype_policy
-            )
+            Conv2D(2 * self.levels.z_channels, 1, dtype=self.dtype_policy)
             for _ in range(self.levels.num_levels - (not first_connector))
         ]
 

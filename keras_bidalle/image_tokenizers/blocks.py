@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_bidalle.arguments import Configured
+from keras_bidalle.backend.convolution import Conv2D
 from keras_bidalle.backend.noise import Dropout
 
 PACKAGE = "keras_bidalle"
@@ -91,7 +92,7 @@ def check_padding_mode(padding_mode, name="padding_mode"):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class PaddedConv2D(keras.layers.Conv2D):
+class PaddedConv2D(Conv2D):
     """A 2D convolution that keeps the size and says how borders are padded.
 
     With stride 1 the border is as wide on every side; with stride 2 and an
@@ -172,7 +173,7 @@ class ResidualBlock(TokenizerLayer):
         self.conv2.build(inner)
         self.nin_shortcut = None
         if input_shape[-1] != channels:
-            self.nin_shortcut = self.part(keras.layers.Conv2D, channels, 1)
+            self.nin_shortcut = self.part(Conv2D, channels, 1)
             self.nin_shortcut.build(input_shape)
 
     def call(self, x, training=None):
@@ -195,7 +196,7 @@ class SpatialAttention(TokenizerLayer):
         channels = input_shape[-1]
         self.norm = self.part(group_norm, channels)
         self.q, self.k, self.v, self.proj_out = (
-            self.part(keras.layers.Conv2D, channels, 1) for _ in range(4)
+            self.part(Conv2D, channels, 1) for _ in range(4)
         )
         for layer in (self.norm, self.q, self.k, self.v, self.proj_out):
             layer.build(input_shape)

@@ -87,8 +87,6 @@ class DiscreteVAE(ImageTokenizer):
         https://arxiv.org/abs/2102.12092), section 2.1 and appendix A.
     """
 
-    any_size = True
-
     def __init__(
         self,
         quantizer: Any,

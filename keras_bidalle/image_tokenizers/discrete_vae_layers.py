@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_bidalle.backend.convolution import Conv2D
 from keras_bidalle.image_tokenizers.blocks import (
     PACKAGE,
     Half,
@@ -20,7 +21,7 @@ from keras_bidalle.validation import check_positive
 
 def convolution(filters, kernel_size, dtype):
     """A convolution that keeps the size and begins as the published do."""
-    return keras.layers.Conv2D(
+    return Conv2D(
         filters,
         kernel_size,
         padding="same",
@@ -261,8 +262,12 @@ class DiscreteVAEDecoder(_Half):
 
 
 def _halve(dtype):
-    return keras.layers.MaxPooling2D(2, dtype=dtype)
+    return keras.layers.MaxPooling2D(
+        2, data_format="channels_last", dtype=dtype
+    )
 
 
 def _double(dtype):
-    return keras.layers.UpSampling2D(2, interpolation="nearest", dtype=dtype)
+    return keras.layers.UpSampling2D(
+        2, data_format="channels_last", interpolation="nearest", dtype=dtype
+    )

@@ -37,6 +37,7 @@ class BlurPool(TokenizerLayer):
             ops.cast(kernel, x.dtype),
             strides=2,
             padding="valid",
+            data_format="channels_last",
         )
 
     def compute_output_shape(self, input_shape):
@@ -92,7 +93,7 @@ class MaxPool(Downsampling):
     """Max pooling over 2x2 with stride 2."""
 
     def call(self, x):
-        return ops.max_pool(x, 2, strides=2, padding="valid")
+        return _max_pool(x, 2)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -103,7 +104,11 @@ class MaxBlurPool(Downsampling):
         self.blur = BlurPool(dtype=self.dtype_policy)
 
     def call(self, x):
-        return self.blur(ops.max_pool(x, 2, strides=1, padding="valid"))
+        return self.blur(_max_pool(x, 1))
+
+
+def _max_pool(x, strides):
+    return ops.max_pool(x, 2, strides, "valid", data_format="channels_last")
 
 
 DOWNSAMPLINGS = {

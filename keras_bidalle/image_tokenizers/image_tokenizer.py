@@ -1,23 +1,23 @@
 """The contract of image tokenizers: images to codes, codes to images."""
 
 import functools
+import warnings
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
-from keras.saving import deserialize_keras_object, serialize_keras_object
 
 from keras_bidalle import validation
 from keras_bidalle.arguments import Configured
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.compiled import compiled, in_batches
 from keras_bidalle.backend.optimizers import compile_arguments, synchronized
-from keras_bidalle.image_tokenizers import sizes, training
+from keras_bidalle.image_tokenizers import objective, sizes
 from keras_bidalle.image_tokenizers.blocks import PACKAGE, build_in_order
 from keras_bidalle.image_tokenizers.exporting import Exporting, input_spec
 from keras_bidalle.image_tokenizers.training_images import (
-    TrainingImages,
+    ImageChecks,
     as_float_images,
 )
 from keras_bidalle.presets import PresetMixin
@@ -57,7 +57,7 @@ class ImageTokenizer(
     """
 
     # Whether `encode` and `decode` take images of other sizes as well.
-    any_size: ClassVar[bool] = False
+    any_size: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -79,6 +79,8 @@ class ImageTokenizer(
         self.image_shape = sizes.checked(image_shape, encoder.factor)
         self.adversarial = None
         self._objective: Any = None
+        self._compile_arguments: Any = dict
+        self._checks = ImageChecks(encoder.factor, self.image_shape[-1])
         # Not by a method `build`, after which Keras lets a model have no
         # more layers: `compile` brings the discriminator.
         with keras.name_scope(self.name, caller=self):
@@ -86,7 +88,6 @@ class ImageTokenizer(
         self.built = True
 
     def _keep(self, **arguments):
-        """Keeps what a subclass makes its encoder and decoder of."""
         for name, value in arguments.items():
             setattr(self, name, value)
 
@@ -156,57 +157,57 @@ class ImageTokenizer(
             "perceptual_weight": perceptual_weight,
             "adversarial": adversarial,
         }
-        self._objective = training.Objective(self.decoder, **losses)
+        self._objective = objective.Objective(self.decoder, **losses)
         self._trackers = {
             name: keras.metrics.Mean(name=name)
             for name in self._objective.names
         }
-        players = training.optimizer_of_players(
-            optimizer, discriminator_optimizer, adversarial
-        )
-        super().compile(optimizer=players, **compile_arguments(kwargs))
-        synchronized(self.optimizer)
-        # Now, so that a checkpoint finds the optimizers' state to restore.
-        self.optimizer.build(self.trainable_variables)
         optimizers = {
             "optimizer": optimizer,
             "discriminator_optimizer": discriminator_optimizer,
         }
+        players = objective.optimizer_of_players(adversarial, **optimizers)
+        super().compile(optimizer=players, **compile_arguments(kwargs))
+        synchronized(self.optimizer)
+        # Now, so that a checkpoint finds the optimizers' state to restore.
+        self.optimizer.build(self.trainable_variables)
         self._compile_arguments = lambda: {**optimizers, **losses, **kwargs}
 
     def get_compile_config(self) -> Any:
-        if not self.compiled:
-            return {}
-        return serialize_keras_object(self._compile_arguments())
+        return keras.saving.serialize_keras_object(self._compile_arguments())
 
     def compile_from_config(self, config: Any) -> None:
-        self.compile(**deserialize_keras_object(config))
-
-    @property
-    def _images(self):
-        return TrainingImages(self.encoder.factor, self.image_shape[-1])
+        try:
+            arguments = keras.saving.deserialize_keras_object(config)
+        except FileNotFoundError as error:
+            self.optimizer = None  # Keras looks for it from here on.
+            warnings.warn(f"To train, compile again: {error}", stacklevel=2)
+        else:
+            self.compile(**arguments)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.fit`, on images alone.
 
         Args:
             x: images (B, H, W, C), uint8 in [0, 255] or float in [-1, 1],
-                or any stream of batches of such that `keras.Model.fit` takes.
-                The encoder's factor divides their sides.
+                or any stream of batches of such that `keras.Model.fit` takes
+                (of which the first few are checked). The encoder's factor
+                divides their sides.
             **kwargs: as in `keras.Model.fit`; `validation_data` is like `x`.
 
         Raises:
             ValueError, TypeError: on a wrong shape, range or dtype.
         """
         validation.check_own_loss(**{**kwargs, "y": None})
-        name = "validation_data"
-        if kwargs.get(name) is not None:
-            kwargs[name] = self._images.checked(kwargs[name], name)
-        return super().fit(self._images.checked(x), *args, **kwargs)
+        return self._checks.run(super().fit, x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`, on images as `fit` takes them."""
-        return super().evaluate(self._images.checked(x), *args, **kwargs)
+        return self._checks.run(super().evaluate, x, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.predict`, on images as `fit` takes them."""
+        return self._checks.run(super().predict, x, *args, **kwargs)
 
     def compute_loss(
         self,
@@ -240,6 +241,7 @@ class ImageTokenizer(
         return quantized if conv is None else conv(quantized)
 
     def call(self, images: Any, training: Any = None) -> Any:
+        self._checks.check_call(images)
         latents = self.to_latents(as_float_images(images), training=training)
         quantized = self.quantizer(latents, training=training)
         decoded = self.from_quantized(quantized)

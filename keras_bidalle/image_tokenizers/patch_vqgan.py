@@ -121,7 +121,9 @@ class PatchEncoder(PatchStack):
         self.build_stack(self.patch_size**2 * input_shape[-1])
 
     def call(self, images, training=None):
-        patches = ops.nn.space_to_depth(images, self.patch_size)
+        patches = ops.nn.space_to_depth(
+            images, self.patch_size, data_format="channels_last"
+        )
         return self.conv_out(self.features(patches, training=training))
 
     def compute_output_shape(self, input_shape):
@@ -146,7 +148,9 @@ class PatchDecoder(PatchStack):
     def head(self, features):
         """The last layer: from features to float32 images."""
         patches = ops.cast(self.conv_out(features), "float32")
-        return ops.nn.depth_to_space(patches, self.patch_size)
+        return ops.nn.depth_to_space(
+            patches, self.patch_size, data_format="channels_last"
+        )
 
     def compute_output_shape(self, input_shape):
         return shape_of_images(

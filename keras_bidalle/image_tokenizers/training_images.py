@@ -1,12 +1,17 @@
 """What image tokenizers train on: uint8 images, or float in [-1, 1].
 
-No data are read ahead of training. Arrays and tensors are checked once before
-it, streams (a `keras.utils.PyDataset`, a generator, a `tf.data.Dataset`) batch
-by batch on their way to the step, and of anything else types and shapes alone.
+What is checked must cost no step and read nothing ahead: of arrays and
+tensors all, once before training; of streams the first batches, on their way
+to the step; of what else Keras takes the first calls, where tensors have
+values (on PyTorch).
 """
 
 import collections.abc
+import contextlib
+import re
 import sys
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -14,6 +19,11 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle import validation
+from keras_bidalle.backend.current import has_value
+
+# Batches of a stream whose values are looked at: images in [0, 255] are so
+# from the first on.
+FIRST_BATCHES = 4
 
 
 def as_float_images(images: Any) -> Any:
@@ -23,42 +33,92 @@ def as_float_images(images: Any) -> Any:
     return ops.cast(images, "float32")
 
 
-class TrainingImages:
-    """Checks what `fit` and `evaluate` are given.
+class ImageChecks:
+    """Checks what a tokenizer is given: with `channels`, sides by `factor`.
 
-    Images have so many `channels`, and sides that `factor` divides.
+    The model hands its calls to `check_call`, and runs Keras' loops by `run`.
     """
 
     def __init__(self, factor: int, channels: int):
+        self._sizes = factor, channels
+        self._calls: _Images | None = None
+
+    def run(self, loop: Callable, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Runs `fit`, `evaluate` or `predict` on data that are checked."""
+        if self._calls is not None:
+            # `evaluate` within `fit`, which has checked its data.
+            return loop(x, *args, **kwargs)
+        name = "validation_data"
+        if kwargs.get(name) is not None:
+            validation_images = _Images(*self._sizes, name)
+            kwargs[name] = validation_images.checked(kwargs[name])
+        self._calls = _Images(*self._sizes, "x")
+        try:
+            with _errors_of_streams():
+                return loop(self._calls.checked(x), *args, **kwargs)
+        finally:
+            self._calls = None
+
+    def check_call(self, images: Any) -> None:
+        """Checks what the model is called on, if it has values yet."""
+        if not has_value(images):
+            return
+        if self._calls is None:
+            _Images(*self._sizes, "images").check(images)
+        else:
+            self._calls.check_batch(images)
+
+
+class _Images:
+    """Checks the images of one argument, which errors call `name`."""
+
+    def __init__(self, factor: int, channels: int, name: str):
         self.factor = factor
         self.channels = channels
+        self.name = name
+        self._left = FIRST_BATCHES
 
-    def checked(self, data: Any, name: str = "x") -> Any:
+    def checked(self, data: Any) -> Any:
         """The data to give to Keras: `data`, or a stream that is checked."""
         if isinstance(data, keras.utils.PyDataset):
-            return _CheckedBatches(data, lambda batch: self.check(batch, name))
+            return _CheckedBatches(data, self.check_batch)
         if isinstance(data, collections.abc.Generator):
-            return self._checked_generator(data, name)
+            return self._checked_generator(data)
         if _is_tf_dataset(data):
-            return self._checked_tf_dataset(data, name)
-        self.check(data, name)
+            return self._checked_tf_dataset(data)
+        self.check(data)
         return data
 
-    def check(self, images: Any, name: str) -> None:
-        """Checks one array of images, or a batch of a stream."""
+    def check(self, images: Any) -> None:
+        """Checks an array of images, or what has one first."""
         images = _first(images)
         if not hasattr(images, "dtype") or not hasattr(images, "shape"):
             return  # Not images yet: a stream of another form.
-        dtype = self.check_type(images.dtype, images.shape, name)
+        dtype = self.check_type(images.dtype, images.shape)
         if dtype == "uint8" or 0 in tuple(images.shape):
             return
         library = np if isinstance(images, np.ndarray) else ops
+        if not library.isfinite(library.sum(images)):
+            missing = library.isnan(images)
+            if library.any(missing):
+                warnings.warn(
+                    f"`{self.name}` has values that are not numbers: their "
+                    "steps are lost in half precision, the model else.",
+                    stacklevel=3,
+                )
+                images = library.where(missing, 0.0, images)
         low, high = library.min(images), library.max(images)
-        validation.check_image_range(float(low), float(high), name)
+        validation.check_image_range(float(low), float(high), self.name)
 
-    def check_type(self, dtype: Any, shape: Any, name: str) -> str:
+    def check_batch(self, batch: Any) -> None:
+        """Checks a batch of a stream, if it is one of the first."""
+        if self._left:
+            self._left -= 1
+            self.check(batch)
+
+    def check_type(self, dtype: Any, shape: Any) -> str:
         """Checks all but the values of images; gives the dtype's name."""
-        dtype = validation.check_image_dtype(dtype, name)
+        dtype = validation.check_image_dtype(dtype, self.name)
         shape = tuple(shape)
         sides = [side for side in shape[1:3] if side is not None]
         if (
@@ -67,43 +127,68 @@ class TrainingImages:
             or any(side % self.factor for side in sides)
         ):
             raise ValueError(
-                f"`{name}` must be images (batch, height, width, "
+                f"`{self.name}` must be images (batch, height, width, "
                 f"{self.channels}) with sides that are multiples of "
                 f"{self.factor}. Received: shape={shape}"
             )
         return dtype
 
-    def _checked_generator(self, batches: Any, name: str) -> Any:
+    def _checked_generator(self, batches: Any) -> Any:
         for batch in batches:
-            self.check(batch, name)
+            self.check_batch(batch)
             yield batch
 
-    def _checked_tf_dataset(self, dataset: Any, name: str) -> Any:
+    def _checked_tf_dataset(self, dataset: Any) -> Any:
         spec = _first(dataset.element_spec)
-        dtype = validation.check_image_dtype(spec.dtype, name)
+        dtype = validation.check_image_dtype(spec.dtype, self.name)
         if spec.shape.rank is not None:
-            self.check_type(dtype, spec.shape, name)
+            self.check_type(dtype, spec.shape)
         if dtype == "uint8":
             return dataset
         import tensorflow as tf
 
-        message = f"Floating `{name}` must be finite and lie in [-1, 1]."
-
-        def check(*batch):
+        def check(number: Any, batch: Any) -> Any:
             images = tf.cast(_first(batch), tf.float32)
-            in_range = tf.abs(images) <= validation.LARGEST_PIXEL
-            known = tf.Assert(tf.reduce_all(in_range), [message])
-            with tf.control_dependencies([known]):
-                batch = tf.nest.map_structure(tf.identity, batch)
-            return batch if len(batch) > 1 else batch[0]
 
-        return dataset.map(check)
+            def largest() -> Any:
+                return tf.reduce_max(tf.abs(images))
+
+            size = tf.cond(number < FIRST_BATCHES, largest, lambda: 0.0)
+            # Written so that what is not a number passes, as in `check`.
+            known = tf.Assert(
+                tf.logical_not(size > validation.LARGEST_PIXEL),
+                [f"{_MARK}{self.name}", size],
+            )
+            with tf.control_dependencies([known]):
+                return tf.nest.map_structure(tf.identity, batch)
+
+        return dataset.enumerate().map(check)
+
+
+# Before the argument's name and the size in errors of TensorFlow's streams.
+_MARK = "images out of range: "
+
+
+@contextlib.contextmanager
+def _errors_of_streams() -> Iterator[None]:
+    """Within, what TensorFlow reports of a stream is a `ValueError`."""
+    try:
+        yield
+    except Exception as error:
+        found = re.search(rf"{_MARK}(\w+)\W+([\w.+-]+)", str(error))
+        if found is None:
+            raise
+        name, size = found.groups()
+        high = float(size)
+    else:
+        return
+    validation.check_image_range(-high, high, name)
 
 
 class _CheckedBatches(keras.utils.PyDataset):
     """A stream whose batches are checked when they are read."""
 
-    def __init__(self, batches: Any, check: Any):
+    def __init__(self, batches: Any, check: Callable[[Any], None]):
         super().__init__(
             workers=batches.workers,
             use_multiprocessing=batches.use_multiprocessing,

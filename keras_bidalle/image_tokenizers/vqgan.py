@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_bidalle.backend.convolution import Conv2D
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
 from keras_bidalle.image_tokenizers.vqgan_layers import (
@@ -105,10 +106,10 @@ class VQGAN(ImageTokenizer):
             quantizer,
             decoder,
             image_shape,
-            quant_conv=keras.layers.Conv2D(
+            quant_conv=Conv2D(
                 quantizer.input_dim, 1, dtype=dtype, name="quant_conv"
             ),
-            post_quant_conv=keras.layers.Conv2D(
+            post_quant_conv=Conv2D(
                 z_channels, 1, dtype=dtype, name="post_quant_conv"
             ),
             dtype=dtype,

@@ -15,6 +15,7 @@ from keras import ops
 from keras_bidalle.arguments import Configured
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.gradients import linearize, value_and_gradient
+from keras_bidalle.backend.state_guard import StateGuard, moved_by_calls
 from keras_bidalle.losses.discriminator import PatchDiscriminator
 from keras_bidalle.losses.game import HingeLoss, VanillaLoss
 from keras_bidalle.validation import check_at_least
@@ -177,7 +178,7 @@ class AdversarialLoss(Configured, keras.layers.Layer):
         self.ramp_steps = ramp_steps
         # "int" is 64 bits wide on TensorFlow, where 32-bit variables stay
         # in host memory beside a GPU.
-        self.step = self.add_weight(
+        step = self.add_weight(
             shape=(),
             initializer="zeros",
             dtype="int",
@@ -185,6 +186,7 @@ class AdversarialLoss(Configured, keras.layers.Layer):
             aggregation="only_first_replica",
             name="step",
         )
+        self.step = moved_by_calls(step)
 
     def build(self, real_shape: Any) -> Any:
         if not self.discriminator.built:
@@ -201,6 +203,7 @@ class AdversarialLoss(Configured, keras.layers.Layer):
         training: bool | None = None,
     ) -> Any:
         fake = ops.cast(fake, "float32")
+        guard = StateGuard(self, [real, fake]) if training else None
         reconstruction, reconstruction_slope = linearize(
             lambda x: ops.cast(reconstruction_loss(x), "float32"), fake
         )
@@ -216,8 +219,9 @@ class AdversarialLoss(Configured, keras.layers.Layer):
         real_logits, fake_logits = self._judge(real, fake, training)
         discriminator = self._loss.discriminator(real_logits, fake_logits)
         generator_share, discriminator_share = self._schedule()
-        if training:
+        if guard is not None:
             self.step.assign(self.step + 1)
+            guard.end()
         return AdversarialTerms(
             reconstruction=reconstruction,
             generator=generator_share * weight * generator,

@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 from keras_bidalle.arguments import Configured
+from keras_bidalle.backend.convolution import Conv2D
 from keras_bidalle.losses.global_batch_normalization import (
     GlobalBatchNormalization,
 )
@@ -79,14 +80,13 @@ class PatchDiscriminator(Configured, layers.Layer):
         self.logits = self._convolution(1, 1, use_bias=True, name="logits")
 
     def _convolution(self, width, stride, use_bias, name):
-        return layers.Conv2D(
+        return Conv2D(
             width,
             4,
             strides=stride,
             padding="valid",
             use_bias=use_bias,
             kernel_initializer=keras.initializers.RandomNormal(0.0, 0.02),
-            data_format="channels_last",
             dtype=self.dtype_policy,
             name=name,
         )

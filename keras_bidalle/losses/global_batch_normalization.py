@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.keras_internals import ReducibleBatchNormalization
+from keras_bidalle.backend.state_guard import moved_by_calls
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -15,6 +16,11 @@ class GlobalBatchNormalization(ReducibleBatchNormalization):
     same moving statistics. (Keras' own `synchronized` knows neither Horovod
     nor other backends than TensorFlow.) Replicas have batches of one size.
     """
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        moved_by_calls(self.moving_mean)
+        moved_by_calls(self.moving_variance)
 
     def reduce_moments(self, mean, variance):
         if replicas.num_replicas() == 1:

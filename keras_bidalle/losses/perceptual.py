@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_bidalle.arguments import Configured
+
 # Convolutions of VGG16 (Simonyan and Zisserman 2015, Table 1, column D), by
 # block; a 2x2 max pooling stands before every block but the first.
 VGG16_BLOCKS = (
@@ -39,8 +41,12 @@ def lpips_shapes():
     return shapes
 
 
+class MissingWeightsError(ValueError, FileNotFoundError):
+    """There is no file where weights are said to be."""
+
+
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class LPIPS(keras.layers.Layer):
+class LPIPS(Configured, keras.layers.Layer):
     """Learned perceptual image patch similarity, on VGG16 features.
 
     Images go through VGG16 up to the last convolution of each block. The
@@ -77,6 +83,9 @@ class LPIPS(keras.layers.Layer):
         Zhang et al., "The Unreasonable Effectiveness of Deep Features as a
         Perceptual Metric" (2018), Equation 1.
     """
+
+    # `weights` are what Keras calls a layer's variables.
+    kept_as = {"weights": "weights_path"}
 
     def __init__(
         self, weights: str | os.PathLike[str] | None = None, **kwargs: Any
@@ -153,11 +162,6 @@ class LPIPS(keras.layers.Layer):
     def load_own_variables(self, store: Any) -> Any:
         """Reads nothing: the weights were read from the file `weights`."""
 
-    def get_config(self) -> Any:
-        config = super().get_config()
-        config.pop("trainable")
-        return {**config, "weights": self.weights_path}
-
 
 def _unit_length(x):
     x = ops.cast(x, "float32")
@@ -168,7 +172,7 @@ def _unit_length(x):
 
 def _read_arrays(path):
     if not path.is_file():
-        raise ValueError(
+        raise MissingWeightsError(
             f"`weights` must name an .npz file. Received: weights={path}, "
             "which is not a file"
         )

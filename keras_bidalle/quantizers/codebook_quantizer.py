@@ -11,6 +11,7 @@ from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.quantizers import distances
 from keras_bidalle.quantizers.drawing import draw_vectors
 from keras_bidalle.quantizers.hard_quantizer import HardQuantizer
+from keras_bidalle.quantizers.row_chunks import row_chunks
 from keras_bidalle.validation import check_at_least
 
 
@@ -58,11 +59,6 @@ class CodebookQuantizer(HardQuantizer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    @property
-    def codebook(self) -> Any:
-        """The code vectors as they are now, float32 tensor (K, C)."""
-        raise NotImplementedError
-
     def write_codebook(self, vectors: Any) -> Any:
         """Puts vectors (K, C) in the codebook's place, within a step."""
         raise NotImplementedError
@@ -96,9 +92,13 @@ class CodebookQuantizer(HardQuantizer):
 
     def nearest(self, z: Any) -> Any:
         codebook = ops.stop_gradient(self.codebook)
-        all_distances = self.distance(ops.stop_gradient(z), codebook)
-        codes = argmin(all_distances)
-        return codes, ops.min(all_distances, axis=-1)
+        codes, distances = [], []
+        latents = ops.stop_gradient(self.prepared(z))
+        for part in row_chunks(latents, self.num_codes):
+            table = self.distance(part, codebook)
+            codes.append(argmin(table))
+            distances.append(ops.min(table, axis=-1))
+        return ops.concatenate(codes), ops.concatenate(distances)
 
     def lookup(self, codes: Any) -> Any:
         return lookup(self.codebook, codes)

@@ -51,7 +51,22 @@ class CosineDistance(Distance):
         return ops.maximum(1.0 - cosine, 0.0)
 
 
-_DISTANCES = {"l2": L2Distance, "cosine": CosineDistance}
+@keras.saving.register_keras_serializable(package="keras_bidalle")
+class DotProduct(Distance):
+    """`|z| max|e| - z . e`: the nearest code has the largest product."""
+
+    def __call__(self, z, codebook):
+        length = ops.sqrt(ops.sum(ops.square(z), axis=-1, keepdims=True))
+        largest = ops.sqrt(ops.max(ops.sum(ops.square(codebook), axis=-1)))
+        product = ops.matmul(z, ops.transpose(codebook))
+        return ops.maximum(length * largest - product, 0.0)
+
+
+_DISTANCES = {
+    "l2": L2Distance,
+    "cosine": CosineDistance,
+    "dot": DotProduct,
+}
 
 
 def get(identifier: Any) -> Distance:

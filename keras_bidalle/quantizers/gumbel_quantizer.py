@@ -84,7 +84,7 @@ class GumbelQuantizer(Quantizer):
         self._temperature, self._kl_weight = temperature, kl_weight
         # Here and not in `build`, so that a schedule may come before data.
         self.temperature, self.kl_weight = (
-            self.add_state(name, (), keras.initializers.Constant(value))
+            self.add_constant(name, (), keras.initializers.Constant(value))
             for name, value in (
                 ("temperature", temperature),
                 ("kl_weight", kl_weight),

@@ -31,8 +31,9 @@ class HardQuantizer(Quantizer):
         code_dim: int, the length C of a code vector.
         commitment_weight: float, the weight of the commitment loss, which
             keeps latents near their codes (the paper's beta).
-        gradient: `"straight_through"` or a `GradientEstimator`, how
-            gradients pass from code vectors to latents.
+        gradient: `"straight_through"`, `"rotation"`, `"diveq"` or a
+            `GradientEstimator`, how gradients pass from code vectors to
+            latents.
     """
 
     old_names = {"beta": "commitment_weight"}
@@ -49,6 +50,8 @@ class HardQuantizer(Quantizer):
         check_at_least(commitment_weight=commitment_weight)
         self.commitment_weight = commitment_weight
         self.gradient = gradient_estimators.get(gradient)
+        # An estimator is not a layer: its random state is tracked here.
+        self._gradient_seed = getattr(self.gradient, "seed_generator", None)
 
     def nearest(self, z: Any) -> Any:
         """Int32 codes (N,) of float32 `z` (N, C), and their distances (N,).
@@ -60,6 +63,15 @@ class HardQuantizer(Quantizer):
     def lookup(self, codes: Any) -> Any:
         """Code vectors (..., C) of int32 codes (...), with gradients."""
         raise NotImplementedError
+
+    @property
+    def codebook(self) -> Any:
+        """The code vectors as they are now, float32 tensor (K, C)."""
+        return self.lookup(ops.arange(self.num_codes, dtype="int32"))
+
+    def prepared(self, z: Any) -> Any:
+        """What code vectors stand for: latents (N, C), or bounded ones."""
+        return z
 
     def begin_step(self, latents: Sequence[Any]) -> None:
         """Prepares a training step, in which codes are about to be chosen.
@@ -88,6 +100,11 @@ class HardQuantizer(Quantizer):
             z, quantized
         )
 
+    def passed_on(self, z: Any, quantized: Any, training: Any) -> Any:
+        """The output, with gradients to prepared `z` (N, C), and the loss."""
+        output = self.gradient(z, quantized, training=training)
+        return output, self.quantization_loss(z, quantized)
+
     def apply_codebook(self, z: Any, training: Any = None) -> Any:
         (quantized,), (codes,) = self.apply_to_levels([z], training=training)
         return quantized, codes
@@ -98,8 +115,10 @@ class HardQuantizer(Quantizer):
         loss, outputs, all_codes = 0.0, [], []
         for level, z in zip(levels, flat, strict=True):
             quantized, codes = step.quantize(z)
-            loss += self.quantization_loss(z, quantized)
-            output = self.gradient(z, quantized)
+            output, level_loss = self.passed_on(
+                self.prepared(z), quantized, training
+            )
+            loss += level_loss
             outputs.append(ops.reshape(output, ops.shape(level)))
             all_codes.append(ops.reshape(codes, ops.shape(level)[:-1]))
         self.add_loss(loss)
@@ -111,7 +130,10 @@ class HardQuantizer(Quantizer):
 
     def encode(self, z: Any) -> Any:
         self.ensure_built()
-        z = self.as_latents(z)
+        return self.encode_projected(self.as_latents(z))
+
+    def encode_projected(self, z: Any) -> Any:
+        """Codes (B, ...) of float32 latents (B, ..., C), as they are."""
         codes, _ = self.nearest(ops.reshape(z, (-1, self.code_dim)))
         return ops.reshape(codes, ops.shape(z)[:-1])
 

@@ -87,9 +87,7 @@ class MultiLevelQuantizer(Quantizer):
 
     def call(self, z: Any, training: bool | None = None) -> Any:
         levels = [self.as_latents(level) for level in z]
-        quantized, codes = self.apply_codebook(levels, training=training)
-        if training is not None:
-            self.record(codes)
+        quantized = self.apply_and_record(levels, levels, training)
         return tuple(ops.cast(level, self.compute_dtype) for level in quantized)
 
     def apply_codebook(self, z: Any, training: Any = None) -> Any:
@@ -157,7 +155,8 @@ class MultiLevelQuantizer(Quantizer):
         )
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return tuple((*shape[:-1], self.code_dim) for shape in input_shape)
+        width = self.quantizer.output_dim
+        return tuple((*shape[:-1], width) for shape in input_shape)
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")

@@ -8,6 +8,7 @@ from keras import ops
 from keras_bidalle.arguments import Configured
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.keras_internals import ReplicaLosses
+from keras_bidalle.backend.state_guard import StateGuard, moved_by_calls
 from keras_bidalle.quantizers.codebook_metrics import (
     CodebookMetric,
     CodebookUsage,
@@ -63,7 +64,7 @@ class Quantizer(Configured, ReplicaLosses, keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         check_positive(num_codes=num_codes, code_dim=code_dim)
         self.num_codes = num_codes
-        self.code_dim = self.input_dim = code_dim
+        self.code_dim = self.input_dim = self.output_dim = code_dim
         # Not so inside another quantizer, which shows its own.
         self.keeps_metrics = True
         self._codebook_metrics: list[CodebookMetric] = []
@@ -97,6 +98,10 @@ class Quantizer(Configured, ReplicaLosses, keras.layers.Layer):
 
     def add_state(self, name: Any, shape: Any, initializer: Any) -> Any:
         """Adds a float32 weight that `call` moves and no optimizer does."""
+        return moved_by_calls(self.add_constant(name, shape, initializer))
+
+    def add_constant(self, name: Any, shape: Any, initializer: Any) -> Any:
+        """Adds a float32 weight that neither `call` nor optimizers move."""
         return self.add_weight(
             name=name,
             shape=shape,
@@ -116,10 +121,20 @@ class Quantizer(Configured, ReplicaLosses, keras.layers.Layer):
 
     def call(self, z: Any, training: bool | None = None) -> Any:
         z = self.as_latents(z)
+        quantized = self.apply_and_record(z, [z], training)
+        return ops.cast(quantized, self.compute_dtype)
+
+    def apply_and_record(self, z: Any, latents: Any, training: Any) -> Any:
+        """`apply_codebook`, moving state if a list of latents is finite."""
+        guard = StateGuard(self, latents) if training else None
         quantized, codes = self.apply_codebook(z, training=training)
         if training is not None:
-            self.record(codes)
-        return ops.cast(quantized, self.compute_dtype)
+            self.epoch_counts.assign(self.epoch_counts + self.count(codes))
+        if guard is not None:
+            guard.end()
+        if training is not None:
+            self.update_metrics()
+        return quantized
 
     def apply_codebook(self, z: Any, training: bool | None = None) -> Any:
         """Quantizes, adds the losses and, in training, moves the statistics.
@@ -187,11 +202,6 @@ class Quantizer(Configured, ReplicaLosses, keras.layers.Layer):
         """Counts of the codes, float32, of shape `counts_shape`."""
         return count_codes(codes, self.num_codes)
 
-    def record(self, codes: Any) -> Any:
-        """Adds a batch of codes to the metrics."""
-        self.epoch_counts.assign(self.epoch_counts + self.count(codes))
-        self.update_metrics()
-
     def update_metrics(self) -> Any:
         """Brings the metrics up to date with the counts of the epoch."""
         for metric in self._codebook_metrics:
@@ -203,4 +213,4 @@ class Quantizer(Configured, ReplicaLosses, keras.layers.Layer):
         return list(self._codebook_metrics) if self.keeps_metrics else []
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return tuple(input_shape[:-1]) + (self.code_dim,)
+        return tuple(input_shape[:-1]) + (self.output_dim,)

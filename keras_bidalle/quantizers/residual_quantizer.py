@@ -81,6 +81,7 @@ class ResidualQuantizer(Quantizer):
         self.shared = shared
         self.commitment_weight = commitment_weight
         self.gradient = gradient_estimators.get(gradient)
+        self._gradient_seed = getattr(self.gradient, "seed_generator", None)
         # A public name would come before `quantizers` in files of weights.
         self._given = parts[:] if is_list else first
         if not is_list and not shared:
@@ -121,7 +122,9 @@ class ResidualQuantizer(Quantizer):
             vectors, codes = step.quantize(residual)
             total = total + vectors
             commitment += mean_square(flat - ops.stop_gradient(total))
-            codebook_loss += part.codebook_loss(residual, vectors)
+            codebook_loss += part.codebook_loss(
+                part.prepared(residual), vectors
+            )
             residual = residual - ops.stop_gradient(vectors)
             all_codes.append(codes)
             if depth == self.code_depth - 1 or not self.has_one_codebook:
@@ -133,7 +136,8 @@ class ResidualQuantizer(Quantizer):
             if regularization is not None:
                 self.add_loss(regularization)
         shape = ops.shape(z)
-        quantized = ops.reshape(self.gradient(flat, total), shape)
+        output = self.gradient(flat, total, training=training)
+        quantized = ops.reshape(output, shape)
         codes = ops.stack(all_codes, axis=-1)
         return quantized, ops.reshape(codes, (*shape[:-1], self.code_depth))
 
@@ -194,6 +198,11 @@ def _check_parts(quantizers, expected):
                 "`quantizer` must be a HardQuantizer or a list of them: each "
                 "depth chooses one code, and gradients pass the sum. "
                 f"Received: {part!r}"
+            )
+        if part.input_dim != part.code_dim:
+            raise ValueError(
+                "`quantizer` must hold quantizers without projections. "
+                f"Received: input_dim={part.input_dim}"
             )
     if len(quantizers) != expected:
         raise ValueError(

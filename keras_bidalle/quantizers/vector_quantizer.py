@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_bidalle.quantizers.codebook_quantizer import CodebookQuantizer
+from keras_bidalle.quantizers.distances import unit_rows
 from keras_bidalle.quantizers.hard_quantizer import mean_square
 from keras_bidalle.quantizers.quantizer import count_codes
 from keras_bidalle.validation import check_at_least, check_positive_or_none
@@ -35,6 +36,12 @@ class VectorQuantizer(CodebookQuantizer):
             never.
         codebook_regularizer: Keras regularizer of the codebook (K, C), such
             as `OrthogonalRegularizer`, or `None`.
+        input_dim: int or `None`, the channels of latents and of the output.
+            Where they are not `code_dim`, linear projections stand before
+            the search and after it: few channels keep a large codebook in
+            use.
+        normalize: bool, whether latents and code vectors are scaled to
+            length 1. With `code_dim=8` this is LlamaGen's tokenizer.
         **kwargs: as in `CodebookQuantizer`: `commitment_weight=0.25`,
             `distance="l2"`, `codebook_initializer` (by default uniform in
             [-1/K, 1/K]), `kmeans_steps=0`, `seed`, `gradient`.
@@ -53,6 +60,8 @@ class VectorQuantizer(CodebookQuantizer):
         Learning](https://arxiv.org/abs/1711.00937), Eq. 3.
     """
 
+    table_is_trained = True
+
     def __init__(
         self,
         num_codes: int,
@@ -60,9 +69,14 @@ class VectorQuantizer(CodebookQuantizer):
         codebook_weight: float = 1.0,
         revival_steps: int | None = None,
         codebook_regularizer: Any = None,
+        input_dim: int | None = None,
+        normalize: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(num_codes, code_dim, **kwargs)
+        check_positive_or_none(input_dim=input_dim)
+        self.input_dim = self.output_dim = input_dim or code_dim
+        self.normalize = normalize
         check_at_least(codebook_weight=codebook_weight)
         check_positive_or_none(revival_steps=revival_steps)
         self.codebook_weight = codebook_weight
@@ -79,9 +93,17 @@ class VectorQuantizer(CodebookQuantizer):
 
     def build(self, input_shape: Any) -> Any:
         super().build(input_shape)
+        if self.input_dim != self.code_dim:
+            self.project_in = keras.layers.Dense(self.code_dim, dtype="float32")
+            self.project_out = keras.layers.Dense(
+                self.output_dim, dtype="float32"
+            )
+            self.project_in.build((None, self.input_dim))
+            self.project_out.build((None, self.code_dim))
         shape = (self.num_codes, self.code_dim)
         self.embedding = self.add_weight(
             name="embedding",
+            trainable=self.table_is_trained,
             shape=shape,
             initializer=self.codebook_initializer or self.default_initializer(),
             dtype="float32",
@@ -100,13 +122,37 @@ class VectorQuantizer(CodebookQuantizer):
     @property
     def codebook(self) -> Any:
         vectors = ops.convert_to_tensor(self.embedding)
-        return vectors if self.anchor is None else vectors + self.anchor
+        vectors = vectors if self.anchor is None else vectors + self.anchor
+        return unit_rows(vectors) if self.normalize else vectors
+
+    def prepared(self, z: Any) -> Any:
+        return unit_rows(z) if self.normalize else z
 
     def write_codebook(self, vectors: Any) -> Any:
         if self.anchor is None:
             self.embedding.assign(vectors)
         else:
             self.anchor.assign(ops.stop_gradient(vectors - self.embedding))
+
+    def apply_to_levels(self, levels: Any, training: Any = None) -> Any:
+        if self.input_dim == self.code_dim:
+            return super().apply_to_levels(levels, training=training)
+        levels = [self.project_in(level) for level in levels]
+        outputs, codes = super().apply_to_levels(levels, training=training)
+        return [self.project_out(output) for output in outputs], codes
+
+    def encode(self, z: Any) -> Any:
+        self.ensure_built()
+        z = self.as_latents(z)
+        if self.input_dim != self.code_dim:
+            z = self.project_in(z)
+        return self.encode_projected(z)
+
+    def decode(self, codes: Any) -> Any:
+        vectors = super().decode(codes)
+        if self.input_dim == self.code_dim:
+            return vectors
+        return self.project_out(vectors)
 
     def codebook_loss(self, z: Any, quantized: Any) -> Any:
         loss = mean_square(quantized - ops.stop_gradient(z))

@@ -227,5 +227,5 @@ def test_wrong_arguments_of_compile_are_refused():
     model = patch_vqgan()
     with pytest.raises(ValueError, match="reconstruction_loss='mae'"):
         model.compile("adam", reconstruction_loss="mae")
-    with pytest.raises(ValueError, match="Received: loss=mse"):
+    with pytest.raises(ValueError, match="Received: loss='mse'"):
         model.compile("adam", loss="mse")

@@ -6,6 +6,8 @@ import pytest
 from keras import ops
 from small_tokenizers import as_float, patch_vqgan, uint8_images
 
+from keras_bidalle.image_tokenizers.training_images import ImageChecks
+
 IMAGES = uint8_images(4)
 FLOATS = as_float(IMAGES)
 
@@ -47,12 +49,12 @@ def assert_refused(data, error, match):
         compiled_model().fit(data, verbose=0)
 
 
-@pytest.mark.parametrize("call", ["fit", "evaluate"])
+@pytest.mark.parametrize("call", ["fit", "evaluate", "predict"])
 @pytest.mark.parametrize(
     "images, error, match",
     [
         (FLOATS * 127.5, ValueError, r"lie in \[-1, 1\].*uint8.*max=1"),
-        (np.full_like(FLOATS, np.nan), ValueError, "finite"),
+        (FLOATS * np.inf, ValueError, "finite"),
         (IMAGES.astype("int32"), TypeError, "must be uint8.*int32"),
         (IMAGES[0], ValueError, r"Received: shape=\(16, 16, 3\)"),
         (IMAGES[..., :1], ValueError, r"\(batch, height, width, 3\)"),
@@ -81,7 +83,7 @@ def test_pictures_as_tensors_and_of_other_sizes_are_taken(model):
 
 @pytest.mark.parametrize("stream", [Batches, generator])
 def test_a_stream_is_checked_on_its_way(model, stream):
-    assert_refused(stream(FLOATS * 127.5), Exception, "lie in .-1, 1")
+    assert_refused(stream(FLOATS * 127.5), ValueError, "lie in .-1, 1")
     logs = [
         model.evaluate(data, batch_size=2, verbose=0, return_dict=True)
         for data in (IMAGES, FLOATS)
@@ -112,11 +114,40 @@ def test_a_dataset_of_tensorflow_is_checked_on_its_way(model):
     model.fit(dataset, verbose=0)
     model.fit(dataset.map(lambda images: (images,)), verbose=0)
     for change, error, match in (
-        (lambda images: images * 127.5, Exception, "lie in .-1, 1"),
+        (lambda images: images * 127.5, ValueError, "lie in .-1, 1.*max=1"),
         (lambda images: tf.cast(images, "int32"), TypeError, "uint8.*int32"),
         (lambda images: images[:, :14], ValueError, "multiples of 4"),
     ):
         assert_refused(dataset.map(change), error, match)
+
+
+def test_only_the_first_batches_of_a_stream_are_looked_at(model):
+    images = np.concatenate([FLOATS] * 3)
+    images[-1] *= 127.5
+    batches = Batches(images)
+    checked = ImageChecks(4, 3).run(lambda x: x, batches)
+    for number in range(len(batches)):
+        checked[number]
+    with pytest.raises(ValueError, match="max=1"):
+        ImageChecks(4, 3).run(lambda x: x, images)
+
+
+def test_numbers_that_are_missing_are_told_and_trained_on():
+    images = FLOATS.copy()
+    images[0, 0, 0] = np.nan
+    with pytest.warns(UserWarning, match="`x` has values that are not numbers"):
+        compiled_model().fit(images, verbose=0)
+
+
+def test_a_call_on_pictures_of_another_range_is_refused(model):
+    with pytest.raises(ValueError, match="`images` must be finite.*max=1"):
+        model(ops.convert_to_tensor(FLOATS * 127.5))
+
+
+def test_weights_of_pictures_are_refused():
+    weights = np.ones(len(IMAGES))
+    with pytest.raises(ValueError, match="`sample_weight` must be None"):
+        compiled_model().fit(IMAGES, sample_weight=weights, verbose=0)
 
 
 def test_a_call_with_integers_is_refused(model):

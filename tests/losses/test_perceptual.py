@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_bidalle import image_tokenizers, quantizers
 from keras_bidalle.losses import LPIPS, value_and_gradient
 from keras_bidalle.losses.perceptual import VGG16_BLOCKS, lpips_shapes
 
@@ -133,3 +134,33 @@ def test_no_weights_file_is_an_error_that_says_what_to_do(tmp_path):
 def test_pictures_must_be_rgb(weights):
     with pytest.raises(ValueError, match="RGB"):
         LPIPS(weights)(np.zeros((1, 32, 32, 1)), np.zeros((1, 32, 32, 1)))
+
+
+def test_a_saved_tokenizer_opens_where_the_weights_file_is_not(
+    weights, tmp_path
+):
+    copy = tmp_path / "lpips.npz"
+    copy.write_bytes(weights.read_bytes())
+    tokenizer = image_tokenizers.PatchVQGAN(
+        quantizers.VectorQuantizer(8, 4, seed=0),
+        image_shape=(16, 16, 3),
+        channels=8,
+        hidden_channels=8,
+        num_blocks=1,
+    )
+    tokenizer.compile("adam", perceptual=LPIPS(copy))
+    images = pictures(0)[:, :16, :16]
+    tokenizer.train_on_batch(images)
+    tokenizer.save(tmp_path / "tokenizer.keras")
+    keras.models.load_model(tmp_path / "tokenizer.keras")  # with its file
+
+    copy.unlink()
+    with pytest.warns(
+        UserWarning, match="compile again: `weights`.*not a file"
+    ):
+        again = keras.models.load_model(tmp_path / "tokenizer.keras")
+    np.testing.assert_array_equal(
+        again.encode(images), tokenizer.encode(images)
+    )
+    with pytest.raises(ValueError, match="compile"):
+        again.evaluate(images, verbose=0)

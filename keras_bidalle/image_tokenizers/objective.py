@@ -19,7 +19,7 @@ PIXEL_LOSSES = {
 }
 
 
-def optimizer_of_players(optimizer, discriminator_optimizer, adversarial):
+def optimizer_of_players(adversarial, optimizer, discriminator_optimizer):
     """One optimizer, of the tokenizer and of the discriminator if any."""
     if adversarial is None:
         return optimizer
