@@ -77,7 +77,7 @@ class ImageTokenizer(
         self.quant_conv = quant_conv
         self.post_quant_conv = post_quant_conv
         self.image_shape = sizes.checked(image_shape, encoder.factor)
-        self.adversarial = None
+        self.adversarial: Any = None
         self._objective: Any = None
         self._compile_arguments: Any = dict
         self._checks = ImageChecks(encoder.factor, self.image_shape[-1])
@@ -180,7 +180,7 @@ class ImageTokenizer(
         try:
             arguments = keras.saving.deserialize_keras_object(config)
         except FileNotFoundError as error:
-            self.optimizer = None  # Keras looks for it from here on.
+            self.optimizer: Any = None  # Keras looks for it from here on.
             warnings.warn(f"To train, compile again: {error}", stacklevel=2)
         else:
             self.compile(**arguments)
