@@ -28,6 +28,7 @@ def parse(arguments=None):
     programs.add_configuration(parser, configurations.generator_names())
     programs.add_run(parser)
     programs.add_source(parser)
+    programs.add_held_out(parser, captions=True)
     parser.add_argument(
         "--tokenizer",
         required=True,
@@ -50,8 +51,9 @@ def run(options):
     captions = tasks.has_captions(configuration)
     # Classes without captions are the folders that pictures lie in.
     source = programs.source_of(options, captions or not options.images)
+    source, held_out = programs.held_out_of(options, configuration, source)
     plan = programs.Plan(
-        tasks.ImageTask(source, configuration.training),
+        tasks.ImageTask(source, configuration.training, held_out),
         tokenizer=options.tokenizer,
         generator=configuration,
         start_generator=options.start_from,

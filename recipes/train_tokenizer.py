@@ -21,6 +21,7 @@ def parse(arguments=None):
     programs.add_configuration(parser, configurations.tokenizer_names())
     programs.add_run(parser)
     programs.add_source(parser)
+    programs.add_held_out(parser, captions=False)
     parser.add_argument(
         "--lpips",
         metavar="FILE",
@@ -40,7 +41,8 @@ def parse(arguments=None):
 def run(options):
     configuration = programs.configured(options, "tokenizer")
     source = programs.source_of(options, captions=False)
-    task = tasks.ImageTask(source, configuration.training)
+    source, held_out = programs.held_out_of(options, configuration, source)
+    task = tasks.ImageTask(source, configuration.training, held_out)
     plan = programs.Plan(
         task,
         tokenizer=configuration,

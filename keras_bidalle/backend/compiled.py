@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend.current import backend_name
+from keras_bidalle.backend.forks import check_not_forked
 from keras_bidalle.backend.programs import Programs
 from keras_bidalle.validation import check_positive
 
@@ -80,6 +81,7 @@ def row_batches(
     the last row again where there are no more, and how many are meant.
     """
     check_positive(batch_size=batch_size)
+    check_not_forked()
     batch_size = min(batch_size, 1 << max(count - 1, 0).bit_length())
     batch_size = -(-batch_size // calls)
     for start in range(0, count, batch_size):

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import keras
 from keras.src.backend import in_stateless_scope
 from keras.src.backend.common import global_state
+from keras.src.utils import module_utils
 
 
 def is_stateless() -> bool:
@@ -34,6 +36,23 @@ def variables_without_values() -> Iterator[None]:
             yield
     finally:
         global_state.set_global_attribute(waiting, before)
+
+
+@contextlib.contextmanager
+def without_tensorflow() -> Iterator[None]:
+    """Keras does not import TensorFlow inside, unless something else has.
+
+    Its serialization asks whether a value is one of TensorFlow's types, and
+    imports all of it, half a gigabyte, to know them.
+    """
+    lazy = module_utils.tensorflow
+    before = lazy._available
+    if "tensorflow" not in sys.modules:
+        lazy._available = False
+    try:
+        yield
+    finally:
+        lazy._available = before
 
 
 class DrawnSeed(keras.random.SeedGenerator):

@@ -92,6 +92,24 @@ def inner_optimizers(
     return [each for part in parts for each in (part, *inner_optimizers(part))]
 
 
+def constant_rates(
+    optimizer: keras.optimizers.Optimizer,
+) -> list[keras.Variable]:
+    """The variables of learning rates that no schedule gives."""
+    rates = (
+        getattr(part, "_learning_rate", None)
+        for part in [optimizer, *inner_optimizers(optimizer)]
+    )
+    return [rate for rate in rates if isinstance(rate, keras.Variable)]
+
+
+def scales_loss(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Whether it passes over a step whose gradients are not finite."""
+    parts = [optimizer, *inner_optimizers(optimizer)]
+    scaling = keras.optimizers.LossScaleOptimizer
+    return any(isinstance(part, scaling) for part in parts)
+
+
 def keeps_averages(optimizer: keras.optimizers.Optimizer) -> bool:
     """Whether it, or one that it is made of, has `use_ema=True`."""
     parts = [optimizer, *inner_optimizers(optimizer)]

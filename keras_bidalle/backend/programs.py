@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_bidalle.backend.forks import check_not_forked
+
 # Each holds its machine code and constants: 10 to 100 MB of a large model.
 MOST_PROGRAMS = 32
 
@@ -35,6 +37,7 @@ class Programs:
         self._lock = threading.Lock()
 
     def __call__(self, *arguments: Any) -> Any:
+        check_not_forked()
         computed, kind = what_is_computed(self._layers), _kind(arguments)
         with self._lock:
             if not _same(computed, self._computed):

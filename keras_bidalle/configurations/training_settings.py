@@ -35,6 +35,12 @@ _SHARED = {
     "steps": None,
     # How often figures and samples are logged; `None`: by the run's length.
     "reports": None,
+    # Where images are held out: reports between figures of them, the figure
+    # that the weights are kept by, such as "loss" or "psnr", and how many
+    # that are no better end the run.
+    "evaluate_every": None,
+    "keep_best": None,
+    "patience": None,
     # A class of `keras_bidalle.data`, and its arguments but the size. A
     # generator's images are made into codes once, cut as for evaluation,
     # so that of a crop only its scaling counts there.
@@ -72,6 +78,7 @@ _PARTS = ("encoder", "quantizer", "decoder")
 # Settings that count something.
 _WHOLE = {
     *("batch_size", "epochs", "steps", "reports"),
+    *("evaluate_every", "patience"),
     *("warmup_steps", "schedule_cycles", "schedule_steps"),
     *("temperature_steps", "beta_steps", "adversarial_start"),
     *("discriminator_layers", "discriminator_filters"),
@@ -260,11 +267,14 @@ def check_training(settings: dict[str, Any]) -> None:
             right = isinstance(value, (list, tuple)) and all(
                 part in _PARTS for part in value
             )
+        elif name == "keep_best":
+            kind, right = "a word", isinstance(value, str)
         elif isinstance(default, (str, dict)):
             kind = "a word" if isinstance(default, str) else "an object"
             right = isinstance(value, type(default))
         elif name in _WHOLE:
-            least = name in ("batch_size", "schedule_cycles", "reports")
+            positive = ("batch_size", "schedule_cycles", "reports")
+            least = name in (*positive, "evaluate_every", "patience")
             kind = f"an integer of at least {least:d}"
             right = type(value) is int and value >= least
         else:

@@ -22,6 +22,7 @@ from keras_bidalle.data.image_opening import (
 )
 from keras_bidalle.data.image_source import ImageSource, Record
 from keras_bidalle.data.image_text_folder import ImageTextFolder
+from keras_bidalle.data.source_parts import SourcePart, hold_out
 from keras_bidalle.data.streams import (
     BatchStream,
     as_dataset,
@@ -51,6 +52,8 @@ __all__ = [
     "cached_codes",
     "crop_named",
     "fingerprint",
+    "hold_out",
+    "SourcePart",
     "open_image",
     "own_rows",
     "image_files",

@@ -62,7 +62,7 @@ def cached_codes(
     """
     path = pathlib.Path(path)
     key = f"{fingerprint(tokenizer)} {count} {source}"
-    codes = _read(path, key)
+    codes = _read(path, key, (count, *tokenizer.code_shape))
     if codes is not None:
         return codes
     dtype = np.min_scalar_type(tokenizer.num_codes - 1)
@@ -75,17 +75,29 @@ def cached_codes(
         if progress is not None:
             progress(end)
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, codes=codes, key=np.array(key))
+        np.savez_compressed(
+            file, codes=codes, key=np.array(key), digest=_digest(codes)
+        )
     return codes
 
 
-def _read(path, key):
+def _read(path, key, shape):
     if not path.is_file():
         return None
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return stored["codes"] if str(stored["key"]) == key else None
+            if str(stored["key"]) != key:
+                return None
+            codes = stored["codes"]
+            if codes.shape == shape and stored["digest"] == _digest(codes):
+                return codes
+            error = "not the codes that were written, or no digest of them"
     # Whatever a damaged archive raises, its codes are made anew.
-    except Exception as error:
-        print(f"{path} cannot be read ({error}): computing its codes anew.")
-        return None
+    except Exception as caught:
+        error = str(caught)[:100]
+    print(f"{path} cannot be used ({error}): computing its codes anew.")
+    return None
+
+
+def _digest(codes):
+    return hashlib.sha256(np.ascontiguousarray(codes).tobytes()).hexdigest()

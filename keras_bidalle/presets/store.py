@@ -21,6 +21,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_bidalle.backend.keras_internals import without_tensorflow
 from keras_bidalle.files import atomic_folder, replaceable
 from keras_bidalle.messages import one_line, shown
 from keras_bidalle.presets.dtypes import policy_of, set_dtype
@@ -45,6 +46,7 @@ _MAX_JSON = 1 << 25
 _ATTEMPTS, _PAUSE = 5, 0.1
 
 
+@without_tensorflow()
 def load(
     preset: str | pathlib.Path, dtype: Any = None, generator_dtype: Any = None
 ) -> Any:
@@ -184,6 +186,7 @@ def _metadata(preset):
     return metadata
 
 
+@without_tensorflow()
 def save_preset(
     model: Any,
     folder: str | pathlib.Path,

@@ -2,11 +2,13 @@
 
 from keras_bidalle.programs.command_line import (
     add_configuration,
+    add_held_out,
     add_run,
     add_sampling,
     add_source,
     configured,
     distributed,
+    held_out_of,
     run_settings,
     sampling_of,
     source_of,
@@ -19,11 +21,13 @@ from keras_bidalle.programs.training_program import train
 __all__ = [
     "Plan",
     "add_configuration",
+    "add_held_out",
     "add_run",
     "add_sampling",
     "add_source",
     "configured",
     "distributed",
+    "held_out_of",
     "image_tokenizer_of",
     "policy",
     "run_settings",

@@ -14,6 +14,7 @@ from keras_bidalle.configurations import (
     parse_setting,
     shrunk,
 )
+from keras_bidalle.programs.held_out import SETTINGS
 from keras_bidalle.programs.precision import PRECISIONS
 from keras_bidalle.sampling.settings import SETTINGS
 
@@ -127,6 +128,62 @@ def sampling_of(options: argparse.Namespace) -> dict[str, Any]:
     """The sampling settings that were given: dict from name to value."""
     given = {name: getattr(options, name) for name in SETTINGS}
     return {k: value for k, value in given.items() if value is not None}
+
+
+def add_held_out(parser: argparse.ArgumentParser, captions: bool) -> None:
+    """Adds the options that `held_out_of` reads."""
+    group = parser.add_argument_group("held-out data, while it trains")
+    add = group.add_mutually_exclusive_group().add_argument
+    kind = "pairs" if captions else "images"
+    add(
+        f"--val-{kind}",
+        dest="held_out_folder",
+        metavar="FOLDER",
+        help=f"what is never trained on, as --{kind}",
+    )
+    folder = data.ImageTextFolder if captions else data.ImageFolder
+    parser.set_defaults(held_out_kind=folder)
+    add(
+        "--held-out",
+        type=float,
+        metavar="SHARE",
+        help="holds this share of the data set out, such as 0.05",
+    )
+    group.add_argument(
+        "--evaluate-every",
+        type=int,
+        metavar="REPORTS",
+        help="reports between figures of it (default: 1)",
+    )
+
+
+def held_out_of(
+    options: argparse.Namespace,
+    configuration: Configuration,
+    source: data.ImageSource,
+) -> tuple[data.ImageSource, data.ImageSource | None]:
+    """What is trained on, and what is held out, if anything is.
+
+    Raises:
+        ValueError, FileNotFoundError: when there is no such folder, the share
+            is out of its range, or figures are asked for of nothing.
+    """
+    if options.evaluate_every is not None:
+        configuration.change("evaluate_every", options.evaluate_every)
+    configuration.check()
+    held_out: data.ImageSource | None = None
+    if options.held_out is not None:
+        source, held_out = data.hold_out(source, options.held_out)
+    elif options.held_out_folder is not None:
+        held_out = options.held_out_kind(options.held_out_folder)
+    asked = [n for n in SETTINGS if configuration.training[n] is not None]
+    if held_out is not None and not asked:
+        configuration.change("evaluate_every", 1)
+    if asked and held_out is None:
+        raise ValueError(
+            f"`{asked[0]}` needs held-out data: --held-out SHARE, or a folder."
+        )
+    return source, held_out
 
 
 def configured(options: argparse.Namespace, stage: str) -> Configuration:

@@ -12,6 +12,7 @@ from keras_bidalle.configurations import Configuration
 from keras_bidalle.image_tokenizers import ImageTokenizer
 from keras_bidalle.presets import load
 from keras_bidalle.programs.carrying_over import carry_over_generator
+from keras_bidalle.programs.held_out import held_out_rows, is_asked_for
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import (
     compiled_step,
@@ -121,6 +122,12 @@ class GeneratorStage:
         generator.compile(optimizer, jit_compile=compiled_step(plan.jit))
         optimizer.build(generator.trainable_variables)
 
+        held_out = None
+        if is_asked_for(settings):
+            held_out = plan.task.held_out_codes(
+                folder, image_tokenizer, self.configuration, rows
+            )
+
         @data.own_rows
         def make_batch(step: int) -> dict[str, np.ndarray]:
             return rows.batch(
@@ -149,6 +156,7 @@ class GeneratorStage:
             settings,
             len(rows),
             shown,
+            held_out=held_out_rows(held_out, settings, plan.seed),
         )
         model = whole(in_float32(build, generator))
         plan.task.save_pictures(folder, model, rows, **self.sampling)

@@ -5,8 +5,16 @@ import pathlib
 from typing import Any
 
 from keras_bidalle.configurations import Configuration
+from keras_bidalle.programs.held_out import SETTINGS
 from keras_bidalle.programs.precision import resolved
 from keras_bidalle.tasks.task import Task
+
+# In what a resumed run may differ from what it began as.
+_MAY_CHANGE = (
+    *("steps", "epochs", "reports", "sampling*"),
+    *SETTINGS,
+    *("learning_rate", "final_learning_rate", "schedule*", "warmup_*"),
+)
 
 
 @dataclasses.dataclass
@@ -50,6 +58,16 @@ class Plan:
     def policy(self) -> str:
         """The dtype policy of training."""
         return resolved(self.precision)
+
+    def may_change(self) -> list[str]:
+        """The settings that may change now, as `RunFolder` takes them."""
+        folder = pathlib.Path(self.folder)
+        begun = (folder / "checkpoints" / "generator", folder / "model")
+        # A tokenizer trained further would have other codes.
+        stages = ["generator"]
+        if not any(path.exists() for path in begun):
+            stages.append("tokenizer")
+        return [f"{s}.training.{name}" for s in stages for name in _MAY_CHANGE]
 
     def config(self) -> dict[str, Any]:
         """What the run depends on: JSON values."""

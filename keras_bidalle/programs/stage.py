@@ -6,6 +6,8 @@ from typing import Any
 import keras
 
 from keras_bidalle import data, training
+from keras_bidalle.configurations import Configuration
+from keras_bidalle.programs.held_out import HeldOut
 
 Settings = dict[str, Any]
 # ("image" or "text", tag, function).
@@ -60,6 +62,45 @@ def optimizer_of(settings: Settings, records: int) -> Any:
     )
 
 
+def length(settings: Settings) -> list[int | None]:
+    """What the settings say of the length of a stage."""
+    return [settings["steps"], settings["epochs"]]
+
+
+def finished(
+    folder: training.RunFolder, stage: str, preset: str, part: Any
+) -> bool:
+    """Whether a stage has been trained for as long as it is to be now.
+
+    What was trained for less is no longer measured.
+
+    Args:
+        folder: `keras_bidalle.training.RunFolder`.
+        stage: str, "tokenizer" or "generator".
+        preset: str, what the stage leaves.
+        part: its `Configuration`, or the name of a preset.
+    """
+    if not (folder / preset).is_dir():
+        return False
+    if not isinstance(part, Configuration):
+        return True
+    metrics = folder.read("metrics.json") or {}
+    name = f"{stage}_length"
+    if name not in metrics:
+        # Of an earlier version, before its settings were changed just now.
+        before = folder.before or {}
+        metrics[name] = length(before[stage]["training"])
+        folder.update_metrics(**metrics)
+    if metrics[name] == length(part.training):
+        return True
+    if stage == "generator":
+        # Reports that are there are not made again.
+        kept = ("tokenizer", "classifier", name)
+        metrics = {k: v for k, v in metrics.items() if k.startswith(kept)}
+        folder.write("metrics.json", metrics)
+    return False
+
+
 def fit_stage(
     folder: training.RunFolder,
     stage: str,
@@ -69,6 +110,7 @@ def fit_stage(
     records: int,
     summaries: Sequence[Summary] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    held_out: HeldOut | None = None,
 ) -> None:
     """Trains, with checkpoints, TensorBoard, curves and a line of progress.
 
@@ -81,10 +123,13 @@ def fit_stage(
         records: of an epoch.
         summaries: what is shown each time that the run is summed up.
         callbacks: further ones.
+        held_out: what it is judged by meanwhile.
     """
     checkpoint = training.ResumableCheckpoint(
         folder / "checkpoints" / stage, every_seconds=30
     )
+    if folder.before is not None and checkpoint.is_empty:
+        print(f"{checkpoint.folder} has no checkpoint: it begins at step 0.")
     writer = training.SummaryWriter(folder / "events" / stage)
     kinds = {
         "image": training.ImageSummaries,
@@ -99,6 +144,7 @@ def fit_stage(
         steps_per_epoch=steps,
         callbacks=[
             *callbacks,
+            *([] if held_out is None else held_out.callbacks),
             training.RunProgress(stage, batch_size=settings["batch_size"]),
             training.ScalarSummaries(writer, every_steps=50),
             *(
@@ -106,6 +152,7 @@ def fit_stage(
                 for kind, tag, function in summaries
             ),
         ],
+        **({} if held_out is None else held_out.fit_arguments(reports)),
     )
     writer.close()
     folder.update_metrics(**{f"{stage}_training": history[-1]})
@@ -113,3 +160,18 @@ def fit_stage(
     if settings["average_momentum"]:
         # Also where a finished run is resumed, which has no `fit` to do so.
         model.optimizer.finalize_variable_values(model.trainable_variables)
+    best = None if held_out is None else held_out.best
+    if best is not None and best.best_epoch is not None:
+        best.put_back()
+        print(
+            f"{stage}: {best.monitor} was best after report "
+            f"{best.best_epoch + 1} of {len(history)}: {best.best:.5g}"
+        )
+        folder.update_metrics(
+            **{
+                f"{stage}_best": {
+                    "report": best.best_epoch,
+                    best.monitor: best.best,
+                }
+            }
+        )

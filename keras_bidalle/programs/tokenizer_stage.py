@@ -11,6 +11,7 @@ from keras_bidalle.image_tokenizers import (
 )
 from keras_bidalle.presets import load
 from keras_bidalle.programs.carrying_over import carry_over
+from keras_bidalle.programs.held_out import held_out_images
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import in_float32, policy
 from keras_bidalle.programs.stage import fit_stage, optimizer_of, run_length
@@ -126,6 +127,7 @@ class TokenizerStage:
             self.records,
             [("image", "reconstructions", reconstructions)],
             self.callbacks,
+            held_out_images(self.plan.task, tokenizer, self.settings),
         )
         tokenizer = in_float32(self.build, tokenizer)
         training.save_png(

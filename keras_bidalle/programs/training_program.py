@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_bidalle import data, training
+from keras_bidalle.backend import replicas
 from keras_bidalle.backend.current import backend_name
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.files import atomic_path
@@ -13,11 +14,12 @@ from keras_bidalle.image_tokenizers import ImageTokenizer
 from keras_bidalle.presets import load
 from keras_bidalle.programs.generator_stage import GeneratorStage
 from keras_bidalle.programs.plan import Plan
+from keras_bidalle.programs.stage import finished, length
 from keras_bidalle.programs.tokenizer_stage import (
     TokenizerStage,
     image_tokenizer_of,
 )
-from keras_bidalle.tasks.image_task import has_captions
+from keras_bidalle.tasks.image_rows import has_captions
 from keras_bidalle.text_image_model import TextImageModel
 
 
@@ -54,10 +56,21 @@ def train(plan: Plan) -> None:
     if plan.generator is not None:
         second = GeneratorStage(plan, tokenizer)
     examples = plan.task.examples(tokenizer.image_shape)
-    folder = training.RunFolder(plan.folder, config, resume=plan.resume)
+    folder = training.RunFolder(
+        plan.folder, config, plan.resume, plan.may_change()
+    )
     # Now: the processes of a run decide alike, whoever is ahead.
-    done = {name for name in ("tokenizer", "model") if (folder / name).is_dir()}
-    finished = ("model" if second else "tokenizer") in done
+    parts = {"tokenizer": plan.tokenizer, "generator": plan.generator}
+    presets = {"tokenizer": "tokenizer", "generator": "model"}
+    done = {
+        preset
+        for stage, preset in presets.items()
+        if replicas.from_first_process(
+            replicas.is_first_process()
+            and finished(folder, stage, preset, parts[stage])
+        )
+    }
+    nothing_left = ("model" if second else "tokenizer") in done
     print(
         f"{backend_name()}, {plan.policy}; "
         f"{plan.task.description}; {tokenizer.count_params():,} parameters; "
@@ -73,20 +86,23 @@ def train(plan: Plan) -> None:
             tokenizer = first.fit(folder, examples)
         _measure(plan, folder, "tokenizer", tokenizer)
         tokenizer.save_to_preset(folder / "tokenizer")
+        if first is not None:
+            folder.update_metrics(tokenizer_length=length(first.settings))
     if second is not None:
         if "model" in done:
             model = load(folder / "model")
         else:
             model = second.fit(folder, tokenizer)
             model.save_to_preset(folder / "model")
+            folder.update_metrics(generator_length=length(second.settings))
         _report(plan, folder, model, second.sampling)
     minutes = (time.monotonic() - began) / 60
-    if not finished:
+    if not nothing_left:
         folder.update_metrics(minutes=minutes)
     for name, text in plan.task.cards(folder, plan, tokenizer).items():
         with atomic_path(folder / name / "README.md") as temporary:
             temporary.write_text(text)
-    told = "done already" if finished else f"done in {minutes:.1f} minutes"
+    told = "done already" if nothing_left else f"done in {minutes:.1f} minutes"
     print(f"{told}; see {folder.path}")
 
 

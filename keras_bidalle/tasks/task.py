@@ -48,6 +48,23 @@ class Task:
     def start_tokenizer(self, tokenizer: Any) -> None:
         """Called once with a new image tokenizer, before it is trained."""
 
+    def held_out(self, image_shape: tuple[int, ...]) -> np.ndarray | None:
+        """Images that are not trained on: uint8 (n, H, W, C), or `None`.
+
+        A tokenizer is judged by them while it trains.
+        """
+        return None
+
+    def held_out_codes(
+        self,
+        folder: Any,
+        image_tokenizer: Any,
+        configuration: Configuration,
+        rows: CaptionedCodes,
+    ) -> CaptionedCodes | None:
+        """As `captioned_codes`, whose `rows` they are, of images held out."""
+        return None
+
     def examples(self, image_shape: tuple[int, ...]) -> np.ndarray:
         """A few images that are shown while training: uint8 (n, H, W, 3)."""
         raise NotImplementedError

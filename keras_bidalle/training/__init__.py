@@ -5,6 +5,7 @@ from keras_bidalle.training.averaged_weights import (
     EvaluateAveraged,
     averaged_weights,
 )
+from keras_bidalle.training.best_weights import HeldOutFigures, KeepBest
 from keras_bidalle.training.callbacks import (
     ImageSummaries,
     ScalarSummaries,
@@ -44,6 +45,7 @@ from keras_bidalle.training.pictures import (
 )
 from keras_bidalle.training.progress import RunProgress
 from keras_bidalle.training.run_folder import RunFolder
+from keras_bidalle.training.run_state import NotFinite
 from keras_bidalle.training.schedules import VariableSchedule, WarmupCosine
 from keras_bidalle.training.steps import StepCallback
 from keras_bidalle.training.stop_signals import Preempted
@@ -57,8 +59,11 @@ __all__ = [
     "Distribution",
     "ElasticCheckpoint",
     "EvaluateAveraged",
+    "HeldOutFigures",
     "ImageSummaries",
+    "KeepBest",
     "Muon",
+    "NotFinite",
     "Preempted",
     "ResumableCheckpoint",
     "RunFolder",

@@ -5,17 +5,22 @@ before it as its last 71 bytes. Any cut and any changed bit is found; NumPy
 alone can open the file too.
 """
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import io
 import json
 import os
 import pathlib
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from keras_bidalle.files import atomic_path
+from keras_bidalle.training.folder_lock import alone_in
 from keras_bidalle.validation import check_positive
 
 FORMAT = 2
@@ -42,7 +47,11 @@ def write_checkpoint(
     for group, values in groups.items():
         for i, value in enumerate(values):
             arrays[f"{group}.{i:05d}"] = _storable(value)
-    with atomic_path(path) as temporary:
+    with contextlib.ExitStack() as stack, atomic_path(path) as temporary:
+        # Until the rename, so that no other process takes it for a rest.
+        mine = stack.enter_context(open(temporary, "rb"))
+        with contextlib.suppress(OSError):
+            fcntl.flock(mine, fcntl.LOCK_EX)
         with _HashingFile(temporary) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
             file.write(_MARK + file.digest.hexdigest().encode())
@@ -82,6 +91,23 @@ class CheckpointFolder:
         self.path = pathlib.Path(path)
         self.keep = keep
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """A context in which no other run writes checkpoints here."""
+        with alone_in(self.path):
+            self.remove_unfinished()
+            yield
+
+    def remove_unfinished(self) -> None:
+        """Removes what a killed run was writing, and nobody is."""
+        for file in self.path.glob(".step-*.npz*"):
+            with contextlib.suppress(OSError), open(file, "rb") as mine:
+                # Whoever has just made it will lock it before it writes.
+                status = os.fstat(mine.fileno())
+                if status.st_size or time.time() - status.st_mtime > 60:
+                    fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    file.unlink()
+
     def file(self, step: int) -> pathlib.Path:
         """Where the checkpoint of a step is, or would be."""
         return self.path / f"step-{step:09d}.npz"
@@ -96,8 +122,7 @@ class CheckpointFolder:
         Raises:
             DamagedCheckpoint: if there are some and none can be read.
         """
-        self._remove_unfinished()
-        files = self._files()
+        files = self.files()
         for file in reversed(files):
             try:
                 return read_checkpoint(file)
@@ -116,25 +141,21 @@ class CheckpointFolder:
             write_checkpoint(self.file(state["step"]), state, groups)
         except OSError as error:
             raise self._explained(error, state["step"], groups) from error
-        for file in self._files()[: -self.keep]:
+        for file in self.files()[: -self.keep]:
             file.unlink()
 
     def clear(self) -> None:
         """Removes all checkpoints."""
-        for file in self._files():
+        for file in self.files():
             file.unlink()
-        self._remove_unfinished()
 
-    def _files(self):
+    def files(self) -> list[pathlib.Path]:
+        """Those that are there, the oldest first."""
         return sorted(self.path.glob("step-*.npz"))
-
-    def _remove_unfinished(self):
-        for file in self.path.glob(".step-*.npz*"):
-            file.unlink()
 
     def _explained(self, error, step, groups):
         size = sum(a.nbytes for arrays in groups.values() for a in arrays)
-        last = self._files()[-1:]
+        last = self.files()[-1:]
         advice = ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             advice = (

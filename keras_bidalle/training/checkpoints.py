@@ -4,6 +4,8 @@
 not build, and trusts whatever lies in its folder.
 """
 
+import contextlib
+import math
 import pathlib
 import signal
 import time
@@ -11,6 +13,7 @@ import time
 import keras
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.backend.optimizers import scales_loss
 from keras_bidalle.backend.random_state import random_state, set_random_state
 from keras_bidalle.training.callback_states import (
     callback_states,
@@ -18,10 +21,14 @@ from keras_bidalle.training.callback_states import (
 )
 from keras_bidalle.training.checkpoint_files import CheckpointFolder
 from keras_bidalle.training.run_state import (
+    NotFinite,
     all_hand_in,
     as_array,
     assign_all,
+    assign_optimizer,
     circumstances,
+    learning_rates,
+    not_finite,
     tell_changes,
 )
 from keras_bidalle.training.steps import StepCallback
@@ -50,9 +57,13 @@ class ResumableCheckpoint(StepCallback):
     all of them have this callback, and a folder that all can read; the first
     one writes, and its random state (Python, NumPy) is kept.
 
-    On SIGTERM, which schedulers send before they take a machine away, the
-    step is finished and saved and the process ends with the status 143,
-    whichever process it came to.
+    On SIGTERM, which schedulers send before they take a machine away, and on
+    Ctrl-C the step is finished and saved and the process ends with the status
+    143 or 130, whichever process it came to. A second Ctrl-C ends it at once.
+
+    A loss or weights that are not finite end the run, and no checkpoint of
+    them is written. (Where a `LossScaleOptimizer` passes over such steps,
+    the weights alone are looked at.)
 
     Args:
         folder: str or `pathlib.Path`, for this run's checkpoints only.
@@ -81,7 +92,7 @@ class ResumableCheckpoint(StepCallback):
         every_seconds: float | None = 60.0,
         every_steps: int | None = None,
         keep: int = 2,
-        stop_signals: tuple = (signal.SIGTERM,),
+        stop_signals: tuple = (signal.SIGTERM, signal.SIGINT),
     ) -> None:
         super().__init__()
         given = dict(every_seconds=every_seconds, every_steps=every_steps)
@@ -107,6 +118,8 @@ class ResumableCheckpoint(StepCallback):
         self.stopped = False
         self._restored = self._cut_epoch = None
         self._saved_step = 0
+        # Before any callback changes them.
+        self._rates: dict | None = None
 
     def restore(self, model: keras.Model) -> int:
         """Puts the newest undamaged checkpoint into a compiled model.
@@ -125,12 +138,35 @@ class ResumableCheckpoint(StepCallback):
         """
         self._check(model)
         first = replicas.is_first_process()
-        found = self._saved.read_newest() if first else None
+        if first:
+            self._saved.remove_unfinished()
+        found = self._newest() if first else None
         # All processes go on from the step that the first one found.
         step = replicas.from_first_process(found[0]["step"] if found else 0)
         if step and not first:
             found = self._saved.read(step)
         return self._put_back(model, found)
+
+    def _newest(self):
+        return self._saved.read_newest()
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where the checkpoints are."""
+        return self._saved.path
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is saved yet."""
+        return not self._saved.files()
+
+    def alone(self) -> contextlib.AbstractContextManager:
+        """A context in which no other run writes into the folder.
+
+        Raises:
+            BlockingIOError: if another one is at work there.
+        """
+        return self._saved.alone()
 
     def _check(self, model):
         if not model.built or getattr(model, "optimizer", None) is None:
@@ -145,13 +181,17 @@ class ResumableCheckpoint(StepCallback):
     def _put_back(self, model, found):
         """Makes the run one that a checkpoint, or `None`, has left."""
         self._begin_anew()
+        self._rates = learning_rates(model.optimizer)
         if found is None:
             return 0
         state, groups = found
         path = self._saved.file(state["step"])
         assign_all(model.variables, groups["model"], "model", path)
-        assign_all(
-            model.optimizer.variables, groups["optimizer"], "optimizer", path
+        assign_optimizer(
+            model.optimizer,
+            groups["optimizer"],
+            state.get("learning_rates"),
+            path,
         )
         if replicas.is_first_process():
             set_random_state(state["random"])
@@ -170,11 +210,14 @@ class ResumableCheckpoint(StepCallback):
 
     def clear(self) -> None:
         """Forgets the checkpoints in the folder: the next run starts anew."""
-        self._saved.clear()
+        with self.alone():
+            self._saved.clear()
         self.history = []
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._saved_at = time.monotonic()
+        if self._rates is None:
+            self._rates = learning_rates(self.model.optimizer)
         self.stop_signals.begin()
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -182,7 +225,9 @@ class ResumableCheckpoint(StepCallback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
-        self.history = [row for row in self.history if row["epoch"] < epoch]
+        # By steps: epochs were of another length if the run is made longer.
+        begun = self.steps_done()
+        self.history = [row for row in self.history if row["step"] <= begun]
         cut, self._cut_epoch = self._cut_epoch, None
         if cut is not None and self._saved_step % self.steps_per_epoch:
             # Keras has begun the epoch's metrics anew, with what they count
@@ -195,6 +240,9 @@ class ResumableCheckpoint(StepCallback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         step = self.steps_done(batch)
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss) and not scales_loss(self.model.optimizer):
+            raise self._not_finite(f"The loss is {loss}", step)
         if batch + 1 >= self.steps_per_epoch:
             # on_epoch_end follows, and knows the epoch's logs; but what
             # validates may take longer than a scheduler waits.
@@ -222,6 +270,15 @@ class ResumableCheckpoint(StepCallback):
         self.save(step)
         if self._must_stop():
             self._stop()
+
+    def _not_finite(self, what, step):
+        saved = self._saved.file(self._saved_step).name
+        saved = f"{saved} is saved" if self._saved_step else "nothing is saved"
+        return NotFinite(
+            f"{what} at step {step}: {saved}, and this state is not. A lower "
+            "learning rate, a smaller `clip_norm` or float32 may help; look "
+            "at the data of the steps before, too."
+        )
 
     def _must_stop(self):
         return replicas.any_process(self.stop_signals.received is not None)
@@ -257,18 +314,22 @@ class ResumableCheckpoint(StepCallback):
         """Writes a checkpoint of `step` and removes those beyond `keep`.
 
         Raises:
+            NotFinite: if the weights are not finite; nothing is written.
             OSError: if it cannot be written. The ones before it stay.
         """
         self._saved_at = time.monotonic()
-        self._saved_step = step
         first = replicas.is_first_process()
         if not (first or all_hand_in()):
+            self._saved_step = step
             return
         groups = {
             "model": [as_array(v) for v in self.model.variables],
             "optimizer": [as_array(v) for v in self.model.optimizer.variables],
             "metrics": [as_array(v) for v in self.model.metrics_variables],
         }
+        for name in not_finite(self.model, groups["model"]):
+            raise self._not_finite(f"{name} is not finite", step)
+        self._saved_step = step
         if not first:
             return
         states, groups["callbacks"] = callback_states(self.callbacks)
@@ -278,6 +339,7 @@ class ResumableCheckpoint(StepCallback):
             "stopped": bool(self.model.stop_training),
             "callbacks": states,
             "random": random_state(),
+            "learning_rates": self._rates,
             "circumstances": circumstances(),
         }
         self._saved.write(state, groups)

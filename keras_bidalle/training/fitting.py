@@ -65,49 +65,52 @@ def resumable_fit(
     check_positive(epochs=epochs, steps_per_epoch=steps_per_epoch)
     checkpoint.callbacks = list(callbacks)
     checkpoint.validates = kwargs.get("validation_data") is not None
-    step = checkpoint.restore(model)
-    one_run = _OneRun(
-        [*callbacks, checkpoint],
-        add_history=True,
-        add_progbar=verbose != 0,
-        model=model,
-        verbose=verbose,
-        epochs=epochs,
-        steps=steps_per_epoch,
-    )
-    epoch, one_run.offset = divmod(step, steps_per_epoch)
-
-    def fit(first, end):
-        model.fit(
-            batches(first * steps_per_epoch + one_run.offset),
-            initial_epoch=first,
-            epochs=end,
-            steps_per_epoch=steps_per_epoch - one_run.offset,
-            callbacks=one_run,
+    with checkpoint.alone():
+        step = checkpoint.restore(model)
+        one_run = _OneRun(
+            [*callbacks, checkpoint],
+            add_history=True,
+            add_progbar=verbose != 0,
+            model=model,
             verbose=verbose,
-            shuffle=False,
-            **kwargs,
+            epochs=epochs,
+            steps=steps_per_epoch,
         )
+        epoch, one_run.offset = divmod(step, steps_per_epoch)
 
-    try:
-        one_run.begin()
-        checkpoint.restore_callbacks()
-        ended = checkpoint.stopped
-        if one_run.offset and epoch < epochs and not ended:
-            # The cut epoch is read into them.
-            make_metrics(model, lambda: _first_batch(batches(step)))
-            with _averages_left_apart(model.optimizer):
-                fit(epoch, epoch + 1)
-            epoch, one_run.offset = epoch + 1, 0
-            ended = model.stop_training
-        if epoch < epochs and not ended:
-            fit(epoch, epochs)
-        else:
-            # The last checkpoint was before what `fit` does at its end.
-            model.optimizer.finalize_variable_values(model.trainable_variables)
-        one_run.end()
-    finally:
-        checkpoint.stop_signals.end()
+        def fit(first, end):
+            model.fit(
+                batches(first * steps_per_epoch + one_run.offset),
+                initial_epoch=first,
+                epochs=end,
+                steps_per_epoch=steps_per_epoch - one_run.offset,
+                callbacks=one_run,
+                verbose=verbose,
+                shuffle=False,
+                **kwargs,
+            )
+
+        try:
+            one_run.begin()
+            checkpoint.restore_callbacks()
+            ended = checkpoint.stopped
+            if one_run.offset and epoch < epochs and not ended:
+                # The cut epoch is read into them.
+                make_metrics(model, lambda: _first_batch(batches(step)))
+                with _averages_left_apart(model.optimizer):
+                    fit(epoch, epoch + 1)
+                epoch, one_run.offset = epoch + 1, 0
+                ended = model.stop_training
+            if epoch < epochs and not ended:
+                fit(epoch, epochs)
+            else:
+                # The last checkpoint was before what `fit` does at its end.
+                model.optimizer.finalize_variable_values(
+                    model.trainable_variables
+                )
+            one_run.end()
+        finally:
+            checkpoint.stop_signals.end()
     return checkpoint.history
 
 

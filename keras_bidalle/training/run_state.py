@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.current import backend_name
+from keras_bidalle.backend.optimizers import constant_rates
 
 
 def circumstances() -> dict[str, Any]:
@@ -71,6 +72,72 @@ def as_array(variable: keras.Variable) -> np.ndarray:
             return multihost_utils.process_allgather(value, tiled=True)
         return np.asarray(value.addressable_data(0))
     return np.asarray(ops.convert_to_numpy(variable))
+
+
+class NotFinite(ValueError):
+    """The loss of a run, or its weights, are not finite."""
+
+
+def not_finite(model: keras.Model, arrays: list) -> list[str]:
+    """The weights whose values, given those of all variables, are not."""
+    weights = {id(weight) for weight in model.weights}
+    # A sum passes over an array without a copy.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return [
+            variable.path
+            for variable, array in zip(model.variables, arrays, strict=True)
+            if id(variable) in weights
+            and not np.isfinite(array.sum(dtype="float64"))
+        ]
+
+
+def learning_rates(optimizer: keras.optimizers.Optimizer) -> dict[str, list]:
+    """Constant rates: places in the optimizer's variables, and values."""
+    rates = constant_rates(optimizer)
+    places = [
+        place
+        for place, variable in enumerate(optimizer.variables)
+        if any(variable is rate for rate in rates)
+    ]
+    values = [float(as_array(optimizer.variables[at])) for at in places]
+    return {"places": places, "values": values}
+
+
+def assign_optimizer(
+    optimizer: keras.optimizers.Optimizer,
+    arrays: list,
+    began: dict[str, list] | None,
+    path: pathlib.Path,
+) -> None:
+    """Puts an optimizer's state back, but for a rate that is newly chosen.
+
+    `began` is what `learning_rates` told when the run began, before any
+    callback changed a rate; `None` where the checkpoint does not know.
+    """
+    now = learning_rates(optimizer)
+    places = now["places"] if began is None else began["places"]
+    rates = [float(array) for at, array in enumerate(arrays) if at in places]
+    variables = enumerate(optimizer.variables)
+    assign_all(
+        [variable for at, variable in variables if at not in now["places"]],
+        [array for at, array in enumerate(arrays) if at not in places],
+        "optimizer",
+        path,
+    )
+    if began is None or began["values"] == now["values"]:
+        for at, rate in zip(now["places"], rates, strict=True):
+            optimizer.variables[at].assign(rate)
+        if began is None and rates != now["values"]:
+            print(f"The learning rate is {_told(rates)}, as {path} has it.")
+    else:
+        print(
+            f"The learning rate is {_told(now['values'])} from here on; "
+            f"{path} had {_told(rates)}."
+        )
+
+
+def _told(rates):
+    return ", ".join(f"{rate:g}" for rate in rates) or "that of a schedule"
 
 
 def assign_all(

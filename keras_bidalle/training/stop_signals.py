@@ -7,6 +7,7 @@ some seconds, and kill. The signal is kept until the step is done.
 import contextlib
 import signal
 import threading
+import time
 from typing import Any
 
 
@@ -25,12 +26,14 @@ class StopSignals:
     """Notes signals to stop, while it is active.
 
     Launchers pass on what their processes got from the scheduler already, so
-    more of them mean nothing more. SIGKILL is for those in a hurry.
+    more of them mean nothing more. SIGKILL is for those in a hurry, or a
+    second Ctrl-C.
     """
 
     def __init__(self, signals: tuple = (signal.SIGTERM,)):
         self.signals = tuple(signal.Signals(s) for s in signals)
         self.received = None
+        self._at = 0.0
         self._before: dict[int, Any] = {}
 
     def begin(self) -> None:
@@ -50,4 +53,9 @@ class StopSignals:
                 signal.signal(number, before)
 
     def _note(self, number, frame):
-        self.received = number
+        now = time.monotonic()
+        if number != self.received:
+            self.received, self._at = number, now
+        # A launcher may pass on what the terminal sent its processes too.
+        elif number == signal.SIGINT and now - self._at > 1:
+            raise KeyboardInterrupt

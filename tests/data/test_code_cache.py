@@ -64,3 +64,17 @@ def test_a_damaged_cache_is_made_anew(tmp_path, calls, capsys):
     np.testing.assert_array_equal(compute(path, tokenizer, calls), codes)
     assert "computing its codes anew" in capsys.readouterr().out
     assert len(calls) == 6
+
+
+def test_codes_that_are_not_what_was_written_are_noticed(
+    tmp_path, calls, capsys
+):
+    path = tmp_path / "codes.npz"
+    tokenizer = make_tokenizer()
+    codes = compute(path, tokenizer, calls)
+    with np.load(path) as stored:
+        parts = dict(stored)
+    for other in (codes[::-1], codes[:5]):
+        np.savez_compressed(path, **{**parts, "codes": other})
+        np.testing.assert_array_equal(compute(path, tokenizer, calls), codes)
+        assert "not the codes that were written" in capsys.readouterr().out

@@ -141,6 +141,28 @@ class MNIST64Task(Task):
 
         return data.own_rows(make_batch)
 
+    @functools.cached_property
+    def _batch_held_out(self) -> MNIST64Batch:
+        split = self.splits["unseen_instances"]
+        return split.sample(5 * self.evaluation_pictures, (self.seed, 98))
+
+    def held_out(self, image_shape: tuple[int, ...]) -> np.ndarray:
+        """Images of test items."""
+        return self._batch_held_out.images
+
+    def held_out_codes(
+        self,
+        folder: Any,
+        image_tokenizer: Any,
+        configuration: Configuration,
+        rows: Any,
+    ) -> CaptionedCodes:
+        batch = self._batch_held_out
+        codes = image_tokenizer.encode(batch.images)
+        return _GrammarCaptions(
+            rows.table, batch.clauses, codes, self.batch_shown
+        )
+
     def captioned_codes(
         self, folder: Any, image_tokenizer: Any, configuration: Configuration
     ) -> CaptionedCodes:

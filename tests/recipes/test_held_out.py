@@ -1,0 +1,89 @@
+"""Runs that are judged while they train, by what they are not trained on."""
+
+import json
+
+import numpy as np
+import pytest
+import train_generator
+import train_tokenizer
+
+import keras_bidalle
+
+
+def command(output, *more):
+    return (
+        "te-vqgan-mnist64 --tiny --fake-data --precision float32 "
+        f"--output {output} --set steps=4 --set reports=4 --set batch_size=4 "
+        "--set adversarial_weight=0"
+    ).split() + list(more)
+
+
+def test_a_tokenizer_is_judged_while_it_trains_and_the_best_stays(
+    tmp_path, capsys
+):
+    held_out = ("--held-out", "0.05", "--evaluate-every", "2")
+    # The loss of the last report is not the best one at this rate.
+    judged = (*held_out, "--set", "keep_best=psnr")
+    assert train_tokenizer.main(command(tmp_path, *judged)) == 0
+    folder = tmp_path / "te-vqgan-mnist64"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    last = metrics["tokenizer_training"]
+    assert np.isfinite(last["val_loss"]) and np.isfinite(last["val_psnr"])
+    best = metrics["tokenizer_best"]
+    assert best["report"] in (1, 3)
+    assert best["val_psnr"] >= last["val_psnr"]
+    assert "val_psnr was best after report" in capsys.readouterr().out
+    keras_bidalle.load(folder / "tokenizer")
+    assert train_tokenizer.main(command(tmp_path, *judged, "--resume")) == 0
+    assert "done already" in capsys.readouterr().out
+
+
+def test_images_of_another_folder_are_held_out(tmp_path, pictures, capsys):
+    folder, _ = pictures
+    options = ("--val-images", str(folder), "--set", "patience=1")
+    # Nothing gets better at such a rate: two figures, and the end.
+    options += ("--set", "learning_rate=0.0", "--set", "reports=4")
+    assert train_tokenizer.main(command(tmp_path / "runs", *options)) == 0
+    written = tmp_path / "runs" / "te-vqgan-mnist64" / "metrics.json"
+    metrics = json.loads(written.read_text())
+    assert metrics["tokenizer_training"]["step"] == 2
+    assert metrics["tokenizer_best"]["report"] == 0
+
+
+def test_a_generator_is_judged_while_it_trains(tmp_path):
+    assert train_tokenizer.main(command(tmp_path)) == 0
+    tokenizer = tmp_path / "te-vqgan-mnist64" / "tokenizer"
+    options = (
+        f"bidalle-mnist64 --tiny --fake-data --precision float32 "
+        f"--output {tmp_path} --tokenizer {tokenizer} --held-out 0.1 "
+        "--set steps=4 --set reports=2 --set batch_size=4 "
+        "--set keep_best=image_loss"
+    ).split()
+    assert train_generator.main(options) == 0
+    folder = tmp_path / "bidalle-mnist64"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert np.isfinite(metrics["generator_training"]["val_loss"])
+    assert np.isfinite(metrics["generator_best"]["val_image_loss"])
+    assert len(list(folder.glob("held_out_*_codes.npz"))) == 1
+    # The words are those of the images that are trained on.
+    captions = json.loads((folder / "captions.json").read_text())
+    assert len(captions) == round(0.9 * 256)
+    keras_bidalle.load(folder / "model")
+
+
+@pytest.mark.parametrize(
+    "options,message",
+    [
+        (["--set", "keep_best=loss"], "`keep_best` needs held-out data"),
+        (["--evaluate-every", "2"], "`evaluate_every` needs held-out data"),
+        (["--held-out", "1.5"], "`share` must be"),
+        (["--held-out", ".1", "--set", "patience=0"], "patience"),
+        (["--val-images", "no-such-folder"], "no-such-folder"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything(
+    options, message, tmp_path, capsys
+):
+    assert train_tokenizer.main(command(tmp_path / "runs", *options)) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
