@@ -14,7 +14,7 @@ from keras_bidalle.configurations import (
     parse_setting,
     shrunk,
 )
-from keras_bidalle.programs.held_out import SETTINGS
+from keras_bidalle.programs.held_out import EVALUATION
 from keras_bidalle.programs.precision import PRECISIONS
 from keras_bidalle.sampling.settings import SETTINGS
 
@@ -176,7 +176,7 @@ def held_out_of(
         source, held_out = data.hold_out(source, options.held_out)
     elif options.held_out_folder is not None:
         held_out = options.held_out_kind(options.held_out_folder)
-    asked = [n for n in SETTINGS if configuration.training[n] is not None]
+    asked = [n for n in EVALUATION if configuration.training[n] is not None]
     if held_out is not None and not asked:
         configuration.change("evaluate_every", 1)
     if asked and held_out is None:

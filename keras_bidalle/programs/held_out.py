@@ -11,7 +11,7 @@ from keras_bidalle.image_tokenizers import ImageTokenizer
 from keras_bidalle.validation import as_uint8_images
 
 Settings = dict[str, Any]
-SETTINGS = ("evaluate_every", "keep_best", "patience")
+EVALUATION = ("evaluate_every", "keep_best", "patience")
 # A figure that is the better the higher it is; of others the least is best.
 _HIGHER = ("psnr", "ssim")
 
@@ -68,7 +68,7 @@ class HeldOut:
 
 def is_asked_for(settings: Settings) -> bool:
     """Whether any setting has to do with what is held out."""
-    return any(settings[name] is not None for name in SETTINGS)
+    return any(settings[name] is not None for name in EVALUATION)
 
 
 def held_out_images(

@@ -5,14 +5,14 @@ import pathlib
 from typing import Any
 
 from keras_bidalle.configurations import Configuration
-from keras_bidalle.programs.held_out import SETTINGS
+from keras_bidalle.programs.held_out import EVALUATION
 from keras_bidalle.programs.precision import resolved
 from keras_bidalle.tasks.task import Task
 
 # In what a resumed run may differ from what it began as.
 _MAY_CHANGE = (
     *("steps", "epochs", "reports", "sampling*"),
-    *SETTINGS,
+    *EVALUATION,
     *("learning_rate", "final_learning_rate", "schedule*", "warmup_*"),
 )
 
