@@ -153,7 +153,7 @@ def test_a_run_of_longer_epochs_keeps_its_history(tmp_path):
 def poisoned(step):
     def make(index):
         x, y = batch(index)
-        return (x * np.nan, y) if index == 3 else (x, y)
+        return (x, y * np.nan) if index == 3 else (x, y)
 
     from keras_bidalle.data.streams import BatchStream
 
