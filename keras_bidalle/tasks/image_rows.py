@@ -40,6 +40,11 @@ class HeldOutFiles:
     def write(self, name: str, value: Any) -> None:
         self._folder.write(self._named(name), value)
 
+    def update_metrics(self, **metrics: Any) -> None:
+        self._folder.update_metrics(
+            **{f"held_out_{name}": value for name, value in metrics.items()}
+        )
+
     def _named(self, name: str) -> str:
         return self._prefix * (name in self._OF_THE_IMAGES) + name
 
