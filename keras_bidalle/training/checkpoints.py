@@ -112,7 +112,7 @@ class ResumableCheckpoint(StepCallback):
         self._saved_at = time.monotonic()
         self._begin_anew()
 
-    def _begin_anew(self):
+    def _begin_anew(self) -> None:
         self.history: list[dict] = []
         # Whether a callback had ended the run before its last epoch.
         self.stopped = False
