@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_bidalle.arguments import kept_arguments
-from keras_bidalle.validation import shown
+from keras_bidalle.messages import shown
 
 
 class Named:

@@ -12,16 +12,11 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_bidalle.messages import shown
+
 # A decoder's output may overshoot 1 by rounding; images in [0, 255] may not
 # pass.
 LARGEST_PIXEL = 1.01
-
-
-def shown(value: Any, most: int = 80) -> str:
-    """A value that came, as error messages show it: one short line."""
-    text = " ".join(repr(value).split())
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def as_array(name: str, value: Any) -> np.ndarray:

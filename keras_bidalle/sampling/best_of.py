@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_bidalle.validation import check_positive, is_integer, shown
+from keras_bidalle.messages import shown
+from keras_bidalle.validation import check_positive, is_integer
 
 
 class Candidates:

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle import named
+from keras_bidalle.messages import shown
 from keras_bidalle.sampling.calls import OPTIONS
 from keras_bidalle.sampling.decoders import DECODERS, Decoder
 from keras_bidalle.sampling.settings import checked_settings
@@ -17,7 +18,6 @@ from keras_bidalle.validation import (
     as_indices,
     as_model_images,
     check_positive,
-    shown,
 )
 
 

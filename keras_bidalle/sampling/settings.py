@@ -17,7 +17,8 @@ from typing import Annotated, Any, TypedDict
 import numpy as np
 
 from keras_bidalle.backend.current import is_eager
-from keras_bidalle.validation import as_array, shown
+from keras_bidalle.messages import shown
+from keras_bidalle.validation import as_array
 
 TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text_to_image", "image_to_text"
 
