@@ -72,7 +72,7 @@ class IBQ(VectorQuantizer):
     def passed_on(self, z: Any, quantized: Any, training: Any) -> Any:
         codebook = self.codebook
         parts = [
-            keras.remat(self._mixture)(part, codebook)
+            self._mixture(part, codebook)
             for part in row_chunks(z, self.num_codes)
         ]
         mixtures, entropies, sums = zip(*parts, strict=True)
