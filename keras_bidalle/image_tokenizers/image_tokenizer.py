@@ -69,8 +69,7 @@ class ImageTokenizer(
         post_quant_conv: Any = None,
         **kwargs: Any,
     ) -> None:
-        # Images stay float32 until a layer casts them.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(autocast=False, **kwargs)  # layers cast images
         self.encoder = encoder
         self.quantizer = quantizer
         self.decoder = decoder
@@ -81,8 +80,7 @@ class ImageTokenizer(
         self._objective: Any = None
         self._compile_arguments: Any = dict
         self._checks = ImageChecks(encoder.factor, self.image_shape[-1])
-        # Not by a method `build`, after which Keras lets a model have no
-        # more layers: `compile` brings the discriminator.
+        # A method `build` would let the model have no more layers.
         with keras.name_scope(self.name, caller=self):
             build_in_order(self.stages, (None, *self.image_shape))
         self.built = True
