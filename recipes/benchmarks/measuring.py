@@ -73,7 +73,7 @@ def machine_speed(dtype="float32", size=2048, megabytes=256):
     matrix = ops.ones((size, size), dtype)
     product = compiled(lambda a, b: ops.matmul(a, b), [], xla=True)
     speed = 2 * size**3 / _best(lambda: _read_one(product(matrix, matrix)))
-    if _has_accelerator():
+    if has_accelerator():
         array = ops.ones((megabytes * 250_000,), "float32")
         # Adding keeps a compiler from leaving the copy out.
         copy = compiled(lambda a: a + 1.0, [], xla=True)
@@ -90,7 +90,8 @@ def machine_speed(dtype="float32", size=2048, megabytes=256):
         return speed, 2 * source.nbytes / _best(copy)
 
 
-def _has_accelerator():
+def has_accelerator():
+    """Whether the backend computes on anything but processors."""
     if keras.config.backend() == "torch":
         import torch
 

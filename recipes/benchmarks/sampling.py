@@ -42,7 +42,7 @@ from keras_bidalle import configurations
 from keras_bidalle.generators import BidirectionalTransformer
 
 
-def _gpt(width, depth, heads, rows=16, codes=1024, prompt=50):
+def gpt(width, depth, heads, rows=16, codes=1024, prompt=50):
     return BidirectionalTransformer, {
         "text_vocabulary_size": max(prompt, 1024),
         "text_length": prompt,
@@ -68,7 +68,7 @@ def _published(name, **changes):
 
 # Each: what to build, sampling settings, batch sizes.
 CONFIGURATIONS = {
-    "gpt-8x512": (_gpt(512, 8, 8), {"top_k": 100}, (1, 16, 64)),
+    "gpt-8x512": (gpt(512, 8, 8), {"top_k": 100}, (1, 16, 64)),
     "bidalle": (_published("bidalle-mnist64"), {"top_k": 25}, (1, 16, 64)),
     "bidalle-full": (
         _published("bidalle-mnist64", attention=("full",)),
@@ -90,11 +90,11 @@ CONFIGURATIONS = {
         (100, 200, 500),
     ),
     "vq-1.4b": (
-        _gpt(1536, 48, 24, codes=16384, prompt=1),
+        gpt(1536, 48, 24, codes=16384, prompt=1),
         {"top_p": 0.92},
         (100, 200, 500),
     ),
-    "tiny": (_gpt(32, 2, 2, rows=4, codes=64, prompt=5), {"top_k": 8}, (2,)),
+    "tiny": (gpt(32, 2, 2, rows=4, codes=64, prompt=5), {"top_k": 8}, (2,)),
 }
 
 
@@ -162,7 +162,7 @@ def measure(options, name, direction, batch):
     for library in options.against:
         if importlib.util.find_spec(library) is None:
             skipped[library] = "not installed"
-        elif direction == "caption" or not is_gpt(generator):
+        elif direction == "caption" or not isgpt(generator):
             skipped[library] = "has no such architecture"
         else:
             program = other_libraries.PROGRAMS[library]
@@ -220,7 +220,7 @@ def build(name, dtype):
     return generator
 
 
-def is_gpt(generator):
+def isgpt(generator):
     """Whether this is the architecture of GPT-2."""
     return (
         generator.head.codes_per_position == 1

@@ -7,6 +7,7 @@ import json
 import measuring
 import numpy as np
 import pytest
+import rq_throughput
 import sampling
 import training
 
@@ -88,3 +89,29 @@ def test_training_is_timed_in_both_stages(capsys):
     for (stage, _), line in found.items():
         unit = "ms_a_picture" if stage == "tokenizer" else "ms_a_step"
         assert line[unit] > 0 and line["parameters"] > 0
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_rq_throughput_times_codes_and_decoding(capsys, depth):
+    arguments = "--model tiny --f 32 --c 16 --channels 32 --size 32"
+    arguments += " --images 1 --loops 2"
+    rq_throughput.main(
+        [*arguments.split(), "--d", str(depth), "--batch-sizes", "1"]
+    )
+    (line,) = lines(capsys)
+    assert line["images_a_loop"] == 1 and line["loops"] == 1
+    parts = line["codes_ms_a_sample"], line["decoding_ms_a_sample"]
+    assert min(parts) > 0
+    assert line["ms_a_sample"] == pytest.approx(sum(parts), abs=0.2)
+    assert line["published_ms_a_sample"] is None
+
+
+def test_rq_throughput_stands_beside_what_was_published():
+    published = rq_throughput.PUBLISHED
+    slow, fast = (
+        published[16, 1, 16384, "huge"],
+        published[32, 4, 16384, "huge"],
+    )
+    # arXiv 2203.01941, section 4.3: 4.1 and 5.6 times as fast.
+    assert slow[100] / fast[100] == pytest.approx(4.1, abs=0.06)
+    assert slow[200] / fast[200] == pytest.approx(5.6, abs=0.01)
