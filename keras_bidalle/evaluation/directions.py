@@ -8,9 +8,9 @@ import numpy as np
 from keras import ops
 from PIL import Image, ImageFilter
 
-from keras_bidalle.evaluation.examples import Examples, Rows
+from keras_bidalle.evaluation.examples import Rows
 from keras_bidalle.evaluation.parts import Arrays
-from keras_bidalle.evaluation.protocol import Protocol
+from keras_bidalle.evaluation.protocol import SAMPLES, Protocol
 from keras_bidalle.metrics import psnr, ssim
 from keras_bidalle.metrics.extractors import Extractor
 from keras_bidalle.validation import as_uint8_images
@@ -26,7 +26,8 @@ class Subject:
     Attributes:
         tokenizer: `ImageTokenizer`.
         model: `TextImageModel`, or `None`.
-        examples: `Examples`.
+        examples: `Examples`; `None` where stored statistics take their
+            place.
         extractors: list of `Extractor`.
         protocol: `Protocol`.
         lpips: `keras_bidalle.losses.LPIPS`, or `None`.
@@ -34,17 +35,24 @@ class Subject:
         judge: what tells how many parts of a caption an image shows, as
             `keras_bidalle.tasks.mnist64.MNIST64Judge`, or `None`.
         batch_size: int.
+        samples: `ClassSamples`, or `Examples` of what was saved: images that
+            are compared with the examples as a set; or `None`.
     """
 
     tokenizer: Any
     model: Any
-    examples: Examples
+    examples: Any
     extractors: list[Extractor]
     protocol: Protocol
     lpips: Any = None
     clip: Any = None
     judge: Any = None
     batch_size: int = 32
+    samples: Any = None
+
+    def rows(self, name: str) -> Any:
+        """What a direction is measured of, in parts: has `read`."""
+        return self.samples if name in SAMPLES else self.examples
 
     def seeds(self, indices: np.ndarray) -> list[int]:
         """The seed of each example."""
@@ -107,17 +115,38 @@ def drawn(
 ) -> np.ndarray:
     """What the model draws of captions: uint8 (B, H, W, C)."""
     protocol = subject.protocol
-    # Without CLIP the model itself chooses among candidates.
-    choosing = protocol.best_of is not None and subject.clip is not None
-    scorer = subject.clip.cosines if choosing else None
     return subject.model.text_to_image(
         captions,
         seed=subject.seeds(indices),
         batch_size=subject.batch_size,
         best_of=protocol.best_of,
-        scorer=scorer,
+        scorer=_scorer(subject, indices),
         **protocol.sampling,
     )
+
+
+def _scorer(subject: Subject, indices: np.ndarray) -> Any:
+    """What ranks the candidates of captions; `None` for the model itself."""
+    protocol, judge = subject.protocol, subject.judge
+    if protocol.best_of is None or protocol.rank_by == "model":
+        return None
+    if protocol.rank_by != "judge":
+        return None if subject.clip is None else subject.clip.cosines
+
+    def share(captions: list[str], images: np.ndarray) -> np.ndarray:
+        rows = np.repeat(indices, len(images) // len(indices))
+        return judge.shares(judge.of_images(images, rows), rows)
+
+    return share
+
+
+def samples(subject: Subject, rows: Rows) -> Arrays:
+    """Features of images that are compared with the data as a set."""
+    found = {"indices": rows.indices, **_features(subject, rows.images)}
+    captions = [lines[0] for lines in rows.captions if lines]
+    if len(captions) == len(rows.images):
+        found |= _clip_figures(subject, captions, rows.images)
+    return found
 
 
 def image_to_text(subject: Subject, rows: Rows) -> Arrays:
@@ -187,4 +216,5 @@ MEASURES = {
     "reconstruction": reconstruction,
     "text_to_image": text_to_image,
     "image_to_text": image_to_text,
+    **dict.fromkeys(SAMPLES, samples),
 }

@@ -11,6 +11,7 @@ import numpy as np
 from keras_bidalle.evaluation import figures
 from keras_bidalle.evaluation.directions import MEASURES, Subject
 from keras_bidalle.evaluation.parts import Arrays, Parts
+from keras_bidalle.evaluation.protocol import SAMPLES
 from keras_bidalle.evaluation.report import write_report
 from keras_bidalle.metrics.frechet import FeatureStatistics
 from keras_bidalle.training import RunFolder
@@ -49,24 +50,31 @@ def evaluate(
         ValueError: when no example can be read, or captions are asked for
             that the data has not.
     """
-    count = len(subject.examples)
-    bounds = [(i, min(i + PART, count)) for i in range(0, count, PART)]
     directions = subject.protocol.directions
     names = list(directions)
-    if names != ["image_to_text"] and subject.extractors:
+    compared = names != ["image_to_text"] and subject.extractors
+    if compared and subject.examples is not None:
         names = ["originals", *names]
-    parts = {name: Parts(folder / "parts" / name, bounds) for name in names}
-    for name, each in parts.items():
+    parts = {}
+    for name in names:
+        count = len(subject.rows(name))
+        parts[name] = parts_of(folder, name, count)
         bar = keras.utils.Progbar(count, unit_name="picture")
         print(f"{name}, {count} pictures")
-        each.complete(functools.partial(_measure, subject, name), bar.update)
-    read = len(parts[names[0]].column("indices"))
-    if not read:
-        reasons = ["unknown", *subject.examples.skipped.values()]
-        raise ValueError(
-            f"No picture of {subject.examples.source.description[:100]} can "
-            f"be read, the last one because: {reasons[-1][:120]}"
-        )
+        measure = functools.partial(_measure, subject, name)
+        parts[name].complete(measure, bar.update)
+        if not len(parts[name].column("indices")):
+            _nothing_read(subject.rows(name))
+    told = {}
+    of_examples = [name for name in names if name not in SAMPLES]
+    if of_examples:
+        asked = len(subject.examples)
+        read = len(parts[of_examples[0]].column("indices"))
+        told["examples"] = {
+            "asked": asked,
+            "read": read,
+            "skipped": asked - read,
+        }
     missing: Missing = {name: [] for name in directions}
     found: dict[str, Any] = {}
     shown: dict[str, Any] = {}
@@ -77,11 +85,7 @@ def evaluate(
     result = {
         **about,
         "protocol": subject.protocol.config(),
-        "examples": {
-            "asked": count,
-            "read": read,
-            "skipped": count - read,
-        },
+        **told,
         "extractors": {e.name: e.describe() for e in subject.extractors},
         "figures": found,
         "left_out": missing,
@@ -96,8 +100,22 @@ def evaluate(
     return result
 
 
+def parts_of(folder: Any, name: str, count: int) -> Parts:
+    """The parts of a direction in a run's folder."""
+    bounds = [(i, min(i + PART, count)) for i in range(0, count, PART)]
+    return Parts(folder / "parts" / name, bounds)
+
+
+def _nothing_read(examples: Any) -> None:
+    reasons = ["unknown", *examples.skipped.values()]
+    raise ValueError(
+        f"No picture of {examples.source.description[:100]} can be read, the "
+        f"last one because: {reasons[-1][:120]}"
+    )
+
+
 def _measure(subject: Subject, name: str, indices: range) -> Arrays:
-    rows = subject.examples.read(indices)
+    rows = subject.rows(name).read(indices)
     if not len(rows.indices):
         return {"indices": rows.indices}
     return MEASURES[name](subject, rows)
@@ -132,7 +150,7 @@ def _figures(
     elif subject.extractors:
         found |= figures.set_figures(
             subject,
-            parts["originals"],
+            parts.get("originals"),
             each,
             name == "reconstruction",
             reference,

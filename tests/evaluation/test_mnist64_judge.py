@@ -47,3 +47,20 @@ def test_it_agrees_with_image_and_caption_accuracy():
     found = judge.accuracy(right, indices)
     np.testing.assert_allclose(found, expected["overall"]["accuracy"])
     assert judge.shares(right, indices).max() <= 1.0
+
+
+def test_its_classifier_is_an_extractor():
+    classifier = mnist64.ItemClassifier(seed=0)
+    extractor = mnist64.item_extractor(classifier)
+    task = mnist64.MNIST64(items(), "unseen_instances")
+    images = task.sample(3, seed=0, layout=0).images
+    features = extractor(images).features
+    assert extractor.frechet_name == "frechet_item_classifier"
+    assert features.shape == (3, 5 * 14)
+    # In the order of the places, colors before items.
+    places = features.reshape(3, 5, 14)
+    for place in range(5):
+        crops = mnist64.item_crops(images, np.full(3, place))
+        colors, kinds = classifier.classify(crops)
+        np.testing.assert_array_equal(places[:, place, :4].argmax(1), colors)
+        np.testing.assert_array_equal(places[:, place, 4:].argmax(1), kinds)

@@ -12,6 +12,7 @@ from keras_bidalle.tasks.mnist64.digits import Items, load_items
 from keras_bidalle.tasks.mnist64.evaluation import (
     MNIST64Images,
     MNIST64Judge,
+    item_extractor,
 )
 from keras_bidalle.tasks.mnist64.grammar import CaptionGrammar, caption_grammar
 from keras_bidalle.tasks.mnist64.item_classifier import (
@@ -55,6 +56,7 @@ __all__ = [
     "image_accuracy",
     "item_classifier_accuracy",
     "item_crops",
+    "item_extractor",
     "load_items",
     "recipe_of",
     "tokenizer_report",

@@ -3,12 +3,17 @@
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from keras_bidalle.data import ImageSource, Record
-from keras_bidalle.tasks.mnist64.grammar import LAYOUTS
+from keras_bidalle.metrics.extractors import Extractor
+from keras_bidalle.tasks.mnist64.digits import ITEM_SIZE
+from keras_bidalle.tasks.mnist64.grammar import COLORS, LAYOUTS
 from keras_bidalle.tasks.mnist64.pictures import (
     CANVAS,
+    CORNERS,
     MNIST64,
+    NUM_ITEMS,
     MNIST64Batch,
     item_crops,
 )
@@ -130,3 +135,41 @@ class MNIST64Judge:
             for layout in np.unique(layouts)
         ]
         return float(np.mean(shares))
+
+
+def item_extractor(classifier: Any, weights: str = "") -> Extractor:
+    """The item classifier as the extractor of `frechet_item_classifier`.
+
+    Features are its logits of colors and items at each of the five places.
+
+    Args:
+        classifier: `ItemClassifier`, trained.
+        weights: str, where it is from.
+
+    Returns:
+        `Extractor` of 5 x 14 features.
+    """
+    logits = len(COLORS) + NUM_ITEMS
+
+    def seen(images: Any) -> Any:
+        crops = [
+            images[:, top : top + ITEM_SIZE, left : left + ITEM_SIZE]
+            for top, left in CORNERS
+        ]
+        # (B, 5, h, w, 3): an image's places follow one another.
+        crops = ops.reshape(
+            ops.stack(crops, axis=1), (-1, ITEM_SIZE, ITEM_SIZE, 3)
+        )
+        heads = classifier(crops, training=False)
+        found = ops.concatenate([heads["color"], heads["item"]], axis=-1)
+        return ops.reshape(found, (-1, len(CORNERS) * logits))
+
+    return Extractor(
+        "item_classifier",
+        seen,
+        [classifier],
+        dimensions=len(CORNERS) * logits,
+        size=CANVAS,
+        resize="clean",
+        weights=weights,
+    )

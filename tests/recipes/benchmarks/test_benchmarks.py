@@ -103,6 +103,7 @@ def test_rq_throughput_times_codes_and_decoding(capsys, depth):
     parts = line["codes_ms_a_sample"], line["decoding_ms_a_sample"]
     assert min(parts) > 0
     assert line["ms_a_sample"] == pytest.approx(sum(parts), abs=0.2)
+    assert line["processor_ms_a_sample"] > 0
     assert line["published_ms_a_sample"] is None
 
 
