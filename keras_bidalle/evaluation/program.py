@@ -3,6 +3,7 @@ r"""Measures a model as papers do, and writes a report.
     python recipes/evaluate.py bidalle-mnist --task mnist64 --data-dir DIGITS
     python recipes/evaluate.py runs/mine/model --pairs photos --count 1000
     keras-bidalle evaluate te-vqgan-mnist --images photos
+    keras-bidalle evaluate samples.npz --saved --images photos
 
 Leaves in the run's folder `evaluation.json`, every figure with its spread and
 all that it depends on, and `report.html`, one file to look at in a browser.
