@@ -1,5 +1,6 @@
 """What the tests share: seeds and the golden cases."""
 
+import gc
 import os
 import pathlib
 import subprocess
@@ -30,6 +31,18 @@ keras.config.disable_traceback_filtering()
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(42)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled_programs_freed():
+    """What a module compiled is not kept to the end: gigabytes in all."""
+    yield
+    keras.backend.clear_session()
+    if keras.config.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+    gc.collect()
 
 
 TWO_DEVICES = """

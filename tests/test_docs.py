@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.any_backend
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
 # Where options are.

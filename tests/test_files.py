@@ -2,6 +2,8 @@ import pytest
 
 from keras_bidalle.files import atomic_folder
 
+pytestmark = pytest.mark.any_backend
+
 
 def write(path, **options):
     with atomic_folder(path, ("a.txt", "b"), **options) as temporary:

@@ -1,4 +1,8 @@
+import pytest
+
 from keras_bidalle.messages import MAX_LENGTH, one_line, shown
+
+pytestmark = pytest.mark.any_backend
 
 
 def test_a_message_is_one_printable_line_of_bounded_length():

@@ -2,6 +2,8 @@ import pytest
 
 from keras_bidalle.renaming import renamed
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_old_names_become_the_names_of_today():
     config = {"beta": 0.5, "seed": 1}

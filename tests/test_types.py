@@ -4,7 +4,11 @@ import importlib
 import inspect
 import pkgutil
 
+import pytest
+
 import keras_bidalle
+
+pytestmark = pytest.mark.any_backend
 
 
 def exported():

@@ -6,6 +6,8 @@ import pytest
 
 from keras_bidalle.captions import CaptionTokenizer
 
+pytestmark = pytest.mark.any_backend
+
 WORDS = [",", ".", "3", "left", "on", "red", "the", "upper"]
 
 

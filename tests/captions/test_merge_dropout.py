@@ -10,6 +10,8 @@ import tokenizers
 from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.captions.merge_dropout import MergeDropout
 
+pytestmark = pytest.mark.any_backend
+
 CAPTIONS = [
     "a small yellow flower on the upper left, and a yellow one below.",
     "the lower right has a flower that is red and small.",

@@ -2,6 +2,8 @@ import pytest
 
 from keras_bidalle.converters import read_config
 
+pytestmark = pytest.mark.any_backend
+
 PUBLISHED = """
 model:
   base_learning_rate: 4.5e-6

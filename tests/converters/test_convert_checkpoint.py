@@ -10,6 +10,8 @@ import published_dall_e
 import pytest
 from pickles import Global, Name, Object, write_archive
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture
 def reference(golden_dir):

@@ -6,6 +6,8 @@ import pathlib
 
 import pytest
 
+pytestmark = pytest.mark.any_backend
+
 ROOT = pathlib.Path(__file__).parents[2]
 CORPUS = sorted(pathlib.Path(__file__).with_name("corpus").glob("*.bin"))
 

@@ -11,6 +11,8 @@ from keras_bidalle.converters.extractors import (
 from keras_bidalle.converters.graph_def import read_constants
 from keras_bidalle.metrics.extractors.fid_inception import convolution_names
 
+pytestmark = pytest.mark.any_backend
+
 
 def varint(number):
     out = b""

@@ -12,6 +12,8 @@ from pickles import tensor, to_pickle, write_archive
 
 from keras_bidalle.converters import CheckpointError, read_checkpoint
 
+pytestmark = pytest.mark.any_backend
+
 
 def archive(path, pickled, storages=(), compression=zipfile.ZIP_STORED):
     with zipfile.ZipFile(path, "w", compression) as file:

@@ -29,6 +29,8 @@ from keras_bidalle.converters import (
 )
 from keras_bidalle.converters.unpickling import Record
 
+pytestmark = pytest.mark.any_backend
+
 WEIGHT = np.arange(6, dtype="float32")
 ENCODER = Name("dall_e.encoder", "Encoder")
 RELU = Name("torch.nn.modules.activation", "ReLU")

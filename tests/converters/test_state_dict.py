@@ -14,6 +14,8 @@ from keras_bidalle.converters import (
     read_state_dict,
 )
 
+pytestmark = pytest.mark.any_backend
+
 WEIGHT = np.arange(6, dtype="float32")
 
 

@@ -17,6 +17,8 @@ from keras_bidalle.converters import (
 )
 from keras_bidalle.converters.state_dict import unwrapped
 
+pytestmark = pytest.mark.any_backend
+
 WEIGHT = np.arange(6, dtype="float32")
 
 

@@ -2,6 +2,8 @@ import pytest
 
 from keras_bidalle.data import read_captions
 
+pytestmark = pytest.mark.any_backend
+
 DAMAGED = [
     ("a.json", "{", "line 1"),
     ("a.json", "3", "neither"),

@@ -10,6 +10,8 @@ from keras_bidalle.data import (
     crop_named,
 )
 
+pytestmark = pytest.mark.any_backend
+
 EVERY = [CenterCrop, RandomCrop, RandomResizedCrop, DALLECrop]
 
 

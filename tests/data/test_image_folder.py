@@ -8,6 +8,8 @@ from PIL import Image
 from keras_bidalle import data
 from keras_bidalle.data import CenterCrop, ImageFolder, ImageReader
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_all_images_below_a_folder_in_the_order_of_their_paths(tmp_path):
     for value, name in enumerate(("b.png", "a.png", "sub/c.png")):

@@ -16,6 +16,8 @@ from keras_bidalle.data import (
     open_image,
 )
 
+pytestmark = pytest.mark.any_backend
+
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (6, 8, 3), "uint8")
 

@@ -12,6 +12,8 @@ from keras_bidalle.data import (
     read_captions,
 )
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture
 def folder(tmp_path):

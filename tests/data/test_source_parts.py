@@ -2,6 +2,8 @@ import pytest
 
 from keras_bidalle.data import FakeImages, hold_out
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_every_record_is_in_one_part():
     source = FakeImages(20, size=16)

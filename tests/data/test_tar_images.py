@@ -7,6 +7,8 @@ from PIL import Image
 
 from keras_bidalle.data import CenterCrop, ImageReader, TarImages
 
+pytestmark = pytest.mark.any_backend
+
 
 def image(value):
     file = io.BytesIO()

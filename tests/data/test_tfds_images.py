@@ -11,6 +11,8 @@ from keras_bidalle.data import (
     TFDSImages,
 )
 
+pytestmark = pytest.mark.any_backend
+
 tfds = pytest.importorskip("tensorflow_datasets")
 
 

@@ -12,6 +12,8 @@ from small_models import small_model
 from keras_bidalle import data
 from keras_bidalle.evaluation import parts
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

@@ -13,6 +13,8 @@ from keras_bidalle.metrics import (
     rouge_l,
 )
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_words():
     assert caption_words("A Dog's \"ball\", isn't it?") == (

@@ -13,6 +13,8 @@ from keras_bidalle.metrics import (
     precision_recall,
 )
 
+pytestmark = pytest.mark.any_backend
+
 
 def gaussian(mean, deviations):
     """Features whose mean and covariance are exactly these."""

@@ -12,6 +12,8 @@ from keras_bidalle import image_tokenizers
 from keras_bidalle.tasks.emoji import Recipe, load_emoji
 from keras_bidalle.tasks.emoji import task as task_module
 
+pytestmark = pytest.mark.any_backend
+
 TINY = """--size smoke --precision float32 --name tiny
 --set tokenizer.steps=4 --set tokenizer.batch_size=4
 --set tokenizer.quantizer.num_codes=16 --set tokenizer.channels=56

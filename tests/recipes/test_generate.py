@@ -10,6 +10,8 @@ from trained import png
 import keras_bidalle
 from keras_bidalle import data
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_captions_are_drawn_each_with_its_own_seed(runs, pictures, tmp_path):
     model = str(runs / "generator" / "model")

@@ -9,6 +9,8 @@ import train_tokenizer
 
 import keras_bidalle
 
+pytestmark = pytest.mark.any_backend
+
 
 def command(output, *more):
     return (

@@ -13,6 +13,8 @@ from keras_bidalle.programs.generator_stage import fitted
 from keras_bidalle.programs.tokenizer_stage import TokenizerStage
 from keras_bidalle.tasks import mnist64
 
+pytestmark = pytest.mark.any_backend
+
 SMALL = """--tokenizer-steps 4 --tokenizer-batch-size 4 --num-codes 16
 --code-dim 8 --channels 8 --num-blocks 1""".split()
 

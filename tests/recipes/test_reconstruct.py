@@ -8,11 +8,14 @@ import zlib
 
 import generate
 import numpy as np
+import pytest
 import reconstruct
 from PIL import Image
 from trained import png
 
 import keras_bidalle
+
+pytestmark = pytest.mark.any_backend
 
 
 def test_pictures_are_reconstructed_beside_the_originals(

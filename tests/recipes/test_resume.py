@@ -10,6 +10,8 @@ import train_tokenizer
 
 import keras_bidalle
 
+pytestmark = pytest.mark.any_backend
+
 
 def command(program, output, steps, *more):
     name = {

@@ -24,6 +24,8 @@ from keras_bidalle.image_tokenizers import DiscreteVAE, PatchVQGAN
 from keras_bidalle.programs.stage import optimizer_of
 from keras_bidalle.programs.tokenizer_stage import started
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_training_leaves_what_people_look_at_and_learns(runs):
     for run, names in {

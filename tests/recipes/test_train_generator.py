@@ -14,6 +14,8 @@ from trained import GENERATOR_RUN
 import keras_bidalle
 from keras_bidalle import training
 
+pytestmark = pytest.mark.any_backend
+
 STEPS = 12
 
 

@@ -11,6 +11,8 @@ from keras_bidalle.training.checkpoint_files import (
     write_checkpoint,
 )
 
+pytestmark = pytest.mark.any_backend
+
 STATE = {"step": 3, "history": [{"loss": 0.5}]}
 
 

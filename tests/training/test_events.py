@@ -11,6 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import (
 
 from keras_bidalle.training import SummaryWriter
 
+pytestmark = pytest.mark.any_backend
+
 
 def read(folder):
     events = EventAccumulator(str(folder), size_guidance={"images": 0})

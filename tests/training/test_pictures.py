@@ -11,6 +11,8 @@ from keras_bidalle.training import (
     save_read_pictures,
 )
 
+pytestmark = pytest.mark.any_backend
+
 
 def pictures(count, seed=0, size=8):
     rng = np.random.default_rng(seed)

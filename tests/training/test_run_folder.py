@@ -4,6 +4,8 @@ from keras_bidalle import files
 from keras_bidalle.backend import replicas
 from keras_bidalle.training import RunFolder, SummaryWriter
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_a_run_goes_on_with_its_own_settings_only(tmp_path):
     run = RunFolder(tmp_path / "run", {"steps": 3, "kinds": ("a", "b")})

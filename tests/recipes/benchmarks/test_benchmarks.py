@@ -11,6 +11,8 @@ import rq_throughput
 import sampling
 import training
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture(autouse=True)
 def small_products(monkeypatch):

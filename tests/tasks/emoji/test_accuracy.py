@@ -9,6 +9,8 @@ from keras_bidalle.tasks.emoji.accuracy import (
 )
 from keras_bidalle.tasks.emoji.attributes import KnownEmoji, attributes_of
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_a_share_has_the_standard_error_of_its_count():
     assert share([True, True, True, False]) == {

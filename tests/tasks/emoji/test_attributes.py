@@ -9,6 +9,8 @@ from keras_bidalle.tasks.emoji.attributes import (
     attributes_of,
 )
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture(scope="module")
 def known(splits):

@@ -11,6 +11,8 @@ from keras_bidalle.tasks.emoji.captions import (
     vocabulary_lines,
 )
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture(scope="module")
 def rows(splits):

@@ -5,6 +5,8 @@ import pytest
 
 from keras_bidalle.tasks.emoji.nearest import NearestPictures
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_the_nearest_picture_and_its_distance_are_found():
     rng = np.random.default_rng(0)

@@ -9,6 +9,8 @@ from made_emoji import make_emoji, picture, rows
 from keras_bidalle.data import ImageError
 from keras_bidalle.tasks import emoji
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_each_split_has_its_pictures_in_the_order_of_the_table(splits):
     assert tuple(splits) == emoji.SPLITS

@@ -5,6 +5,8 @@ import pytest
 
 from keras_bidalle.tasks.mnist64 import caption_accuracy, caption_grammar
 
+pytestmark = pytest.mark.any_backend
+
 
 def score(captions, truths, layouts=None):
     clauses = np.full((len(truths), 4, 3), -1, "int32")

@@ -8,6 +8,8 @@ from keras_bidalle.tasks.mnist64 import (
     grammar_tokenizer,
 )
 
+pytestmark = pytest.mark.any_backend
+
 DATASETS = ["mnist", "fashion_mnist"]
 
 

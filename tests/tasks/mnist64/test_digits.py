@@ -8,6 +8,8 @@ import pytest
 
 from keras_bidalle.tasks.mnist64 import digits, load_items
 
+pytestmark = pytest.mark.any_backend
+
 FILES = {
     "train-images-idx3-ubyte": (12, 28, 28),
     "train-labels-idx1-ubyte": (12,),

@@ -4,6 +4,8 @@ import pytest
 from keras_bidalle.tasks.mnist64 import caption_grammar
 from keras_bidalle.tasks.mnist64.grammar import COLORS
 
+pytestmark = pytest.mark.any_backend
+
 DATASETS = ["mnist", "fashion_mnist"]
 COMMON = set(
     "the is on and this left right top upper bottom lower "

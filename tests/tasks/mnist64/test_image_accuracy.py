@@ -3,6 +3,8 @@ import pytest
 
 from keras_bidalle.tasks.mnist64 import image_accuracy
 
+pytestmark = pytest.mark.any_backend
+
 CORNERS = [(18, 18), (2, 2), (2, 34), (34, 2), (34, 34)]
 
 

@@ -11,6 +11,8 @@ from keras_bidalle.tasks.mnist64 import (
 )
 from keras_bidalle.tasks.mnist64.pictures import SPLITS
 
+pytestmark = pytest.mark.any_backend
+
 CORNERS = [(18, 18), (2, 2), (2, 34), (34, 2), (34, 34)]
 RGB = [(1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
 
