@@ -139,9 +139,14 @@ def as_uint8_images(images: Any) -> np.ndarray:
 
 
 def as_codes(
-    codes: Any, code_shape: Sequence[int], num_codes: int, name: str = "codes"
+    codes: Any,
+    code_shape: Sequence[int],
+    num_codes: int | Sequence[int],
+    name: str = "codes",
 ) -> np.ndarray:
     """Codes (B, *code_shape) in [0, num_codes) as int32.
+
+    `num_codes` may be one number for each code of a stack.
 
     Raises:
         ValueError: on a wrong shape or a code outside the codebook.
@@ -154,7 +159,17 @@ def as_codes(
             f"`{name}` must have shape (batch, {expected}). "
             f"Received: shape={tuple(array.shape)}"
         )
-    return as_indices(array, num_codes, name)
+    if isinstance(num_codes, int):
+        return as_indices(array, num_codes, name)
+    array = as_indices(array, max(num_codes), name)
+    largest = array.reshape(-1, array.shape[-1]).max(axis=0, initial=0)
+    for depth, (code, size) in enumerate(zip(largest, num_codes, strict=False)):
+        if code >= size:
+            raise ValueError(
+                f"`{name}` must lie in [0, {size}) at depth {depth}. "
+                f"Received: max={code}"
+            )
+    return array
 
 
 def as_indices(array: np.ndarray, limit: int, name: str) -> np.ndarray:

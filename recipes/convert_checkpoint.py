@@ -12,10 +12,12 @@ discrete VAE (a folder with `encoder.pkl` and `decoder.pkl`), both stages of
 minDALL-E, Bi-directional DALL-E and RQ-Transformer: checkpoints of torch,
 safetensors, folders and `.tar.gz` as they were published. With its image
 tokenizer and the vocabulary of its captions, a generator becomes a model that
-`generate.py` takes. An output that ends in `.safetensors` is the other way: a
-model of ours under the published program's names. Nothing in a checkpoint is
-executed, and torch is not needed. A checkpoint file with such an output
-becomes a safetensors file as it is. The output appears whole or not at all.
+`generate.py` takes; without a vocabulary, as a generator of classes, it has the
+image tokenizer that was published beside it as `tokenizer` in its folder. An
+output that ends in `.safetensors` is the other way: a model of ours under the
+published program's names. Nothing in a checkpoint is executed, and torch is
+not needed. A checkpoint file with such an output becomes a safetensors file as
+it is. The output appears whole or not at all.
 """
 
 import os
@@ -55,6 +57,13 @@ rows = {{
     "text_to_image": directions,  # (B,) bool
 }}
 logits = generator(rows)["image_logits"]"""
+# A generator's image tokenizer, in its preset's folder.
+TOKENIZER = "tokenizer"
+PAIR_EXAMPLE = """\
+generator = keras_bidalle.load("{name}")
+tokenizer = keras_bidalle.load("{name}/tokenizer")
+text = [[{text}]]  # (B, {text_length}) int32: words, or a class
+images = tokenizer.decode(generator.generate_codes(text))"""
 
 
 def parse(arguments):
@@ -112,6 +121,7 @@ def run(options):
     # After parsing, so that --help is there at once.
     import keras_bidalle
     from keras_bidalle import converters
+    from keras_bidalle.files import atomic_folder
 
     if options.output.suffix == ".safetensors":
         if options.checkpoint.is_file():
@@ -122,33 +132,53 @@ def run(options):
         converters.write_safetensors(arrays, options.output)
         print(f"{options.output}: {len(arrays)} arrays")
         return
-    model = converters.convert(
+    model, beside = converters.convert_with_tokenizer(
         options.checkpoint,
         options.config,
         options.tokenizer,
         options.vocabulary,
         options.ema,
     )
-    card = CARD.format(
-        name=options.output.name,
+    name, checkpoint = options.output.name, options.checkpoint.name
+    contents = () if beside is None else (TOKENIZER,)
+    with atomic_folder(options.output, contents, options.overwrite) as folder:
+        model.save_to_preset(folder, _card(model, name, checkpoint, beside))
+        if beside is not None:
+            card = _card(beside, f"{name}/{TOKENIZER}", checkpoint)
+            beside.save_to_preset(folder / TOKENIZER, card)
+    _tell(options.output, model)
+    if beside is not None:
+        _tell(options.output / TOKENIZER, beside)
+
+
+def _card(model, name, checkpoint, beside=None):
+    return CARD.format(
+        name=name,
         kind=type(model).__name__,
         parameters=model.count_params(),
-        checkpoint=options.checkpoint.name,
-        example=_example(model, options.output.name),
+        checkpoint=checkpoint,
+        example=_example(model, name, beside),
     )
-    model.save_to_preset(options.output, card=card, overwrite=options.overwrite)
+
+
+def _tell(folder, model):
     tokenizer = getattr(model, "image_tokenizer", model)
     print(
-        f"{options.output}: {type(model).__name__}, "
+        f"{folder}: {type(model).__name__}, "
         f"{model.count_params():,} parameters, {tokenizer.num_codes} codes, "
         f"{tokenizer.code_shape} a picture"
     )
 
 
-def _example(model, name):
+def _example(model, name, beside):
     """How the model is used, in a few lines."""
     if hasattr(model, "image_tokenizer"):
         return MODEL_EXAMPLE.format(name=name)
+    if beside is not None:
+        text = ", ".join("0" * model.text_length)
+        return PAIR_EXAMPLE.format(
+            name=name, text=text, text_length=model.text_length
+        )
     codes = ", ".join(str(side) for side in model.code_shape)
     if hasattr(model, "text_length"):
         return GENERATOR_EXAMPLE.format(

@@ -4,7 +4,7 @@ from keras_bidalle.converters.augvae import convert_augvae
 from keras_bidalle.converters.bidalle import convert_bidalle
 from keras_bidalle.converters.captions import read_vocabulary
 from keras_bidalle.converters.configs import read_config
-from keras_bidalle.converters.convert import convert
+from keras_bidalle.converters.convert import convert, convert_with_tokenizer
 from keras_bidalle.converters.dall_e import convert_dall_e
 from keras_bidalle.converters.discriminator import convert_adversarial_loss
 from keras_bidalle.converters.extractors import (
@@ -31,6 +31,7 @@ __all__ = [
     "CheckpointError",
     "ModuleRecord",
     "convert",
+    "convert_with_tokenizer",
     "convert_adversarial_loss",
     "convert_augvae",
     "convert_bidalle",

@@ -167,11 +167,37 @@ def convert(
     tokenizer.save_to_preset("vqgan")
     ```
     """
+    model, _ = convert_with_tokenizer(
+        checkpoint, config, tokenizer, vocabulary, ema
+    )
+    return model
+
+
+def convert_with_tokenizer(
+    checkpoint: str | os.PathLike[str],
+    config: str | os.PathLike[str] | None = None,
+    tokenizer: Any = None,
+    vocabulary: Any = None,
+    ema: bool = False,
+) -> tuple[Any, Any]:
+    """Converts a published model and the image tokenizer beside it.
+
+    Args:
+        checkpoint, config, tokenizer, vocabulary, ema: as in `convert`.
+
+    Returns:
+        Tuple of what `convert` gives and, of a generator that did not become
+        one model with its tokenizer, the image tokenizer that was published
+        in the same place, or `None`.
+
+    Raises:
+        ValueError, FileNotFoundError: as `convert`.
+    """
     with one_line_errors(), unpacked(pathlib.Path(checkpoint)) as path:
         if is_dall_e(path):
             _check_none(_DALL_E, tokenizer=tokenizer, vocabulary=vocabulary)
             folder = path if path.is_dir() else path.parent
-            return convert_dall_e_folder(folder, config)
+            return convert_dall_e_folder(folder, config), None
         found = [
             Published.read(file, config, ema) for file in checkpoint_files(path)
         ]
@@ -179,7 +205,7 @@ def convert(
 
 
 def _converted(found, path, tokenizer, vocabulary):
-    """The model of the checkpoints in one place, which make one model."""
+    """The model of the checkpoints in one place, and a tokenizer left over."""
     pairs = [(one, _program(one)) for one in found]
     generators = [pair for pair in pairs if pair[1].is_generator]
     tokenizers = [pair for pair in pairs if not pair[1].is_generator]
@@ -191,17 +217,19 @@ def _converted(found, path, tokenizer, vocabulary):
     if not generators:
         ((one, program),) = tokenizers
         _check_none(program.name, tokenizer=tokenizer, vocabulary=vocabulary)
-        return program.convert(one)
+        return program.convert(one), None
     ((one, program),) = generators
-    if tokenizer is None and tokenizers:
-        tokenizer = tokenizers[0][0].path
+    is_beside = tokenizer is None and bool(tokenizers)
+    if is_beside:
+        ((beside, its_program),) = tokenizers
+        tokenizer = its_program.convert(beside)
     # A whole model lies there where both of its stages do.
     vocabulary = vocabulary or (
         tokenizers and vocabulary_files(one.path.parent)
     )
     is_joined = bool(vocabulary)
-    if tokenizer is not None and not (is_joined or program.takes_tokenizer):
-        _check_none(program.name, tokenizer=None if tokenizers else tokenizer)
+    if not (is_beside or is_joined or program.takes_tokenizer):
+        _check_none(program.name, tokenizer=tokenizer)
     if is_joined and tokenizer is None:
         raise ValueError(
             "`vocabulary` joins a generator with its captions and its image "
@@ -212,9 +240,9 @@ def _converted(found, path, tokenizer, vocabulary):
     takes = (tokenizer,) if program.takes_tokenizer else ()
     generator = program.convert(one, *takes)
     if not is_joined:
-        return generator
+        return generator, tokenizer if is_beside else None
     captions = read_vocabulary(vocabulary, generator.text_length)
-    return TextImageModel(tokenizer, captions, generator)
+    return TextImageModel(tokenizer, captions, generator), None
 
 
 def _program(found):

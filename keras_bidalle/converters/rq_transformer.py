@@ -17,14 +17,13 @@ from keras_bidalle.converters.published import checkpoint_files, unpacked
 from keras_bidalle.converters.state_dict import unwrapped, weights_in
 from keras_bidalle.converters.weights import converted
 from keras_bidalle.generators import RQTransformer
-from keras_bidalle.generators.stochastic_codes import codebooks_of
+from keras_bidalle.generators.heads.residual import NO_CODE
+from keras_bidalle.generators.stochastic_codes import codebooks_of, stacked
 from keras_bidalle.presets import load
 
 # What the published program takes where a configuration is silent.
 _DEFAULT_DROPOUT = 0.1
 _GELUS = {"v1": "gelu", "v2": "quick_gelu"}
-# The logit of codes that a depth's smaller codebook does not have.
-_NO_CODE = -1e6
 
 
 def is_rq_transformer(config):
@@ -211,12 +210,7 @@ def _codebooks(tokenizer):
             f"`tokenizer`: {str(files[0])!r} is not the checkpoint of an "
             "RQ-VAE, it has no `quantizer.codebooks.0.weight`."
         )
-    if len({book.shape for book in found}) > 1:
-        raise ValueError(
-            "`tokenizer` must have codebooks of one size. Received: "
-            f"{[book.shape for book in found]}"
-        )
-    return np.stack(found)
+    return stacked(found)
 
 
 def link_rq_transformer(links, generator, sizes=None, mlp_bias=True):
@@ -306,7 +300,7 @@ def _link_classifier(links, head, sizes):
         kernel, bias = np.array(kernel), np.array(bias)
         for place, size in enumerate(sizes):
             kernel[place, :, size:] = 0.0
-            bias[place, size:] = _NO_CODE
+            bias[place, size:] = NO_CODE
         return [kernel, bias]
 
     links.link(

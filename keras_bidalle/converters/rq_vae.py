@@ -21,6 +21,7 @@ from keras_bidalle.image_tokenizers import RQVAE
 from keras_bidalle.messages import shown
 from keras_bidalle.quantizers import (
     EMAVectorQuantizer,
+    LatentPatchQuantizer,
     ResidualQuantizer,
     RestartingVectorQuantizer,
 )
@@ -55,17 +56,11 @@ def convert_rq_vae(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     """
     config = arch_section(config)
     options = required(config, "hparams")
-    arguments = vqgan_arguments(encoder_config(config))
+    latent, code = _shapes(options)
+    arguments = _of_grid(vqgan_arguments(encoder_config(config)), latent)
 
     def build(reader):
-        model = RQVAE(_quantizer(options, _depth(options)), **arguments)
-        if model.code_shape != tuple(options["code_shape"]):
-            raise ValueError(
-                "`hparams.code_shape` must be the grid that `ddconfig` makes "
-                f"of a picture, with the depth: {model.code_shape}. "
-                f"Received: code_shape={shown(options['code_shape'])}"
-            )
-        return model
+        return RQVAE(_quantizer(options, latent, code), **arguments)
 
     return converted(state_dict, "RQ-VAE", ANCHORS, build, link_rq_vae)
 
@@ -80,7 +75,8 @@ def is_rq_vae(config):
     return arch_section(config).get("type") == "rq-vae"
 
 
-def _depth(options):
+def _shapes(options):
+    """The shapes of latents (h, w, C) and of codes (h', w', D)."""
     if options.get("bottleneck_type", "rq") != "rq":
         raise ValueError(
             "`hparams.bottleneck_type` must be 'rq'. Received: "
@@ -88,28 +84,67 @@ def _depth(options):
         )
     latent = required(options, "latent_shape", "`hparams`")
     code = required(options, "code_shape", "`hparams`")
-    if len(code) != 3 or list(latent[:2]) != list(code[:2]):
+    for shape in (latent, code):
+        if (
+            not isinstance(shape, list | tuple)
+            or len(shape) != 3
+            or not all(type(side) is int and side > 0 for side in shape)
+        ):
+            break
+    else:
+        rows, columns = (latent[i] / code[i] for i in range(2))
+        if rows == columns and rows.is_integer():
+            return tuple(latent), tuple(code)
+    raise ValueError(
+        "`hparams.code_shape` must be (height, width, depth), a code for each "
+        "latent of `hparams.latent_shape` (height, width, channels) or for "
+        f"each square of them. Received: code_shape={shown(code)}, "
+        f"latent_shape={shown(latent)}"
+    )
+
+
+def _of_grid(arguments, latent):
+    """The arguments of our tokenizer for pictures with such latents."""
+    halvings = len(arguments["channel_multipliers"]) - 1
+    sides = [side << halvings for side in latent[:2]]
+    (resolution, *_, channels) = arguments["image_shape"]
+    if resolution not in sides:
         raise ValueError(
-            "`hparams.code_shape` must be (height, width, depth) with the "
-            "height and width of `hparams.latent_shape`. Received: "
-            f"code_shape={code}, latent_shape={latent}"
+            "`hparams.latent_shape` must be the grid that `ddconfig` makes of "
+            f"a picture with a side of `ddconfig.resolution`={resolution}, a "
+            f"{2**halvings}th of its height and width. "
+            f"Received: latent_shape={shown(latent)}"
         )
-    return int(code[-1])
+    # The program counts the maps with attention from `resolution`, and ours
+    # from the height.
+    attention = {
+        sides[0] >> level
+        for level in range(halvings + 1)
+        if resolution >> level in arguments["attention_resolutions"]
+    }
+    return {
+        **arguments,
+        "image_shape": (*sides, channels),
+        "attention_resolutions": tuple(sorted(attention, reverse=True)),
+    }
 
 
-def _quantizer(options, depth):
+def _quantizer(options, latent, code):
+    patch_size, depth = latent[0] // code[0], code[2]
     sizes = _each_depth(required(options, "n_embed", "`hparams`"), depth)
-    if len(set(sizes)) > 1:
-        raise ValueError(
-            "`hparams.n_embed` must be the same for each depth. "
-            f"Received: n_embed={options['n_embed']}"
-        )
     decays = _each_depth(options.get("decay", _DEFAULT_DECAY), depth)
+    channels = required(options, "embed_dim", "`hparams`")
+    if channels != latent[2]:
+        raise ValueError(
+            "`hparams.embed_dim` must be the channels of "
+            f"`hparams.latent_shape`, {latent[2]}. "
+            f"Received: embed_dim={shown(channels)}"
+        )
 
-    def codebook(decay):
+    def codebook(size, decay):
         arguments = {
-            "num_codes": sizes[0],
-            "code_dim": required(options, "embed_dim", "`hparams`"),
+            "num_codes": size,
+            "code_dim": channels * patch_size**2,
             "decay": decay,
         }
         if options.get("restart_unused_codes", False):
@@ -118,12 +153,22 @@ def _quantizer(options, depth):
             **arguments, kmeans_steps=0, revival_share=0.0
         )
 
+    books = list(zip(sizes, decays, strict=True))
     shared = options.get("shared_codebook", False)
-    return ResidualQuantizer(
-        codebook(decays[0]) if shared else [codebook(d) for d in decays],
+    if shared and len(set(books)) > 1:
+        raise ValueError(
+            "`hparams.shared_codebook` needs one `n_embed` and one `decay` "
+            f"for all depths. Received: n_embed={shown(sizes)}, "
+            f"decay={shown(decays)}"
+        )
+    quantizer = ResidualQuantizer(
+        codebook(*books[0]) if shared else [codebook(*book) for book in books],
         code_depth=depth,
         commitment_weight=options.get("latent_loss_weight", _DEFAULT_BETA),
     )
+    if patch_size == 1:
+        return quantizer
+    return LatentPatchQuantizer(quantizer, patch_size)
 
 
 def _each_depth(value, depth):
@@ -137,6 +182,8 @@ def _each_depth(value, depth):
 
 
 def _link_codebooks(links, quantizer):
+    if isinstance(quantizer, LatentPatchQuantizer):
+        quantizer = quantizer.quantizer
     for number, part in enumerate(quantizer.quantizers):
         name = _CODEBOOK.format(number)
         # The last row stands for no code.

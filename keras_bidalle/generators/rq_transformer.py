@@ -109,9 +109,12 @@ class RQTransformer(BidirectionalTransformer):
             tokenizer: `ImageTokenizer` with a `ResidualQuantizer`, such a
                 quantizer, or a float array (K, C) or (D, K, C).
 
+        Codes that a depth's smaller codebook does not have are never drawn.
+
         Raises:
             ValueError: if this generator has no `code_dim`, or was made for
-                other codebooks, or they are searched by several distances.
+                other codebooks, or they are searched by several distances,
+                or have several sizes and the classifiers are shared.
         """
         if self.head.codebooks is None:
             raise ValueError(
@@ -119,6 +122,7 @@ class RQTransformer(BidirectionalTransformer):
                 "`code_dim`, which this one was not."
             )
         self.head.codebooks.use(tokenizer)
+        self.head.leave_out_missing_codes()
 
     def arguments(self) -> dict:
         arguments = super().arguments()

@@ -11,6 +11,7 @@ Reference:
     RQ-Transformer, arXiv 2203.01941, Sec. 3.2.3.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -18,16 +19,35 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.losses.cross_entropy import cross_entropy
-from keras_bidalle.quantizers import ResidualQuantizer
+from keras_bidalle.quantizers import LatentPatchQuantizer, ResidualQuantizer
 from keras_bidalle.quantizers.codebook_quantizer import CodebookQuantizer
 from keras_bidalle.quantizers.distances import Distance, L2Distance
 from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
 
 _L2 = L2Distance()
+# Where codes are that a smaller codebook does not have: nearest to nothing.
+_FAR = 1e4
+
+
+def stacked(books: Sequence[Any]) -> np.ndarray:
+    """Codebooks (K_d, C) as one array (n, K, C) of the largest's size."""
+    books = [np.asarray(book, "float32") for book in books]
+    size = max(len(book) for book in books)
+    result = np.full((len(books), size, books[0].shape[1]), _FAR, "float32")
+    for place, book in zip(result, books, strict=True):
+        place[: len(book)] = book
+    return result
+
+
+def are_codes(codebooks: np.ndarray) -> np.ndarray:
+    """Which rows of `stacked` codebooks stand for codes: bool (n, K)."""
+    return (codebooks < _FAR).any(axis=-1)
 
 
 def codebooks_of(source: Any) -> np.ndarray:
     """The codebooks of a tokenizer or quantizer: float32 (n, K, C).
+
+    Codes that a smaller codebook does not have are far from all latents.
 
     Args:
         source: an `ImageTokenizer` with a `ResidualQuantizer`, such a
@@ -41,7 +61,13 @@ def codebooks_of(source: Any) -> np.ndarray:
     parts = _searched_parts(source)
     if parts is not None:
         books = [ops.convert_to_numpy(part.codebook) for part in parts]
-        return np.stack(books).astype("float32")
+        distance = distance_of(source)
+        if len(set(map(len, books))) > 1 and type(distance) is not L2Distance:
+            raise ValueError(
+                "`tokenizer` must search codebooks of several sizes by l2. "
+                f"Received: {type(distance).__name__}"
+            )
+        return stacked(books)
     codebooks = np.asarray(source, "float32")
     codebooks = codebooks[None] if codebooks.ndim == 2 else codebooks
     if codebooks.ndim != 3:
@@ -75,6 +101,8 @@ def _searched_parts(source):
     quantizer = getattr(source, "quantizer", source)
     if not isinstance(quantizer, (keras.layers.Layer, str)):
         return None
+    if isinstance(quantizer, LatentPatchQuantizer):
+        quantizer = quantizer.quantizer
     if not isinstance(quantizer, ResidualQuantizer):
         raise ValueError(
             "`tokenizer` must have a `ResidualQuantizer`, be one, or be an "

@@ -75,11 +75,11 @@ class ImageTokenizer(
         self.decoder = decoder
         self.quant_conv = quant_conv
         self.post_quant_conv = post_quant_conv
-        self.image_shape = sizes.checked(image_shape, encoder.factor)
+        self.image_shape = sizes.checked(image_shape, self.factor)
         self.adversarial: Any = None
         self._objective: Any = None
         self._compile_arguments: Any = dict
-        self._checks = ImageChecks(encoder.factor, self.image_shape[-1])
+        self._checks = ImageChecks(self.factor, self.image_shape[-1])
         # A method `build` would let the model have no more layers.
         with keras.name_scope(self.name, caller=self):
             build_in_order(self.stages, (None, *self.image_shape))
@@ -91,15 +91,20 @@ class ImageTokenizer(
 
     @property
     def _sizes(self):
-        factor = self.encoder.factor if self.any_size else None
+        factor = self.factor if self.any_size else None
         return sizes.Sizes(self.image_shape, self.code_shape, factor)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return tuple(input_shape)
 
     @property
+    def factor(self) -> Any:
+        """How many pixels a side one code, or one stack, stands for."""
+        return self.encoder.factor * self.quantizer.patch_size
+
+    @property
     def code_shape(self) -> Any:
-        grid = (side // self.encoder.factor for side in self.image_shape[:2])
+        grid = (side // self.factor for side in self.image_shape[:2])
         depth = self.quantizer.code_depth
         return (*grid, *([] if depth is None else [depth]))
 
@@ -293,7 +298,9 @@ class ImageTokenizer(
             ValueError, TypeError: on a wrong shape, code or dtype.
         """
         image_shape, code_shape = self._sizes.of_codes(np.shape(codes))
-        codes = validation.as_codes(codes, code_shape, self.num_codes)
+        codes = validation.as_codes(
+            codes, code_shape, self.quantizer.codebook_sizes
+        )
         empty = np.zeros((0, *image_shape), "float32")
         return in_batches(self._decode, codes, batch_size, lambda x: x, empty)
 

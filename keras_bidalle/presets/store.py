@@ -14,7 +14,6 @@ import contextlib
 import hashlib
 import json
 import pathlib
-import tempfile
 import time
 from typing import Any
 
@@ -32,6 +31,7 @@ from keras_bidalle.presets.files import (
 )
 from keras_bidalle.presets.flat_generators import with_parts
 from keras_bidalle.presets.half_precision import halve_weights
+from keras_bidalle.presets.making import from_config, without_training_state
 from keras_bidalle.presets.safety import check_config
 from keras_bidalle.presets.weights_file import check_fit, stored_shapes
 from keras_bidalle.sampling.settings import checked_defaults
@@ -123,7 +123,7 @@ def _load(preset, dtype, generator_dtype):
     with _told_of(preset), contextlib.ExitStack() as stack:
         weights = preset_file(preset, WEIGHTS)
         check_fit(config, stored_shapes(weights))
-        model = _from_config(config)
+        model = from_config(config)
         if metadata["format_version"] < 2:
             weights = stack.enter_context(with_parts(weights, model))
         try:
@@ -228,7 +228,7 @@ def save_preset(
     check_config(config)
     with atomic_folder(folder, contents, overwrite) as temporary:
         _write_json(temporary / CONFIG, config)
-        kept = _without_training_state(model, config)
+        kept = without_training_state(model, config)
         kept.save_weights(str(temporary / WEIGHTS))
         if half_precision:
             halve_weights(temporary / WEIGHTS)
@@ -258,31 +258,6 @@ def save_preset(
                 told = ", ".join(f"{k} {v}" for k, v in settings.items())
                 card += f"\nWithout settings, {direction} has {told}.\n"
         (temporary / CARD).write_text(card, encoding="utf-8")
-
-
-def _without_training_state(model, config):
-    """The model as its configuration makes it, with the same weights.
-
-    A compiled model's weights file holds its optimizer's state, two thirds of
-    the whole. Making the model anew also shows, while there is still someone
-    to tell, that what is saved can be loaded.
-    """
-    fresh = _from_config(config)
-    with tempfile.TemporaryDirectory() as scratch:
-        everything = str(pathlib.Path(scratch) / WEIGHTS)
-        model.save_weights(everything)
-        fresh.load_weights(everything)
-    return fresh
-
-
-def _from_config(config):
-    model = keras.saving.deserialize_keras_object(config, safe_mode=True)
-    if not model.built:
-        raise ValueError(
-            f"`{type(model).__name__}` has no weights after `from_config`: it "
-            "must make them in its constructor."
-        )
-    return model
 
 
 def _read_json(preset, file_name):

@@ -19,6 +19,9 @@ from keras_bidalle.quantizers.gradient_estimators import (
 from keras_bidalle.quantizers.gumbel_quantizer import GumbelQuantizer
 from keras_bidalle.quantizers.hard_quantizer import HardQuantizer
 from keras_bidalle.quantizers.ibq import IBQ
+from keras_bidalle.quantizers.latent_patch_quantizer import (
+    LatentPatchQuantizer,
+)
 from keras_bidalle.quantizers.lfq import LFQ
 from keras_bidalle.quantizers.multi_level_quantizer import (
     LastLevelQuantizer,
@@ -54,6 +57,7 @@ __all__ = [
     "L2Distance",
     "LFQ",
     "LastLevelQuantizer",
+    "LatentPatchQuantizer",
     "MultiLevelQuantizer",
     "OrthogonalRegularizer",
     "OrthogonalVectorQuantizer",

@@ -6,9 +6,13 @@ from keras import ops
 from keras_bidalle.backend.keras_internals import is_stateless
 
 
-def usage(shares):
-    """Share of the codes that occur, a scalar, of shares (..., K)."""
-    return ops.mean(ops.cast(shares > 0, "float32"))
+def usage(shares, size=None):
+    """Share of the codes that occur, a scalar, of shares (..., K).
+
+    `size` is the number of codes, by default all there is a share of.
+    """
+    occurring = ops.cast(shares > 0, "float32")
+    return ops.mean(occurring) if size is None else ops.sum(occurring) / size
 
 
 def perplexity(shares):
@@ -54,10 +58,14 @@ class CodebookMetric(keras.metrics.Metric):
 
 
 class CodebookUsage(CodebookMetric):
-    """Share of the codes chosen at least once in the epoch, in [0, 1]."""
+    """Share of `size` codes chosen at least once in the epoch, in [0, 1]."""
+
+    def __init__(self, epoch_counts, size, name):
+        super().__init__(epoch_counts, name)
+        self.size = size
 
     def result(self):
-        return usage(self.shares())
+        return usage(self.shares(), self.size)
 
 
 class Perplexity(CodebookMetric):

@@ -1,5 +1,6 @@
 """The contract of all quantizers: latents in, codes and code vectors out."""
 
+import math
 from typing import Any
 
 import keras
@@ -58,6 +59,8 @@ class Quantizer(Configured, ReplicaLosses, keras.layers.Layer):
     # Number of codes for each position, or `None` where there is one and the
     # codes have no axis for it.
     code_depth: Any = None
+    # How many latents a side one code, or one stack of them, stands for.
+    patch_size: int = 1
 
     def __init__(self, num_codes: int, code_dim: int, **kwargs: Any) -> None:
         # The inputs come in as they are: float32 latents stay float32.
@@ -74,13 +77,25 @@ class Quantizer(Configured, ReplicaLosses, keras.layers.Layer):
         """Shape of the counts behind the metrics, codes last."""
         return (self.num_codes,)
 
+    @property
+    def counted_codes(self) -> Any:
+        """How many codes there are to count, in all codebooks."""
+        return math.prod(self.counts_shape)
+
+    @property
+    def codebook_sizes(self) -> Any:
+        """What codes lie below: `num_codes`, or one number for each depth."""
+        return self.num_codes
+
     def build(self, input_shape: Any) -> Any:
         self.check_channels(input_shape)
         self.epoch_counts = self.add_state(
             "epoch_counts", self.counts_shape, "zeros"
         )
         self._codebook_metrics = [
-            CodebookUsage(self.epoch_counts, name="codebook_usage"),
+            CodebookUsage(
+                self.epoch_counts, self.counted_codes, name="codebook_usage"
+            ),
             Perplexity(self.epoch_counts, name="perplexity"),
         ]
 

@@ -25,9 +25,9 @@ class ResidualQuantizer(Quantizer):
 
     Args:
         quantizer: a `HardQuantizer` (any of this library but
-            `GumbelQuantizer`), or a list of them, one for each depth and of
-            the same size. Their own `commitment_weight` and `gradient` play
-            no part.
+            `GumbelQuantizer`), or a list of them, one for each depth, of one
+            `code_dim`. Their own `commitment_weight` and `gradient` play no
+            part. `num_codes` is that of the largest.
         code_depth: int, the number of codes D for each position; may be left
             out with a list.
         shared: bool. With a single `quantizer`: whether all depths use its
@@ -75,7 +75,8 @@ class ResidualQuantizer(Quantizer):
         check_positive(code_depth=depth)
         _check_parts(parts, depth if is_list else 1)
         first = parts[0]
-        super().__init__(first.num_codes, first.code_dim, **kwargs)
+        largest = max(part.num_codes for part in parts)
+        super().__init__(largest, first.code_dim, **kwargs)
         self.code_depth = depth
         check_at_least(commitment_weight=commitment_weight)
         self.shared = shared
@@ -96,6 +97,17 @@ class ResidualQuantizer(Quantizer):
         if self.has_one_codebook:
             return (self.num_codes,)
         return (self.code_depth, self.num_codes)
+
+    @property
+    def counted_codes(self) -> Any:
+        return sum(part.num_codes for part in self.quantizers)
+
+    @property
+    def codebook_sizes(self) -> Any:
+        """`num_codes`, or a tuple of D numbers where they are not all one."""
+        if self.counted_codes == len(self.quantizers) * self.num_codes:
+            return self.num_codes
+        return tuple(part.num_codes for part in self.quantizers)
 
     @property
     def has_one_codebook(self) -> bool:
@@ -209,11 +221,11 @@ def _check_parts(quantizers, expected):
             f"`quantizer` must hold `code_depth`={expected} quantizers. "
             f"Received: {len(quantizers)}"
         )
-    sizes = {(part.num_codes, part.code_dim) for part in quantizers}
+    sizes = {part.code_dim for part in quantizers}
     if len(sizes) > 1:
         raise ValueError(
-            "`quantizer` must hold quantizers of the same (num_codes, "
-            f"code_dim). Received: {sorted(sizes)}"
+            "`quantizer` must hold quantizers of the same code_dim. "
+            f"Received: code_dim={sorted(sizes)}"
         )
 
 

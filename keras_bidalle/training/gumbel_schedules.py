@@ -147,4 +147,4 @@ def cooling(
 
 
 def _values_of_a_code(tokenizer):
-    return tokenizer.encoder.factor**2 * tokenizer.image_shape[-1]
+    return tokenizer.factor**2 * tokenizer.image_shape[-1]

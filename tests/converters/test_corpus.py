@@ -1,42 +1,82 @@
 """Damaged files that reach all corners of the readers; see
 `recipes/checks/fuzz_readers.py`, which found them."""
 
-import importlib.util
+import os
 import pathlib
+import random
 
 import pytest
 
 pytestmark = pytest.mark.any_backend
 
 ROOT = pathlib.Path(__file__).parents[2]
-CORPUS = sorted(pathlib.Path(__file__).with_name("corpus").glob("*.bin"))
+# Each with how many files there are at least.
+CORPORA = {
+    "checkpoints": (ROOT / "tests/converters/corpus", 100),
+    "presets": (ROOT / "tests/presets/corpus", 30),
+}
 
 
-@pytest.fixture(scope="module")
-def program():
-    path = ROOT / "recipes/checks/fuzz_readers.py"
-    spec = importlib.util.spec_from_file_location("fuzz_readers", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def program(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes/checks"))
+    import fuzz_readers
+
+    return fuzz_readers
 
 
-def test_every_file_is_read_or_told_in_one_short_line(program, tmp_path):
-    assert len(CORPUS) >= 100
-    before = program.peak()
-    for path in CORPUS:
-        data = path.read_bytes()
-        copy = tmp_path / f"x{program.suffix(data)}"
-        copy.write_bytes(data)
-        program.read(copy)
-        copy.unlink()
-    assert program.peak() - before < program.MEGABYTES
+@pytest.mark.parametrize("name", CORPORA)
+def test_every_file_is_read_or_told_in_one_short_line(program, name, tmp_path):
+    from fuzzing import MEGABYTES, peak
+
+    folder, least = CORPORA[name]
+    reader, files = program.READERS[name](), sorted(folder.glob("*.bin"))
+    assert len(files) >= least
+    before = peak()
+    for path in files:
+        reader.read(reader.placed(path.read_bytes(), tmp_path))
+    assert peak() - before < MEGABYTES
 
 
 def test_the_program_keeps_what_reaches_further(program, tmp_path, capsys):
-    arguments = ["--seconds", "0.2", "--corpus", str(tmp_path / "none")]
+    arguments = ["checkpoints", "--seconds", "0.2"]
+    arguments += ["--corpus", str(tmp_path / "none")]
     arguments += ["--minimize", str(tmp_path / "kept")]
     arguments += ["--failures", str(tmp_path / "failures")]
     assert program.main(arguments) == 0
     assert '"failures": 0' in capsys.readouterr().out
     assert len(list((tmp_path / "kept").iterdir())) >= 5
+
+
+class Faulty:
+    """A reader that does what its file says."""
+
+    room = "nowhere"
+
+    def placed(self, data, folder):
+        return data
+
+    def read(self, data):
+        while data == b"hangs":
+            pass
+        if data == b"ends":
+            os._exit(3)
+        if data == b"raises":
+            raise KeyError("no documented error")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forked")
+def test_what_ends_hangs_or_raises_is_counted_and_kept(
+    program, tmp_path, monkeypatch
+):
+    import fuzzing
+
+    monkeypatch.setattr(fuzzing, "SECONDS", 1)
+    reader, rng = Faulty(), random.Random(0)
+    reader.run = fuzzing.in_a_child
+    files = [b"hangs", b"raises", b"ends", b"fine"]
+    kept, figures = fuzzing.fuzz(0, reader, files, rng, tmp_path)
+    assert kept == [b"fine"]
+    assert figures["failures"] == 3 and figures["runs"] == 4
+    failed = {path.read_bytes() for path in tmp_path.iterdir()}
+    assert failed == set(files[:3])

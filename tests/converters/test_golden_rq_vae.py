@@ -135,8 +135,9 @@ def test_each_depth_may_have_its_own_decay(golden_dir):
 @pytest.mark.parametrize(
     "changes, match",
     [
-        ({"code_shape": [2, 2, 3]}, "code_shape"),
-        ({"code_shape": [2, 2, 3], "latent_shape": [2, 2, 16]}, "code_shape"),
+        ({"code_shape": [2, 2, 3]}, r"shape \(21, 64\)"),
+        ({"code_shape": [2, 4, 3]}, "code_shape"),
+        ({"code_shape": [2, 2, 3], "latent_shape": [2, 2, 16]}, "latent_shape"),
         ({"n_embed": [20, 20, 10]}, "n_embed"),
         ({"decay": [0.9]}, "each of 3 depths"),
         ({"bottleneck_type": "vq"}, "bottleneck_type"),

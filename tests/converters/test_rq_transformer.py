@@ -1,89 +1,13 @@
 import numpy as np
 import pytest
 from keras import ops
+from published_rq import transformer_arrays as state_dict
+from published_rq import transformer_config as config
 from small_tokenizers import patch_vqgan
 
 from keras_bidalle.converters import convert_rq_transformer
 from keras_bidalle.converters.rq_transformer import is_rq_transformer
 from keras_bidalle.quantizers import ResidualQuantizer, VectorQuantizer
-
-
-def config(**changed):
-    return {
-        "type": "rq-transformer",
-        "block_size": [2, 3, 2],
-        "embed_dim": 8,
-        "input_embed_dim": 4,
-        "vocab_size": 6,
-        "vocab_size_cond": 5,
-        "block_size_cond": 3,
-        "body": {"n_layer": 2, "block": {"n_head": 2}},
-        "head": {"n_layer": 1, "block": {"n_head": 4}},
-        **changed,
-    }
-
-
-def state_dict(config):
-    """Random arrays under every key that the program would save."""
-    rng = np.random.default_rng(0)
-    rows, columns, depth = config["block_size"]
-    d, c = config["embed_dim"], config["input_embed_dim"]
-    sizes = config["vocab_size"]
-    sizes = [sizes] * depth if isinstance(sizes, int) else sizes
-    words = max(config["vocab_size_cond"], 1)
-    length = max(config["block_size_cond"], 1)
-    found = {}
-
-    def add(name, *shape):
-        found[name] = 0.5 * rng.normal(size=shape).astype("float32")
-
-    def linear(name, inputs, outputs, bias=True):
-        add(f"{name}.weight", outputs, inputs)
-        if bias:
-            add(f"{name}.bias", outputs)
-
-    def norm(name):
-        add(f"{name}.weight", d)
-        add(f"{name}.bias", d)
-
-    add("pos_emb_cond", 1, length, d)
-    add("pos_emb_hw", 1, rows * columns, d)
-    add("pos_emb_d", 1, depth, d)
-    add("cond_emb.weight", words, d)
-    in_body = config.get("input_emb_vqvae")
-    in_head = config.get("head_emb_vqvae")
-    if in_body:
-        linear("input_mlp", c, d)
-    if in_head:
-        linear("head_mlp", c, d)
-    if not (in_body and in_head):
-        shared = config.get("shared_tok_emb")
-        add("tok_emb.weight", sizes[0] if shared else sum(sizes), d)
-        if not shared:
-            found["tok_emb.offsets"] = np.cumsum([0, *sizes[:-1]])
-    for part in ("body", "head"):
-        options = config[part]["block"]
-        attention = options.get("attn_bias", True)
-        feed_forward = options.get("mlp_bias", True)
-        for i in range(config[part]["n_layer"]):
-            name = f"{part}_transformer.blocks.{i}"
-            norm(f"{name}.ln1")
-            norm(f"{name}.ln2")
-            for layer in ("key", "query", "value", "proj"):
-                linear(f"{name}.attn.{layer}", d, d, attention)
-            linear(f"{name}.mlp.0", d, 4 * d, feed_forward)
-            linear(f"{name}.mlp.2", 4 * d, d, feed_forward)
-    norm("classifier.layer_norm")
-    if config.get("shared_cls_emb"):
-        linear("classifier.linear", d, sizes[0])
-    else:
-        add("classifier.linear.weight", depth, d, max(sizes))
-        add("classifier.linear.bias", depth, max(sizes))
-    if length > 1:
-        norm("cond_classifier.layer_norm")
-        linear("cond_classifier.linear", d, words)
-    return found
-
 
 BOOKS = np.random.default_rng(1).normal(size=(2, 6, 4)).astype("float32")
 

@@ -9,6 +9,7 @@ from keras import layers, ops
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.generators.frozen_codebooks import FrozenCodebooks
 from keras_bidalle.generators.heads.image_head import ImageHead
+from keras_bidalle.generators.stochastic_codes import are_codes
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
 from keras_bidalle.transformer.row_masks import masked_score
 from keras_bidalle.transformer.transformer_block import (
@@ -18,6 +19,8 @@ from keras_bidalle.transformer.transformer_block import (
 from keras_bidalle.validation import check_positive
 
 _EMBEDDINGS = ("learned", "codebook")
+# The logit of codes that a depth's smaller codebook does not have.
+NO_CODE = -1e6
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -198,6 +201,19 @@ class ResidualHead(ImageHead):
         if self.bias is None:
             return ops.zeros(self.kernel.shape[::2], "float32")
         return ops.cast(self.bias, "float32")
+
+    def leave_out_missing_codes(self) -> None:
+        """Gives codes that a smaller codebook does not have no chance."""
+        exist = are_codes(ops.convert_to_numpy(self.codebooks.codebooks))
+        if exist.all():
+            return
+        if self.shared_classifier or self.bias is None:
+            raise ValueError(
+                "`shared_classifier` and `head_bias=False` need codebooks of "
+                f"one size. Received: {exist.sum(axis=-1).tolist()} codes"
+            )
+        bias = ops.convert_to_numpy(self.bias)
+        self.bias.assign(np.where(exist, bias, NO_CODE))
 
     def decoded_blocks(self) -> Any:
         return list(self.head_blocks)
