@@ -22,6 +22,7 @@ from keras_bidalle.tasks import emoji
 def parse(arguments=None):
     parser = wiring.make_parser(__doc__)
     programs.add_run(parser, name="emoji-SIZE")
+    programs.add_start(parser)
     add = parser.add_argument
     add("--data-dir", required=True, help="folder with emoji.csv")
     add(
@@ -44,35 +45,25 @@ def parse(arguments=None):
         metavar="PRESET",
         help="image tokenizer that is used as it is",
     )
-    add(
-        "--start-from",
-        metavar="RUN",
-        help="folder of an earlier run whose tokenizer is used as it is and "
-        "whose generator is trained on",
-    )
     return parser.parse_args(arguments)
 
 
-def run(options):
+def plan(options):
     recipe = emoji.Recipe.of_size(options.size)
     for text in options.set:
         recipe.change(*parse_setting(text))
-    earlier = options.start_from and pathlib.Path(options.start_from)
     task = emoji.EmojiTask(options.data_dir, seed=options.seed, **recipe.task)
-    tokenizer = str(earlier / "tokenizer") if earlier else options.tokenizer
-    plan = programs.Plan(
+    return programs.plan_of(
+        options,
         task,
-        tokenizer=tokenizer or recipe.tokenizer,
-        generator=recipe.generator,
-        start_generator=str(earlier / "model") if earlier else None,
-        jit=recipe.jit,
+        recipe,
+        f"emoji-{options.size}",
+        tokenizer=options.tokenizer or recipe.tokenizer,
         program=pathlib.Path(__file__).name,
-        **programs.run_settings(options, f"emoji-{options.size}"),
     )
-    programs.train(plan)
 
 
-main = wiring.program(wiring.on_devices(run), parse)
+main = wiring.program(wiring.trains(plan), parse)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -21,6 +21,7 @@ def parse(arguments=None):
     parser = wiring.make_parser(__doc__)
     mnist64.add_options(parser)
     programs.add_run(parser, name="the preset's")
+    programs.add_start(parser)
     add = parser.add_argument
     add(
         "--data-dir",
@@ -28,12 +29,6 @@ def parse(arguments=None):
         "folder; none: TensorFlow Datasets downloads",
     )
     add("--lpips", metavar="FILE", help="LPIPS' weights for stage 1")
-    add(
-        "--start-from",
-        metavar="RUN",
-        help="folder of an earlier run whose tokenizer is used as it is and "
-        "whose generator is trained on",
-    )
     add(
         "--start-tokenizer",
         metavar="PRESET",
@@ -48,27 +43,24 @@ def parse(arguments=None):
     return parser.parse_args(arguments)
 
 
-def run(options):
+def plan(options):
     recipe = mnist64.recipe_of(options)
-    earlier = options.start_from and pathlib.Path(options.start_from)
     task = mnist64.MNIST64Task(
         data_dir=options.data_dir, seed=options.seed, **recipe.task
     )
-    plan = programs.Plan(
+    return programs.plan_of(
+        options,
         task,
-        tokenizer=str(earlier / "tokenizer") if earlier else recipe.tokenizer,
+        recipe,
+        options.preset,
         generator=recipe.generator if options.stages == "both" else None,
         start_tokenizer=options.start_tokenizer,
-        start_generator=str(earlier / "model") if earlier else None,
         lpips=options.lpips,
-        jit=recipe.jit,
         program=pathlib.Path(__file__).name,
-        **programs.run_settings(options, options.preset),
     )
-    programs.train(plan)
 
 
-main = wiring.program(wiring.on_devices(run), parse)
+main = wiring.program(wiring.trains(plan), parse)
 
 if __name__ == "__main__":
     sys.exit(main())

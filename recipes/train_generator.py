@@ -25,10 +25,8 @@ from keras_bidalle import configurations, programs, tasks
 
 def parse(arguments=None):
     parser = wiring.make_parser(__doc__)
-    programs.add_configuration(parser, configurations.generator_names())
-    programs.add_run(parser)
-    programs.add_source(parser)
-    programs.add_held_out(parser, captions=True)
+    names = configurations.generator_names()
+    programs.add_training(parser, names, captions=True)
     parser.add_argument(
         "--tokenizer",
         required=True,
@@ -36,24 +34,21 @@ def parse(arguments=None):
         help="the image tokenizer: a name or folder that "
         "`keras_bidalle.load` opens, of a TextImageModel too",
     )
-    parser.add_argument(
-        "--start-from",
-        metavar="PRESET",
-        help="weights to start from: a generator of the same class or a "
-        "TextImageModel, of other words and codes too; what is carried over "
-        "is told",
+    programs.add_start(
+        parser,
+        "a generator of the same class or a TextImageModel, of other words "
+        "and codes too",
     )
     return parser.parse_args(arguments)
 
 
-def run(options):
+def plan(options):
     configuration = programs.configured(options, "generator")
     captions = tasks.has_captions(configuration)
     # Classes without captions are the folders that pictures lie in.
-    source = programs.source_of(options, captions or not options.images)
-    source, held_out = programs.held_out_of(options, configuration, source)
-    plan = programs.Plan(
-        tasks.ImageTask(source, configuration.training, held_out),
+    captions = captions or not options.images
+    return programs.Plan(
+        programs.image_task(options, configuration, captions),
         tokenizer=options.tokenizer,
         generator=configuration,
         start_generator=options.start_from,
@@ -61,10 +56,9 @@ def run(options):
         jit=not options.tiny,
         **programs.run_settings(options, options.configuration),
     )
-    programs.train(plan)
 
 
-main = wiring.program(wiring.on_devices(run), parse)
+main = wiring.program(wiring.trains(plan), parse)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,36 +13,30 @@ import sys
 
 import wiring  # isort: split
 
-from keras_bidalle import configurations, programs, tasks
+from keras_bidalle import configurations, programs
 
 
 def parse(arguments=None):
     parser = wiring.make_parser(__doc__)
-    programs.add_configuration(parser, configurations.tokenizer_names())
-    programs.add_run(parser)
-    programs.add_source(parser)
-    programs.add_held_out(parser, captions=False)
+    names = configurations.tokenizer_names()
+    programs.add_training(parser, names, captions=False)
+    programs.add_start(
+        parser,
+        "a tokenizer of the same class, of another size or codebook too, or, "
+        "for a single-level AugVAE, the multi-level one",
+    )
     parser.add_argument(
         "--lpips",
         metavar="FILE",
         help="LPIPS' weights, made by `converters.convert_lpips` (default: "
         "no perceptual loss)",
     )
-    parser.add_argument(
-        "--start-from",
-        metavar="PRESET",
-        help="weights to start from: a tokenizer of the same class, of "
-        "another size or codebook too, or, for a single-level AugVAE, the "
-        "multi-level one; what is carried over is told",
-    )
     return parser.parse_args(arguments)
 
 
 def run(options):
     configuration = programs.configured(options, "tokenizer")
-    source = programs.source_of(options, captions=False)
-    source, held_out = programs.held_out_of(options, configuration, source)
-    task = tasks.ImageTask(source, configuration.training, held_out)
+    task = programs.image_task(options, configuration, captions=False)
     plan = programs.Plan(
         task,
         tokenizer=configuration,

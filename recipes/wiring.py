@@ -47,6 +47,11 @@ def on_devices(run):
     return distributed
 
 
+def trains(plan):
+    """A program's `run` that trains the `Plan` of its options."""
+    return on_devices(lambda options: programs.train(plan(options)))
+
+
 def check_counts(**options):
     """Raises unless options that were given are at least 1."""
     for name, value in options.items():

@@ -14,3 +14,14 @@ def small_generator(cls=BidirectionalTransformer, **options):
     for i, weight in enumerate(generator.trainable_variables):
         weight.assign(weight + 0.3 * keras.random.normal(weight.shape, seed=i))
     return generator
+
+
+def fitting_generator(cls, images, captions, **options):
+    """A `small_generator` for the shapes of two tokenizers."""
+    options |= {"num_codes": images.num_codes, "code_shape": images.code_shape}
+    return small_generator(
+        cls,
+        text_vocabulary_size=captions.vocabulary_size,
+        text_length=captions.max_length,
+        **options,
+    )

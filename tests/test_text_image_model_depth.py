@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from small_generators import fitting_generator
 from small_tokenizers import patch_vqgan
 
 import keras_bidalle
@@ -24,14 +25,10 @@ def model():
         quantizer=ResidualQuantizer(VectorQuantizer(12, 8), code_depth=3)
     )
     assert images.code_shape == (4, 4, 3)
-    generator = RQTransformer(
-        text_vocabulary_size=captions.vocabulary_size,
-        text_length=captions.max_length,
-        num_codes=images.num_codes,
-        code_shape=images.code_shape,
-        width=16,
-        depth=1,
-        num_heads=2,
+    generator = fitting_generator(
+        RQTransformer,
+        images,
+        captions,
         head_depth=1,
         head_embedding="codebook",
         code_dim=8,
@@ -39,9 +36,6 @@ def model():
         condition_dropout=0.1,
     )
     generator.use_codebooks(images)
-    for i, weight in enumerate(generator.trainable_variables):
-        noise = keras.random.normal(weight.shape, seed=i)
-        weight.assign(weight + 0.3 * noise)
     return TextImageModel(images, captions, generator)
 
 

@@ -3,9 +3,10 @@
 from keras_bidalle.generators import BidirectionalTransformer, RQTransformer
 
 # Of minDALL-E and the RQ-Transformer, whose programs share their origin.
-_LIKE_MINGPT = {
+LIKE_MINGPT = {
     "image_positions": "learned_places",
     "segment_embeddings": False,
+    # To these programs a pad is a token like any other.
     "pad_id": None,
     "pad_tokens": False,
     "mask_padding": False,
@@ -73,7 +74,7 @@ def _rq_transformer(
             "body_embedding": "codebook",
             "head_embedding": "codebook",
             "code_dim": 256,
-            **_LIKE_MINGPT,
+            **LIKE_MINGPT,
             "dropout": dropout,
             "target_weight": 9.0,
         },
@@ -113,7 +114,7 @@ GENERATORS = {
             "width": 1536,
             "depth": 42,
             "num_heads": 24,
-            **_LIKE_MINGPT,
+            **LIKE_MINGPT,
             "head_bias": False,
         },
     ),

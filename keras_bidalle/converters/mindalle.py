@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from keras_bidalle.configurations.generators import LIKE_MINGPT
 from keras_bidalle.converters.configs import required
 from keras_bidalle.converters.gpt_block import link_block
 from keras_bidalle.converters.weights import converted
@@ -128,6 +129,7 @@ def _arguments(reader, config):
     check_positive(ctx_len_img=places)
     side = math.isqrt(places)
     return {
+        **LIKE_MINGPT,
         "text_vocabulary_size": config.get("vocab_size_txt")
         or reader.shape("tok_emb_txt.weight", 2)[0],
         "text_length": required(config, "ctx_len_txt"),
@@ -137,12 +139,6 @@ def _arguments(reader, config):
         "width": required(config, "embed_dim"),
         "depth": depth,
         "num_heads": required(config, "n_heads"),
-        "image_positions": "learned_places",
-        "segment_embeddings": False,
-        # To the program a pad is a token like any other.
-        "pad_id": None,
-        "pad_tokens": False,
-        "mask_padding": False,
         "qkv_bias": bool(config.get("attn_bias", True)),
         "use_bias": _has_bias(config, "attn_bias", "mlp_bias"),
         "head_bias": False,

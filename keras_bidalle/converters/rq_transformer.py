@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_bidalle.configurations.generators import LIKE_MINGPT
 from keras_bidalle.converters.configs import (
     arch_section,
     one_of,
@@ -141,6 +142,7 @@ def _arguments(config, sizes, in_body, in_head):
     has_bias = block.get("attn_bias", True)
     return {
         # Without a condition the program has one token that starts a row.
+        **LIKE_MINGPT,
         "text_vocabulary_size": max(config.get("vocab_size_cond") or 0, 1),
         "text_length": max(config.get("block_size_cond") or 0, 1),
         "num_codes": max(sizes),
@@ -158,12 +160,6 @@ def _arguments(config, sizes, in_body, in_head):
         "cumulative_depth_context": in_head
         and bool(config.get("cumsum_depth_ctx", False)),
         "code_dim": None,
-        "image_positions": "learned_places",
-        "segment_embeddings": False,
-        # To the program a pad is a token like any other.
-        "pad_id": None,
-        "pad_tokens": False,
-        "mask_padding": False,
         "activation": one_of(_GELUS, "gelu", block.get("gelu", "v1")),
         "qkv_bias": has_bias,
         "use_bias": has_bias or block.get("mlp_bias", True),

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_bidalle import named
 from keras_bidalle.backend.noise import NoiseSeedGenerator
 from keras_bidalle.generators.stochastic_codes import (
     codebooks_of,
@@ -13,7 +14,7 @@ from keras_bidalle.generators.stochastic_codes import (
     draw_stacks,
     stack_losses,
 )
-from keras_bidalle.quantizers import distances
+from keras_bidalle.quantizers.distances import DISTANCES, Distance
 from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.validation import check_positive
 
@@ -70,7 +71,9 @@ class FrozenCodebooks(TransformerLayer):
         self.code_dim = code_dim
         self.shared_codebook = shared_codebook
         self.code_temperature = code_temperature
-        self.distance = distances.get(code_distance)
+        self.distance = named.get(
+            "code_distance", code_distance, Distance, DISTANCES
+        )
         self.code_seed = NoiseSeedGenerator()
 
     def build(self, input_shape: Any = None) -> None:

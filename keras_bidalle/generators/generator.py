@@ -10,12 +10,12 @@ import keras
 import numpy as np
 
 from keras_bidalle.arguments import Configured, check_shared, kept_arguments
-from keras_bidalle.backend import replicas
 from keras_bidalle.backend.optimizers import compile_arguments, synchronized
 from keras_bidalle.generators.caption_tokens import CaptionTokens
 from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.generators.next_token import NextToken
 from keras_bidalle.generators.row_embedding import RowEmbedding
+from keras_bidalle.own_loss import OwnLoss
 from keras_bidalle.presets.mixin import PresetMixin
 from keras_bidalle.quantized_layers import quantized_layers
 from keras_bidalle.sampling.calls import SamplingOptions, takes_settings
@@ -36,7 +36,7 @@ _PARTS = ("layout", *_LAYERS, "objective")
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class Generator(Configured, PresetMixin, keras.Model):
+class Generator(Configured, OwnLoss, PresetMixin, keras.Model):
     """Models [caption][image] and [image][caption] rows with the same weights.
 
     Direction is data: a batch may mix rows of both directions, and one
@@ -200,22 +200,14 @@ class Generator(Configured, PresetMixin, keras.Model):
         check_batch(kwargs.get("validation_data"), self)
         return super().fit(x, None, *args, **kwargs)
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
+    def own_loss(self, x: Any, y_pred: Any, training: bool) -> Any:
         """The loss of a batch, as the objective has it."""
-        check_own_loss(y=y, sample_weight=sample_weight)
         loss, logged = self.objective.loss(self, x, y_pred, training)
         self.image_tracker.update_state(*logged["image"])
         self.text_tracker.update_state(*logged["text"])
         for extra in self.losses:
             loss = loss + extra
-        return replicas.share_of_loss(loss)
+        return loss
 
     # What is compiled is kept, outside of what Keras tracks as state.
     @functools.cached_property

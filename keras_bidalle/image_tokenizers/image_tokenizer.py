@@ -10,7 +10,6 @@ from keras import ops
 
 from keras_bidalle import validation
 from keras_bidalle.arguments import Configured
-from keras_bidalle.backend import replicas
 from keras_bidalle.backend.compiled import compiled, in_batches
 from keras_bidalle.backend.optimizers import compile_arguments, synchronized
 from keras_bidalle.image_tokenizers import objective, sizes
@@ -20,6 +19,7 @@ from keras_bidalle.image_tokenizers.training_images import (
     ImageChecks,
     as_float_images,
 )
+from keras_bidalle.own_loss import OwnLoss
 from keras_bidalle.presets import PresetMixin
 from keras_bidalle.serving.mixin import ServingMixin
 
@@ -28,7 +28,7 @@ STAGES = ("encoder", "quant_conv", "quantizer", "post_quant_conv", "decoder")
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ImageTokenizer(
-    Configured, PresetMixin, ServingMixin, Exporting, keras.Model
+    Configured, OwnLoss, PresetMixin, ServingMixin, Exporting, keras.Model
 ):
     """Encoder, quantizer and decoder: the first stage of generation.
 
@@ -58,6 +58,7 @@ class ImageTokenizer(
 
     # Whether `encode` and `decode` take images of other sizes as well.
     any_size: ClassVar[bool] = True
+    ignores_targets = True  # which are the images
 
     def __init__(
         self,
@@ -212,15 +213,8 @@ class ImageTokenizer(
         """As `keras.Model.predict`, on images as `fit` takes them."""
         return self._checks.run(super().predict, x, *args, **kwargs)
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        validation.check_own_loss(sample_weight=sample_weight)
+    def own_loss(self, x: Any, y_pred: Any, training: bool) -> Any:
+        """The objective's terms of both players, and the quantizer's."""
         if self._objective is None:
             raise ValueError("Call `compile` before `fit` or `evaluate`.")
         quantizer_loss = sum(self.losses, ops.zeros((), "float32"))
@@ -231,7 +225,7 @@ class ImageTokenizer(
         for name, value in values.items():
             self._trackers[name].update_state(ops.stop_gradient(value))
         self.quantizer.update_metrics()
-        return replicas.share_of_loss(total + quantizer_loss)
+        return total + quantizer_loss
 
     def to_latents(self, images: Any, training: bool | None = None) -> Any:
         """What the quantizer sees, (B, h, w, D), of float images in [-1, 1]."""

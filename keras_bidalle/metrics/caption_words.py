@@ -9,12 +9,8 @@ import re
 # Of the program's own table; what follows is kept apart.
 _CONTRACTIONS = re.compile(r"(?<=\w)(n't|'(?:s|m|d|re|ve|ll))(?!\w)")
 _SPLIT_WORDS = {
-    "cannot": "can not",
-    "gimme": "gim me",
-    "gonna": "gon na",
-    "gotta": "got ta",
-    "lemme": "lem me",
-    "wanna": "wan na",
+    words.replace(" ", ""): words
+    for words in ("can not", "gim me", "gon na", "got ta", "lem me", "wan na")
 }
 # Titles and the like keep their dot.
 _SHORT = "dr|etc|jr|mr|mrs|ms|mt|prof|rev|sr|st|vs"

@@ -1,6 +1,7 @@
 """Peak signal-to-noise ratio of reconstructions."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -63,12 +64,28 @@ def paired_images(images: Any, reconstructions: Any) -> tuple[Any, Any, float]:
     )
 
 
+class PairedImages(keras.metrics.Mean):
+    """Base of the means over images of what pairs of them give."""
+
+    measure: ClassVar[Callable[[Any, Any], Any]]
+
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        name = name or type(self).__name__.lower()
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> Any:
+        values = type(self).measure(y_true, y_pred)
+        super().update_state(values, sample_weight)
+
+
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class PSNR(keras.metrics.Mean):
+class PSNR(PairedImages):
     """The mean over images of `psnr`, as a Keras metric.
 
     Args:
-        name: str.
+        name: str, "psnr" if `None`.
         dtype: the metric's dtype.
 
     Example:
@@ -80,10 +97,4 @@ class PSNR(keras.metrics.Mean):
     ```
     """
 
-    def __init__(self, name: str = "psnr", dtype: Any = None) -> None:
-        super().__init__(name=name, dtype=dtype)
-
-    def update_state(
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None
-    ) -> Any:
-        super().update_state(psnr(y_true, y_pred), sample_weight)
+    measure = staticmethod(psnr)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_bidalle.metrics.psnr import paired_images
+from keras_bidalle.metrics.psnr import PairedImages, paired_images
 
 # Wang et al., section III-C.
 _WINDOW, _SIGMA = 11, 1.5
@@ -76,18 +76,12 @@ def _blurred(x: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class SSIM(keras.metrics.Mean):
+class SSIM(PairedImages):
     """The mean over images of `ssim`, as a Keras metric.
 
     Args:
-        name: str.
+        name: str, "ssim" if `None`.
         dtype: the metric's dtype.
     """
 
-    def __init__(self, name: str = "ssim", dtype: Any = None) -> None:
-        super().__init__(name=name, dtype=dtype)
-
-    def update_state(
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None
-    ) -> Any:
-        super().update_state(ssim(y_true, y_pred), sample_weight)
+    measure = staticmethod(ssim)

@@ -1,14 +1,15 @@
 """The training program: both stages of any task, in any configuration."""
 
 from keras_bidalle.programs.command_line import (
-    add_configuration,
-    add_held_out,
     add_run,
     add_sampling,
     add_source,
+    add_start,
+    add_training,
     configured,
     distributed,
-    held_out_of,
+    image_task,
+    plan_of,
     run_settings,
     sampling_of,
     source_of,
@@ -20,14 +21,15 @@ from keras_bidalle.programs.training_program import train
 
 __all__ = [
     "Plan",
-    "add_configuration",
-    "add_held_out",
     "add_run",
     "add_sampling",
     "add_source",
+    "add_start",
+    "add_training",
     "configured",
     "distributed",
-    "held_out_of",
+    "image_task",
+    "plan_of",
     "image_tokenizer_of",
     "policy",
     "run_settings",

@@ -15,8 +15,12 @@ from keras_bidalle.configurations import (
     shrunk,
 )
 from keras_bidalle.programs.held_out import EVALUATION
+from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import PRECISIONS
 from keras_bidalle.sampling.settings import SETTINGS
+from keras_bidalle.tasks.image_task import ImageTask
+from keras_bidalle.tasks.recipe import Recipe
+from keras_bidalle.tasks.task import Task
 
 
 def add_run(
@@ -56,6 +60,50 @@ def run_settings(options: argparse.Namespace, name: str) -> dict[str, Any]:
         "precision": options.precision,
         "resume": options.resume,
     }
+
+
+def add_training(
+    parser: argparse.ArgumentParser, names: list[str], captions: bool
+) -> None:
+    """Adds what `configured`, `image_task` and `run_settings` read."""
+    add_configuration(parser, names)
+    add_run(parser)
+    add_source(parser)
+    add_held_out(parser, captions)
+
+
+def add_start(parser: argparse.ArgumentParser, of: str | None = None) -> None:
+    """Adds `--start-from`: weights `of` something, or the run to go on from.
+
+    The second is what `plan_of` reads.
+    """
+    run = (
+        "folder of an earlier run whose tokenizer is used as it is and whose "
+        "generator is trained on"
+    )
+    weights = f"weights to start from: {of}; what is carried over is told"
+    metavar, meaning = ("PRESET", weights) if of else ("RUN", run)
+    parser.add_argument("--start-from", metavar=metavar, help=meaning)
+
+
+def plan_of(
+    options: argparse.Namespace,
+    task: Task,
+    recipe: Recipe,
+    name: str,
+    **kwargs: Any,
+) -> Plan:
+    """The plan of a task's own program, which may go on from an earlier run.
+
+    `kwargs` are for `Plan`, before the recipe; `name` as in `run_settings`.
+    """
+    parts = {"tokenizer": recipe.tokenizer, "generator": recipe.generator}
+    parts |= {"jit": recipe.jit, **kwargs}
+    if options.start_from:
+        earlier = pathlib.Path(options.start_from)
+        parts["tokenizer"] = str(earlier / "tokenizer")
+        parts["start_generator"] = str(earlier / "model")
+    return Plan(task, **parts, **run_settings(options, name))
 
 
 def add_configuration(
@@ -131,7 +179,7 @@ def sampling_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_held_out(parser: argparse.ArgumentParser, captions: bool) -> None:
-    """Adds the options that `held_out_of` reads."""
+    """Adds the options that `image_task` reads beside a source's."""
     group = parser.add_argument_group("held-out data, while it trains")
     add = group.add_mutually_exclusive_group().add_argument
     kind = "pairs" if captions else "images"
@@ -157,12 +205,10 @@ def add_held_out(parser: argparse.ArgumentParser, captions: bool) -> None:
     )
 
 
-def held_out_of(
-    options: argparse.Namespace,
-    configuration: Configuration,
-    source: data.ImageSource,
-) -> tuple[data.ImageSource, data.ImageSource | None]:
-    """What is trained on, and what is held out, if anything is.
+def image_task(
+    options: argparse.Namespace, configuration: Configuration, captions: bool
+) -> ImageTask:
+    """The images to train on, and those held out, if any are.
 
     Raises:
         ValueError, FileNotFoundError: when there is no such folder, the share
@@ -171,6 +217,7 @@ def held_out_of(
     if options.evaluate_every is not None:
         configuration.change("evaluate_every", options.evaluate_every)
     configuration.check()
+    source = source_of(options, captions)
     held_out: data.ImageSource | None = None
     if options.held_out is not None:
         source, held_out = data.hold_out(source, options.held_out)
@@ -183,7 +230,7 @@ def held_out_of(
         raise ValueError(
             f"`{asked[0]}` needs held-out data: --held-out SHARE, or a folder."
         )
-    return source, held_out
+    return ImageTask(source, configuration.training, held_out)
 
 
 def configured(options: argparse.Namespace, stage: str) -> Configuration:

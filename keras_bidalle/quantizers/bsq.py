@@ -22,11 +22,10 @@ class BSQ(SignQuantizer):
     Args:
         code_dim: int, the bits of a code, from 1 to 24.
         commitment_weight: float, 0 in the published program.
-        entropy_weight: float, of the entropy loss.
-        diversity_weight: float, in it, of the even use of all codes.
         inverse_temperature: float, above 0.
         group_bits: int, the bits of a group.
-        **kwargs: `gradient`, as in `HardQuantizer`.
+        **kwargs: `entropy_weight`, `diversity_weight` and `gradient`, as in
+            `LFQ`.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -40,19 +39,14 @@ class BSQ(SignQuantizer):
     def __init__(
         self,
         code_dim: int,
+        *,
         commitment_weight: float = 0.0,
-        entropy_weight: float = 0.1,
-        diversity_weight: float = 1.0,
         inverse_temperature: float = 1.0,
         group_bits: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            code_dim,
-            commitment_weight,
-            entropy_weight,
-            diversity_weight,
-            **kwargs,
+            code_dim, commitment_weight=commitment_weight, **kwargs
         )
         check_at_least(1e-6, inverse_temperature=inverse_temperature)
         check_positive(group_bits=group_bits)

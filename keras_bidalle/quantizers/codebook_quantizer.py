@@ -5,10 +5,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_bidalle import named
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.extremes import argmin
 from keras_bidalle.backend.lookup import lookup
-from keras_bidalle.quantizers import distances
+from keras_bidalle.quantizers.distances import DISTANCES, Distance
 from keras_bidalle.quantizers.drawing import draw_vectors
 from keras_bidalle.quantizers.hard_quantizer import HardQuantizer
 from keras_bidalle.quantizers.row_chunks import row_chunks
@@ -53,7 +54,7 @@ class CodebookQuantizer(HardQuantizer):
     ) -> None:
         super().__init__(num_codes, code_dim, **kwargs)
         check_at_least(kmeans_steps=kmeans_steps)
-        self.distance = distances.get(distance)
+        self.distance = named.get("distance", distance, Distance, DISTANCES)
         self.codebook_initializer = keras.initializers.get(codebook_initializer)
         self.kmeans_steps = int(kmeans_steps)
         self.seed = seed

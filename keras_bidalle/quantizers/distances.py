@@ -1,7 +1,5 @@
 """What "nearest code" means: the distances a codebook can search by."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
@@ -62,13 +60,8 @@ class DotProduct(Distance):
         return ops.maximum(length * largest - product, 0.0)
 
 
-_DISTANCES = {
+DISTANCES: dict[str, type[Distance]] = {
     "l2": L2Distance,
     "cosine": CosineDistance,
     "dot": DotProduct,
 }
-
-
-def get(identifier: Any) -> Distance:
-    """Gives a distance: `"l2"`, `"cosine"`, a serialized one, or one."""
-    return named.get("distance", identifier, Distance, _DISTANCES)

@@ -1,7 +1,5 @@
 """How gradients pass the choice of a code, which has none of its own."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
@@ -107,13 +105,8 @@ def _dot(x, y):
     return ops.sum(x * y, axis=-1, keepdims=True)
 
 
-_ESTIMATORS = {
+ESTIMATORS: dict[str, type[GradientEstimator]] = {
     "straight_through": StraightThrough,
     "rotation": RotationTrick,
     "diveq": DiVeQ,
 }
-
-
-def get(identifier: Any) -> GradientEstimator:
-    """Gives an estimator: by its name, a serialized one, or one."""
-    return named.get("gradient", identifier, GradientEstimator, _ESTIMATORS)

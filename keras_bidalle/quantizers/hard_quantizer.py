@@ -5,7 +5,11 @@ from typing import Any
 
 from keras import ops
 
-from keras_bidalle.quantizers import gradient_estimators
+from keras_bidalle import named
+from keras_bidalle.quantizers.gradient_estimators import (
+    ESTIMATORS,
+    GradientEstimator,
+)
 from keras_bidalle.quantizers.quantization_step import QuantizationStep, Use
 from keras_bidalle.quantizers.quantizer import Quantizer
 from keras_bidalle.validation import check_at_least
@@ -49,7 +53,9 @@ class HardQuantizer(Quantizer):
         super().__init__(num_codes, code_dim, **kwargs)
         check_at_least(commitment_weight=commitment_weight)
         self.commitment_weight = commitment_weight
-        self.gradient = gradient_estimators.get(gradient)
+        self.gradient = named.get(
+            "gradient", gradient, GradientEstimator, ESTIMATORS
+        )
         # An estimator is not a layer: its random state is tracked here.
         self._gradient_seed = getattr(self.gradient, "seed_generator", None)
 

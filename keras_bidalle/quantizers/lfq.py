@@ -18,11 +18,10 @@ class LFQ(SignQuantizer):
 
     Args:
         code_dim: int, the bits of a code, from 1 to 24.
-        commitment_weight: float.
-        entropy_weight: float, of the entropy loss.
-        diversity_weight: float, in it, of the even use of all codes.
         temperature: float, above 0.
-        **kwargs: `gradient`, as in `HardQuantizer`.
+        **kwargs: `commitment_weight` (0.25); `entropy_weight` (0.1), of the
+            entropy loss, and in it `diversity_weight` (1), of the even use
+            of all codes; `gradient`, as in `HardQuantizer`.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -38,19 +37,11 @@ class LFQ(SignQuantizer):
     def __init__(
         self,
         code_dim: int,
-        commitment_weight: float = 0.25,
-        entropy_weight: float = 0.1,
-        diversity_weight: float = 1.0,
+        *,
         temperature: float = 0.01,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            code_dim,
-            commitment_weight,
-            entropy_weight,
-            diversity_weight,
-            **kwargs,
-        )
+        super().__init__(code_dim, **kwargs)
         check_at_least(1e-6, temperature=temperature)
         self.temperature = temperature
         # The odds of a bit: 2 z for 1 less -2 z for -1.

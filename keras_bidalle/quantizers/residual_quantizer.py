@@ -6,7 +6,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_bidalle.quantizers import gradient_estimators
+from keras_bidalle import named
+from keras_bidalle.quantizers.gradient_estimators import (
+    ESTIMATORS,
+    GradientEstimator,
+)
 from keras_bidalle.quantizers.hard_quantizer import HardQuantizer, mean_square
 from keras_bidalle.quantizers.quantization_step import QuantizationStep
 from keras_bidalle.quantizers.quantizer import Quantizer, count_codes
@@ -81,7 +85,9 @@ class ResidualQuantizer(Quantizer):
         check_at_least(commitment_weight=commitment_weight)
         self.shared = shared
         self.commitment_weight = commitment_weight
-        self.gradient = gradient_estimators.get(gradient)
+        self.gradient = named.get(
+            "gradient", gradient, GradientEstimator, ESTIMATORS
+        )
         self._gradient_seed = getattr(self.gradient, "seed_generator", None)
         # A public name would come before `quantizers` in files of weights.
         self._given = parts[:] if is_list else first

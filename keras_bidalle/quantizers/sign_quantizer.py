@@ -47,9 +47,9 @@ class SignQuantizer(HardQuantizer):
     def __init__(
         self,
         code_dim: int,
-        commitment_weight: float,
-        entropy_weight: float,
-        diversity_weight: float,
+        *,
+        entropy_weight: float = 0.1,
+        diversity_weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
         if not isinstance(code_dim, int) or not 1 <= code_dim <= 24:
@@ -57,9 +57,7 @@ class SignQuantizer(HardQuantizer):
                 "`code_dim` must be the bits of a code, from 1 to 24. "
                 f"Received: code_dim={code_dim!r}"
             )
-        super().__init__(
-            2**code_dim, code_dim, commitment_weight=commitment_weight, **kwargs
-        )
+        super().__init__(2**code_dim, code_dim, **kwargs)
         check_at_least(
             entropy_weight=entropy_weight, diversity_weight=diversity_weight
         )

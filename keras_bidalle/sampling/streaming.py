@@ -11,12 +11,8 @@ import keras
 from keras import ops
 
 from keras_bidalle.backend.compiled import compiled
+from keras_bidalle.sampling import requests
 from keras_bidalle.sampling.decoders.sequential import CodeDrawing
-from keras_bidalle.sampling.requests import (
-    checked_prime,
-    checked_seeds,
-    checked_text,
-)
 from keras_bidalle.sampling.sampler import row_uniforms
 from keras_bidalle.sampling.settings import TEXT_TO_IMAGE, checked_settings
 
@@ -41,12 +37,12 @@ class CodeStreaming:
     ) -> Iterator:
         """Codes of more and more rows: see `Generator.stream_codes`."""
         head, layout = self.generator.head, self.generator.layout
-        text = checked_text(text, self.generator)
-        prime = checked_prime(prime, len(text), self.generator)
+        text = requests.checked_text(text, self.generator)
+        prime = requests.checked_prime(prime, len(text), self.generator)
         chosen = checked_settings(
             settings, TEXT_TO_IMAGE, len(text), self.generator
         )
-        seeds = [(s, 0) for s in checked_seeds(seed, len(text))]
+        seeds = [(s, 0) for s in requests.checked_seeds(seed, len(text))]
         shape = (layout.num_positions, head.codes_per_position)
         inputs = keras.tree.map_structure(
             ops.convert_to_tensor,

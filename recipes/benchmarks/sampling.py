@@ -39,6 +39,7 @@ import numpy as np
 import other_libraries
 
 from keras_bidalle import configurations
+from keras_bidalle.configurations.generators import LIKE_MINGPT
 from keras_bidalle.generators import BidirectionalTransformer
 
 
@@ -51,13 +52,8 @@ def gpt(width, depth, heads, rows=16, codes=1024, prompt=50):
         "width": width,
         "depth": depth,
         "num_heads": heads,
-        "image_positions": "learned_places",
-        "qkv_bias": True,
+        **LIKE_MINGPT,
         "head_bias": False,
-        "segment_embeddings": False,
-        "pad_id": None,
-        "pad_tokens": False,
-        "mask_padding": False,
     }
 
 

@@ -5,6 +5,7 @@ on whole batches or by several replicas on parts of them.
 """
 
 import contextlib
+from unittest import mock
 
 import keras
 import numpy as np
@@ -260,11 +261,8 @@ def _noise_by_global_row():
         first = replicas.replica_id() * rows
         return whole[first : first + rows]
 
-    gumbel_quantizer.gumbel_noise = noise
-    try:
+    with mock.patch.object(gumbel_quantizer, "gumbel_noise", noise):
         yield
-    finally:
-        gumbel_quantizer.gumbel_noise = plain
 
 
 class _SameEverywhere(keras.random.SeedGenerator):

@@ -6,6 +6,7 @@ import pytest
 from few_steps import FEW_STEPS
 from keras import ops
 from numpy_discrete_vae import numpy_halves, to_numpy
+from small_generators import fitting_generator
 from small_tokenizers import as_float, discrete_vae, uint8_images
 
 import keras_bidalle
@@ -160,17 +161,11 @@ def test_pictures_of_other_sizes_have_codes_too():
 
 def test_a_generator_takes_pictures_of_its_own_size_only():
     captions = grammar_tokenizer(caption_grammar("mnist"))
-    generator = PatchBidirectionalTransformer(
-        text_vocabulary_size=captions.vocabulary_size,
-        text_length=captions.max_length,
-        num_codes=12,
-        code_shape=(4, 4),
-        width=16,
-        depth=1,
-        num_heads=2,
-        patch_head_width=8,
+    images = discrete_vae()
+    generator = fitting_generator(
+        PatchBidirectionalTransformer, images, captions, patch_head_width=8
     )
-    model = TextImageModel(discrete_vae(), captions, generator)
+    model = TextImageModel(images, captions, generator)
     assert len(model.image_to_text(uint8_images(2))) == 2
     made = model.text_to_image(["red 3 on the upper left ."], seed=0)
     assert made.shape == (1, 16, 16, 3)

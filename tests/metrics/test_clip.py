@@ -19,24 +19,13 @@ class Words:
 
 @pytest.fixture(scope="module")
 def clip():
+    sizes = {"hidden_dim": 16, "num_layers": 1, "num_heads": 2}
+    sizes |= {"intermediate_dim": 16, "intermediate_activation": "quick_gelu"}
     vision = models.CLIPVisionEncoder(
-        patch_size=8,
-        hidden_dim=16,
-        num_layers=1,
-        num_heads=2,
-        intermediate_dim=16,
-        intermediate_activation="quick_gelu",
-        image_shape=(16, 16, 3),
+        patch_size=8, image_shape=(16, 16, 3), **sizes
     )
     text = models.CLIPTextEncoder(
-        vocabulary_size=30,
-        embedding_dim=16,
-        hidden_dim=16,
-        num_layers=1,
-        num_heads=2,
-        intermediate_dim=16,
-        intermediate_activation="quick_gelu",
-        max_sequence_length=12,
+        vocabulary_size=30, embedding_dim=16, max_sequence_length=12, **sizes
     )
     return CLIP(models.CLIPBackbone(vision, text, 8), Words(), "clip_small")
 

@@ -50,7 +50,13 @@ CASES = {
     "lfq": (lambda: LFQ(BITS, temperature=0.5), lfq_loss, lambda z: z, 1.0),
     **{
         f"bsq, groups of {bits}": (
-            lambda bits=bits: BSQ(BITS, 0.3, 0.1, 0.7, 2.0, bits),
+            lambda bits=bits: BSQ(
+                BITS,
+                commitment_weight=0.3,
+                diversity_weight=0.7,
+                inverse_temperature=2.0,
+                group_bits=bits,
+            ),
             lambda z, bits=bits: bsq_loss(z, bits),
             unit,
             BITS**-0.5,
@@ -96,7 +102,10 @@ def test_many_bits_need_no_table_of_all_codes():
 
 def test_zero_is_negative_and_configurations_come_back():
     assert int(to_numpy(LFQ(BITS).encode(np.zeros((1, BITS))))[0]) == 0
-    for quantizer in (LFQ(BITS, 0.1, 0.2, 0.3, 0.4), BSQ(BITS, 0.1, 0.2)):
+    for quantizer in (
+        LFQ(BITS, commitment_weight=0.1, temperature=0.4),
+        BSQ(BITS, entropy_weight=0.3, diversity_weight=0.2),
+    ):
         config = quantizer.get_config()
         again = type(quantizer).from_config(config)
         assert again.get_config() == config and again.num_codes == 2**BITS

@@ -1,6 +1,7 @@
 """Small models with random weights, one for each kind of generator."""
 
 import keras
+from small_generators import fitting_generator
 
 from keras_bidalle import TextImageModel
 from keras_bidalle.captions import CaptionTokenizer
@@ -43,20 +44,13 @@ def small_model(kind):
             ),
             "stacks": (RQTransformer, {"head_depth": 1}),
         }[kind]
-    generator = cls(
-        text_vocabulary_size=captions.vocabulary_size,
-        text_length=captions.max_length,
-        num_codes=images.num_codes,
-        code_shape=images.code_shape,
-        width=16,
-        depth=1,
-        num_heads=2,
+    generator = fitting_generator(
+        cls,
+        images,
+        captions,
         # Guidance is its own signatures; one kind is enough.
         condition_dropout=0.1 if kind == "patch" else 0.0,
         token_kernel_size=3,
         **options,
     )
-    for i, weight in enumerate(generator.trainable_variables):
-        noise = keras.random.normal(weight.shape, seed=i)
-        weight.assign(weight + 0.3 * noise)
     return TextImageModel(images, captions, generator)

@@ -52,6 +52,16 @@ def pairs():
     return graph(PAIRS)
 
 
+def assert_same_tokens(graphs, tokenizer, captions):
+    encode, decode = graphs
+    ids = tokenizer.encode(captions)
+    found = encode(tf.constant(captions))
+    np.testing.assert_array_equal(found, ids)
+    texts = [text.decode() for text in decode(found).numpy()]
+    assert texts == tokenizer.decode(ids)
+    return ids, texts
+
+
 def test_words_become_the_same_tokens(words):
     captions = [
         "red 3 on the upper left .",
@@ -60,16 +70,10 @@ def test_words_become_the_same_tokens(words):
         "red 3 on the upper left,blue 0 on the lower right.",
         "the number\u00a0is\u2003green 7.",
     ]
-    encode, decode = words
-    ids = WORDS.encode(captions)
-    found = encode(tf.constant(captions))
-    np.testing.assert_array_equal(found, ids)
-    texts = [text.decode() for text in decode(found).numpy()]
-    assert texts == WORDS.decode(ids)
+    assert_same_tokens(words, WORDS, captions)
 
 
 def test_byte_pairs_become_the_same_tokens(pairs):
-    encode, decode = pairs
     rng = np.random.default_rng(0)
     letters = list("theolwrqukicnsdgf")
     captions = [
@@ -82,17 +86,13 @@ def test_byte_pairs_become_the_same_tokens(pairs):
         # Words that end like one of those it was made of.
         *("".join(rng.choice(letters, 24)) + "est, the" for _ in range(20)),
     ]
-    ids = PAIRS.encode(captions)
+    ids, _ = assert_same_tokens(pairs, PAIRS, captions)
     # Words of several tokens, or the merges would not be tested.
     assert (ids != PAIRS.pad_id).sum(axis=1).max() > 12
-    found = encode(tf.constant(captions))
-    np.testing.assert_array_equal(found, ids)
-    texts = [text.decode() for text in decode(found).numpy()]
-    assert texts == PAIRS.decode(ids)
 
 
 def test_typed_forms_become_the_same_tokens(pairs):
-    encode, decode = pairs
+    encode, _ = pairs
     captions = [
         "the dog\u2019s friend",
         "cafe\u0301, cafe\u0301 and u\u0308ber",
@@ -101,11 +101,7 @@ def test_typed_forms_become_the_same_tokens(pairs):
         "3.14 , the dog . fox(lazy)dog",
         "o\ufb03 the \u2460",
     ]
-    ids = PAIRS.encode(captions[:-2])
-    found = encode(tf.constant(captions[:-2]))
-    np.testing.assert_array_equal(found, ids)
-    texts = [text.decode() for text in decode(found).numpy()]
-    assert texts == PAIRS.decode(ids)
+    _, texts = assert_same_tokens(pairs, PAIRS, captions[:-2])
     assert texts[0] == "the dog's friend"
     for caption in (captions[-1], "a \uffed b", "the \u25a0"):
         with pytest.raises(ValueError, match="outside the vocabulary"):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_bidalle.data.streams import BatchStream
+from keras_bidalle.training import resumable_fit
 
 STEPS_PER_EPOCH = 5
 
@@ -56,3 +57,18 @@ def state(model):
     """Every variable that training changes, as NumPy arrays."""
     variables = [*model.variables, *model.optimizer.variables]
     return [keras.ops.convert_to_numpy(v) for v in variables]
+
+
+def run_with(checkpoint, callbacks, epochs, model=None, **kwargs):
+    """Trains a small model by `resumable_fit`; gives it and its history."""
+    model = model or small_model()
+    history = resumable_fit(
+        model,
+        stream,
+        checkpoint,
+        epochs=epochs,
+        steps_per_epoch=STEPS_PER_EPOCH,
+        callbacks=callbacks,
+        **kwargs,
+    )
+    return model, history

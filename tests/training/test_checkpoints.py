@@ -8,7 +8,13 @@ import time
 import keras
 import numpy as np
 import pytest
-from small_runs import STEPS_PER_EPOCH, batch, small_model, state, stream
+from small_runs import (
+    batch,
+    run_with,
+    small_model,
+    state,
+    stream,
+)
 
 from keras_bidalle.training import ResumableCheckpoint, resumable_fit
 
@@ -30,19 +36,9 @@ class StopAt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def run(folder, callbacks=(), epochs=3, model=None, **kwargs):
+def run(folder, callbacks=(), epochs=3, **kwargs):
     checkpoint = ResumableCheckpoint(folder, every_steps=1)
-    model = model or small_model()
-    history = resumable_fit(
-        model,
-        stream,
-        checkpoint,
-        epochs=epochs,
-        steps_per_epoch=STEPS_PER_EPOCH,
-        callbacks=callbacks,
-        **kwargs,
-    )
-    return model, history
+    return run_with(checkpoint, callbacks, epochs, **kwargs)
 
 
 @pytest.mark.parametrize("seen", [2, 4, 6, 8])

@@ -7,7 +7,14 @@ import signal
 import keras
 import numpy as np
 import pytest
-from small_runs import STEPS_PER_EPOCH, batch, small_model, state, stream
+from small_runs import (
+    STEPS_PER_EPOCH,
+    batch,
+    run_with,
+    small_model,
+    state,
+    stream,
+)
 from test_checkpoint_files import limited_files
 
 from keras_bidalle.training import (
@@ -18,19 +25,9 @@ from keras_bidalle.training import (
 )
 
 
-def run(folder, callbacks=(), epochs=2, model=None, **kwargs):
+def run(folder, callbacks=(), epochs=2, **kwargs):
     checkpoint = ResumableCheckpoint(folder, every_seconds=None)
-    model = model or small_model()
-    history = resumable_fit(
-        model,
-        stream,
-        checkpoint,
-        epochs=epochs,
-        steps_per_epoch=STEPS_PER_EPOCH,
-        callbacks=callbacks,
-        **kwargs,
-    )
-    return model, history
+    return run_with(checkpoint, callbacks, epochs, **kwargs)
 
 
 def assert_same(model, other):

@@ -9,13 +9,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
 from keras_bidalle.metrics.extractors.extractor import Extractor
-from keras_bidalle.metrics.extractors.fid_inception import assign
+from keras_bidalle.metrics.extractors.pretrained import pretrained
 
 SIZE, DIMENSIONS, CLASSES = 224, 1280, 1000
-# Tan and Le, Table 1; the Lite models have no squeeze-and-excitation.
+# Tan and Le, arXiv 1905.11946, Table 1; the Lite models have no
+# squeeze-and-excitation.
 # (repeats, kernel, stride, expansion, width)
 _STAGES = (
     (1, 3, 1, 1, 16),
@@ -96,27 +97,17 @@ def efficientnet_lite0(
         resize: str, the rule of scaling to 224 x 224.
         weights: str, where the arrays are from.
 
-    Returns:
-        `Extractor` of 1280 features and 1000 classes.
-
-    Raises:
-        ValueError: when an array is missing or has another shape.
-
-    Reference:
-        Tan and Le, arXiv 1905.11946, Table 1.
+    Gives an `Extractor` of 1280 features and 1000 classes, and raises what
+    `fid_inception` does.
     """
     network = lite0_network()
-    assign(lite0_variables(network), arrays, "EfficientNet-Lite0")
-    return Extractor(
-        "efficientnet_lite0",
-        lambda x: ops.concatenate(network(x, training=False), axis=-1),
-        [network],
-        DIMENSIONS,
-        SIZE,
-        resize,
+    return pretrained(
+        network,
+        lite0_variables(network),
+        arrays,
+        resize=resize,
         # As the weights were trained.
         offset=127.0,
         divisor=128.0,
-        classes=CLASSES,
         weights=weights,
     )

@@ -10,9 +10,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
 from keras_bidalle.metrics.extractors.extractor import Extractor
+from keras_bidalle.metrics.extractors.pretrained import pretrained
 
 SIZE, DIMENSIONS, CLASSES = 299, 2048, 1008
 # Where the bilinear rules put the range: see the table of `fid_inception`.
@@ -79,7 +80,9 @@ def inception_network() -> keras.Model:
     body = keras.models.clone_model(published, clone_function=changed)
     features = layers.GlobalAveragePooling2D()(body.output)
     logits = layers.Dense(CLASSES, name="logits")(features)
-    return keras.Model(body.input, [features, logits], name="fid_inception")
+    return keras.Model(
+        body.input, [features, logits], name="inception_2015_12_05"
+    )
 
 
 def inception_variables(network: keras.Model) -> Iterator[tuple[str, Any]]:
@@ -124,42 +127,18 @@ def fid_inception(
         Heusel et al., arXiv 1706.08500; Szegedy et al., arXiv 1512.00567.
     """
     network = inception_network()
-    assign(inception_variables(network), arrays, "FID's Inception")
     offset, divisor = _SCALES.get(resize, (128.0, 128.0))
     named = "fid" if resize == "tf1" else f"frechet_inception_{resize}"
-    return Extractor(
-        "inception_2015_12_05",
-        lambda x: ops.concatenate(network(x, training=False), axis=-1),
-        [network],
-        DIMENSIONS,
-        SIZE,
-        resize,
-        offset,
-        divisor,
-        CLASSES,
-        weights,
-        named,
+    return pretrained(
+        network,
+        inception_variables(network),
+        arrays,
+        resize=resize,
+        offset=offset,
+        divisor=divisor,
+        weights=weights,
+        frechet_name=named,
     )
-
-
-def assign(
-    variables: Iterator[tuple[str, Any]],
-    arrays: Mapping[str, np.ndarray],
-    source: str,
-) -> None:
-    """Moves arrays into variables, each by its name.
-
-    Raises:
-        ValueError: when one is missing or has another shape.
-    """
-    for name, variable in variables:
-        shape = np.shape(arrays[name]) if name in arrays else None
-        if shape != tuple(variable.shape):
-            raise ValueError(
-                f"The weights of {source} must hold {name!r} of shape "
-                f"{tuple(variable.shape)}. Received: {shape or 'none'}"
-            )
-        variable.assign(arrays[name])
 
 
 def _in_order(model: Any, kind: type) -> list[Any]:

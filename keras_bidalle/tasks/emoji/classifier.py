@@ -1,16 +1,14 @@
 """The judge of drawn emoji: reads concept, tone, gender, color and hour."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
-from keras_bidalle.backend.compiled import compiled, in_batches
-from keras_bidalle.data.streams import as_dataset
 from keras_bidalle.tasks.emoji.attributes import ATTRIBUTES, Attributes
+from keras_bidalle.tasks.judge import Judge, shifted
 from keras_bidalle.validation import as_model_images
 
 HEADS = ATTRIBUTES[1:]
@@ -18,7 +16,7 @@ _SHIFT = 3
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class EmojiClassifier(keras.Model):
+class EmojiClassifier(Judge):
     """A small convolutional network with a head for each attribute.
 
     Args:
@@ -34,6 +32,8 @@ class EmojiClassifier(keras.Model):
     Returns:
         dict of float32 logits (B, classes) by head.
     """
+
+    heads = HEADS
 
     def __init__(
         self,
@@ -93,8 +93,7 @@ class EmojiClassifier(keras.Model):
             list of B `Attributes`, all without a name.
         """
         images = as_model_images(images, (self.size, self.size, 3))
-        empty = np.zeros((0, len(HEADS)), "int32")
-        rows = in_batches(self._read, images, batch_size, np.asarray, empty)
+        rows = self.read(images, batch_size)
         return [
             Attributes(
                 "",
@@ -105,28 +104,6 @@ class EmojiClassifier(keras.Model):
             )
             for row in rows.tolist()
         ]
-
-    @functools.cached_property
-    def _read(self):
-        return compiled(self._winners, [self])
-
-    def _winners(self, images):
-        logits = self(images, training=False)
-        winners = [ops.argmax(logits[name], -1) for name in HEADS]
-        return ops.cast(ops.stack(winners, axis=-1), "int32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "classes": self.classes,
-            "size": self.size,
-            "width": self.width,
-            "seed": self.seed,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "EmojiClassifier":
-        return cls(**config)
 
 
 def train_classifier(
@@ -157,40 +134,19 @@ def train_classifier(
         place = {value: i for i, value in enumerate(classes[name])}
         labels[name] = np.array([place[v] for v in values], "int32")
     classifier = EmojiClassifier(classes, size=images.shape[1], seed=seed)
-    classifier.compile(
-        keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(
-                0.0, steps, warmup_target=2e-3, warmup_steps=steps // 10
-            ),
-            weight_decay=2e-2,
-        ),
-        loss={
-            name: keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            for name in HEADS
-        },
-    )
 
     def make_batch(number):
         rng = np.random.default_rng((seed, number))
         rows = rng.integers(len(images), size=batch_size)
-        pixels = np.pad(
-            images[rows],
-            ((0, 0), (_SHIFT, _SHIFT), (_SHIFT, _SHIFT), (0, 0)),
-            mode="edge",
-        )
-        windows = np.lib.stride_tricks.sliding_window_view(
-            pixels, images.shape[1:3], axis=(1, 2)
-        )
-        top, left = rng.integers(windows.shape[1], size=(2, batch_size))
-        cut = windows[np.arange(batch_size), top, left]
-        cut = np.moveaxis(cut, 1, -1).astype("float32") / 127.5 - 1.0
-        return cut, {name: of[rows] for name, of in labels.items()}
+        moved = shifted(images[rows], _SHIFT, rng, mode="edge")
+        moved = moved.astype("float32") / 127.5 - 1.0
+        return moved, {name: of[rows] for name, of in labels.items()}
 
-    classifier.fit(
-        as_dataset(make_batch),
-        steps_per_epoch=steps,
-        shuffle=False,
-        verbose=0,
-        callbacks=list(callbacks),
+    classifier.learn(
+        make_batch,
+        steps,
+        learning_rate=2e-3,
+        weight_decay=2e-2,
+        callbacks=callbacks,
     )
     return classifier

@@ -10,23 +10,27 @@ import numpy as np
 
 from keras_bidalle import data, training
 from keras_bidalle.configurations import Configuration
-from keras_bidalle.files import atomic_path
 from keras_bidalle.image_tokenizers import PatchVQGAN, start_from_patches
 from keras_bidalle.tasks.captioned_codes import CaptionedCodes
 from keras_bidalle.tasks.emoji.accuracy import attribute_accuracy
 from keras_bidalle.tasks.emoji.attributes import KnownEmoji, attributes_of
 from keras_bidalle.tasks.emoji.captions import EmojiCaptions, vocabulary_lines
 from keras_bidalle.tasks.emoji.cards import cards
-from keras_bidalle.tasks.emoji.classifier import HEADS, train_classifier
+from keras_bidalle.tasks.emoji.classifier import (
+    HEADS,
+    EmojiClassifier,
+    train_classifier,
+)
 from keras_bidalle.tasks.emoji.pictures import SPLITS, load_emoji
 from keras_bidalle.tasks.emoji.report import EmojiJudge, tokenizer_report
-from keras_bidalle.tasks.task import Figures, Task
+from keras_bidalle.tasks.judge import JudgedTask
+from keras_bidalle.tasks.task import Figures
 from keras_bidalle.tasks.vocabulary import kept_vocabulary
 
 SHOWN = 12
 
 
-class EmojiTask(Task):
+class EmojiTask(JudgedTask):
     """Emoji and their names, and what a model has understood of them.
 
     Args:
@@ -58,7 +62,6 @@ class EmojiTask(Task):
         train = self.splits["train"]
         digest = hashlib.sha256(train.images.tobytes()).hexdigest()[:12]
         self.description = f"{len(train)} emoji ({digest})"
-        self.classifier: Any = None
 
     def __len__(self) -> int:
         return len(self.splits["train"])
@@ -78,22 +81,17 @@ class EmojiTask(Task):
     def examples(self, image_shape: tuple[int, ...]) -> np.ndarray:
         return self._shown("held_vendor")[0]
 
-    def prepare(self, folder: Any) -> None:
-        """Trains the judge, or loads it."""
-        path = folder / "classifier.keras"
-        if "classifier" in (folder.read("metrics.json") or {}):
-            self.classifier = keras.saving.load_model(path)
-            return
+    def trained_judge(self) -> EmojiClassifier:
         train = self.splits["train"]
-        self.classifier = train_classifier(
+        return train_classifier(
             train.images,
             [attributes_of(row) for row in train.rows],
             seed=1,
             steps=self.classifier_steps,
             callbacks=[training.RunProgress("classifier", batch_size=64)],
         )
-        with atomic_path(path) as temporary:
-            self.classifier.save(temporary)
+
+    def judge_figures(self) -> Figures:
         every = [row for own in self.splits.values() for row in own.rows]
         known = KnownEmoji(every)
         figures = {}
@@ -105,7 +103,7 @@ class EmojiTask(Task):
                 known,
                 names=HEADS,
             )
-        folder.update_metrics(classifier=figures)
+        return figures
 
     def start_tokenizer(self, tokenizer: Any) -> None:
         if self.patch_start and isinstance(tokenizer, PatchVQGAN):

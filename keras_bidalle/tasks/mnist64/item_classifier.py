@@ -11,9 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_bidalle.arguments import kept_arguments
-from keras_bidalle.backend.compiled import compiled, in_batches
-from keras_bidalle.data.streams import as_dataset
+from keras_bidalle.tasks.judge import Judge, shifted
 from keras_bidalle.tasks.mnist64.digits import ITEM_SIZE, Items
 from keras_bidalle.tasks.mnist64.grammar import COLORS
 from keras_bidalle.tasks.mnist64.pictures import NUM_ITEMS, RGB
@@ -21,7 +19,7 @@ from keras_bidalle.validation import as_model_images
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class ItemClassifier(keras.Model):
+class ItemClassifier(Judge):
     """A convolutional network with a color and an item head.
 
     The item head sees the brightest channel of each pixel, so it cannot
@@ -42,6 +40,8 @@ class ItemClassifier(keras.Model):
         The role of the multi-head ResNet-18 of TE-VQGAN,
         https://arxiv.org/abs/2112.00384, section 4.
     """
+
+    heads = ("color", "item")
 
     def __init__(
         self, width: int = 24, seed: int | None = None, **kwargs: Any
@@ -110,27 +110,8 @@ class ItemClassifier(keras.Model):
             Two int arrays (B,): colors in [0, 4) and items in [0, 10).
         """
         crops = as_model_images(crops, (ITEM_SIZE, ITEM_SIZE, 3), "crops")
-        # Not by `predict`: replicas would have to share its rows evenly.
-        found = in_batches(
-            self._read, crops, batch_size, np.asarray, np.zeros((0, 2), "int32")
-        )
+        found = self.read(crops, batch_size)
         return found[:, 0], found[:, 1]
-
-    @functools.cached_property
-    def _read(self):
-        return compiled(self._winners, [self])
-
-    def _winners(self, crops):
-        logits = self(crops, training=False)
-        winners = [ops.argmax(logits[head], -1) for head in ("color", "item")]
-        return ops.cast(ops.stack(winners, axis=-1), "int32")
-
-    def get_config(self) -> Any:
-        return {"name": self.name, **kept_arguments(self)}
-
-    @classmethod
-    def from_config(cls, config: Any) -> Any:
-        return cls(**config)
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -187,26 +168,14 @@ def train_item_classifier(
         kind: `ItemClassifier` or a subclass, of another architecture.
     """
     classifier = (kind or ItemClassifier)(seed=seed)
-    classifier.compile(
-        keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(
-                0.0, steps, warmup_target=4e-3, warmup_steps=steps // 10
-            ),
-            weight_decay=1e-2,
-        ),
-        loss={
-            head: keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            for head in ("color", "item")
-        },
-        metrics={"color": ["accuracy"], "item": ["accuracy"]},
-    )
-
-    classifier.fit(
-        as_dataset(functools.partial(_batch, items, batch_size, seed)),
-        steps_per_epoch=steps,
-        shuffle=False,
+    classifier.learn(
+        functools.partial(_batch, items, batch_size, seed),
+        steps,
+        learning_rate=4e-3,
+        weight_decay=1e-2,
         verbose=verbose,
-        callbacks=list(callbacks),
+        callbacks=callbacks,
+        metrics={"color": ["accuracy"], "item": ["accuracy"]},
     )
     return classifier
 
@@ -216,13 +185,7 @@ def _batch(items, size, seed, number):
     rng = np.random.default_rng((seed, number))
     rows = rng.integers(len(items.train_labels), size=size)
     colors = rng.integers(len(COLORS), size=size)
-    padded = np.pad(items.train_images[rows], ((0, 0), (2, 2), (2, 2)))
-    # windows[b, top, left] is a 28x28 view into the padded item.
-    windows = np.lib.stride_tricks.sliding_window_view(
-        padded, (ITEM_SIZE, ITEM_SIZE), axis=(1, 2)
-    )
-    top, left = rng.integers(windows.shape[1], size=(2, size))
-    crops = windows[np.arange(size), top, left]
+    crops = shifted(items.train_images[rows], 2, rng)
     light = rng.uniform(0.7, 1.0, (size, 1)) * RGB[colors] / 255.0
     crops = crops[..., None] * light[:, None, None].astype("float32")
     labels = items.train_labels[rows]

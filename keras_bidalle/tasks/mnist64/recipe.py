@@ -1,17 +1,11 @@
 """The three scales of the task's run, and what changes several settings."""
 
 import copy
-import dataclasses
 from typing import Any
 
 from keras_bidalle import generators, image_tokenizers, quantizers
-from keras_bidalle.arguments import defaults_of
-from keras_bidalle.configurations import (
-    Configuration,
-    generator_training,
-    serialized,
-    tokenizer_training,
-)
+from keras_bidalle.configurations import Configuration, serialized
+from keras_bidalle.tasks import recipe as recipes
 from keras_bidalle.tasks.mnist64.caption_table import grammar_tokenizer
 from keras_bidalle.tasks.mnist64.grammar import DATASETS, caption_grammar
 from keras_bidalle.tasks.mnist64.task import MNIST64Task
@@ -34,16 +28,7 @@ _AUGVAE = {
     "z_channels": 128,
 }
 TOKENIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
-    # Local, and fast on CPUs.
-    "patch": (
-        image_tokenizers.PatchVQGAN,
-        {
-            "patch_size": 4,
-            "channels": 96,
-            "hidden_channels": 96,
-            "num_blocks": 2,
-        },
-    ),
+    "patch": (image_tokenizers.PatchVQGAN, recipes.PATCHES),
     # The published architecture.
     "vqgan": (
         image_tokenizers.VQGAN,
@@ -73,12 +58,7 @@ _VQGAN_TRAINING = {
     "pixel_loss": "l1",
 }
 OPTIMIZERS: dict[str, dict[str, Any]] = {
-    "muon": {
-        "optimizer": "muon",
-        "optimizer_arguments": {"adam_lr_ratio": 0.4},
-        "beta_2": 0.95,
-        "weight_decay": 0.01,
-    },
+    "muon": recipes.MUON,
     "adam": {
         "optimizer": "adam",
         "optimizer_arguments": {},
@@ -88,14 +68,8 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclasses.dataclass
-class Recipe:
+class Recipe(recipes.Recipe):
     """Both configurations, and the arguments of `MNIST64Task`."""
-
-    tokenizer: Configuration
-    generator: Configuration
-    task: dict[str, Any]
-    jit: bool = True
 
     @classmethod
     def preset(cls, name: str) -> "Recipe":
@@ -110,38 +84,19 @@ class Recipe:
         return recipe
 
     def change(self, place: str, value: Any) -> None:
-        """Sets one setting.
-
-        Args:
-            place: str, such as "tokenizer.quantizer.num_codes",
-                "generator.width" or "task.crops"; or a name of `CHOICES`,
-                which changes several.
-            value: the setting's value.
-
-        Raises:
-            ValueError: if the recipe has no such setting.
-        """
-        part, _, name = place.partition(".")
+        """As of any recipe; names of `CHOICES` change several settings."""
         if place in CHOICES:
             CHOICES[place][0](self, value)
-        elif part == "task" and name in self.task:
-            self.task[name] = value
-        elif part in ("tokenizer", "generator") and name:
-            stage = getattr(self, part)
-            stage.change(name, value)
-            if place == "generator.activation":
-                stage.arguments["use_bias"] = value != "squared_relu"
-            if name == "steps" and value is not None:
-                known = stage.training
-                curves = _curves(value)
-                if known["schedule"] == "constant":
-                    del curves["warmup_steps"]
-                known.update({n: v for n, v in curves.items() if n in known})
-        else:
-            raise ValueError(
-                "A setting is tokenizer.NAME, generator.NAME or one of "
-                f"task.{', task.'.join(self.task)}. Received: {place}"
-            )
+            return
+        super().change(place, value)
+        if place == "generator.activation":
+            self.generator.arguments["use_bias"] = value != "squared_relu"
+
+    def fit_curves(self, training: dict[str, Any], steps: int) -> None:
+        curves = _curves(steps)
+        if training["schedule"] == "constant":
+            del curves["warmup_steps"]
+        training.update({n: v for n, v in curves.items() if n in training})
 
     def value(self, place: str) -> Any:
         """What is set in a place, `None` where there is nothing."""
@@ -180,74 +135,25 @@ def _curves(steps: int) -> dict[str, int]:
 
 
 def _small() -> Recipe:
-    cls, arguments = TOKENIZERS["patch"]
     kind, details = QUANTIZERS["orthogonal"]
-    tokenizer = Configuration(
-        cls,
+    tokenizer = recipes.small_tokenizer(
+        (kind, {**SIZE, **details}),
         {
-            "quantizer": serialized(kind, {**SIZE, **details}),
-            "image_shape": (64, 64, 3),
-            **arguments,
-        },
-        {
-            **tokenizer_training(),
-            "optimizer": "adamw",
             "learning_rate": 2e-3,
-            "beta_2": 0.99,
-            "epsilon": 1e-7,
-            "weight_decay": 1e-4,
-            "schedule": "cosine",
             "batch_size": 32,
-            "steps": 4000,
             **_curves(4000),
-            "reports": 10,
             "pixel_loss": {"l2": 1.0, "l1": 0.2},
         },
     )
-    generator = Configuration(
-        generators.PatchBidirectionalTransformer,
+    generator = recipes.small_generator(
         {
             "text_vocabulary_size": None,  # those of the captions
             "text_length": None,
             "num_codes": 128,
-            "code_shape": (16, 16),
-            "patch_size": 2,
-            "width": 256,
-            "depth": 6,
-            "num_heads": 4,
-            "head_dim": 64,
-            "attention": ("full",),
-            "image_positions": "learned",
-            "activation": "squared_relu",
-            "normalization": "layer",
-            "query_key_norm": True,
-            "use_bias": False,
-            "rotary": True,
-            "token_kernel_size": 5,
-            "layer_scale": None,
-            "condition_dropout": 0.1,
-            # With one pad id a position nothing has to be hidden, and a mask
-            # shared by all rows is cheaper.
-            "mask_padding": False,
         },
-        {
-            **generator_training(),
-            **copy.deepcopy(OPTIMIZERS["muon"]),
-            "learning_rate": 5e-3,
-            "epsilon": 1e-7,
-            "clip_norm": 1.0,
-            "schedule": "cosine",
-            "warmup_steps": 100,
-            "batch_size": 32,
-            "steps": 5000,
-            "reports": 10,
-            "text_to_image_share": 0.7,
-            "sampling": {"temperature": 1.0, "guidance_scale": 2.0},
-        },
+        {"learning_rate": 5e-3, "steps": 5000, "text_to_image_share": 0.7},
     )
-    task = defaults_of([MNIST64Task])
-    del task["data_dir"], task["seed"]
-    return Recipe(tokenizer, generator, task)
+    return Recipe(tokenizer, generator, recipes.task_settings(MNIST64Task))
 
 
 def _paper() -> Recipe:
@@ -267,6 +173,7 @@ def _paper() -> Recipe:
 
 # To see that it runs.
 SMOKE = {
+    **recipes.SMOKE,
     "tokenizer.steps": 60,
     "tokenizer.reports": 2,
     "tokenizer.quantizer.num_codes": 32,
@@ -274,11 +181,6 @@ SMOKE = {
     "tokenizer.hidden_channels": 32,
     "tokenizer.num_blocks": 1,
     "generator.steps": 40,
-    "generator.reports": 2,
-    "generator.width": 64,
-    "generator.depth": 2,
-    "generator.num_heads": 2,
-    "generator.head_dim": 32,
     "task.train_pictures": 512,
     "task.evaluation_pictures": 4,
     "task.classifier_steps": 60,

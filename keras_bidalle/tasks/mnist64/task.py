@@ -11,14 +11,15 @@ from keras_bidalle import data, training
 from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.configurations import Configuration
-from keras_bidalle.files import atomic_path
 from keras_bidalle.image_tokenizers import PatchVQGAN
 from keras_bidalle.tasks.captioned_codes import CaptionedCodes
+from keras_bidalle.tasks.judge import JudgedTask
 from keras_bidalle.tasks.mnist64.caption_table import CaptionTable
 from keras_bidalle.tasks.mnist64.cards import cards
 from keras_bidalle.tasks.mnist64.digits import load_items
 from keras_bidalle.tasks.mnist64.grammar import DATASETS
 from keras_bidalle.tasks.mnist64.item_classifier import (
+    ItemClassifier,
     item_classifier_accuracy,
     train_item_classifier,
 )
@@ -27,7 +28,7 @@ from keras_bidalle.tasks.mnist64.report import (
     both_directions_report,
     tokenizer_report,
 )
-from keras_bidalle.tasks.task import Figures, Task
+from keras_bidalle.tasks.task import Figures
 from keras_bidalle.validation import check_positive
 
 # Images that are made and encoded at once.
@@ -36,7 +37,7 @@ CHUNK = 500
 SHOWN = 16
 
 
-class MNIST64Task(Task):
+class MNIST64Task(JudgedTask):
     """Colored items at five places, with captions and a judge.
 
     Args:
@@ -90,7 +91,6 @@ class MNIST64Task(Task):
         self.description = f"{dataset} items, {self.items.source}"
         self.splits = {split: MNIST64(self.items, split) for split in SPLITS}
         self.grammar = self.splits["train"].grammar
-        self.classifier: Any = None
 
     def __len__(self) -> int:
         return self.train_pictures
@@ -109,22 +109,17 @@ class MNIST64Task(Task):
     def examples(self, image_shape: tuple[int, ...]) -> np.ndarray:
         return self.batch_shown.images
 
-    def prepare(self, folder: Any) -> None:
-        """Trains the judge, at least 99% right on test items, or loads it."""
-        path = folder / "classifier.keras"
-        if "classifier" in (folder.read("metrics.json") or {}):
-            self.classifier = keras.saving.load_model(path)
-            return
-        self.classifier = train_item_classifier(
+    def trained_judge(self) -> ItemClassifier:
+        """At least 99% right on test items."""
+        return train_item_classifier(
             self.items,
             seed=1,
             steps=self.classifier_steps,
             callbacks=[training.RunProgress("classifier", batch_size=128)],
         )
-        with atomic_path(path) as temporary:
-            self.classifier.save(temporary)
-        accuracy = item_classifier_accuracy(self.classifier, self.items)
-        folder.update_metrics(classifier=accuracy)
+
+    def judge_figures(self) -> Figures:
+        return item_classifier_accuracy(self.classifier, self.items)
 
     def tokenizer_batches(
         self, tokenizer: Any, settings: dict[str, Any], seed: int
