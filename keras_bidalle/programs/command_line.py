@@ -97,8 +97,12 @@ def plan_of(
 
     `kwargs` are for `Plan`, before the recipe; `name` as in `run_settings`.
     """
-    parts = {"tokenizer": recipe.tokenizer, "generator": recipe.generator}
-    parts |= {"jit": recipe.jit, **kwargs}
+    parts: dict[str, Any] = {
+        "tokenizer": recipe.tokenizer,
+        "generator": recipe.generator,
+        "jit": recipe.jit,
+        **kwargs,
+    }
     if options.start_from:
         earlier = pathlib.Path(options.start_from)
         parts["tokenizer"] = str(earlier / "tokenizer")
