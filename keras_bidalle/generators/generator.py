@@ -20,7 +20,7 @@ from keras_bidalle.presets.mixin import PresetMixin
 from keras_bidalle.quantized_layers import quantized_layers
 from keras_bidalle.sampling.calls import SamplingOptions, takes_settings
 from keras_bidalle.sampling.generation import RowSampling
-from keras_bidalle.sampling.requests import check_batch
+from keras_bidalle.sampling.requests import checked_rows
 from keras_bidalle.sampling.settings import (
     IMAGE_TO_TEXT,
     TEXT_TO_IMAGE,
@@ -196,9 +196,11 @@ class Generator(Configured, OwnLoss, PresetMixin, keras.Model):
         """
         self.head.check_trainable()
         check_own_loss(y=y, **kwargs)
-        check_batch(x, self)
-        check_batch(kwargs.get("validation_data"), self)
-        return super().fit(x, None, *args, **kwargs)
+        if "validation_data" in kwargs:
+            kwargs["validation_data"] = checked_rows(
+                kwargs["validation_data"], self
+            )
+        return super().fit(checked_rows(x, self), None, *args, **kwargs)
 
     def own_loss(self, x: Any, y_pred: Any, training: bool) -> Any:
         """The loss of a batch, as the objective has it."""

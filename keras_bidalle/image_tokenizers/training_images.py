@@ -6,7 +6,6 @@ to the step; of what else Keras takes the first calls, where tensors have
 values (on PyTorch).
 """
 
-import collections.abc
 import contextlib
 import re
 import sys
@@ -14,11 +13,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_bidalle import validation
+from keras_bidalle.backend.checked_streams import checked_batches, first_of
 from keras_bidalle.backend.current import has_value
 
 # Batches of a stream whose values are looked at: images in [0, 255] are so
@@ -80,10 +79,9 @@ class _Images:
 
     def checked(self, data: Any) -> Any:
         """The data to give to Keras: `data`, or a stream that is checked."""
-        if isinstance(data, keras.utils.PyDataset):
-            return _CheckedBatches(data, self.check_batch)
-        if isinstance(data, collections.abc.Generator):
-            return self._checked_generator(data)
+        stream = checked_batches(data, self.check_batch)
+        if stream is not None:
+            return stream
         if _is_tf_dataset(data):
             return self._checked_tf_dataset(data)
         self.check(data)
@@ -91,7 +89,7 @@ class _Images:
 
     def check(self, images: Any) -> None:
         """Checks an array of images, or what has one first."""
-        images = _first(images)
+        images = first_of(images)
         if not hasattr(images, "dtype") or not hasattr(images, "shape"):
             return  # Not images yet: a stream of another form.
         dtype = self.check_type(images.dtype, images.shape)
@@ -133,13 +131,8 @@ class _Images:
             )
         return dtype
 
-    def _checked_generator(self, batches: Any) -> Any:
-        for batch in batches:
-            self.check_batch(batch)
-            yield batch
-
     def _checked_tf_dataset(self, dataset: Any) -> Any:
-        spec = _first(dataset.element_spec)
+        spec = first_of(dataset.element_spec)
         dtype = validation.check_image_dtype(spec.dtype, self.name)
         if spec.shape.rank is not None:
             self.check_type(dtype, spec.shape)
@@ -148,7 +141,7 @@ class _Images:
         import tensorflow as tf
 
         def check(number: Any, batch: Any) -> Any:
-            images = tf.cast(_first(batch), tf.float32)
+            images = tf.cast(first_of(batch), tf.float32)
 
             def largest() -> Any:
                 return tf.reduce_max(tf.abs(images))
@@ -183,41 +176,6 @@ def _errors_of_streams() -> Iterator[None]:
     else:
         return
     validation.check_image_range(-high, high, name)
-
-
-class _CheckedBatches(keras.utils.PyDataset):
-    """A stream whose batches are checked when they are read."""
-
-    def __init__(self, batches: Any, check: Callable[[Any], None]):
-        super().__init__(
-            workers=batches.workers,
-            use_multiprocessing=batches.use_multiprocessing,
-            max_queue_size=batches.max_queue_size,
-        )
-        self.batches = batches
-        self.check = check
-
-    @property
-    def num_batches(self) -> int | None:
-        return self.batches.num_batches
-
-    def __getitem__(self, index: int) -> Any:
-        batch = self.batches[index]
-        self.check(batch)
-        return batch
-
-    def on_epoch_begin(self) -> None:
-        self.batches.on_epoch_begin()
-
-    def on_epoch_end(self) -> None:
-        self.batches.on_epoch_end()
-
-
-def _first(batch: Any) -> Any:
-    """The images of a batch, which may come with more."""
-    while isinstance(batch, tuple | list) and len(batch):
-        batch = batch[0]
-    return batch
 
 
 def _is_tf_dataset(data: Any) -> bool:

@@ -1,5 +1,6 @@
 """What callers ask of a generator beside settings, checked, as arrays."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle import named
+from keras_bidalle.backend.checked_streams import checked_batches, first_of
 from keras_bidalle.messages import shown
 from keras_bidalle.sampling.calls import OPTIONS
 from keras_bidalle.sampling.decoders import DECODERS, Decoder
@@ -105,17 +107,31 @@ def checked_stacks(codes, generator):
     return ops.convert_to_numpy(stacks)
 
 
-def check_batch(batch, generator):
-    """Raises a `ValueError` where arrays to train on are out of range.
+def checked_rows(rows, generator):
+    """Rows to train on: now if they are arrays, of a stream as they are read.
 
-    Batches of a stream are not known yet, and pass.
+    A `tf.data.Dataset` passes as it is.
+
+    Raises:
+        ValueError: where tokens or codes are out of range.
     """
+    limits = {
+        "text": generator.text_vocabulary_size,
+        "codes": generator.num_codes,
+    }
+    check = functools.partial(_check_batch, limits)
+    stream = checked_batches(rows, check)
+    if stream is None:
+        check(rows)
+        return rows
+    return stream
+
+
+def _check_batch(limits, batch):
+    batch = first_of(batch)
     if not isinstance(batch, Mapping):
         return
-    for name, limit in (
-        ("text", generator.text_vocabulary_size),
-        ("codes", generator.num_codes),
-    ):
+    for name, limit in limits.items():
         if name in batch:
             as_indices(as_array(name, batch[name]), limit, name)
 

@@ -60,6 +60,31 @@ def test_tokens_that_are_none_are_refused(name, by):
         make_generator().fit({**ROWS, name: ROWS[name] + by}, verbose=0)
 
 
+class Rows(keras.utils.PyDataset):
+    """A batch of rows after another, of which the second may be damaged."""
+
+    def __init__(self, damage):
+        super().__init__()
+        self.damage = damage
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return {**ROWS, "codes": ROWS["codes"] + index * self.damage}
+
+
+@pytest.mark.parametrize("name", ["x", "validation_data"])
+def test_codes_that_are_none_are_refused_in_a_stream_too(name):
+    generator = make_generator()
+    generator.fit(Rows(0), validation_data=Rows(0), verbose=0)
+    with pytest.raises(ValueError, match=r"`codes` must lie in \[0, 7\)"):
+        generator.fit(**{"x": Rows(0), name: Rows(7)}, verbose=0)
+    batches = (Rows(-7)[index] for index in (0, 1))
+    with pytest.raises(ValueError, match=r"`codes` must lie in \[0, 7\)"):
+        generator.fit(batches, steps_per_epoch=2, verbose=0)
+
+
 def test_the_whole_model_trains_its_generator():
     model = small_model("plain")
     images = np.zeros((2, 16, 16, 3), "uint8")
