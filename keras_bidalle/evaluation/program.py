@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from keras_bidalle import programs, training
+from keras_bidalle.evaluation import sources
 from keras_bidalle.evaluation.adm import export_adm_npz
 from keras_bidalle.evaluation.directions import Subject, drawn
 from keras_bidalle.evaluation.evaluate import PART, evaluate, parts_of
@@ -35,12 +36,6 @@ from keras_bidalle.evaluation.protocol import (
     Protocol,
 )
 from keras_bidalle.evaluation.samples import ClassSamples, class_probabilities
-from keras_bidalle.evaluation.sources import (
-    Asked,
-    captions_of,
-    opened,
-    source_and_judge,
-)
 from keras_bidalle.losses import LPIPS
 from keras_bidalle.metrics.extractors import CLIP, RESIZES
 from keras_bidalle.metrics.frechet import FeatureStatistics
@@ -144,8 +139,8 @@ def run(options: argparse.Namespace) -> None:
                 f"--{name.replace('_', '-')} must be at least 1. "
                 f"Received: {value}"
             )
-    asked = opened(options)
-    source, judge = source_and_judge(
+    asked = sources.opened(options)
+    source, judge = sources.source_and_judge(
         options, bool(asked.whole or (asked.saved and options.clip))
     )
     directions = _directions(options, asked, source)
@@ -237,7 +232,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _directions(
-    options: argparse.Namespace, asked: Asked, source: Any
+    options: argparse.Namespace, asked: sources.Asked, source: Any
 ) -> tuple[str, ...]:
     alone = asked.classes and SAMPLES[0] or asked.saved and SAMPLES[1]
     if source is None and not (alone and options.reference):
@@ -253,7 +248,7 @@ def _directions(
             )
         return (alone,)
     whole = asked.whole
-    captioned = whole is not None and bool(captions_of(source))
+    captioned = whole is not None and bool(sources.captions_of(source))
     if options.directions is None:
         return DIRECTIONS if captioned else DIRECTIONS[:1]
     for name in options.directions:
@@ -277,7 +272,7 @@ def _directions(
 
 
 def _check_ranking(
-    options: argparse.Namespace, asked: Asked, judge: Any
+    options: argparse.Namespace, asked: sources.Asked, judge: Any
 ) -> None:
     """Raises unless there is what candidates are ranked by."""
     if options.rank_by is None:
@@ -298,7 +293,7 @@ def _check_ranking(
 
 def _samples(
     options: argparse.Namespace,
-    asked: Asked,
+    asked: sources.Asked,
     source: Any,
     extractors: list[Any],
 ) -> Any:

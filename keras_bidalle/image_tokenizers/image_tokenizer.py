@@ -56,8 +56,7 @@ class ImageTokenizer(
         num_codes: int, the size of the codebook.
     """
 
-    # Whether `encode` and `decode` take images of other sizes as well.
-    any_size: ClassVar[bool] = True
+    any_size: ClassVar[bool] = True  # taken by `encode` and `decode`
     ignores_targets = True  # which are the images
 
     def __init__(
