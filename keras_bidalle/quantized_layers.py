@@ -4,11 +4,16 @@ Keras keeps the precision of a layer in that layer's own configuration, which
 is not part of a model's that makes its layers itself.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 
+from keras_bidalle.messages import shown
+
+# What `load` can make of the weights that were saved.
+_WEIGHTS = (None, "int8")
 _OF_KERAS = {*dir(keras.layers.Layer), *dir(keras.Model)}
 
 
@@ -66,3 +71,33 @@ def quantize_layers(model: Any, modes: Mapping[str, str]) -> None:
         # One layer may have several places.
         if layers[path].quantization_mode is None:
             layers[path].quantize(mode)
+
+
+def check_weights(weights: Any) -> None:
+    """Raises a `ValueError` unless `with_weights` takes them."""
+    if weights not in _WEIGHTS:
+        raise ValueError(
+            f"`weights` must be one of {_WEIGHTS}. "
+            f"Received: weights={shown(weights)}"
+        )
+
+
+def with_weights(model: Any, weights: str | None) -> Any:
+    """The model, its generator's weights narrow where that is asked for.
+
+    Raises:
+        ValueError: if it has no generator.
+    """
+    if weights is None:
+        return model
+    generator = getattr(model, "generator", model)
+    if not hasattr(generator, "generate_codes"):
+        raise ValueError(
+            f"`weights` needs a model that has a generator. Received: "
+            f"weights={shown(weights)} for a `{type(model).__name__}`"
+        )
+    with warnings.catch_warnings():
+        # Keras tells of each norm that it has no weights to make narrow.
+        warnings.filterwarnings("ignore", ".*`quantize` method", UserWarning)
+        generator.quantize(weights)
+    return model

@@ -41,7 +41,7 @@ def test_a_caption_passes_few_modules_one_way_and_none_twice(monkeypatch):
 
     monkeypatch.setattr(sampler, "least_kept", least_kept)
     model = small_model("plain")
-    model.text_to_image(CAPTIONS[:1], top_k=3)
+    model.text_to_image(CAPTIONS[:1], top_k=3, decoder="sequential")
 
     (way, *_) = ways
     assert len(way) <= 9

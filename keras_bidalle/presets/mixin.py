@@ -32,13 +32,13 @@ class PresetMixin:
         save_preset(self, preset_dir, card, half_precision, overwrite)
 
     @classmethod
-    def from_preset(cls, preset: str | pathlib.Path, **dtypes: Any) -> Any:
+    def from_preset(cls, preset: str | pathlib.Path, **options: Any) -> Any:
         """Loads a model of this class, as `keras_bidalle.load` does.
 
         Args:
             preset: str or `pathlib.Path`: a known name, a folder, or a hub
                 handle.
-            **dtypes: `dtype` and `generator_dtype` of `load`.
+            **options: `dtype`, `generator_dtype` and `weights` of `load`.
 
         Returns:
             The model with its weights.
@@ -46,7 +46,7 @@ class PresetMixin:
         Raises:
             ValueError: if the preset holds a model of another class.
         """
-        model = load(preset, **dtypes)
+        model = load(preset, **options)
         if not isinstance(model, cls):
             raise ValueError(
                 f"Preset '{preset}' holds a `{type(model).__name__}`, which "

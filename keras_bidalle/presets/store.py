@@ -34,6 +34,7 @@ from keras_bidalle.presets.half_precision import halve_weights
 from keras_bidalle.presets.making import from_config, without_training_state
 from keras_bidalle.presets.safety import check_config
 from keras_bidalle.presets.weights_file import check_fit, stored_shapes
+from keras_bidalle.quantized_layers import check_weights, with_weights
 from keras_bidalle.sampling.settings import checked_defaults
 from keras_bidalle.version import __version__
 
@@ -48,7 +49,10 @@ _ATTEMPTS, _PAUSE = 5, 0.1
 
 @without_tensorflow()
 def load(
-    preset: str | pathlib.Path, dtype: Any = None, generator_dtype: Any = None
+    preset: str | pathlib.Path,
+    dtype: Any = None,
+    generator_dtype: Any = None,
+    weights: str | None = None,
 ) -> Any:
     """Loads a model with its weights.
 
@@ -63,6 +67,10 @@ def load(
         generator_dtype: as `dtype`, of a `TextImageModel`'s generator alone.
             With "bfloat16" JAX drew batches of 16 and 64 in three quarters
             and two thirds of the time on a CPU.
+        weights: str, "int8" for products of the generator with weights and
+            rows of 8 bits, as `generator.quantize("int8")` makes them, or
+            `None` for the weights as they were saved. PyTorch has fast
+            kernels for it on CPUs; elsewhere it saves memory alone.
 
     Returns:
         The model, an image tokenizer, a generator or a `TextImageModel`, on
@@ -71,7 +79,8 @@ def load(
     Raises:
         ValueError: if there is no such preset, or it is damaged, names other
             classes than ours, or was written in a newer format; or if a
-            dtype names no policy, or there is no generator to have one.
+            dtype names no policy, or there is no generator to have one, or
+            `weights` is something else.
         FileNotFoundError: if a file is missing.
 
     Example:
@@ -81,6 +90,7 @@ def load(
     model = keras_bidalle.load("runs/first/model")
     ```
     """
+    check_weights(weights)
     for attempt in range(_ATTEMPTS):
         before = _stamp(preset)
         try:
@@ -93,7 +103,7 @@ def load(
                 break
         # It was saved anew while it was read.
         time.sleep(_PAUSE)
-    return model
+    return with_weights(model, weights)
 
 
 def _stamp(preset):

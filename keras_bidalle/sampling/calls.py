@@ -31,9 +31,10 @@ OPTIONS: dict[str, tuple[Any, str]] = {
         "`keras.utils.Progbar(B * num_samples).update`, or `None`",
     ),
     "decoder": (
-        "sequential",
-        "str or `Decoder`, the way in which rows are filled, which changes "
-        "nothing but the time it takes",
+        "auto",
+        'str or `Decoder`, the way in which rows are filled, "sequential", '
+        '"fixed_point" or the faster of them, which changes nothing but the '
+        "time it takes",
     ),
 }
 Function = TypeVar("Function", bound=Callable)

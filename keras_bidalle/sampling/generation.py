@@ -71,8 +71,7 @@ class RowSampling:
         request = Request(
             TEXT_TO_IMAGE, len(text), seed, options, self.generator
         )
-        program = self._program(request.decoder, "codes")
-        stacks = self._rows(program, request, shape, text, prime)
+        stacks = self._rows("codes", request, shape, text, prime)
         return ops.convert_to_numpy(head.from_positions(stacks))
 
     def text(
@@ -86,8 +85,7 @@ class RowSampling:
         request = Request(
             IMAGE_TO_TEXT, len(stacks), seed, options, self.generator
         )
-        program = self._program(request.decoder, "text")
-        return self._rows(program, request, shape, stacks, common=[legal])
+        return self._rows("text", request, shape, stacks, common=[legal])
 
     def _program(self, decoder, method):
         key = (type(decoder), repr(decoder.get_config()), method)
@@ -98,12 +96,13 @@ class RowSampling:
             self._programs[key] = compiled(function, [self.generator], xla=True)
         return self._programs[key]
 
-    def _rows(self, program, request, shape, conditions, prime=None, common=()):
-        """Samples all rows in batches of few shapes: int32 (rows, *shape).
+    def _rows(self, method, request, shape, conditions, prime=None, common=()):
+        """Samples rows by a decoder's method: int32 (rows, *shape).
 
-        Conditions have an entry for each row that is asked for, and so has
-        the prime; what is in `common` all rows share. Several samples of a
-        row stand together in a batch, so that it is read once for them.
+        They are drawn in batches of few shapes. Conditions have an entry for
+        each row that is asked for, and so has the prime; what is in `common`
+        all rows share. Several samples of a row stand together in a batch, so
+        that it is read once for them.
         """
         total = len(conditions) * request.num_samples
         workers = calls_at_once(min(request.batch_size, total))
@@ -111,6 +110,9 @@ class RowSampling:
         at_once = -(-at_once // workers)
         together = min(request.num_samples, at_once)
         parts = -(-request.num_samples // together)
+        rows_at_once = at_once // together * together
+        decoder = request.decoder.chosen(self.generator, rows_at_once)
+        program = self._program(decoder, method)
 
         def draw(units):
             # A unit is so many samples of a row; the last may say one again.

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_bidalle.backend.compiled import compiled, row_batches
 from keras_bidalle.losses.cross_entropy import cross_entropy
-from keras_bidalle.sampling.decoders.sequential import (
+from keras_bidalle.sampling.decoders.targets import (
     embedded_image,
     embedded_text,
 )

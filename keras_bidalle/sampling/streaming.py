@@ -12,7 +12,8 @@ from keras import ops
 
 from keras_bidalle.backend.compiled import compiled
 from keras_bidalle.sampling import requests
-from keras_bidalle.sampling.decoders.sequential import CodeDrawing
+from keras_bidalle.sampling.decoders import sequential
+from keras_bidalle.sampling.decoders.targets import Codes
 from keras_bidalle.sampling.sampler import row_uniforms
 from keras_bidalle.sampling.settings import TEXT_TO_IMAGE, checked_settings
 
@@ -23,11 +24,12 @@ class CodeStreaming:
     def __init__(self, generator: Any):
         self.generator = generator
 
-        def begin(text, settings, prime):
-            return CodeDrawing(generator, text, settings).begin(prime)
+        def begin(text, uniforms, settings, prime):
+            return Codes(generator, text, uniforms, settings).begin(prime)
 
-        def advance(text, settings, *arguments):
-            return CodeDrawing(generator, text, settings).advance(*arguments)
+        def advance(text, uniforms, settings, progress, stop):
+            target = Codes(generator, text, uniforms, settings)
+            return sequential.advanced(target, progress, stop)
 
         self._begin = compiled(begin, [generator], xla=True)
         self._advance = compiled(advance, [generator], xla=True)
@@ -48,29 +50,29 @@ class CodeStreaming:
             ops.convert_to_tensor,
             (
                 text,
+                row_uniforms(seeds, shape),
                 chosen,
                 prime,
-                row_uniforms(seeds, shape),
             ),
         )
         # The checks are done now, the rest as the caller iterates.
         return self._rows(*inputs)
 
-    def _rows(self, text, settings, prime, uniforms):
+    def _rows(self, text, uniforms, settings, prime):
         generator, given = self.generator, prime.shape[1]
         columns = generator.layout.grid[1]
         rows = range(columns, generator.layout.num_positions + 1, columns)
-        drawing = CodeDrawing(generator, text, settings)
-        blocks = drawing.stops(given)
-        progress = self._begin(text, settings, prime)
+        target = Codes(generator, text, uniforms, settings)
+        blocks = sequential.stops(target, given)
+        progress = self._begin(text, uniforms, settings, prime)
         for stop in sorted({*rows, *blocks}):
             if stop <= given:
                 continue
             room = next(end for end in blocks if end >= stop)
-            progress = drawing.extended(progress, room)
+            progress = sequential.extended(target, progress, room)
             end = ops.convert_to_tensor(stop, "int32")
-            progress = self._advance(text, settings, progress, uniforms, end)
+            progress = self._advance(text, uniforms, settings, progress, end)
             if stop in rows:
-                codes = generator.head.from_positions(progress.stacks)
+                codes = generator.head.from_positions(progress.tokens)
                 codes = ops.convert_to_numpy(codes).astype("int32")
                 yield codes, stop // columns

@@ -92,20 +92,20 @@ def extend_cache(cache, length):
 
 
 def write_cache(cache, key, value, index):
-    """Returns `cache` with one position, (B, heads, 1, head_dim), written.
+    """Returns `cache` with positions (B, heads, n, head_dim) written.
 
-    It is put at `index`, which lies in the last block.
+    They are put at `index` and after, which lie in the last block.
     """
     *full, (keys, values) = cache
-    channels = keys.shape[2]
+    n, channels = key.shape[2:]
     if is_eager():
         # `ops.slice_update` copies the whole cache there; in a loop that
         # records no gradient, writing in place is the same and free.
-        keys[:, index] = key.reshape(-1, channels)
-        values[:, index] = value.reshape(-1, channels)
+        keys[:, index : index + n] = key.reshape(-1, n, channels)
+        values[:, index : index + n] = value.reshape(-1, n, channels)
         return cache
-    key = ops.cast(ops.reshape(key, (-1, 1, channels)), keys.dtype)
-    value = ops.cast(ops.reshape(value, (-1, 1, channels)), values.dtype)
+    key = ops.cast(ops.reshape(key, (-1, n, channels)), keys.dtype)
+    value = ops.cast(ops.reshape(value, (-1, n, channels)), values.dtype)
     index = index - cache_length(full)
     return *full, (_write(keys, key, index), _write(values, value, index))
 
@@ -120,7 +120,7 @@ def _write(block, new, index):
     return tf.raw_ops.TensorStridedSliceUpdate(
         input=block,
         begin=[0, index, 0],
-        end=[0, index + 1, 0],
+        end=[0, index + new.shape[1], 0],
         strides=[1, 1, 1],
         value=new,
         begin_mask=whole,
@@ -129,49 +129,57 @@ def _write(block, new, index):
 
 
 def attend(query, cache, index, mask=None):
-    """Attention of one scaled query (B, heads, 1, head_dim) over the cache.
+    """Attention of scaled queries (B, heads, n, head_dim) over the cache.
 
-    The position is at `index` and in the cache already. The mask is additive,
-    (1 or B, 1, S), S at least the cache's length; it may be `None` where
-    `index` is an int, and then all up to it is seen.
+    The positions from `index` on are theirs, in the cache already. The mask
+    is additive, (1 or B, n, S), S at least the cache's length; it may be
+    `None` where `index` is an int and n is 1, and then all up to it is seen.
     """
+    heads, n, channels = query.shape[1:]
     if isinstance(index, int):
         # Of one block only what is filled, which is a view where it is
         # known, and no copy where a block is as small as a stack of codes.
         ((keys, values),) = cache
-        cache = ((keys[:, : index + 1], values[:, : index + 1]),)
+        cache = ((keys[:, : index + n], values[:, : index + n]),)
     if is_eager():
         return _attend_eagerly(query, *cache[0], mask)
-    heads, channels = query.shape[1], query.shape[3]
     length = cache_length(cache)
-    query = ops.reshape(query, (-1, channels))
-    scores = [ops.einsum("re,rne->rn", query, keys) for keys, _ in cache]
-    scores = scores[0] if len(cache) == 1 else ops.concatenate(scores, axis=1)
+    # XLA's products of one query are faster without an axis of one.
+    several = () if n == 1 else (n,)
+    rows = "r" if n == 1 else "rq"
+    query = ops.reshape(query, (-1, *several, channels))
+    scores = [
+        ops.einsum(f"{rows}e,rke->{rows}k", query, keys) for keys, _ in cache
+    ]
+    scores = scores[0] if len(cache) == 1 else ops.concatenate(scores, axis=-1)
     if mask is not None:
-        scores = ops.reshape(scores, (-1, heads, length))
-        scores = scores + mask[..., :length]
-    shares = ops.reshape(ops.softmax(scores, axis=-1), (-1, length))
+        mask = mask[..., :length]
+        if several:
+            mask = mask[:, None]
+        scores = ops.reshape(scores, (-1, heads, *several, length)) + mask
+    shares = ops.softmax(scores, axis=-1)
+    shares = ops.reshape(shares, (-1, *several, length))
     total, at = 0.0, 0
     for _, values in cache:
-        n = values.shape[1]
-        part = shares[:, at : at + n]
-        total = total + ops.einsum("rn,rne->re", part, values)
-        at += n
-    return ops.reshape(total, (-1, heads, 1, channels))
+        part = shares[..., at : at + values.shape[1]]
+        total = total + ops.einsum(f"{rows}k,rke->{rows}e", part, values)
+        at += values.shape[1]
+    return ops.reshape(total, (-1, heads, n, channels))
 
 
 def _attend_eagerly(query, keys, values, mask):
     # In torch's own words: those of Keras take longer than the work does.
     import torch
 
-    batch, heads, _, channels = query.shape
+    batch, heads, n, channels = query.shape
     length = keys.shape[1]
-    query = query.reshape(-1, 1, channels)
+    query = query.reshape(-1, n, channels)
     scores = torch.bmm(query, keys.transpose(1, 2))
     if mask is not None:
-        scores = scores.view(batch, heads, length) + mask[..., :length]
-    shares = torch.softmax(scores, dim=-1).view(-1, 1, length)
-    return torch.bmm(shares, values).view(batch, heads, 1, channels)
+        mask = mask[:, None, :, :length]
+        scores = scores.view(batch, heads, n, length) + mask
+    shares = torch.softmax(scores, dim=-1).view(-1, n, length)
+    return torch.bmm(shares, values).view(batch, heads, n, channels)
 
 
 def extend_caches(caches: tuple, length: int, windows: tuple) -> tuple:

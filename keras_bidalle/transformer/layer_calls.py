@@ -5,16 +5,22 @@ not what is for whole images. A loop asks `layer_calls` once, before its
 first step, and calls its layers through what that gives.
 """
 
+import weakref
+
 import keras
 from keras import layers, ops
 
 from keras_bidalle.backend.current import backend_name, is_eager, on_cpu
+from keras_bidalle.backend.narrow_products import narrow_product
 from keras_bidalle.backend.xla import has_xla
 
 # Rows of which XLA's products on CPUs take longer than sums of products of
 # columns side by side: they lay the weights out anew at every call.
 _FEW_ROWS = range(4, 17)
 _COLUMNS = 64
+
+# Of layers with weights of 8 bits: the kernel, its version, and the product.
+_NARROW: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def layer_calls(blocks, rows):
@@ -29,6 +35,11 @@ def layer_calls(blocks, rows):
     if kind is None:
         return PLAIN_CALLS
     return kind([layer for block in blocks for layer in block.projections])
+
+
+def prompt_calls():
+    """The `LayerCalls` for prompts, which are many positions at once."""
+    return EagerCalls() if is_eager() else PLAIN_CALLS
 
 
 def decoding_dtype(compute_dtype):
@@ -63,9 +74,18 @@ class LayerCalls:
         """Returns what `layer` gives for `x`, tensor (B, 1, channels)."""
         return layer(x)
 
-    def reshape(self, x, shape):
-        """`ops.reshape`, which on torch takes longer than what it does."""
-        return ops.reshape(x, shape)
+    def split_heads(self, x, num_heads):
+        """Queries, keys and values (B, h, n, e) of a tensor (B, n, 3 h e)."""
+        n, channels = x.shape[1:]
+        shape = (-1, n, 3, num_heads, channels // (3 * num_heads))
+        x = ops.reshape(x, shape)
+        return ops.unstack(ops.transpose(x, (2, 0, 3, 1, 4)), 3, axis=0)
+
+    def join_heads(self, x):
+        """Channels of all heads in a row: (B, h, n, e) to (B, n, h e)."""
+        heads, n, channels = x.shape[1:]
+        x = ops.transpose(x, (0, 2, 1, 3))
+        return ops.reshape(x, (-1, n, heads * channels))
 
 
 PLAIN_CALLS = LayerCalls()
@@ -86,8 +106,13 @@ class EagerCalls(LayerCalls):
             function = self._functions[id(layer)] = _eager_function(layer)
         return function(x)
 
-    def reshape(self, x, shape):
-        return x.reshape(shape)
+    def split_heads(self, x, num_heads):
+        # (B, n, 3 h e) -> (B, n, 3, h, e) -> (3, B, h, n, e)
+        x = x.unflatten(2, (3, num_heads, -1))
+        return x.permute(2, 0, 3, 1, 4).unbind(0)
+
+    def join_heads(self, x):
+        return x.transpose(1, 2).flatten(2)
 
 
 def _eager_function(layer):
@@ -98,11 +123,30 @@ def _eager_function(layer):
     if _is_plain_dense(layer):
         kernel, bias = _value(layer.kernel).T, _value(layer.bias)
         return lambda x: functional.linear(x, kernel, bias)
+    if _is_int8_dense(layer):
+        return _int8_function(layer)
     if type(layer) is layers.LayerNormalization:
         gamma, beta = _value(layer.gamma), _value(layer.beta)
         shape, epsilon = gamma.shape, layer.epsilon
         return lambda x: functional.layer_norm(x, shape, gamma, beta, epsilon)
+    if type(layer) is layers.RMSNormalization and layer.axis in (-1, [-1]):
+        scale, epsilon = _value(layer.scale), layer.epsilon
+        return lambda x: functional.rms_norm(x, scale.shape, scale, epsilon)
     return layer.call
+
+
+def _int8_function(layer):
+    """How torch multiplies by 8 bits; how Keras does where it cannot."""
+    kernel, scale = _value(layer._kernel), _value(layer.kernel_scale)
+    # Laying weights out takes longer than many products.
+    known, version, product = _NARROW.get(layer, (None, None, None))
+    if known is not kernel or version != kernel._version:
+        product = narrow_product(kernel, scale)
+        _NARROW[layer] = kernel, kernel._version, product
+    if product is None:
+        return layer
+    bias = _value(layer.bias)
+    return lambda x: _add_bias(product(x), bias)
 
 
 class _LaidOutProducts(LayerCalls):
@@ -192,8 +236,19 @@ def _add_bias(y, bias):
 
 
 def _is_plain_dense(layer):
+    return _is_linear(layer) and layer.quantization_mode is None
+
+
+def _is_int8_dense(layer):
+    return (
+        _is_linear(layer)
+        and layer.quantization_mode == "int8"
+        and layer.inputs_quantizer is not None
+    )
+
+
+def _is_linear(layer):
     return (
         type(layer) is layers.Dense
         and layer.activation is keras.activations.linear
-        and layer.quantization_mode is None
     )

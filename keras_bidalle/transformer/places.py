@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_bidalle.backend.current import is_eager
 from keras_bidalle.transformer.row_masks import choose, masked_score
+from keras_bidalle.transformer.spans import span
 
 
 class Places:
@@ -13,12 +15,19 @@ class Places:
 
     `windows` has one for each layer, as `TransformerBlock.prefill` takes it;
     rows of several directions have none. No one may look at the positions of
-    `hidden_keys`, bool (B, T + P), or `None`.
+    `hidden_keys`, bool (B, T + P), or `None`. With `room`, int, there are no
+    windows, and caches have so many places, T + P or more.
     """
 
     def __init__(
-        self, layout: Any, text_to_image: Any, dtype: str, hidden_keys: Any
+        self,
+        layout: Any,
+        text_to_image: Any,
+        dtype: str,
+        hidden_keys: Any,
+        room: int | None = None,
     ):
+        self.room = room
         self._layout = layout
         self._direction = text_to_image
         self._dtype = dtype
@@ -26,8 +35,10 @@ class Places:
         self._rotation = layout.rotation and layout.rotation.tables(
             text_to_image, dtype
         )
+        # What each step would make again where nothing is compiled.
+        self._kept: dict = {}
         self.windows: tuple = (None,) * layout.depth
-        if isinstance(text_to_image, bool):
+        if isinstance(text_to_image, bool) and room is None:
             self.windows = layout.windows(text_to_image)
 
     def masks(self, count: int | None = None) -> list:
@@ -49,36 +60,71 @@ class Places:
             masks[kind] = self._hide(mask, hidden, kind)
         return [masks[kind] for kind in self._layout.kinds]
 
-    def masks_at(self, index: Any) -> list:
-        """Of one position of the rows' second part: one a layer.
+    def masks_at(self, index: Any, count: int = 1) -> list:
+        """Of positions from `index` on of the rows' second part: one a layer.
 
-        list of tensors (1 or B, 1, S); of a layer with a window w
-        (1 or B, 1, T + w), with position p of the image at T + p mod w.
+        list of tensors (1 or B, count, S), with `room` instead of S where it
+        is given; of a layer with a window w (1 or B, 1, T + w), with position
+        p of the image at T + p mod w.
         """
-        tables, dtype = self._layout.masks, self._dtype
-        hidden = None
-        if self._hidden_keys is not None:
-            hidden = ops.cast(self._hidden_keys, dtype)[:, None]
-            hidden = hidden * masked_score(dtype)
-            if self._layout.pads_see_themselves:
-                places = ops.arange(self._layout.length, dtype="int32")
-                hidden = hidden * ops.cast(places != index, dtype)
+        hidden = self._hidden_scores()
+        if hidden is not None and self._sees_itself():
+            own = index + ops.arange(count, dtype="int32")
+            places = ops.arange(hidden.shape[-1], dtype="int32")
+            others = ops.cast(places != own[:, None], self._dtype)
+            hidden = hidden * others[None]
         masks = {}
-        for kind, table in tables.by_kind(dtype).items():
-            table = table[int(self._direction)]
+        for kind in dict.fromkeys(self._layout.kinds):
+            table = self._table(kind)
+            row = span(table, index, count)
+            row = ops.convert_to_tensor(row, self._dtype)[None]
             seen = hidden
-            if self._direction and tables.windows[kind]:
-                table = tables.through_window(kind, dtype)
+            if hidden is not None and table.shape[1] != hidden.shape[-1]:
                 # No position of an image is hidden as such.
-                if hidden is not None:
-                    seen = hidden[..., : table.shape[1]]
-            if isinstance(index, int):
-                row = ops.convert_to_tensor(table[index], dtype)
-            else:
-                table = ops.convert_to_tensor(table, dtype)
-                row = ops.take(table, index, axis=0)
-            masks[kind] = self._hide(row[None, None], seen, kind)
+                seen = hidden[..., : table.shape[1]]
+            masks[kind] = self._hide(row, seen, kind)
         return [masks[kind] for kind in self._layout.kinds]
+
+    def _once(self, name, make):
+        if not is_eager():
+            # A tensor of one loop is none of another.
+            return make()
+        if name not in self._kept:
+            self._kept[name] = make()
+        return self._kept[name]
+
+    def _hidden_scores(self):
+        """(B, 1, S or `room`), or `None`."""
+        if self._hidden_keys is None:
+            return None
+
+        def make():
+            scores = ops.cast(self._hidden_keys, self._dtype)[:, None]
+            scores = scores * masked_score(self._dtype)
+            more = max((self.room or 0) - scores.shape[-1], 0)
+            return ops.pad(scores, [[0, 0], [0, 0], [0, more]])
+
+        return self._once("hidden", make)
+
+    def _sees_itself(self):
+        # Pads are in the first part where images are drawn.
+        return self._layout.pads_see_themselves and not self._direction
+
+    def _table(self, kind):
+        """Rows of scores by position, of one kind of attention."""
+
+        def make():
+            tables = self._layout.masks
+            table = tables.by_kind(self._dtype)[kind][int(self._direction)]
+            if self.room is None and self._direction and tables.windows[kind]:
+                table = tables.through_window(kind, self._dtype)
+            elif self.room is not None:
+                more = [[0, 0], [0, self.room - table.shape[1]]]
+                score = masked_score(self._dtype)
+                table = np.pad(table, more, constant_values=score)
+            return ops.convert_to_tensor(table, self._dtype)
+
+        return self._once(kind, make)
 
     def _hide(self, mask, hidden, kind):
         if hidden is None:
@@ -95,8 +141,8 @@ class Places:
             part[:, :, :count] for part in self._rotation
         )
 
-    def rotation_at(self, index: Any) -> Any:
-        """What `rotate` takes for one position."""
+    def rotation_at(self, index: Any, count: int = 1) -> Any:
+        """What `rotate` takes for positions from `index` on."""
         return self._rotation and tuple(
-            ops.take(part, index, axis=2)[:, :, None] for part in self._rotation
+            span(part, index, count, axis=2) for part in self._rotation
         )

@@ -130,7 +130,11 @@ class RowLayout(Named):
         return tuple((self.text_length, w) if w else None for w in windows)
 
     def places(
-        self, text_to_image: Any, dtype: str, padding: Any = None
+        self,
+        text_to_image: Any,
+        dtype: str,
+        padding: Any = None,
+        room: int | None = None,
     ) -> Places:
         """What the layers have to know of rows.
 
@@ -140,10 +144,12 @@ class RowLayout(Named):
             dtype: str, in which the layers compute.
             padding: bool tensor (B, T), which caption tokens are pads;
                 `None` where no one could look at them.
+            room: int, places of caches that several positions are written
+                to at once; `None` where one after the other is.
         """
         hidden_keys = None
         if self.mask_padding and padding is not None:
             shape = (ops.shape(padding)[0], self.num_positions)
             seen = ops.zeros(shape, "bool")
             hidden_keys = self.in_order(text_to_image, padding, seen)
-        return Places(self, text_to_image, dtype, hidden_keys)
+        return Places(self, text_to_image, dtype, hidden_keys, room)

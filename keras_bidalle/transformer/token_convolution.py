@@ -62,7 +62,7 @@ class TokenConvolution(TransformerLayer):
         return self._slide(ops.concatenate([*before, x], axis=1), x)
 
     def decode(self, x: Any, recent: Any) -> Any:
-        """Runs one more position, (B, 1, d): the output and new `recent`."""
+        """Runs more positions, (B, n, d): the output and new `recent`."""
         return self._slide(ops.concatenate([recent, x], axis=1), x)
 
     def _slide(self, window, x):

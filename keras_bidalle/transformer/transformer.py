@@ -7,7 +7,11 @@ from keras import layers, ops
 
 from keras_bidalle.transformer import kv_cache
 from keras_bidalle.transformer.layer import TransformerLayer
-from keras_bidalle.transformer.layer_calls import LayerCalls, decoding_dtype
+from keras_bidalle.transformer.layer_calls import (
+    LayerCalls,
+    decoding_dtype,
+    prompt_calls,
+)
 from keras_bidalle.transformer.places import Places
 from keras_bidalle.transformer.token_convolution import TokenConvolution
 from keras_bidalle.transformer.transformer_block import (
@@ -94,18 +98,18 @@ class Transformer(TransformerLayer):
         Returns:
             Tuple of the last position's output before the norm, (B, 1, d),
             and the caches: the token convolution's, then one of each block,
-            with room up to the end of the first of `kv_cache.block_ends`,
-            where whole rows have `length`.
+            with the room that the places have, or up to the end of the
+            first of `kv_cache.block_ends`, where whole rows have `length`.
         """
         n = x.shape[1]
-        room = kv_cache.block_ends(n, length)[0]
-        rotation = places.rotation(n)
+        room = places.room or kv_cache.block_ends(n, length)[0]
+        rotation, run = places.rotation(n), prompt_calls()
         x, recent = self.token_convolution.prefill(x)
         caches = [recent]
         for block, mask, window in zip(
             self.blocks, places.masks(n), places.windows, strict=True
         ):
-            x, cache = block.prefill(x, mask, room, rotation, window)
+            x, cache = block.prefill(x, mask, room, rotation, window, run)
             caches.append(cache)
         dtype = decoding_dtype(self.compute_dtype)
         return keras.tree.map_structure(
@@ -137,19 +141,21 @@ class Transformer(TransformerLayer):
         index: Any,
         run: LayerCalls,
     ) -> tuple:
-        """Runs one position against the caches that `prefill` gave.
+        """Runs positions against the caches that `prefill` gave.
 
         Args:
-            x: tensor (B, 1, d).
+            x: tensor (B, n, d), n more than 1 only where the places have
+                room.
             caches, places: those of `prefill`.
-            index: int or int scalar tensor, the position.
+            index: int or int scalar tensor, the first of the positions.
             run: `LayerCalls`, how layers are called.
 
         Returns:
-            Tuple of the output before the norm, (B, 1, d), and the caches.
+            Tuple of the outputs before the norm, (B, n, d), and the caches.
         """
-        index = kv_cache.known_index(index)
-        masks, rotation = places.masks_at(index), places.rotation_at(index)
+        index, n = kv_cache.known_index(index), x.shape[1]
+        masks = places.masks_at(index, n)
+        rotation = places.rotation_at(index, n)
         recent, *filled = caches
         x = ops.cast(x, recent.dtype)
         x, recent = self.token_convolution.decode(x, recent)

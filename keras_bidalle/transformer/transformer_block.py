@@ -23,7 +23,8 @@ def _quick_gelu(x):
 
 
 def _squared_relu(x):
-    return ops.square(ops.relu(x))
+    x = ops.relu(x)
+    return x * x
 
 
 def _keep(x):
@@ -256,10 +257,11 @@ class TransformerBlock(TransformerLayer):
         window: Any = None,
         run: LayerCalls = PLAIN_CALLS,
     ) -> tuple:
-        """Runs one position (B, 1, d) against the cache that has room for it.
+        """Runs positions (B, n, d) against the cache that has room for them.
 
-        The mask is (1 or B, 1, S), or `None` where `index` is an int and all
-        before it is seen; the rest as in `prefill`.
+        The first stands at `index`. The mask is (1 or B, n, S), or `None`
+        where `index` is an int, n is 1 and all before it is seen; the rest as
+        in `prefill`.
         """
         query, key, value = self._project(x, rotation, run)
         place = index
@@ -292,13 +294,8 @@ class TransformerBlock(TransformerLayer):
         return self._finish(x, heads)
 
     def _project(self, x, rotation, run=PLAIN_CALLS):
-        length = x.shape[1]
         qkv = run(self.to_qkv, run(self.attention_norm, x))
-        # (B, S, 3 h e) -> (3, B, h, S, e)
-        qkv = run.reshape(qkv, (-1, length, 3, self.num_heads, self.head_dim))
-        query, key, value = ops.unstack(
-            ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0
-        )
+        query, key, value = run.split_heads(qkv, self.num_heads)
         if self.query_key_norm:
             query, key = run(self.query_norm, query), run(self.key_norm, key)
         if rotation is not None:
@@ -320,11 +317,7 @@ class TransformerBlock(TransformerLayer):
         return ops.matmul(ops.softmax(scores, axis=-1), value)
 
     def _finish(self, x, heads, drops=(_keep, _keep), run=PLAIN_CALLS):
-        heads = run.reshape(
-            ops.transpose(heads, (0, 2, 1, 3)),
-            (-1, x.shape[1], self.num_heads * self.head_dim),
-        )
-        heads = run(self.to_out, heads)
+        heads = run(self.to_out, run.join_heads(heads))
         x = x + self._branch(heads, "attention_scale", drops[0])
         hidden = self._activation(
             run(self.expand, run(self.feed_forward_norm, x))

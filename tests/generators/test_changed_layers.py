@@ -93,3 +93,23 @@ def test_a_quantized_generator_is_saved_and_loaded(cls, options, tmp_path):
         np.testing.assert_array_equal(
             again.generate_codes(TEXT, temperature=0), codes
         )
+
+
+def test_weights_are_narrowed_when_loaded(tmp_path):
+    model = small_model("plain")
+    model.save_to_preset(tmp_path / "preset")
+    narrow = keras_bidalle.load(tmp_path / "preset", weights="int8")
+    block = narrow.generator.blocks[0]
+    assert block.to_qkv.quantization_mode == "int8"
+    assert narrow.text_to_image(CAPTIONS, seed=3).dtype == np.uint8
+    narrow.save_to_preset(tmp_path / "narrow")
+    again = keras_bidalle.load(tmp_path / "narrow")
+    np.testing.assert_array_equal(
+        again.text_to_image(CAPTIONS, seed=3),
+        narrow.text_to_image(CAPTIONS, seed=3),
+    )
+    with pytest.raises(ValueError, match="`weights` must be one of"):
+        keras_bidalle.load(tmp_path / "preset", weights="int3")
+    model.image_tokenizer.save_to_preset(tmp_path / "tokenizer")
+    with pytest.raises(ValueError, match="`weights` needs a model that has"):
+        keras_bidalle.load(tmp_path / "tokenizer", weights="int8")

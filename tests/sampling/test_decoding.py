@@ -11,7 +11,7 @@ from keras_bidalle.generators import (
     RQTransformer,
     row_uniforms,
 )
-from keras_bidalle.sampling.decoders import Sequential, sequential
+from keras_bidalle.sampling.decoders import Sequential, targets
 from keras_bidalle.transformer import kv_cache
 
 TEXT, GRID, CODES, WORDS = 6, (4, 4), 7, 11
@@ -147,7 +147,7 @@ def test_cached_logits_equal_the_full_forward_pass(
         )
         transformer = generator.transformer
         x, caches = transformer.prefill(first, places, generator.layout.length)
-        run = sequential.calls_of(generator, x)
+        run = targets.calls_of(generator, x.shape[0])
         outputs = [x]
         for i in range(rest.shape[1]):
             index = ops.convert_to_tensor(offset + i, "int32")
@@ -160,8 +160,8 @@ def test_cached_logits_equal_the_full_forward_pass(
         return transformer.norm(ops.concatenate(outputs, axis=1))
 
     hidden = cached(
-        sequential.embedded_text(generator, text, 0),
-        sequential.embedded_image(generator, stacks, 1)[:, :-1],
+        targets.embedded_text(generator, text, 0),
+        targets.embedded_image(generator, stacks, 1)[:, :-1],
         True,
         TEXT,
     )
@@ -172,8 +172,8 @@ def test_cached_logits_equal_the_full_forward_pass(
         atol=1e-4,
     )
     hidden = cached(
-        sequential.embedded_image(generator, stacks, 0),
-        sequential.embedded_text(generator, text, 1)[:, :-1],
+        targets.embedded_image(generator, stacks, 0),
+        targets.embedded_text(generator, text, 1)[:, :-1],
         False,
         generator.layout.num_positions,
     )
@@ -235,7 +235,7 @@ def null_logits(generator, stacks):
     """Logits of a whole image whose caption was dropped, without a cache."""
     null = generator.embedding.absent(len(stacks), True, 0)
     x = ops.concatenate(
-        [null, sequential.embedded_image(generator, stacks, 1)], axis=1
+        [null, targets.embedded_image(generator, stacks, 1)], axis=1
     )
     places = generator.layout.places(True, generator.compute_dtype)
     before = generator.transformer(x, places=places)[:, TEXT - 1 : -1]

@@ -79,6 +79,33 @@ def test_factors_are_narrow_and_sums_are_not():
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="products of torch")
+@pytest.mark.parametrize("use_bias", [False, True])
+def test_products_of_8_bits_are_those_of_keras(use_bias):
+    block = make_block(use_bias)
+    block.expand.quantize("int8")
+    rng = np.random.default_rng(0)
+    # Rows of other sizes, each of which has its own scale.
+    x = rng.normal(size=(3, 2, 128)) * np.array([1e-3, 1, 1e3])[:, None, None]
+    x = ops.convert_to_tensor(x, "float32")
+    wanted = ops.convert_to_numpy(block.expand(x))
+    run = layer_calls.EagerCalls()
+    assert layer_calls._int8_function(block.expand) is not block.expand
+    found = ops.convert_to_numpy(run(block.expand, x))
+    error = np.abs(found - wanted).max(axis=(1, 2))
+    assert (error < 0.01 * np.abs(wanted).max(axis=(1, 2))).all()
+    # A row depends on no other.
+    alone = ops.convert_to_numpy(run(block.expand, x[:1]))
+    np.testing.assert_array_equal(alone, found[:1])
+    # Weights that are loaded later are seen.
+    block.expand._kernel.assign(ops.zeros_like(block.expand._kernel))
+    y = layer_calls.EagerCalls()(block.expand, x)
+    bias = 0.0 if not use_bias else ops.convert_to_numpy(block.expand.bias)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(y), bias + 0.0 * found, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize(
     "dtype,rows,wanted",
     {

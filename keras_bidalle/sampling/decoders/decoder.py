@@ -8,11 +8,15 @@ from keras_bidalle.named import Named
 class Decoder(Named):
     """Fills rows of both directions; what it draws depends on no decoder.
 
-    Both methods are compiled: pure functions of the generator's weights and
-    of their tensor arguments. A random number is given for each token, so
-    that all decoders draw the same tokens. A decoder of one direction is a
-    subclass of `Sequential`.
+    `codes` and `text` are compiled: pure functions of the generator's
+    weights and of their tensor arguments. A random number is given for each
+    token, so that all decoders draw the same tokens. A decoder of one
+    direction is a subclass of `Sequential`.
     """
+
+    def chosen(self, generator: Any, rows: int) -> "Decoder":
+        """What fills so many rows at once: this, or another in its place."""
+        return self
 
     def codes(
         self,
