@@ -1,8 +1,6 @@
 """Bidirectional image-text generation with discrete image tokens in Keras 3."""
 
-import importlib
 import sys
-import typing
 
 from keras_bidalle.version import __version__
 
@@ -13,6 +11,8 @@ if sys.argv[:1] != ["-m"] or "keras_bidalle.serving.check" not in sys.orig_argv:
     from keras_bidalle import (
         captions,
         configurations,
+        converters,
+        data,
         generators,
         image_tokenizers,
         losses,
@@ -22,9 +22,6 @@ if sys.argv[:1] != ["-m"] or "keras_bidalle.serving.check" not in sys.orig_argv:
     )
     from keras_bidalle.presets import load, preset_names
     from keras_bidalle.text_image_model import TextImageModel
-
-if typing.TYPE_CHECKING:
-    from keras_bidalle import converters, data
 
 __all__ = [
     "TextImageModel",
@@ -42,16 +39,3 @@ __all__ = [
     "quantizers",
     "training",
 ]
-
-# What models do without, and brings much that they do not need.
-_WHEN_ASKED_FOR = ("converters", "data")
-
-
-def __getattr__(name: str) -> typing.Any:
-    if name in _WHEN_ASKED_FOR:
-        return importlib.import_module(f"keras_bidalle.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

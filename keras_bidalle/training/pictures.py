@@ -6,6 +6,8 @@ import textwrap
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from keras_bidalle.files import atomic_path
@@ -229,10 +231,6 @@ def _check_lengths(**parts):
 
 def _axes(count, columns, width, height, title):
     """A figure without pyplot, which would keep it alive, and its axes."""
-    # Half a second that only those wait for who plot.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(columns, count)
     rows = math.ceil(count / columns)
     figure = Figure(
