@@ -13,7 +13,10 @@ import keras_bidalle
 
 PAGE = pathlib.Path(__file__).with_name("api.md")
 # Rooms that `import keras_bidalle` does not bring.
-IMPORTED_BY_NAME = ("evaluation", "metrics.extractors", "programs", "tasks")
+IMPORTED_BY_NAME = (
+    *("commands", "evaluation", "metrics.extractors"),
+    *("programs", "tasks"),
+)
 HEAD = """\
 # Public names
 

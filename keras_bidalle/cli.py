@@ -1,5 +1,8 @@
 """The command `keras-bidalle`: what is installed with the package.
 
+keras-bidalle draw "red 3 on the upper left ."
+keras-bidalle read PICTURE
+keras-bidalle train FOLDER
 keras-bidalle evaluate MODEL --images photos
 """
 
@@ -9,7 +12,12 @@ import os
 import sys
 
 # Each a module with `parse` and `run`.
-COMMANDS = {"evaluate": "keras_bidalle.evaluation.program"}
+COMMANDS = {
+    "draw": "keras_bidalle.commands.draw",
+    "read": "keras_bidalle.commands.read",
+    "train": "keras_bidalle.commands.train",
+    "evaluate": "keras_bidalle.evaluation.program",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,11 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
     # Before Keras: what the programs choose where nobody did.
     if "KERAS_BACKEND" not in os.environ and importlib.util.find_spec("torch"):
         os.environ["KERAS_BACKEND"] = "torch"
+    # TensorFlow, when something imports it, prints every library it looks for.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     program = importlib.import_module(COMMANDS[arguments[0]])
     options = program.parse(arguments[1:])
     try:
-        program.run(options)
+        return program.run(options) or 0
     except (ImportError, OSError, ValueError) as error:
-        print(f"Error: {' '.join(str(error).split())[:300]}", file=sys.stderr)
-        return 1
-    return 0
+        from keras_bidalle.commands.inputs import tell_error
+
+        return tell_error(error)

@@ -1,7 +1,6 @@
 """What all programs share of their command lines; imports no Keras."""
 
 import argparse
-import sys
 
 
 def make_parser(description):
@@ -20,18 +19,9 @@ def program(run, parse, errors=(ImportError, OSError, ValueError)):
         try:
             return run(options) or 0
         except errors as error:
-            return fail(error)
+            # Not at the top: the package imports Keras.
+            from keras_bidalle.commands import tell_error
+
+            return tell_error(error)
 
     return main
-
-
-def fail(message):
-    """Prints an error in one line."""
-    if isinstance(message, OSError) and message.filename is not None:
-        # Without the number and the quotes that Python has around it.
-        message = f"{message.filename}: {message.strerror}"
-    # Not at the top: the package imports Keras.
-    from keras_bidalle.messages import one_line
-
-    print(f"Error: {one_line(str(message))}", file=sys.stderr)
-    return 1

@@ -1,7 +1,7 @@
 r"""Trains an image tokenizer on images of yours.
 
-    python recipes/train_tokenizer.py rq-vae-ffhq --images photos \
-        --set steps=20000 --set batch_size=16 --lpips lpips-vgg16.npz
+    python recipes/train_tokenizer.py small-64 --images photos \
+        --set steps=20000 --held-out 0.05
     python recipes/train_tokenizer.py dall-e-dvae --fake-data --tiny
 
 Leaves in `runs/<name>/`: `tokenizer`, a preset for `keras_bidalle.load`,

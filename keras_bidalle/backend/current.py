@@ -52,3 +52,12 @@ def on_cpu() -> bool:
     import tensorflow as tf
 
     return not tf.config.list_physical_devices("GPU")
+
+
+def has_accelerator() -> bool:
+    """Whether there is a GPU, or the like, that the backend computes on."""
+    if backend_name() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    return not on_cpu()

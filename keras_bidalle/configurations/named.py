@@ -1,28 +1,29 @@
-"""The published models by name."""
+"""The published models, and those for one's own pictures, by name."""
 
 import copy
 from collections.abc import Mapping
 from typing import Any
 
-from keras_bidalle.configurations.generators import GENERATORS
-from keras_bidalle.configurations.tokenizers import TOKENIZERS
+from keras_bidalle.configurations import generators, sizes, tokenizers
 
 # What a name stands for: a class and its constructor's arguments.
 Entry = tuple[type, dict[str, Any]]
+_TOKENIZERS = {**tokenizers.TOKENIZERS, **sizes.TOKENIZERS}
+_GENERATORS = {**generators.GENERATORS, **sizes.GENERATORS}
 
 
 def tokenizer_names() -> list[str]:
-    """The names of all published image tokenizers, sorted."""
-    return sorted(TOKENIZERS)
+    """The names of all image tokenizers, sorted."""
+    return sorted(_TOKENIZERS)
 
 
 def generator_names() -> list[str]:
-    """The names of all published generators, sorted."""
-    return sorted(GENERATORS)
+    """The names of all generators, sorted."""
+    return sorted(_GENERATORS)
 
 
 def tokenizer(name: str) -> Entry:
-    """What a published image tokenizer is made of, one of `tokenizer_names()`.
+    """What an image tokenizer is made of, one of `tokenizer_names()`.
 
     Returns:
         Tuple of a class of `keras_bidalle.image_tokenizers` and a dict of its
@@ -38,18 +39,18 @@ def tokenizer(name: str) -> Entry:
     small = configurations.build(cls, {**arguments, "channels": 32})
     ```
     """
-    return _entry(TOKENIZERS, name, "image tokenizers")
+    return _entry(_TOKENIZERS, name, "image tokenizers")
 
 
 def generator(name: str) -> Entry:
     """As `tokenizer`: a class of `keras_bidalle.generators` and arguments."""
-    return _entry(GENERATORS, name, "generators")
+    return _entry(_GENERATORS, name, "generators")
 
 
 def _entry(table: Mapping[str, Entry], name: str, kind: str) -> Entry:
     if name not in table:
         raise ValueError(
-            f"Published {kind} are {', '.join(sorted(table))}. "
+            f"Known {kind} are {', '.join(sorted(table))}. "
             f"Received: name={name!r}"
         )
     cls, arguments = table[name]

@@ -48,6 +48,8 @@ _TINY_TRAINING = {
     "warmup_steps": 0,
     "warmup_epochs": None,
     "average_momentum": None,
+    "codebook_start": None,
+    "frozen": None,
     "discriminator_layers": 1,
     "discriminator_filters": 8,
     "adversarial_start": 10,

@@ -9,6 +9,8 @@ import copy
 import math
 from typing import Any
 
+from keras_bidalle.configurations import sizes
+
 # What both stages know; and what is taken where nothing was published.
 _SHARED = {
     "optimizer": "adam",  # of `training.OPTIMIZERS`
@@ -62,6 +64,8 @@ _TOKENIZER = {
     "beta_steps": None,
     # Parts that stay as they are, such as ["encoder", "quantizer"].
     "frozen": None,
+    # "patches": a `PatchVQGAN` starts from k-means of the pictures' patches.
+    "codebook_start": None,
 }
 _GENERATOR = {
     **_SHARED,
@@ -72,7 +76,7 @@ _GENERATOR = {
 }
 # Settings that runs of earlier versions do not have: where they are not used
 # they are not written down, or such a run could not go on.
-LATER = ("frozen",)
+LATER = ("frozen", "codebook_start")
 # What may be frozen.
 _PARTS = ("encoder", "quantizer", "decoder")
 # Settings that count something.
@@ -243,13 +247,15 @@ def tokenizer_training(name: str | None = None) -> dict[str, Any]:
         dict of plain values, free to be changed: the published settings, and
         defaults for what is not known. Other names have the defaults alone.
     """
-    given = TOKENIZER_TRAINING.get(name or "", {})
+    known = {**TOKENIZER_TRAINING, **sizes.TOKENIZER_TRAINING}
+    given = known.get(name or "", {})
     return copy.deepcopy({**_TOKENIZER, **given})
 
 
 def generator_training(name: str | None = None) -> dict[str, Any]:
     """How a generator is trained: as `tokenizer_training`."""
-    given = GENERATOR_TRAINING.get(name or "", {})
+    known = {**GENERATOR_TRAINING, **sizes.GENERATOR_TRAINING}
+    given = known.get(name or "", {})
     return copy.deepcopy({**_GENERATOR, **given})
 
 
@@ -267,6 +273,8 @@ def check_training(settings: dict[str, Any]) -> None:
             right = isinstance(value, (list, tuple)) and all(
                 part in _PARTS for part in value
             )
+        elif name == "codebook_start":
+            kind, right = '"patches"', value == "patches"
         elif name == "keep_best":
             kind, right = "a word", isinstance(value, str)
         elif isinstance(default, (str, dict)):

@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 from keras_bidalle.data.caption_files import read_captions
+from keras_bidalle.data.captioned_folder import captioned_folder
 from keras_bidalle.data.code_cache import cached_codes, fingerprint
 from keras_bidalle.data.crops import (
     CenterCrop,
@@ -50,6 +51,7 @@ __all__ = [
     "TarImages",
     "as_dataset",
     "cached_codes",
+    "captioned_folder",
     "crop_named",
     "fingerprint",
     "hold_out",

@@ -14,7 +14,9 @@ FILE_NAMES = ("file_name", "file", "filename", "image", "filepath", "path")
 CAPTION_NAMES = ("caption", "captions", "text", "texts")
 
 
-def read_captions(path: str | os.PathLike[str]) -> dict[str, list[str]]:
+def read_captions(
+    path: str | os.PathLike[str], caption_name: str | None = None
+) -> dict[str, list[str]]:
     """Reads which captions each image has.
 
     It understands
@@ -32,6 +34,8 @@ def read_captions(path: str | os.PathLike[str]) -> dict[str, list[str]]:
 
     Args:
         path: str or `pathlib.Path`, ending in .json, .jsonl, .csv or .tsv.
+        caption_name: str, the column or key of captions where it is called
+            otherwise.
 
     Returns:
         dict from file name, str, to its captions, a list of str that are
@@ -51,7 +55,8 @@ def read_captions(path: str | os.PathLike[str]) -> dict[str, list[str]]:
         )
     captions: dict[str, list[str]] = {}
     try:
-        for file, texts in reader(path):
+        names = CAPTION_NAMES if caption_name is None else (caption_name,)
+        for file, texts in reader(path, names):
             captions.setdefault(file, []).extend(_checked(file, texts))
     # A damaged encoding and damaged JSON are ValueErrors too; another
     # structure than COCO's is a TypeError.
@@ -97,10 +102,10 @@ def _captions(lines):
     return [" ".join(line.split()) for line in lines if line.strip()]
 
 
-def _from_json(path):
+def _from_json(path, captions):
     content = _parsed(path.read_text(encoding="utf-8-sig"))
     if isinstance(content, list):
-        return [_pair(row) for row in content]
+        return [_pair(row, captions) for row in content]
     if not isinstance(content, dict):
         raise ValueError("it is neither a JSON object nor a list")
     if {"images", "annotations"} <= content.keys():
@@ -130,13 +135,14 @@ def _parsed(text):
     return json.loads(text, object_pairs_hook=unique)
 
 
-def _from_json_lines(path):
+def _from_json_lines(path, captions):
     # Not `splitlines`: JSON may hold other separators of lines as they are.
     lines = path.read_text(encoding="utf-8-sig").split("\n")
-    return [_pair(_parsed(line)) for line in lines if line.strip()]
+    rows = (_parsed(line) for line in lines if line.strip())
+    return [_pair(row, captions) for row in rows]
 
 
-def _from_csv(path):
+def _from_csv(path, captions):
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     with open(path, encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file, delimiter=delimiter, strict=True)
@@ -147,7 +153,7 @@ def _from_csv(path):
                         "more fields than the header has; what holds a "
                         f"{delimiter!r} must stand in quotes"
                     )
-                yield _pair(row)
+                yield _pair(row, captions)
         except (ValueError, csv.Error) as error:
             raise ValueError(f"line {rows.reader.line_num}: {error}") from error
 
@@ -158,12 +164,13 @@ _READERS = {
     ".csv": _from_csv,
     ".tsv": _from_csv,
 }
+CAPTION_FILES = tuple(_READERS)
 
 
-def _pair(row):
+def _pair(row, captions):
     if not isinstance(row, dict):
         raise ValueError(f"a record must be an object. Received: {shown(row)}")
-    return _first_of(row, FILE_NAMES), _first_of(row, CAPTION_NAMES)
+    return _first_of(row, FILE_NAMES), _first_of(row, captions)
 
 
 def _first_of(row, names):

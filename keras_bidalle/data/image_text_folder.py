@@ -27,6 +27,8 @@ class ImageTextFolder(ImageSource):
         captions: str or `pathlib.Path` of a folder or of a JSON or CSV file,
             optional; one that is not found as it is is looked for in
             `folder`.
+        caption_name: str, optional: the column or key of captions in that
+            file, where it is called otherwise.
 
     Attributes:
         left_out: int, images without a `.txt`, or listed in the file
@@ -51,6 +53,7 @@ class ImageTextFolder(ImageSource):
         self,
         folder: str | os.PathLike[str],
         captions: str | os.PathLike[str] | None = None,
+        caption_name: str | None = None,
     ) -> None:
         self.folder = pathlib.Path(folder)
         if not self.folder.is_dir():
@@ -64,7 +67,7 @@ class ImageTextFolder(ImageSource):
             self._find_text_files(where)
             asked = f"a .txt file in {where}"
         else:
-            self._read_file(where)
+            self._read_file(where, caption_name)
             asked = f"a caption in {where}"
         if not self._files:
             raise FileNotFoundError(
@@ -90,8 +93,8 @@ class ImageTextFolder(ImageSource):
         self._captions = None
         self.left_out = len(files) - len(self._files)
 
-    def _read_file(self, path):
-        listed = read_captions(path)
+    def _read_file(self, path, caption_name):
+        listed = read_captions(path, caption_name)
         images = NamedFiles(self.folder, IMAGE_SUFFIXES)
         captions = {}
         for name, lines in listed.items():

@@ -108,9 +108,12 @@ def source_and_judge(
     """The data, and what makes its judge in a run's folder; `None` of either.
 
     Args:
-        options: of the command line.
+        options: of the command line; a `source` that a program has set goes
+            before what it names.
         captioned: bool, whether captions are of use.
     """
+    if getattr(options, "source", None) is not None:
+        return options.source, None
     kinds = ("images", "pairs", "tar", "tfds", "fake_data", "task")
     if not any(getattr(options, kind) for kind in kinds):
         return None, None

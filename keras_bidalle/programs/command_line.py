@@ -37,7 +37,7 @@ def add_run(
         default="auto",
         choices=PRECISIONS,
         help="dtype policy of training; what is saved computes in float32 "
-        "(default: mixed_bfloat16 where the processor multiplies it)",
+        "(default: whichever a measured step is faster in)",
     )
     add(
         "--distribution",
@@ -48,12 +48,33 @@ def add_run(
     )
 
 
+def add_measuring(parser: argparse.ArgumentParser) -> None:
+    """Adds what is done before a run; `run_settings` reads it."""
+    add = parser.add_argument
+    add(
+        "--dry-run",
+        action="store_true",
+        help="tells sizes, and the time and memory of steps that it measures",
+    )
+    add(
+        "--unmeasured",
+        action="store_true",
+        help="starts at once, without a look whether a step fits into memory",
+    )
+
+
 def run_settings(options: argparse.Namespace, name: str) -> dict[str, Any]:
-    """The arguments of a `Plan` that `add_run` has options for.
+    """The arguments of a `Plan` that `add_run` and the like have options for.
 
     `name` is that of the run where none was given; of a file its stem.
     """
+    measuring = {}
+    if "dry_run" in options:
+        # What was shrunk fits.
+        small = options.unmeasured or getattr(options, "tiny", False)
+        measuring = {"dry_run": options.dry_run, "measured": not small}
     return {
+        **measuring,
         "folder": pathlib.Path(options.output)
         / (options.name or pathlib.Path(name).stem),
         "seed": options.seed,
@@ -68,6 +89,7 @@ def add_training(
     """Adds what `configured`, `image_task` and `run_settings` read."""
     add_configuration(parser, names)
     add_run(parser)
+    add_measuring(parser)
     add_source(parser)
     add_held_out(parser, captions)
 
@@ -156,6 +178,11 @@ def add_source(parser: argparse.ArgumentParser, required: bool = True) -> Any:
     )
     add = parser.add_argument_group("of the data").add_argument
     add("--captions", metavar="FILE", help="of --pairs: JSON or CSV")
+    add(
+        "--caption-column",
+        metavar="NAME",
+        help="of --captions: where captions are called otherwise",
+    )
     add("--tfds-split", default="train", help="of --tfds (default: train)")
     add(
         "--tfds-captions",
@@ -263,7 +290,9 @@ def source_of(options: argparse.Namespace, captions: bool) -> data.ImageSource:
     if options.fake_data:
         return data.FakeImages(256, size=64, seed=options.seed)
     if options.pairs:
-        return data.ImageTextFolder(options.pairs, captions=options.captions)
+        return data.ImageTextFolder(
+            options.pairs, options.captions, options.caption_column
+        )
     if options.tar:
         return data.TarImages(options.tar, captions=captions)
     if captions and not options.tfds:

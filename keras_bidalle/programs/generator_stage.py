@@ -20,6 +20,7 @@ from keras_bidalle.programs.precision import (
     policy,
 )
 from keras_bidalle.programs.stage import fit_stage, optimizer_of
+from keras_bidalle.programs.unfinished import KeepUnfinished
 from keras_bidalle.sampling.settings import TEXT_TO_IMAGE, checked_defaults
 
 
@@ -95,10 +96,7 @@ class GeneratorStage:
         )
 
         def build() -> Any:
-            generator = configuration.build()
-            if configuration.arguments.get("code_dim") is not None:
-                generator.use_codebooks(image_tokenizer)
-            return generator
+            return built(configuration, image_tokenizer)
 
         def whole(generator: Any) -> Any:
             model = rows.model(image_tokenizer, generator)
@@ -118,9 +116,7 @@ class GeneratorStage:
             self.earlier = None
         model = whole(generator)
         print(f"generator: {generator.count_params():,} parameters")
-        optimizer = optimizer_of(settings, len(rows))
-        generator.compile(optimizer, jit_compile=compiled_step(plan.jit))
-        optimizer.build(generator.trainable_variables)
+        compile_generator(generator, settings, len(rows), plan.jit)
 
         held_out = None
         if is_asked_for(settings):
@@ -156,11 +152,33 @@ class GeneratorStage:
             settings,
             len(rows),
             shown,
+            [
+                KeepUnfinished(
+                    folder, lambda: whole(in_float32(build, generator))
+                )
+            ],
             held_out=held_out_rows(held_out, settings, plan.seed),
         )
         model = whole(in_float32(build, generator))
         plan.task.save_pictures(folder, model, rows, **self.sampling)
         return model
+
+
+def built(configuration: Configuration, image_tokenizer: Any) -> Any:
+    """A new generator, with its tokenizer's codebooks where it uses them."""
+    generator = configuration.build()
+    if configuration.arguments.get("code_dim") is not None:
+        generator.use_codebooks(image_tokenizer)
+    return generator
+
+
+def compile_generator(
+    generator: Any, settings: dict[str, Any], records: int, jit: bool
+) -> None:
+    """Makes a generator ready for `fit`, with its optimizer's state."""
+    optimizer = optimizer_of(settings, records)
+    generator.compile(optimizer, jit_compile=compiled_step(jit))
+    optimizer.build(generator.trainable_variables)
 
 
 def fitted(

@@ -1,12 +1,13 @@
 """What a run is to do."""
 
 import dataclasses
+import functools
 import pathlib
 from typing import Any
 
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.programs.held_out import EVALUATION
-from keras_bidalle.programs.precision import resolved
+from keras_bidalle.programs.probing import chosen_policy
 from keras_bidalle.tasks.task import Task
 
 # In what a resumed run may differ from what it began as.
@@ -38,6 +39,10 @@ class Plan:
             What is saved computes in float32.
         jit: bool, whether torch compiles stage 2's step.
         resume: bool, whether to go on with a run that is there.
+        measured: bool, whether a new run is tried first: one that does not
+            fit into memory is refused.
+        dry_run: bool, whether what it will take is told, and nothing done.
+        evaluated: int, pictures that the program evaluates afterwards.
         program: str, the file that runs the plan, for model cards.
     """
 
@@ -52,12 +57,15 @@ class Plan:
     precision: str = "auto"
     jit: bool = True
     resume: bool = False
+    measured: bool = False
+    dry_run: bool = False
+    evaluated: int = 0
     program: str = ""
 
-    @property
+    @functools.cached_property
     def policy(self) -> str:
         """The dtype policy of training."""
-        return resolved(self.precision)
+        return chosen_policy(self)
 
     def may_change(self) -> list[str]:
         """The settings that may change now, as `RunFolder` takes them."""

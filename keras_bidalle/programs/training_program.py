@@ -14,11 +14,13 @@ from keras_bidalle.image_tokenizers import ImageTokenizer
 from keras_bidalle.presets import load
 from keras_bidalle.programs.generator_stage import GeneratorStage
 from keras_bidalle.programs.plan import Plan
+from keras_bidalle.programs.probing import tried
 from keras_bidalle.programs.stage import finished, length
 from keras_bidalle.programs.tokenizer_stage import (
     TokenizerStage,
     image_tokenizer_of,
 )
+from keras_bidalle.programs.unfinished import clear_unfinished
 from keras_bidalle.tasks.image_rows import has_captions
 from keras_bidalle.text_image_model import TextImageModel
 
@@ -41,6 +43,8 @@ def train(plan: Plan) -> None:
             to resume it.
     """
     began = time.monotonic()
+    if tried(plan):
+        return
     keras.utils.set_random_seed(plan.seed)
     config = plan.config()
     if plan.generator is not None:
@@ -76,6 +80,7 @@ def train(plan: Plan) -> None:
         f"{plan.task.description}; {tokenizer.count_params():,} parameters; "
         f"run: {folder.path}"
     )
+    folder.update_metrics(policy=plan.policy)
     plan.task.prepare(folder)
     if "tokenizer" in done:
         tokenizer = image_tokenizer_of(load(folder / "tokenizer"))
@@ -95,6 +100,7 @@ def train(plan: Plan) -> None:
             model = second.fit(folder, tokenizer)
             model.save_to_preset(folder / "model")
             folder.update_metrics(generator_length=length(second.settings))
+            clear_unfinished(folder)
         _report(plan, folder, model, second.sampling)
     minutes = (time.monotonic() - began) / 60
     if not nothing_left:

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_bidalle import data
 from keras_bidalle.configurations import Configuration
+from keras_bidalle.image_tokenizers import PatchVQGAN, start_from_patches
 from keras_bidalle.tasks.captioned_codes import CaptionedCodes
 from keras_bidalle.tasks.image_rows import (
     CaptionedImages,
@@ -19,6 +20,8 @@ from keras_bidalle.tasks.task import Task
 
 _EXAMPLES = 8
 _HELD_OUT = 1024
+# Of pictures that a tokenizer's start looks at.
+_START_PIXELS = 1 << 23
 
 
 class ImageTask(Task):
@@ -42,6 +45,8 @@ class ImageTask(Task):
         self._held_out = held_out
         self.description = source.description
         self._settings = settings
+        count = 0 if held_out is None else len(held_out)
+        self.held_out_count = min(count, _HELD_OUT)
         self._readers: dict[tuple[int, ...], data.ImageReader] = {}
 
     def __len__(self) -> int:
@@ -104,6 +109,33 @@ class ImageTask(Task):
         for reader in self._readers.values():
             if reader.skipped:
                 print(reader.report())
+
+    def start_tokenizer(self, tokenizer: Any) -> None:
+        """Starts a `PatchVQGAN` from patches, where the settings say so.
+
+        Raises:
+            ValueError: if it is of another class, or the pictures have fewer
+                different patches than it has codes.
+        """
+        if self._settings.get("codebook_start") is None:
+            return
+        if not isinstance(tokenizer, PatchVQGAN):
+            raise ValueError(
+                "`codebook_start` must be null but for a PatchVQGAN. "
+                f"Received: {type(tokenizer).__name__}"
+            )
+        images = self.some_images(tokenizer.image_shape)
+        print("the tokenizer starts from k-means of patches")
+        start_from_patches(tokenizer, images)
+
+    def some_images(self, image_shape: tuple[int, ...]) -> np.ndarray:
+        """As many pictures as patches are taken of: uint8 (n, H, W, C)."""
+        reader = self.reader(image_shape)
+        most = max(1, _START_PIXELS // (image_shape[0] * image_shape[1]))
+        count = min(len(self), most)
+        chosen = np.linspace(0, len(self) - 1, count).astype(int)
+        rows = in_threads(reader.read, chosen.tolist())
+        return np.stack([row[0] for row in rows if row is not None])
 
     def tokenizer_batches(
         self, tokenizer: Any, settings: dict[str, Any], seed: int

@@ -21,9 +21,11 @@ class Task:
 
     Attributes:
         description: str that names the data and changes with it.
+        held_out_count: int, images that models are judged by meanwhile.
     """
 
     description = ""
+    held_out_count = 0
 
     def __len__(self) -> int:
         """The number of images in an epoch."""

@@ -18,11 +18,14 @@ CODE_SHAPES = {
     "augvae-ml": ((64**2 + 32**2 + 16**2 + 8**2,), 8192),
     "augvae-sl": ((32, 32), 8192),
     "dall-e-dvae": ((32, 32), 8192),
+    "small-64": ((16, 16), 1024),
+    "small-128": ((32, 32), 2048),
+    "base-256": ((16, 16), 4096),
 }
 
 
 @pytest.mark.parametrize("name", configurations.tokenizer_names())
-def test_tokenizers_have_the_published_codes(name, monkeypatch):
+def test_tokenizers_have_the_codes_of_their_table(name, monkeypatch):
     seen = []
     cls, arguments = configurations.tokenizer(name)
     make = cls.from_config
@@ -33,7 +36,7 @@ def test_tokenizers_have_the_published_codes(name, monkeypatch):
 
     monkeypatch.setattr(cls, "from_config", made)
     # Made by way of the count, which allocates nothing.
-    assert configurations.count_params(cls, arguments) > 1e6
+    assert configurations.count_params(cls, arguments) > 2e5
     assert (seen[0].code_shape, seen[0].num_codes) == CODE_SHAPES[name]
 
 
@@ -193,5 +196,5 @@ def test_published_training_is_given_and_the_rest_filled_in():
 def test_unknown_names_are_told():
     with pytest.raises(ValueError, match="Quantizer cannot be made of these"):
         configurations.build(ResidualQuantizer, {"num_codes": 3})
-    with pytest.raises(ValueError, match="Published image tokenizers are"):
+    with pytest.raises(ValueError, match="Known image tokenizers are"):
         configurations.tokenizer("vqgan")

@@ -226,7 +226,7 @@ def test_a_file_of_ones_own_names_any_class(tmp_path):
 @pytest.mark.parametrize(
     "program,options,message",
     [
-        (train_tokenizer, "vqgan --fake-data", "Published image tokenizers"),
+        (train_tokenizer, "vqgan --fake-data", "Known image tokenizers"),
         (train_tokenizer, "no.json --fake-data", "no.json"),
         (train_tokenizer, "rq-vae-ffhq --images nowhere --tiny", "nowhere"),
         (

@@ -1,0 +1,17 @@
+"""What the command `keras-bidalle` can do; each module is one command."""
+
+from keras_bidalle.commands.inputs import (
+    PictureInputs,
+    check_counts,
+    preset_of,
+    tell_error,
+    text_image_model,
+)
+
+__all__ = [
+    "PictureInputs",
+    "check_counts",
+    "preset_of",
+    "tell_error",
+    "text_image_model",
+]

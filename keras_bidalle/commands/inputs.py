@@ -1,0 +1,119 @@
+"""What commands and programs open: presets by name, pictures by path."""
+
+import itertools
+import pathlib
+import sys
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+
+from keras_bidalle import data
+from keras_bidalle.messages import one_line
+from keras_bidalle.presets import load
+from keras_bidalle.text_image_model import TextImageModel
+
+
+def tell_error(message: Any) -> int:
+    """Prints an error, an exception or a text, in one line; returns 1."""
+    if isinstance(message, OSError) and message.filename is not None:
+        # Without the number and the quotes that Python has around it.
+        message = f"{message.filename}: {message.strerror}"
+    print(f"Error: {one_line(str(message))}", file=sys.stderr)
+    return 1
+
+
+def check_counts(**options: int | None) -> None:
+    """Raises a `ValueError` unless options that were given are at least 1."""
+    for name, value in options.items():
+        if value is not None and value < 1:
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} must be at least 1. Received: {value}")
+
+
+class PictureInputs:
+    """The images that a command line names, folders searched.
+
+    What cannot be read is reported, and counted in `failed`.
+
+    Args:
+        paths: str or `pathlib.Path` of files and folders.
+        reserved: names that no image may have.
+
+    Attributes:
+        files: dict from an image's name to its file.
+        failed: int, what could not be read so far.
+    """
+
+    def __init__(
+        self,
+        paths: Collection[str | pathlib.Path],
+        reserved: Collection[str] = (),
+    ) -> None:
+        self.files: dict[str, pathlib.Path] = {}
+        self.failed = 0
+        for path in map(pathlib.Path, paths):
+            try:
+                files = data.image_files(path) if path.is_dir() else [path]
+            except OSError as error:
+                self.failed += tell_error(error)
+                continue
+            for file in files:
+                below = file.relative_to(path) if path.is_dir() else file.name
+                name = whole = str(pathlib.PurePath(below).with_suffix(""))
+                number = 1
+                while name in self.files or name in reserved:
+                    number += 1
+                    name = f"{whole}-{number}"
+                self.files[name] = file
+
+    def batches(
+        self, size: int, image_shape: tuple[int, ...]
+    ) -> Iterator[list[tuple[int, str, np.ndarray]]]:
+        """Yields lists of a number, a name and uint8 pixels (H, W, 3)."""
+        height, width = image_shape[:2]
+        rows = self._opened(data.CenterCrop((height, width)))
+        while batch := list(itertools.islice(rows, size)):
+            yield batch
+
+    def _opened(self, crop):
+        for number, (name, file) in enumerate(self.files.items()):
+            try:
+                pixels = crop(data.open_image(file))
+            except (OSError, data.ImageError) as error:
+                self.failed += tell_error(error)
+                continue
+            yield number, name, pixels
+
+
+def preset_of(name: str | pathlib.Path, tokenizer: bool = False) -> Any:
+    """What `load` opens: the preset in the folder of a run, or the name.
+
+    Args:
+        name: str or `pathlib.Path`.
+        tokenizer: bool, whether of a run's presets that of the image
+            tokenizer comes first.
+    """
+    # Of a run that was cut the model that it had come to.
+    parts = ["model", "unfinished", "tokenizer"]
+    if tokenizer:
+        parts.reverse()
+    folder = pathlib.Path(name)
+    presets = [folder, *(folder / part for part in parts)]
+    found = (p for p in presets if (p / "metadata.json").is_file())
+    return next(found, name)
+
+
+def text_image_model(name: str | pathlib.Path) -> TextImageModel:
+    """Opens a preset that must hold a whole model.
+
+    Raises:
+        ValueError: if it holds something else, or as `load` does.
+    """
+    model = load(preset_of(name))
+    if not isinstance(model, TextImageModel):
+        raise ValueError(
+            f"{str(name)!r} must be a TextImageModel. "
+            f"Received: a {type(model).__name__}"
+        )
+    return model

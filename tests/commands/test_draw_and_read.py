@@ -1,0 +1,50 @@
+"""The installed command draws and reads, with a shipped preset or another."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_models import CAPTIONS, small_model
+
+from keras_bidalle import cli, preset_names
+from keras_bidalle.commands import draw, generation
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "model"
+    small_model("plain").save_to_preset(folder)
+    return folder.parent
+
+
+def test_what_is_drawn_is_read(model, tmp_path, capsys):
+    output = str(tmp_path / "drawn")
+    options = ["--model", str(model), "--output", output]
+    assert cli.main(["draw", CAPTIONS[0], "nothing €", *options]) == 1
+    assert "€" in capsys.readouterr().err
+    file = pathlib.Path(output, "000-0.png")
+    with Image.open(file) as picture:
+        assert np.asarray(picture).ndim == 3
+
+    arguments = ["read", str(file), "--samples", "2", "--model", str(model)]
+    assert cli.main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"{file}\t") for line in lines)
+    assert cli.main(["read", "missing.png", "--model", str(model)]) == 1
+    assert "missing.png" in capsys.readouterr().err
+
+
+def test_the_default_is_the_first_that_is_shipped(monkeypatch):
+    assert draw.parse(["a"]).model == generation.default_preset()
+    assert generation.default_preset() in preset_names()
+    monkeypatch.setattr(
+        generation, "DEFAULT_PRESETS", ("not-shipped", "bidalle-mnist")
+    )
+    assert generation.default_preset() == "bidalle-mnist"
+
+
+def test_without_a_command_it_says_how_it_is_used(capsys):
+    assert cli.main([]) == 2
+    assert "draw" in capsys.readouterr().err
