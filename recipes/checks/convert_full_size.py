@@ -158,7 +158,7 @@ MODELS = {"vqgan": vqgan, "dall-e": dall_e, "rq-transformer": rq_transformer}
 
 
 def peak_mb():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def convert(path, output):
