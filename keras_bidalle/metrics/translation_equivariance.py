@@ -61,11 +61,11 @@ def translation_equivariance(
         )
     codes = codes.reshape(*codes.shape[:4], -1)
     # (G, pairs, h/2, w/2, depth): whether the two codes of a pair agree.
-    agree = _pairs_agree(_blocks(codes))
+    agree = _pairs_agree(content_blocks(codes))
     results = {"translation_equivariance": float(agree.mean())}
     if images is not None:
         foreground = _foreground(images, codes.shape[:4])
-        blocks = _blocks(foreground[..., None])[..., 0]
+        blocks = content_blocks(foreground[..., None])[..., 0]
         # A cell counts when the item is there at any of the five places.
         cells = blocks.any(axis=1)
         shares = agree.mean(axis=(1, 4))
@@ -107,8 +107,13 @@ def codebook_statistics(codes: Any, num_codes: int) -> Any:
     }
 
 
-def _blocks(grids):
-    """Cuts the content's block from each place: (G, 5, h/2, w/2, ...)."""
+def content_blocks(grids):
+    """Cuts the content's block from each place: (G, 5, h/2, w/2, ...).
+
+    Args:
+        grids: array (G, 5, h, w, ...) of codes or pixels, h and w multiples
+            of 4, the places in the order of `translation_equivariance`.
+    """
     height, width = grids.shape[2:4]
     rows, columns = height // 4, width // 4
     corners = (

@@ -76,7 +76,8 @@ def held_out_images(
 ) -> HeldOut | None:
     """The validation of an image tokenizer, where the settings ask for one.
 
-    PSNR of their reconstructions is among the figures.
+    PSNR of their reconstructions is among the figures, beside those of the
+    task.
     """
     images = None
     if is_asked_for(settings):
@@ -93,7 +94,8 @@ def held_out_images(
     def measure() -> dict[str, float]:
         made = as_uint8_images(tokenizer.reconstruct(images))
         decibels = keras.ops.convert_to_numpy(metrics.psnr(images, made))
-        return {"psnr": float(decibels.mean())}
+        further = task.held_out_figures(tokenizer)
+        return {"psnr": float(decibels.mean()), **further}
 
     steps = max(1, len(images) // size)
     return HeldOut(make_batch, steps, measure, settings)

@@ -156,6 +156,7 @@ def fit_stage(
     )
     writer.close()
     folder.update_metrics(**{f"{stage}_training": history[-1]})
+    folder.write(f"{stage}_history.json", history)
     training.save_curves(folder / f"{stage}_curves.png", history)
     if settings["average_momentum"]:
         # Also where a finished run is resumed, which has no `fit` to do so.

@@ -57,6 +57,14 @@ class Task:
         """
         return None
 
+    def held_out_figures(self, tokenizer: Any) -> dict[str, float]:
+        """What is measured of a tokenizer while it trains, beside PSNR.
+
+        Asked for where images are held out; `tokenizer` is the
+        `ImageTokenizer` as it is then.
+        """
+        return {}
+
     def held_out_codes(
         self,
         folder: Any,

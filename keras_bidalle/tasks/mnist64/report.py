@@ -49,17 +49,35 @@ def tokenizer_report(
     report: dict[str, Any] = {"psnr": float(ops.mean(seen))}
     if len(tokenizer.code_shape) == 1:
         return report
-    groups = task.translated_groups(count // 5, seed=(seed, 1))
-    codes = tokenizer.encode(groups.reshape(-1, *groups.shape[2:]))
-    report |= translation_equivariance(
-        codes.reshape(*groups.shape[:2], *codes.shape[1:]),
-        tokenizer.num_codes,
-        groups,
-    )
+    report |= equivariance_report(tokenizer, task, count // 5, seed)
     reading = image_accuracy(
         reconstructions, batch.clauses, batch.layouts, classifier
     )
     return report | {"reading": reading["overall"]}
+
+
+def equivariance_report(
+    tokenizer: Any, task: MNIST64, num_groups: int, seed: int = 0
+) -> dict[str, float]:
+    """Translation equivariance and codebook use, of items at five places.
+
+    Args:
+        tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer` of codes
+            (h, w) or (h, w, depth).
+        task: `MNIST64` of the split that the items are drawn from.
+        num_groups: int, items; each is encoded at its five places.
+        seed: int.
+
+    Returns:
+        dict, as `keras_bidalle.metrics.translation_equivariance` gives it.
+    """
+    groups = task.translated_groups(num_groups, seed=(seed, 1))
+    codes = tokenizer.encode(groups.reshape(-1, *groups.shape[2:]))
+    return translation_equivariance(
+        codes.reshape(*groups.shape[:2], *codes.shape[1:]),
+        tokenizer.num_codes,
+        groups,
+    )
 
 
 def both_directions_report(

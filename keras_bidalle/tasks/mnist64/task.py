@@ -26,6 +26,7 @@ from keras_bidalle.tasks.mnist64.item_classifier import (
 from keras_bidalle.tasks.mnist64.pictures import MNIST64, SPLITS, MNIST64Batch
 from keras_bidalle.tasks.mnist64.report import (
     both_directions_report,
+    equivariance_report,
     tokenizer_report,
 )
 from keras_bidalle.tasks.task import Figures
@@ -144,6 +145,16 @@ class MNIST64Task(JudgedTask):
     def held_out(self, image_shape: tuple[int, ...]) -> np.ndarray:
         """Images of test items."""
         return self._batch_held_out.images
+
+    def held_out_figures(self, tokenizer: Any) -> dict[str, float]:
+        """Translation equivariance on test items, where codes have places."""
+        if len(tokenizer.code_shape) == 1:
+            return {}
+        return equivariance_report(
+            tokenizer,
+            self.splits["unseen_instances"],
+            self.evaluation_pictures,
+        )
 
     def held_out_codes(
         self,

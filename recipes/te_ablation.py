@@ -1,0 +1,237 @@
+"""Do orthogonal codes follow a digit that is moved? A grid of small runs.
+
+The published tokenizer is not local: GroupNorm, attention and a zero-padded
+decoder tell every code where it stands. It is trained here, narrowed, on the
+MNIST64 task, with the orthogonality weight lambda = 10 against 0, over four
+ways to halve a map and several seeds. With strided convolutions, the
+published way, a generator of equal length and seed follows.
+
+    python recipes/te_ablation.py --data-dir path/to/mnist --plan
+    python recipes/te_ablation.py --data-dir path/to/mnist --limit 1
+    python recipes/te_ablation.py --table
+
+Each run goes on where it was killed, and leaves one JSON file in `--results`;
+what has left one is not run again. Runs may go in any order and place.
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+import time
+
+import wiring  # isort: split
+
+import te_ablation_table
+
+from keras_bidalle import load, programs
+from keras_bidalle.files import atomic_path
+from keras_bidalle.image_tokenizers.downsampling import DOWNSAMPLINGS
+from keras_bidalle.tasks import mnist64
+from keras_bidalle.tasks.mnist64.pictures import SPLITS
+
+PUBLISHED = "strided_conv"
+# Of the published configuration, what two cores cannot afford: its width, the
+# length of both stages, LPIPS. The codebook keeps its size and its length,
+# which must not be below the number of codes for them to be orthogonal.
+TOKENIZER = {
+    "channels": 32,
+    "steps": 800,
+    "reports": 8,
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "perceptual_weight": 0.0,
+    "adversarial_weight": 0.0,
+    "evaluate_every": 1,
+}
+GENERATOR = {
+    "width": 128,
+    "depth": 4,
+    "num_heads": 2,
+    "steps": 1000,
+    "reports": 4,
+    "learning_rate": 5e-3,
+}
+TASK = {
+    "train_pictures": 8000,
+    "evaluation_pictures": 40,
+    "classifier_steps": 600,
+    "crops": False,
+}
+DIRECTIONS = ("text_to_image", "image_to_text")
+HISTORY = {
+    "psnr": "val_psnr",
+    "equivariance": "val_translation_equivariance",
+    "foreground": "val_foreground_translation_equivariance",
+    "usage": "val_codebook_usage",
+    "perplexity": "val_perplexity",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A cell of the grid."""
+
+    downsampling: str
+    orthogonality: float
+    seed: int
+
+    @property
+    def name(self):
+        return f"{self.downsampling}-{self.orthogonality:g}-{self.seed}"
+
+    def recipe(self):
+        """Both configurations and the task of the run."""
+        recipe = mnist64.Recipe.preset("paper")
+        recipe.generator = mnist64.Recipe.preset("small").generator
+        places = {
+            **{f"tokenizer.{name}": v for name, v in TOKENIZER.items()},
+            **{f"generator.{name}": v for name, v in GENERATOR.items()},
+            **{f"task.{name}": v for name, v in TASK.items()},
+            "tokenizer.downsampling": self.downsampling,
+            "tokenizer.quantizer.orthogonality": self.orthogonality,
+            "tokenizer.quantizer.seed": self.seed,
+        }
+        for place, value in places.items():
+            recipe.change(place, value)
+        recipe.finish()
+        return recipe
+
+
+def grid():
+    """All runs: pairs of both weights side by side, the published way first."""
+    return [
+        Run(downsampling, orthogonality, seed)
+        for downsampling in DOWNSAMPLINGS
+        for seed in range(3 if downsampling == PUBLISHED else 2)
+        for orthogonality in (10.0, 0.0)
+    ]
+
+
+def parse(arguments=None):
+    parser = wiring.make_parser(__doc__)
+    add = parser.add_argument
+    add("--data-dir", help="as in mnist64_bidirectional.py")
+    add("--output", default="runs/te_ablation", help="folder of the runs")
+    add(
+        "--results",
+        type=pathlib.Path,
+        default=pathlib.Path("docs/results/te_ablation"),
+        help="folder of what runs leave (default: docs/results/te_ablation)",
+    )
+    names = [run.name for run in grid()]
+    add("--only", nargs="+", metavar="RUN", choices=names, default=names)
+    add("--limit", type=int, help="end after so many runs")
+    add("--plan", action="store_true", help="print what is left, run nothing")
+    add(
+        "--table",
+        action="store_true",
+        help="print what came out so far and draw its figure, run nothing",
+    )
+    return parser.parse_args(arguments)
+
+
+def run(options):
+    wiring.check_counts(limit=options.limit)
+    if options.table:
+        results = te_ablation_table.results_in(options.results)
+        te_ablation_table.draw(results, options.results / "curves.png")
+        print(te_ablation_table.text(results))
+        return
+    left = [
+        run
+        for run in grid()
+        if run.name in options.only
+        and not (options.results / f"{run.name}.json").exists()
+    ]
+    if options.plan:
+        print("\n".join(run.name for run in left) or "nothing is left")
+        return
+    for cell in left[: options.limit]:
+        print(f"=== {cell.name}", flush=True)
+        folder = pathlib.Path(options.output) / cell.name
+        options.results.mkdir(parents=True, exist_ok=True)
+        task = train(cell, folder, options.data_dir)
+        if cell.seed == 0 and cell.downsampling == PUBLISHED:
+            te_ablation_table.draw_places(
+                load(folder / "tokenizer"),
+                task.splits["unseen_instances"],
+                options.results / f"places-{cell.orthogonality:g}.png",
+            )
+        with atomic_path(options.results / f"{cell.name}.json") as path:
+            path.write_text(
+                json.dumps(result_of(cell, folder), indent=1) + "\n"
+            )
+
+
+def train(cell, folder, data_dir):
+    """Trains a cell, or what is left of it; adds up its time; its task."""
+    recipe = cell.recipe()
+    task = mnist64.MNIST64Task(data_dir=data_dir, seed=cell.seed, **recipe.task)
+    generator = recipe.generator if cell.downsampling == PUBLISHED else None
+    plan = programs.Plan(
+        task,
+        folder,
+        recipe.tokenizer,
+        generator,
+        seed=cell.seed,
+        precision="float32",
+        jit=False,
+        resume=folder.exists(),
+        program=pathlib.Path(__file__).name,
+    )
+    began = time.process_time()
+    try:
+        programs.train(plan)
+    finally:
+        # Also when a signal ends the run, which then goes on another time.
+        clock = folder / "cpu_minutes.json"
+        spent = json.loads(clock.read_text()) if clock.exists() else 0.0
+        spent += (time.process_time() - began) / 60
+        with atomic_path(clock) as path:
+            path.write_text(json.dumps(spent))
+    return task
+
+
+def result_of(cell, folder):
+    """What a finished run has to say, in one JSON object."""
+
+    def read(name):
+        return json.loads((folder / name).read_text())
+
+    metrics = read("metrics.json")
+    figures = dict(metrics["tokenizer"])
+    figures["read"] = figures.pop("reading")["accuracy"]
+    del figures["code_shape"]
+    accuracies = {
+        f"{direction}, {split}": metrics[split][direction]["overall"][
+            "accuracy"
+        ]
+        for split in SPLITS[1:]
+        if split in metrics
+        for direction in DIRECTIONS
+    }
+    return {
+        **dataclasses.asdict(cell),
+        "settings": {
+            "tokenizer": TOKENIZER,
+            "generator": GENERATOR,
+            "task": TASK,
+        },
+        "judge": metrics["classifier"],
+        "cpu_minutes": round(read("cpu_minutes.json"), 1),
+        "figures": {**figures, **accuracies},
+        "history": [
+            {
+                "step": row["step"],
+                **{name: row[key] for name, key in HISTORY.items()},
+            }
+            for row in read("tokenizer_history.json")
+        ],
+    }
+
+
+main = wiring.program(run, parse)
+
+if __name__ == "__main__":
+    sys.exit(main())

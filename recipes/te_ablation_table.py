@@ -1,0 +1,228 @@
+"""What `te_ablation.py` prints and draws of its results."""
+
+import json
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from scipy import stats
+
+from keras_bidalle.files import atomic_path
+from keras_bidalle.metrics.translation_equivariance import content_blocks
+
+COLUMNS = {
+    "translation_equivariance": "equivariance, all cells",
+    "foreground_translation_equivariance": "equivariance, foreground",
+    "codebook_usage": "codebook in use",
+    "perplexity": "perplexity",
+    "psnr": "PSNR, dB",
+    "read": "read in reconstructions",
+    "text_to_image, unseen_instances": "text to image, unseen instances",
+    "text_to_image, unseen_combinations": "text to image, unseen combinations",
+    "image_to_text, unseen_instances": "image to text, unseen instances",
+    "image_to_text, unseen_combinations": "image to text, unseen combinations",
+}
+COLORS = {10.0: "tab:blue", 0.0: "tab:orange"}
+
+
+def results_in(folder):
+    """The results of all runs that are there: a list of dicts.
+
+    Raises:
+        ValueError: if there are none, or they were made with settings that
+            differ.
+    """
+    files = sorted(folder.glob("*.json"))
+    results = [json.loads(file.read_text()) for file in files]
+    if not results:
+        raise ValueError(f"{folder} has no results yet.")
+    for file, result in zip(files, results, strict=True):
+        if result["settings"] != results[0]["settings"]:
+            raise ValueError(
+                f"{file} was made with other settings than {files[0]}: they "
+                "do not belong into one table."
+            )
+    return results
+
+
+def text(results):
+    """All tables, in Markdown."""
+    minutes = sum(result["cpu_minutes"] for result in results)
+    told = f"{len(results)} runs, {minutes / 60:.1f} hours of one core"
+    return "\n\n".join([told, means(results), differences(results)])
+
+
+def cells_of(results):
+    """Results by downsampling and lambda: each a dict from a seed to one."""
+    cells = {}
+    for result in results:
+        key = result["downsampling"], result["orthogonality"]
+        cells.setdefault(key, {})[result["seed"]] = result
+    # As in the grid: the published way first.
+    return dict(
+        sorted(cells.items(), key=lambda item: (-len(item[1]), item[0]))
+    )
+
+
+def mean_and_error(values):
+    """The mean of values, and its standard error where there are several."""
+    mean = f"{np.mean(values):.4g}"
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {np.std(values, ddof=1) / len(values) ** 0.5:.2g}"
+
+
+def means(results):
+    """A table of the mean and the standard error over seeds."""
+    cells = cells_of(results)
+    heads = [f"{way}, lambda = {weight:g}" for way, weight in cells]
+    lines = [["", *heads], ["---"] * (len(heads) + 1)]
+    lines.append(["seeds", *(str(len(cell)) for cell in cells.values())])
+    for name, title in COLUMNS.items():
+        row = [title]
+        for cell in cells.values():
+            figures = [r["figures"] for r in cell.values()]
+            values = [f[name] for f in figures if name in f]
+            row.append(mean_and_error(values) if values else "")
+        lines.append(row)
+    return as_table(lines)
+
+
+def differences(results):
+    """lambda = 10 less lambda = 0 with the same seed, and a paired t-test.
+
+    Besides the figures at the end, equivariance at equal use of the codebook:
+    codes that nobody chooses are equivariant for free.
+    """
+    cells = cells_of(results)
+    head = ["lambda 10 less 0", "pairs", "difference", "p, paired t-test"]
+    lines = [head, ["---"] * len(head)]
+    for way in dict.fromkeys(way for way, _ in cells):
+        with_it, without = (cells.get((way, w), {}) for w in (10.0, 0.0))
+        seeds = sorted(with_it.keys() & without.keys())
+        pairs = [(with_it[seed], without[seed]) for seed in seeds]
+        for name, title in COLUMNS.items():
+            found = [
+                high["figures"][name] - low["figures"][name]
+                for high, low in pairs
+                if name in high["figures"] and name in low["figures"]
+            ]
+            lines += difference_row(f"{way}: {title}", found)
+        for measure in ("equivariance", "foreground"):
+            for use in ("usage", "perplexity"):
+                found = [
+                    at_equal_use(high, low, measure, use) for high, low in pairs
+                ]
+                lines += difference_row(
+                    f"{way}: {measure} at equal {use}",
+                    [value for value in found if value is not None],
+                )
+    return as_table(lines)
+
+
+def difference_row(title, found):
+    if not found:
+        return []
+    p_value = ""
+    if len(found) > 1 and np.ptp(found) > 0:
+        p_value = f"{stats.ttest_1samp(found, 0.0).pvalue:.2g}"
+    return [[title, str(len(found)), mean_and_error(found), p_value]]
+
+
+def at_equal_use(high, low, measure, use):
+    """The mean difference of two runs where they used their codes alike.
+
+    Each report of the one is compared with the other's curve, linear between
+    its reports; `None` where no report of the one is within the other's.
+    """
+    curve = sorted((row[use], row[measure]) for row in low["history"])
+    uses, values = np.asarray(curve).T
+    rows = [r for r in high["history"] if uses[0] <= r[use] <= uses[-1]]
+    if not rows:
+        return None
+    expected = np.interp([row[use] for row in rows], uses, values)
+    return float(np.mean([row[measure] for row in rows] - expected))
+
+
+def as_table(lines):
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def draw(results, path):
+    """Equivariance over steps, usage and perplexity; a line a run."""
+    measures = {"equivariance": "all cells", "foreground": "foreground"}
+    figure, axes = subplots(len(measures), 3, 4.0, 3.0)
+    for row, (measure, title) in zip(axes, measures.items(), strict=True):
+        for ax, over in zip(row, ("step", "usage", "perplexity"), strict=True):
+            for result in results:
+                points = [(r[over], r[measure]) for r in result["history"]]
+                weight = result["orthogonality"]
+                ax.plot(
+                    *zip(*points, strict=True),
+                    color=COLORS[weight],
+                    marker=".",
+                    linewidth=0.8,
+                    label=f"lambda = {weight:g}",
+                )
+            ax.set_xlabel(over)
+            ax.set_ylabel(f"equivariance, {title}")
+            ax.grid(alpha=0.3)
+            handles, labels = ax.get_legend_handles_labels()
+            once = dict(zip(labels, handles, strict=True))
+            ax.legend(once.values(), once.keys(), fontsize=8)
+    save(figure, path)
+
+
+def draw_places(tokenizer, task, path, num_items=3, seed=7):
+    """The same item at five places; codes that differ from the center's.
+
+    Args:
+        tokenizer: `ImageTokenizer` with codes (h, w).
+        task: `MNIST64` of the split that the items are drawn from.
+        path: of a PNG.
+        num_items: int.
+        seed: int.
+    """
+    groups = task.translated_groups(num_items, seed)
+    codes = tokenizer.encode(groups.reshape(-1, *groups.shape[2:]))
+    codes = np.asarray(codes).reshape(*groups.shape[:2], *codes.shape[1:])
+    blocks, pixels = content_blocks(codes), content_blocks(groups)
+    differ = blocks != blocks[:, :1]
+    places = (
+        "center",
+        "upper left",
+        "upper right",
+        "lower left",
+        "lower right",
+    )
+    figure, axes = subplots(num_items, len(places), 1.7, 1.9)
+    for row, group in enumerate(pixels):
+        for column, place in enumerate(places):
+            ax = axes[row, column]
+            cells = differ.shape[2]
+            extent = (0, cells, cells, 0)
+            ax.imshow(group[column], extent=extent)
+            marks = np.zeros((cells, cells, 4))
+            marks[differ[row, column]] = (1.0, 0.6, 0.0, 0.6)
+            ax.imshow(marks, extent=extent)
+            share = differ[row, column].mean()
+            told = "its codes" if column == 0 else f"{share:.0%} differ"
+            ax.set_title(f"{place}: {told}", fontsize=6)
+            ax.set_xticks(range(cells + 1), [])
+            ax.set_yticks(range(cells + 1), [])
+            ax.grid(alpha=0.3, linewidth=0.4)
+            ax.tick_params(length=0)
+    save(figure, path)
+
+
+def subplots(rows, columns, width, height):
+    """A figure without pyplot, and its axes (rows, columns)."""
+    size = (width * columns, height * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def save(figure, path):
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
