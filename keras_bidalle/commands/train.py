@@ -146,16 +146,14 @@ def _run(options: argparse.Namespace) -> None:
                 f"--set {text}: the tokenizer of --start-from is kept as it is."
             )
         chosen.change(setting, value)
-    for stage, steps in (
-        (tokenizer, options.tokenizer_steps),
-        (generator, options.steps),
-    ):
-        if steps is not None and isinstance(stage, Configuration):
-            of_data.set_steps(stage, steps)
-    if held_out is not None:
-        for stage in stages.values():
-            if isinstance(stage, Configuration):
-                stage.training["evaluate_every"] = 1
+    asked = {"tokenizer": options.tokenizer_steps, "generator": options.steps}
+    for stage, chosen in stages.items():
+        if not isinstance(chosen, Configuration):
+            continue
+        if asked[stage] is not None:
+            of_data.set_steps(chosen, asked[stage])
+        if held_out is not None:
+            chosen.training["evaluate_every"] = 1
     reading = tokenizer if isinstance(tokenizer, Configuration) else generator
     task = tasks.ImageTask(source, reading.training, held_out)
     plan = programs.Plan(
