@@ -43,6 +43,10 @@ _SHARED = {
     "evaluate_every": None,
     "keep_best": None,
     "patience": None,
+    # Further figures, of so many images (256): distances by extractors, as
+    # `evaluation.open_extractor` names them, and whether captions are scored.
+    "extractors": None,
+    "judged_images": None,
     # A class of `keras_bidalle.data`, and its arguments but the size. A
     # generator's images are made into codes once, cut as for evaluation,
     # so that of a crop only its scaling counts there.
@@ -71,18 +75,22 @@ _GENERATOR = {
     **_SHARED,
     "text_to_image_share": 0.5,
     "bpe_dropout": 0.0,
+    "caption_figures": None,
     # Arguments of `text_to_image` for images that are shown or measured.
     "sampling": {},
 }
 # Settings that runs of earlier versions do not have: where they are not used
 # they are not written down, or such a run could not go on.
-LATER = ("frozen", "codebook_start")
+LATER = (
+    *("frozen", "codebook_start"),
+    *("extractors", "caption_figures", "judged_images"),
+)
 # What may be frozen.
 _PARTS = ("encoder", "quantizer", "decoder")
 # Settings that count something.
 _WHOLE = {
     *("batch_size", "epochs", "steps", "reports"),
-    *("evaluate_every", "patience"),
+    *("evaluate_every", "patience", "judged_images"),
     *("warmup_steps", "schedule_cycles", "schedule_steps"),
     *("temperature_steps", "beta_steps", "adversarial_start"),
     *("discriminator_layers", "discriminator_filters"),
@@ -275,6 +283,13 @@ def check_training(settings: dict[str, Any]) -> None:
             )
         elif name == "codebook_start":
             kind, right = '"patches"', value == "patches"
+        elif name == "extractors":
+            kind = "a list of names of extractors"
+            right = isinstance(value, (list, tuple)) and all(
+                isinstance(part, str) for part in value
+            )
+        elif name == "caption_figures":
+            kind, right = "true or false", isinstance(value, bool)
         elif name == "keep_best":
             kind, right = "a word", isinstance(value, str)
         elif isinstance(default, (str, dict)):
@@ -282,7 +297,8 @@ def check_training(settings: dict[str, Any]) -> None:
             right = isinstance(value, type(default))
         elif name in _WHOLE:
             positive = ("batch_size", "schedule_cycles", "reports")
-            least = name in (*positive, "evaluate_every", "patience")
+            positive += ("evaluate_every", "patience")
+            least = 2 if name == "judged_images" else name in positive
             kind = f"an integer of at least {least:d}"
             right = type(value) is int and value >= least
         else:

@@ -254,7 +254,8 @@ def image_task(
         source, held_out = data.hold_out(source, options.held_out)
     elif options.held_out_folder is not None:
         held_out = options.held_out_kind(options.held_out_folder)
-    asked = [n for n in EVALUATION if configuration.training[n] is not None]
+    settings = configuration.training
+    asked = [n for n in EVALUATION if settings.get(n) is not None]
     if held_out is not None and not asked:
         configuration.change("evaluate_every", 1)
     if asked and held_out is None:

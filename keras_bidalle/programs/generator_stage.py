@@ -13,6 +13,10 @@ from keras_bidalle.image_tokenizers import ImageTokenizer
 from keras_bidalle.presets import load
 from keras_bidalle.programs.carrying_over import carry_over_generator
 from keras_bidalle.programs.held_out import held_out_rows, is_asked_for
+from keras_bidalle.programs.held_out_figures import (
+    generator_figures,
+    opened_extractors,
+)
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import (
     compiled_step,
@@ -45,6 +49,7 @@ class GeneratorStage:
         whole = fitted(self.configuration, image_tokenizer)
         whole.count_params()
         self._check_sampling(whole.arguments)
+        self.extractors = opened_extractors(self.settings)
         plan.task.check(self.configuration)
         self.earlier = None
         if plan.start_generator:
@@ -119,9 +124,22 @@ class GeneratorStage:
         compile_generator(generator, settings, len(rows), plan.jit)
 
         held_out = None
+        measure = None
         if is_asked_for(settings):
             held_out = plan.task.held_out_codes(
                 folder, image_tokenizer, self.configuration, rows
+            )
+        if held_out is not None and hasattr(held_out, "lines"):
+            images = None
+            if self.extractors:
+                images = plan.task.held_out(image_tokenizer.image_shape)
+            measure = generator_figures(
+                model,
+                held_out,
+                self.extractors,
+                images,
+                settings,
+                self.sampling,
             )
 
         @data.own_rows
@@ -157,7 +175,7 @@ class GeneratorStage:
                     folder, lambda: whole(in_float32(build, generator))
                 )
             ],
-            held_out=held_out_rows(held_out, settings, plan.seed),
+            held_out=held_out_rows(held_out, settings, plan.seed, measure),
         )
         model = whole(in_float32(build, generator))
         plan.task.save_pictures(folder, model, rows, **self.sampling)

@@ -8,12 +8,24 @@ import numpy as np
 
 from keras_bidalle import data, metrics, training
 from keras_bidalle.image_tokenizers import ImageTokenizer
+from keras_bidalle.metrics.extractors import Extractor
+from keras_bidalle.programs.held_out_figures import (
+    CAPTION_FIGURES,
+    Distances,
+    judged_images,
+)
 from keras_bidalle.validation import as_uint8_images
 
 Settings = dict[str, Any]
-EVALUATION = ("evaluate_every", "keep_best", "patience")
+EVALUATION = (
+    "evaluate_every",
+    "keep_best",
+    "patience",
+    "extractors",
+    "caption_figures",
+)
 # A figure that is the better the higher it is; of others the least is best.
-_HIGHER = ("psnr", "ssim")
+_HIGHER = ("psnr", "ssim", *CAPTION_FIGURES)
 
 
 class HeldOut:
@@ -68,16 +80,19 @@ class HeldOut:
 
 def is_asked_for(settings: Settings) -> bool:
     """Whether any setting has to do with what is held out."""
-    return any(settings[name] is not None for name in EVALUATION)
+    return any(settings.get(name) is not None for name in EVALUATION)
 
 
 def held_out_images(
-    task: Any, tokenizer: ImageTokenizer, settings: Settings
+    task: Any,
+    tokenizer: ImageTokenizer,
+    settings: Settings,
+    extractors: list[Extractor],
 ) -> HeldOut | None:
     """The validation of an image tokenizer, where the settings ask for one.
 
-    PSNR of their reconstructions is among the figures, beside those of the
-    task.
+    PSNR of their reconstructions is among the figures, and so are the
+    distances by `extractors` and those of the task.
     """
     images = None
     if is_asked_for(settings):
@@ -91,18 +106,32 @@ def held_out_images(
         rows = np.arange(step * size, (step + 1) * size)
         return images[rows % len(images)]
 
+    judged = judged_images(settings)
+    distances = Distances(extractors, images[:judged])
+
     def measure() -> dict[str, float]:
         made = as_uint8_images(tokenizer.reconstruct(images))
         decibels = keras.ops.convert_to_numpy(metrics.psnr(images, made))
-        further = task.held_out_figures(tokenizer)
-        return {"psnr": float(decibels.mean()), **further}
+        return {
+            "psnr": float(decibels.mean()),
+            **distances(made[:judged]),
+            **task.held_out_figures(tokenizer),
+        }
 
     steps = max(1, len(images) // size)
     return HeldOut(make_batch, steps, measure, settings)
 
 
-def held_out_rows(rows: Any, settings: Settings, seed: int) -> HeldOut | None:
-    """The validation of a generator on `CaptionedCodes`, or `None`."""
+def held_out_rows(
+    rows: Any,
+    settings: Settings,
+    seed: int,
+    measure: Callable[[], dict[str, float]] | None = None,
+) -> HeldOut | None:
+    """The validation of a generator on `CaptionedCodes`, or `None`.
+
+    `measure` gives further figures, as `HeldOut` takes it.
+    """
     if rows is None:
         return None
     size = settings["batch_size"]
@@ -113,4 +142,4 @@ def held_out_rows(rows: Any, settings: Settings, seed: int) -> HeldOut | None:
             size, (seed, 4, step), settings["text_to_image_share"]
         )
 
-    return HeldOut(make_batch, max(1, len(rows) // size), None, settings)
+    return HeldOut(make_batch, max(1, len(rows) // size), measure, settings)

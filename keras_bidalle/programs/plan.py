@@ -13,6 +13,7 @@ from keras_bidalle.tasks.task import Task
 # In what a resumed run may differ from what it began as.
 _MAY_CHANGE = (
     *("steps", "epochs", "reports", "sampling*"),
+    *("extractors*", "judged_images"),
     *EVALUATION,
     *("learning_rate", "final_learning_rate", "schedule*", "warmup_*"),
 )

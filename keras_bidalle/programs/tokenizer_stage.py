@@ -12,6 +12,7 @@ from keras_bidalle.image_tokenizers import (
 from keras_bidalle.presets import load
 from keras_bidalle.programs.carrying_over import carry_over
 from keras_bidalle.programs.held_out import held_out_images
+from keras_bidalle.programs.held_out_figures import opened_extractors
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import in_float32, policy
 from keras_bidalle.programs.stage import fit_stage, optimizer_of, run_length
@@ -35,6 +36,7 @@ class TokenizerStage:
         self.configuration = plan.tokenizer
         settings = self.settings = plan.tokenizer.training
         self.records = len(plan.task)
+        self.extractors = opened_extractors(settings)
         with policy(plan.policy):
             self.model, told = started(plan.start_tokenizer, self.configuration)
         if plan.start_tokenizer:
@@ -127,7 +129,9 @@ class TokenizerStage:
             self.records,
             [("image", "reconstructions", reconstructions)],
             self.callbacks,
-            held_out_images(self.plan.task, tokenizer, self.settings),
+            held_out_images(
+                self.plan.task, tokenizer, self.settings, self.extractors
+            ),
         )
         tokenizer = in_float32(self.build, tokenizer)
         training.save_png(

@@ -32,6 +32,11 @@ class ClassedCodes(CaptionedCodes):
         self.classes = classes
         self.numbers = np.asarray(numbers, "int32")
 
+    @property
+    def lines(self) -> list[list[str]]:
+        """The name of each image's class."""
+        return [[self.classes[i]] for i in self.numbers]
+
     def caption_tokens(
         self, chosen: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:

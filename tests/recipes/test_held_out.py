@@ -89,3 +89,66 @@ def test_what_cannot_be_is_told_before_anything(
     assert train_tokenizer.main(command(tmp_path / "runs", *options)) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def judged(folder, stage):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return metrics[f"{stage}_training"], metrics[f"{stage}_best"]
+
+
+def test_distances_and_captions_are_measured_while_it_trains(tmp_path):
+    """Named extractors, figures of captions, and the best of them kept."""
+    first = command(
+        tmp_path, "--held-out", "0.05", "--name", "first", "--set", "reports=1"
+    )
+    assert train_tokenizer.main(first) == 0
+    tokenizer = tmp_path / "first" / "tokenizer"
+    extractors = f'extractors=["tokenizer:{tokenizer}"]'
+    options = ("--held-out", "0.05", "--set", extractors, "--set")
+    keep = "keep_best=kernel_tokenizer_encoder"
+    options = (*options, keep, "--set", "judged_images=5")
+    assert train_tokenizer.main(command(tmp_path, *options)) == 0
+    last, best = judged(tmp_path / "te-vqgan-mnist64", "tokenizer")
+    # A tokenizer like the extractor, on images that are compared to theirs.
+    assert last["val_frechet_tokenizer_encoder"] > 0
+    assert (
+        best["val_kernel_tokenizer_encoder"]
+        <= last["val_kernel_tokenizer_encoder"]
+    )
+    options = (
+        f"bidalle-mnist64 --tiny --fake-data --precision float32 "
+        f"--output {tmp_path} --tokenizer {tokenizer} --held-out 0.05 "
+        "--set steps=2 --set reports=2 --set batch_size=4 "
+        f"--set {extractors} --set caption_figures=true "
+        "--set keep_best=rouge_l --set judged_images=3"
+    ).split()
+    assert train_generator.main(options) == 0
+    folder = tmp_path / "bidalle-mnist64"
+    last, best = judged(folder, "generator")
+    for name in ("bleu_4", "cider_d", "exact_match", "rouge_l"):
+        assert last[f"val_{name}"] >= 0
+    assert np.isfinite(last["val_frechet_tokenizer_encoder"])
+    assert best["val_rouge_l"] >= last["val_rouge_l"]
+    written = b"".join(
+        path.read_bytes() for path in (folder / "events").rglob("*tfevents*")
+    )
+    assert b"validation/frechet_tokenizer_encoder" in written
+    assert b"validation/cider_d" in written
+
+
+@pytest.mark.parametrize(
+    "setting,message",
+    [
+        ("extractors=fid", "a list of names"),
+        ("judged_images=1", "at least 2"),
+        ('extractors=["none"]', "must be of"),
+        ('extractors=["fid"]', "--fid-weights"),
+    ],
+)
+def test_figures_that_cannot_be_made_are_told(
+    tmp_path, capsys, setting, message
+):
+    line = command(tmp_path, "--held-out", "0.1", "--set", setting)
+    assert train_tokenizer.main(line) == 1
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
