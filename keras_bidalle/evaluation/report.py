@@ -125,6 +125,8 @@ def _table(found: dict[str, Any], missing: list[str]) -> str:
             "</td></tr>"
         )
     notes = "".join(f"<p>Left out: {html.escape(why)}</p>" for why in missing)
+    if not found:
+        return f"<p>There is no figure of it.</p>{notes}"
     return f"<table>{''.join(rows)}</table>{notes}"
 
 

@@ -5,29 +5,13 @@ import pytest
 
 from keras_bidalle.metrics.extractors import CLIP
 
-models = pytest.importorskip("keras_hub").models
-
-
-class Words:
-    """A tokenizer of the letters, with CLIP's two special tokens."""
-
-    start_token_id, end_token_id = 28, 29
-
-    def __call__(self, captions):
-        return [[ord(c) % 26 for c in text if c != " "] for text in captions]
+pytest.importorskip("keras_hub")
+from small_clip import small_clip  # isort: split
 
 
 @pytest.fixture(scope="module")
 def clip():
-    sizes = {"hidden_dim": 16, "num_layers": 1, "num_heads": 2}
-    sizes |= {"intermediate_dim": 16, "intermediate_activation": "quick_gelu"}
-    vision = models.CLIPVisionEncoder(
-        patch_size=8, image_shape=(16, 16, 3), **sizes
-    )
-    text = models.CLIPTextEncoder(
-        vocabulary_size=30, embedding_dim=16, max_sequence_length=12, **sizes
-    )
-    return CLIP(models.CLIPBackbone(vision, text, 8), Words(), "clip_small")
+    return small_clip()
 
 
 def test_scores_are_of_pairs(clip):
