@@ -88,7 +88,7 @@ def open_extractor(
             )
         from keras_bidalle.tasks.mnist64 import item_extractor
 
-        return item_extractor(item_classifier)
+        return item_extractor(item_classifier, str(weights or ""))
     if name == "efficientnet_lite0":
         path = pathlib.Path(weights) if weights else _packaged()
         arrays = efficientnet_lite0_arrays(path)

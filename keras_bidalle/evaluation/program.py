@@ -159,7 +159,7 @@ def run(options: argparse.Namespace) -> None:
         replicates=options.replicates,
         sampling=programs.sampling_of(options),
     )
-    _check_ranking(options, asked, judge)
+    sources.check_ranking(options, asked, judge)
     # Whatever is missing is told before anything is computed.
     weights = {
         "efficientnet_lite0": options.lite0_weights,
@@ -203,7 +203,9 @@ def run(options: argparse.Namespace) -> None:
     judged = judge and judge(folder)
     if judged and _JUDGES in options.extractors:
         extractors.append(
-            open_extractor(_JUDGES, item_classifier=judged.classifier)
+            open_extractor(
+                _JUDGES, judged.name, item_classifier=judged.classifier
+            )
         )
     subject = Subject(
         asked.tokenizer,
@@ -269,26 +271,6 @@ def _directions(
                 "or --tfds-captions."
             )
     return tuple(name for name in DIRECTIONS if name in options.directions)
-
-
-def _check_ranking(
-    options: argparse.Namespace, asked: sources.Asked, judge: Any
-) -> None:
-    """Raises unless there is what candidates are ranked by."""
-    if options.rank_by is None:
-        return
-    whole = asked.whole is not None
-    needed = {
-        "model": (whole, "a TextImageModel"),
-        "clip": (whole and options.clip, "a TextImageModel and --clip"),
-        "judge": (whole and judge, "a TextImageModel and --task"),
-        "classifier": (asked.classes, "a generator of classes"),
-    }
-    there, what = needed[options.rank_by]
-    if not there or options.best_of is None:
-        raise ValueError(
-            f"--rank-by {options.rank_by} needs --best-of and {what}."
-        )
 
 
 def _samples(

@@ -146,6 +146,26 @@ def source_and_judge(
     return source, judge
 
 
+def check_ranking(
+    options: argparse.Namespace, asked: Asked, judge: Any
+) -> None:
+    """Raises unless there is what candidates are ranked by."""
+    if options.rank_by is None:
+        return
+    whole = asked.whole is not None
+    needed = {
+        "model": (whole, "a TextImageModel"),
+        "clip": (whole and options.clip, "a TextImageModel and --clip"),
+        "judge": (whole and judge, "a TextImageModel and --task"),
+        "classifier": (asked.classes, "a generator of classes"),
+    }
+    there, what = needed[options.rank_by]
+    if not there or options.best_of is None:
+        raise ValueError(
+            f"--rank-by {options.rank_by} needs --best-of and {what}."
+        )
+
+
 def _classifier(judge: str | None, items: Any, folder: Any) -> Any:
     """The judge's classifier, trained once for a run where it has none."""
     from keras_bidalle.tasks import mnist64
