@@ -69,6 +69,7 @@ def test_clip_scores_and_chooses(model, pairs, tmp_path, monkeypatch):
     assert best["clip_score_clip_small"]["count"] == 4
 
 
+@pytest.mark.any_backend
 def test_the_judge_ranks_candidates_by_their_own_caption():
     judge = types.SimpleNamespace(
         of_images=lambda images, indices: images[:, 0, 0, 0] * (indices + 1.0),

@@ -63,6 +63,7 @@ def run(output, model, *more):
     return json.loads((output / "run" / "evaluation.json").read_text())
 
 
+@pytest.mark.any_backend
 def test_an_npz_is_read_where_it_lies_or_unpacked(tmp_path):
     images = data.FakeImages(6, size=8)
     images = np.stack([images.read(i).image for i in range(6)])
@@ -77,6 +78,7 @@ def test_an_npz_is_read_where_it_lies_or_unpacked(tmp_path):
         assert isinstance(found._images, np.memmap) == (name != "b")
 
 
+@pytest.mark.any_backend
 def test_a_folder_is_ordered_by_numbers(tmp_path):
     for i in (10, 2, 1):
         Image.new("RGB", (4, 4), (i, 0, 0)).save(tmp_path / f"{i}.png")
@@ -141,6 +143,7 @@ def brightness(images):
     return np.stack([1.0 - shares, shares], axis=1)
 
 
+@pytest.mark.any_backend
 def test_rejection_keeps_the_surest_of_all_candidates_of_a_class():
     kept = samples.ClassSamples(
         *(Painter(), 8), best_of=5, probabilities=brightness
