@@ -296,8 +296,10 @@ def check_training(settings: dict[str, Any]) -> None:
             kind = "a word" if isinstance(default, str) else "an object"
             right = isinstance(value, type(default))
         elif name in _WHOLE:
-            positive = ("batch_size", "schedule_cycles", "reports")
-            positive += ("evaluate_every", "patience")
+            positive = (
+                *("batch_size", "schedule_cycles", "reports"),
+                *("evaluate_every", "patience"),
+            )
             least = 2 if name == "judged_images" else name in positive
             kind = f"an integer of at least {least:d}"
             right = type(value) is int and value >= least

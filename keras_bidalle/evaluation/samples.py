@@ -137,8 +137,14 @@ def _mapped(path: pathlib.Path) -> np.ndarray | None:
         file.seek(member.header_offset + _NAME_AT)
         lengths = np.frombuffer(file.read(4), "<u2")
     first = member.header_offset + _HEADER + int(lengths.sum()) + skipped
-    order = "F" if fortran else "C"
-    return np.memmap(path, dtype, "r", first, shape, order)
+    return np.memmap(
+        path,
+        dtype=dtype,
+        mode="r",
+        offset=first,
+        shape=shape,
+        order="F" if fortran else "C",
+    )
 
 
 class ClassSamples:

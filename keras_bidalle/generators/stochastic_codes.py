@@ -41,7 +41,7 @@ def stacked(books: Sequence[Any]) -> np.ndarray:
 
 def are_codes(codebooks: np.ndarray) -> np.ndarray:
     """Which rows of `stacked` codebooks stand for codes: bool (n, K)."""
-    return (codebooks < _FAR).any(axis=-1)
+    return np.any(codebooks < _FAR, axis=-1, keepdims=False)
 
 
 def codebooks_of(source: Any) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Peak signal-to-noise ratio of reconstructions."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+import abc
+from typing import Any
 
 import keras
 from keras import ops
@@ -67,7 +67,10 @@ def paired_images(images: Any, reconstructions: Any) -> tuple[Any, Any, float]:
 class PairedImages(keras.metrics.Mean):
     """Base of the means over images of what pairs of them give."""
 
-    measure: ClassVar[Callable[[Any, Any], Any]]
+    @staticmethod
+    @abc.abstractmethod
+    def measure(images: Any, reconstructions: Any) -> Any:
+        """A figure of each pair: (B,)."""
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
         name = name or type(self).__name__.lower()
