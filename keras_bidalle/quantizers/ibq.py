@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.quantizers.code_odds import code_odds
 from keras_bidalle.quantizers.distances import DotProduct
 from keras_bidalle.quantizers.hard_quantizer import mean_square
 from keras_bidalle.quantizers.row_chunks import row_chunks
@@ -72,7 +73,7 @@ class IBQ(VectorQuantizer):
     def passed_on(self, z: Any, quantized: Any, training: Any) -> Any:
         codebook = self.codebook
         parts = [
-            self._mixture(part, codebook)
+            code_odds(part, codebook, self.temperature)
             for part in row_chunks(z, self.num_codes)
         ]
         mixtures, entropies, sums = zip(*parts, strict=True)
@@ -85,11 +86,3 @@ class IBQ(VectorQuantizer):
         evenness = -ops.sum(shares * ops.log(shares + 1e-5))
         entropy = sum(entropies) / count - evenness
         return output, loss + self.entropy_weight * entropy
-
-    def _mixture(self, z, codebook):
-        logits = ops.matmul(z, ops.transpose(codebook))  # (n, K)
-        odds = ops.softmax(logits, axis=-1)
-        mixture = ops.matmul(odds, ops.stop_gradient(codebook))
-        log_odds = ops.log_softmax(logits / self.temperature, axis=-1)
-        odds = ops.exp(log_odds)
-        return mixture, -ops.sum(odds * log_odds), ops.sum(odds, axis=0)
