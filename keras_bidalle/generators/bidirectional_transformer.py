@@ -13,6 +13,7 @@ from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.generators.heads.single_code import SingleCodeHead
 from keras_bidalle.generators.next_token import NextToken
 from keras_bidalle.generators.row_embedding import RowEmbedding
+from keras_bidalle.transformer.block_presets import block_preset
 from keras_bidalle.transformer.row_layout import RowLayout
 from keras_bidalle.transformer.transformer import Transformer
 from keras_bidalle.transformer.transformer_block import TransformerBlock
@@ -52,7 +53,9 @@ class BidirectionalTransformer(Generator):
             `CaptionTokens`: `pad_id`, `start_id`, `end_id`, `pad_tokens`,
             `head_bias` (that of the image head as well). `NextToken`:
             `target_weight`, `predict_start`. `keras.Model`: `name`, `dtype`,
-            `trainable`.
+            `trainable`. And `block_preset`: "llama" stands for RMSNorm,
+            SwiGLU, no biases, normalized queries and keys and
+            `rotary="image"`, where these are not given.
 
     Raises:
         TypeError: on an argument that no part takes.
@@ -78,7 +81,7 @@ class BidirectionalTransformer(Generator):
 
     head_types: tuple = (SingleCodeHead,)
     # Options that have no default in the part that takes them.
-    own_options: dict[str, Any] = {"head_dim": None}
+    own_options: dict[str, Any] = {"head_dim": None, "block_preset": None}
 
     def __init__(
         self,
@@ -104,7 +107,7 @@ class BidirectionalTransformer(Generator):
         values = {
             **sizes,
             "code_shape": tuple(code_shape),
-            **self.checked_options(options),
+            **self.checked_options(options, width),
         }
         parts = self.assembled({**values, "dtype": model.get("dtype")})
         super().__init__(**parts, **model)
@@ -121,7 +124,7 @@ class BidirectionalTransformer(Generator):
         return {k: v for k, v in known.items() if k not in _DERIVED}
 
     @classmethod
-    def checked_options(cls, given: dict) -> dict:
+    def checked_options(cls, given: dict, width: int) -> dict:
         """All options of the parts, with defaults for those not given."""
         known = cls.known_options()
         unknown = [name for name in given if name not in known]
@@ -130,7 +133,8 @@ class BidirectionalTransformer(Generator):
                 f"`{cls.__name__}` has no arguments {', '.join(unknown)}. "
                 f"Beside its sizes it takes {', '.join(sorted(known))}."
             )
-        options = {**known, **given}
+        named = block_preset(given.get("block_preset"), width)
+        options = {**known, **named, **given}
         options["attention"] = tuple(options["attention"])
         return options
 

@@ -44,11 +44,44 @@ def rotary_angles(text_length, grid, head_dim, base=100.0):
     return text, image
 
 
+def image_angles(text_length, grid, head_dim, base=10000.0):
+    """As `rotary_angles`, but captions are not turned at all: a = head_dim / 2.
+
+    Half of each head's channels are turned by the row, half by the column.
+    Where LlamaGen's program multiplies captions by a table of zeros, which
+    blinds attention to what they say, theirs are angles of zero here.
+
+    LlamaGen, arXiv 2406.06525, section 3.2.
+    """
+    if head_dim % 4:
+        raise ValueError(
+            'Rotary positions of the image, `rotary="image"`, need '
+            f"`head_dim` to be a multiple of 4. Received: head_dim={head_dim}"
+        )
+    count = head_dim // 4
+    frequencies = base ** (-np.arange(count) / count)
+    places = np.arange(np.prod(grid))
+    image = np.concatenate(
+        [
+            coordinate[:, None] * frequencies
+            for coordinate in np.divmod(places, grid[1])
+        ],
+        axis=-1,
+    )
+    return np.zeros((text_length, 2 * count), "float32"), image.astype(
+        "float32"
+    )
+
+
+# What is turned, by what `rotary` says.
+ANGLES = {True: rotary_angles, "image": image_angles}
+
+
 class RowRotation:
     """Cosines and sines for [caption][image] rows and the reverse."""
 
-    def __init__(self, text_length, grid, head_dim):
-        text, image = rotary_angles(text_length, grid, head_dim)
+    def __init__(self, text_length, grid, head_dim, rotary=True):
+        text, image = ANGLES[rotary](text_length, grid, head_dim)
         # (2, S, a), [image][caption] rows first.
         self.angles = np.stack(
             [np.concatenate([image, text]), np.concatenate([text, image])]

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_bidalle.named import Named
 from keras_bidalle.transformer.places import Places
-from keras_bidalle.transformer.rotary import RowRotation
+from keras_bidalle.transformer.rotary import ANGLES, RowRotation
 from keras_bidalle.transformer.row_masks import MaskTables
 
 
@@ -30,7 +30,8 @@ class RowLayout(Named):
         rotary: bool, turns queries and keys by their place in the caption
             or the grid (see `rotary`), which makes "the word before" and
             "the code above" the same everywhere and learning several times
-            faster.
+            faster; or "image", by their row and column alone, captions being
+            left as they are.
         mask_padding: bool, hides pad tokens from attention. Their ids are
             one a position, so that a model may also do with seeing them.
         pads_see_themselves: bool, whether a hidden pad token sees itself.
@@ -38,7 +39,7 @@ class RowLayout(Named):
             rows in sight in all layers but those of full attention.
 
     Raises:
-        ValueError: if a kind of attention is not known.
+        ValueError: if a kind of attention or of `rotary` is not known.
     """
 
     def __init__(
@@ -49,11 +50,16 @@ class RowLayout(Named):
         head_dim: int,
         attention: tuple = ("full",),
         kernel_size: int = 5,
-        rotary: bool = False,
+        rotary: bool | str = False,
         mask_padding: bool = True,
         pads_see_themselves: bool = True,
         sparse_captioning_sees_pads: bool = False,
     ) -> None:
+        if rotary not in (False, *ANGLES):
+            raise ValueError(
+                '`rotary` must be True, False or "image". '
+                f"Received: rotary={rotary!r}"
+            )
         self.text_length = text_length
         self.grid = tuple(grid)
         self.depth = depth
@@ -76,7 +82,9 @@ class RowLayout(Named):
         ]
         self.masks = MaskTables(kinds, text_length, self.grid, kernel_size)
         self.rotation = (
-            RowRotation(text_length, self.grid, head_dim) if rotary else None
+            RowRotation(text_length, self.grid, head_dim, rotary)
+            if rotary
+            else None
         )
 
     def in_order(

@@ -18,6 +18,11 @@ def _geglu(x):
     return value * ops.gelu(gate, approximate=False)
 
 
+def _swiglu(x):
+    value, gate = ops.split(x, 2, axis=-1)
+    return value * ops.silu(gate)
+
+
 def _quick_gelu(x):
     return x * ops.sigmoid(1.702 * x)
 
@@ -36,6 +41,7 @@ _ACTIVATIONS = {
     "gelu": (lambda x: ops.gelu(x, approximate=False), 1),
     "quick_gelu": (_quick_gelu, 1),
     "geglu": (_geglu, 2),
+    "swiglu": (_swiglu, 2),
     "squared_relu": (_squared_relu, 1),
 }
 _NORMALIZATIONS = {
@@ -72,8 +78,8 @@ class TransformerBlock(TransformerLayer):
         num_heads: int.
         head_dim: int, channels of one head; `width // num_heads` if `None`.
         feed_forward_width: int, hidden channels; `4 * width` if `None`.
-        activation: str, "gelu", "quick_gelu" (x sigmoid(1.702 x)), "geglu"
-            (a gated one, with twice the input weights) or "squared_relu"
+        activation: str, "gelu", "quick_gelu" (x sigmoid(1.702 x)), "geglu" or
+            "swiglu" (gated, with twice the input weights) or "squared_relu"
             (cheapest on a CPU).
         normalization: str, "layer" or "rms".
         query_key_norm: bool, normalizes queries and keys of each head too,
@@ -94,7 +100,8 @@ class TransformerBlock(TransformerLayer):
         rotation: pair of tensors of `rotary.rotate`, or `None`.
 
     Reference:
-        GELU and its quick form: arXiv 1606.08415. GEGLU: arXiv 2002.05202.
+        GELU and its quick form: arXiv 1606.08415. GEGLU and
+        SwiGLU: arXiv 2002.05202.
         Layer scale: arXiv 2103.17239, Eq. 4. Squared ReLU: arXiv 2109.08668.
         Query-key norm: arXiv 2010.04245.
     """
