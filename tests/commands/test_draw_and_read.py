@@ -10,6 +10,8 @@ from small_models import CAPTIONS, small_model
 from keras_bidalle import cli, preset_names
 from keras_bidalle.commands import draw, generation
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

@@ -2,10 +2,13 @@
 
 import random
 
+import pytest
 from small_models import CAPTIONS, small_model
 
 from keras_bidalle import commands, training
 from keras_bidalle.programs.unfinished import KeepUnfinished, clear_unfinished
+
+pytestmark = pytest.mark.any_backend
 
 
 def test_the_model_so_far_is_usable(tmp_path):

@@ -10,6 +10,8 @@ import te_ablation_table
 
 from keras_bidalle.tasks import mnist64
 
+pytestmark = pytest.mark.any_backend
+
 SMALL = {
     "TOKENIZER": {
         **te_ablation.TOKENIZER,

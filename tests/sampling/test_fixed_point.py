@@ -86,7 +86,7 @@ def test_images_are_those_of_single_steps(generator, guided):
 def test_captions_are_those_of_single_steps(generator, guided):
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 7, (ROWS, *generator.code_shape))
-    options = mixed_settings(ROWS) | {"num_samples": 2}
+    options = mixed_settings(ROWS) | {"num_samples": 8}
     if guided:
         options["guidance_scale"] = 2.0
 
