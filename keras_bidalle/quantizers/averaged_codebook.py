@@ -61,7 +61,8 @@ class AveragedCodebook(CodebookQuantizer):
     def assign_codebook(self, vectors):
         super().assign_codebook(vectors)
         self.cluster_size.assign(ops.ones((self.num_codes,), "float32"))
-        self.embed_sum.assign(self.embedding)
+        # A copy: JAX gives the arrays of a step away, each once.
+        self.embed_sum.assign(ops.copy(self.embedding))
 
     def averaged(self, uses):
         """Counts (K,) and sums (K, C) with the latest use in them.
