@@ -77,6 +77,11 @@ def compiled_step(wanted: bool) -> bool | str:
     if not shutil.which(os.environ.get("CXX", "g++")):
         print("no C++ compiler: stage 2 trains without torch.compile")
         return False
+    import torch
+
+    # What PyTorch fails to compile runs as it is, and it says so: in bfloat16
+    # it writes C++ for steps of a single row that no compiler takes.
+    torch._dynamo.config.suppress_errors = True
     # Of Keras' own caches, which are safe to trace through.
     warnings.filterwarnings("ignore", message="Dynamo detected a call to a")
     print("torch.compile comes before the first step; it takes a while")

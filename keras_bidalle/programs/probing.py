@@ -31,7 +31,8 @@ def probe(plan: Any, policies: list[str], whole: bool) -> dict[str, Any]:
     Args:
         plan: `Plan`.
         policies: dtype policies to try.
-        whole: bool, whether to time also what comes beside the steps.
+        whole: bool, whether to time also what comes beside the steps, and
+            a compiled step where the run compiles it.
 
     Returns:
         dict of `ready`, seconds until Keras is there, and `policies`: from
@@ -41,12 +42,16 @@ def probe(plan: Any, policies: list[str], whole: bool) -> dict[str, Any]:
         ValueError: if the process ends before it has measured anything, as
             where not even a single picture fits.
     """
+    told = " and ".join(policies)
+    print(f"measuring a step in {told}, before the run", flush=True)
     available = memory.available()
     request = {
         **plan.config(),
         "policies": policies,
         "records": len(plan.task),
-        "jit": plan.jit,
+        # To compile takes minutes, and says nothing else about which policy
+        # is the fastest.
+        "jit": plan.jit and whole,
         "whole": whole,
         "room": None if available is None else int(available * _ROOM),
         "began": time.time(),
