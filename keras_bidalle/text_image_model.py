@@ -27,7 +27,8 @@ class TextImageModel(Configured, PresetMixin, ServingMixin, keras.Model):
 
     Args:
         image_tokenizer: `keras_bidalle.image_tokenizers.ImageTokenizer`.
-        caption_tokenizer: `keras_bidalle.captions.CaptionTokenizer`.
+        caption_tokenizer: `keras_bidalle.captions.CaptionTokenizer`, or
+            `ClassNames` where a class is the condition.
         generator: `keras_bidalle.generators.BidirectionalTransformer`, made
             for the shapes of the two tokenizers.
 

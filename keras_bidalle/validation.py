@@ -159,28 +159,32 @@ def as_codes(
             f"`{name}` must have shape (batch, {expected}). "
             f"Received: shape={tuple(array.shape)}"
         )
-    if isinstance(num_codes, int):
-        return as_indices(array, num_codes, name)
-    array = as_indices(array, max(num_codes), name)
-    largest = array.reshape(-1, array.shape[-1]).max(axis=0, initial=0)
-    for depth, (code, size) in enumerate(zip(largest, num_codes, strict=False)):
-        if code >= size:
-            raise ValueError(
-                f"`{name}` must lie in [0, {size}) at depth {depth}. "
-                f"Received: max={code}"
-            )
-    return array
+    return as_indices(array, num_codes, name)
 
 
-def as_indices(array: np.ndarray, limit: int, name: str) -> np.ndarray:
-    """Integers in [0, limit) as int32, else a `TypeError` or `ValueError`."""
+def as_indices(
+    array: np.ndarray, limit: int | Sequence[int], name: str
+) -> np.ndarray:
+    """Integers in [0, limit) as int32, else a `TypeError` or `ValueError`.
+
+    `limit` may be one number for each code of a stack, the last axis.
+    """
     if array.dtype.kind not in "iu":
         raise TypeError(
             f"`{name}` must be integers. Received: dtype={array.dtype}"
         )
-    if array.size and (array.min() < 0 or array.max() >= limit):
+    most = limit if isinstance(limit, int) else max(limit)
+    if array.size and (array.min() < 0 or array.max() >= most):
         raise ValueError(
-            f"`{name}` must lie in [0, {limit}). "
+            f"`{name}` must lie in [0, {most}). "
             f"Received: min={array.min()}, max={array.max()}"
         )
+    if not isinstance(limit, int):
+        largest = array.reshape(-1, array.shape[-1]).max(axis=0, initial=0)
+        for depth, (code, size) in enumerate(zip(largest, limit, strict=False)):
+            if code >= size:
+                raise ValueError(
+                    f"`{name}` must lie in [0, {size}) at depth {depth}. "
+                    f"Received: max={code}"
+                )
     return array.astype("int32")

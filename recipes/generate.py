@@ -22,8 +22,15 @@ same number, uint8 (n, H, W, 3); it gives n numbers, the higher the better:
 Captions are the likeliest words by default, and drawn at temperature 1 where
 there are to be several.
 
-A caption that has words outside the vocabulary, or an image that cannot be
-read, is reported in one line, and the rest goes on; the exit status is then 1.
+A model of classes, the folder of a run or of a converted archive, draws the
+names of its classes, or their numbers where it has no names; a model without
+any condition draws "":
+
+    python recipes/generate.py runs/of-classes --classes cats dogs --samples 4
+
+A caption that has words outside the vocabulary, an unknown class, or an image
+that cannot be read, is reported in one line, and the rest goes on; the exit
+status is then 1.
 """
 
 import pathlib
@@ -38,7 +45,12 @@ def parse(arguments):
     parser = wiring.make_parser(__doc__)
     add = parser.add_argument
     add("model", help="a TextImageModel's preset, or the folder of a run")
-    add("--captions", nargs="+", default=[], help="captions to draw")
+    add(
+        *("--captions", "--classes"),
+        nargs="+",
+        default=[],
+        help="captions to draw, or classes of a model of classes",
+    )
     add("--captions-file", metavar="FILE", help="more of them, one a line")
     add("--pictures", nargs="+", default=[], help="pictures or folders to read")
     wiring.add_output(parser, "generated")

@@ -3,6 +3,7 @@
 from keras_bidalle.commands.inputs import (
     PictureInputs,
     check_counts,
+    drawing_model,
     preset_of,
     tell_error,
     text_image_model,
@@ -11,6 +12,7 @@ from keras_bidalle.commands.inputs import (
 __all__ = [
     "PictureInputs",
     "check_counts",
+    "drawing_model",
     "preset_of",
     "tell_error",
     "text_image_model",

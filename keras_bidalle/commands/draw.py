@@ -5,7 +5,7 @@ r"""Draws images of captions.
 
 Each image is written by itself (`<caption>-<sample>.png`, both counted from
 0) and all of them in `grid.png`. Caption number i is drawn with seed
-`--seed` + i.
+`--seed` + i. A model of classes takes their names, or numbers, for captions.
 """
 
 import argparse

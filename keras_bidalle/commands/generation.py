@@ -15,8 +15,8 @@ from keras_bidalle import training
 from keras_bidalle.commands.inputs import (
     PictureInputs,
     check_counts,
+    drawing_model,
     tell_error,
-    text_image_model,
 )
 from keras_bidalle.data.image_opening import path_name
 from keras_bidalle.files import atomic_path
@@ -48,7 +48,8 @@ class Generation:
     """A model, and the settings that a command line has for it.
 
     Args:
-        name: str or `pathlib.Path`, a `TextImageModel`'s preset or the folder
+        name: str or `pathlib.Path`, a `TextImageModel`'s preset, a generator
+            of classes with its tokenizer (see `drawing_model`), or the folder
             of a run.
         options: with the attributes of `add_generation`.
 
@@ -73,7 +74,7 @@ class Generation:
             "scorer": scorer,
             **sampling_of(options),
         }
-        self.model = text_image_model(name)
+        self.model = drawing_model(name)
 
     def draw(self, captions: Sequence[str], output: pathlib.Path) -> int:
         """Draws captions into a folder; returns how many were refused."""

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from keras_bidalle import data
-from keras_bidalle.messages import one_line
+from keras_bidalle.captions import ClassNames
+from keras_bidalle.generators import Generator
+from keras_bidalle.messages import one_line, shown
 from keras_bidalle.presets import load
+from keras_bidalle.programs import image_tokenizer_of
 from keras_bidalle.text_image_model import TextImageModel
 
 
@@ -110,10 +113,47 @@ def text_image_model(name: str | pathlib.Path) -> TextImageModel:
     Raises:
         ValueError: if it holds something else, or as `load` does.
     """
-    model = load(preset_of(name))
+    return _whole(load(preset_of(name)), name)
+
+
+def drawing_model(name: str | pathlib.Path) -> TextImageModel:
+    """As `text_image_model`, or joins what draws images of classes.
+
+    Beside a generator of classes lies its image tokenizer, and, where a
+    program of ours trained it, `classes.json` with the classes' names.
+
+    Raises:
+        ValueError: if it holds something else, or a part is damaged.
+        FileNotFoundError: if a generator of classes has no tokenizer.
+    """
+    preset = preset_of(name)
+    model = load(preset)
+    if not isinstance(model, Generator) or model.text_length > 1:
+        return _whole(model, name)
+    # Of a run beside the model, of a converted archive inside of it.
+    folders = [pathlib.Path(preset).parent, pathlib.Path(preset)]
+    tokenizers = [folder / "tokenizer" for folder in folders]
+    listed = [folder / "classes.json" for folder in folders]
+    tokenizers = [t for t in tokenizers if (t / "metadata.json").is_file()]
+    listed = [path for path in listed if path.is_file()]
+    if not tokenizers:
+        raise FileNotFoundError(
+            f"{shown(str(name))} is a generator of classes without its image "
+            "tokenizer: there is no `tokenizer` beside it."
+        )
+    size = model.text_vocabulary_size
+    if listed:
+        classes = ClassNames.read(listed[0], size)
+    else:
+        classes = ClassNames(None, size)
+    tokenizer = image_tokenizer_of(load(tokenizers[0]))
+    return TextImageModel(tokenizer, classes, model)
+
+
+def _whole(model, name):
     if not isinstance(model, TextImageModel):
         raise ValueError(
-            f"{str(name)!r} must be a TextImageModel. "
+            f"{shown(str(name))} must be a TextImageModel. "
             f"Received: a {type(model).__name__}"
         )
     return model

@@ -18,7 +18,7 @@ from keras_bidalle.converters.published import checkpoint_files, unpacked
 from keras_bidalle.converters.state_dict import unwrapped, weights_in
 from keras_bidalle.converters.weights import converted
 from keras_bidalle.generators import RQTransformer
-from keras_bidalle.generators.heads.residual import NO_CODE
+from keras_bidalle.generators.heads.codebook_sizes import NO_CODE
 from keras_bidalle.generators.stochastic_codes import codebooks_of, stacked
 from keras_bidalle.presets import load
 
@@ -147,6 +147,7 @@ def _arguments(config, sizes, in_body, in_head):
         "text_length": max(config.get("block_size_cond") or 0, 1),
         "num_codes": max(sizes),
         "code_shape": _block_size(config),
+        "codebook_sizes": sizes if len(set(sizes)) > 1 else None,
         "width": required(config, "embed_dim"),
         "depth": required(body, "n_layer", "`body`"),
         "num_heads": required(block, "n_head", "`body.block`"),
@@ -215,13 +216,15 @@ def link_rq_transformer(links, generator, sizes=None, mlp_bias=True):
     Args:
         links: `WeightLinks`.
         generator: the model.
-        sizes: list of int, the number of codes of each depth; by default all
-            have the model's.
+        sizes: list of int, the number of codes of each depth; by default
+            the model's.
         mlp_bias: bool, whether the feed-forward has one.
     """
-    sizes = sizes or [generator.num_codes] * generator.code_shape[-1]
+    head = generator.head
+    if sizes is None:
+        sizes = np.broadcast_to(head.codebook_limits, head.code_shape[-1:])
     captions, embedding = generator.captions, generator.embedding
-    head, layout = generator.head, generator.layout
+    layout = generator.layout
     d, depth = head.width, head.codes_per_position
     links.into("cond_emb.weight", captions.embedding)
     for name, variable in (

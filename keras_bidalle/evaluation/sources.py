@@ -1,13 +1,13 @@
 """What a command line asks a model to be measured on, and its judge."""
 
 import argparse
-import json
 import pathlib
 from typing import Any, NamedTuple
 
 import keras
 
 from keras_bidalle import data, programs, training
+from keras_bidalle.captions import ClassNames
 from keras_bidalle.evaluation.protocol import DIRECTIONS
 from keras_bidalle.evaluation.samples import SavedImages
 from keras_bidalle.files import atomic_path
@@ -69,7 +69,8 @@ def opened(options: argparse.Namespace) -> Asked:
                 "A generator of classes needs the list of their names, "
                 f"--classes FILE. Received: {str(path)!r}"
             )
-        names = json.loads(path.read_text())
+        names = ClassNames.read(path).names
+        assert names is not None
         classes = ClassImages(tokenizer, names, model)
         return Asked(
             *told, tokenizer, None, classes, None, tokenizer.image_shape

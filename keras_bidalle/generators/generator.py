@@ -15,12 +15,12 @@ from keras_bidalle.generators.caption_tokens import CaptionTokens
 from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.generators.next_token import NextToken
 from keras_bidalle.generators.row_embedding import RowEmbedding
+from keras_bidalle.generators.training_rows import RowChecks
 from keras_bidalle.own_loss import OwnLoss
 from keras_bidalle.presets.mixin import PresetMixin
 from keras_bidalle.quantized_layers import quantized_layers
 from keras_bidalle.sampling.calls import SamplingOptions, takes_settings
 from keras_bidalle.sampling.generation import RowSampling
-from keras_bidalle.sampling.requests import checked_rows
 from keras_bidalle.sampling.settings import (
     IMAGE_TO_TEXT,
     TEXT_TO_IMAGE,
@@ -190,17 +190,25 @@ class Generator(Configured, OwnLoss, PresetMixin, keras.Model):
     ) -> Any:
         """Trains, as `keras.Model.fit`, on inputs as when called.
 
+        Tokens and codes are checked: of arrays all at once, of a
+        `PyDataset`, a generator and a `tf.data.Dataset` each batch as it is
+        read, also of `validation_data`. What a `tf.distribute` strategy has
+        made of a dataset before is not looked at.
+
         Raises:
             ValueError: on weights of samples or classes, for which there is
                 no place, or tokens and codes out of their range.
+            TypeError: on tokens or codes that are no integers.
         """
         self.head.check_trainable()
         check_own_loss(y=y, **kwargs)
+        checks = RowChecks(self)
         if "validation_data" in kwargs:
-            kwargs["validation_data"] = checked_rows(
-                kwargs["validation_data"], self
+            kwargs["validation_data"] = checks.checked(
+                kwargs["validation_data"]
             )
-        return super().fit(checked_rows(x, self), None, *args, **kwargs)
+        with checks.told():
+            return super().fit(checks.checked(x), None, *args, **kwargs)
 
     def own_loss(self, x: Any, y_pred: Any, training: bool) -> Any:
         """The loss of a batch, as the objective has it."""

@@ -44,7 +44,7 @@ class RQTransformer(BidirectionalTransformer):
         **options: as in `BidirectionalTransformer`, and what `ResidualHead`
             (`head_depth`, `body_embedding`, `head_embedding`,
             `shared_embedding`, `shared_classifier`,
-            `cumulative_depth_context`) and `FrozenCodebooks`
+            `cumulative_depth_context`, `codebook_sizes`) and `FrozenCodebooks`
             (`shared_codebook`, `code_temperature`, `code_distance`) take.
             `target_weight=9` gives the published weights, 0.9 for images
             and 0.1 for captions.

@@ -6,18 +6,21 @@ to the step; of what else Keras takes the first calls, where tensors have
 values (on PyTorch).
 """
 
-import contextlib
-import re
-import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from keras import ops
 
 from keras_bidalle import validation
-from keras_bidalle.backend.checked_streams import checked_batches, first_of
+from keras_bidalle.backend.checked_streams import (
+    checked_batches,
+    checked_tf_dataset,
+    first_of,
+    is_tf_dataset,
+    told_refusals,
+)
 from keras_bidalle.backend.current import has_value
 
 # Batches of a stream whose values are looked at: images in [0, 255] are so
@@ -53,7 +56,7 @@ class ImageChecks:
             kwargs[name] = validation_images.checked(kwargs[name])
         self._calls = _Images(*self._sizes, "x")
         try:
-            with _errors_of_streams():
+            with told_refusals(_tell_range):
                 return loop(self._calls.checked(x), *args, **kwargs)
         finally:
             self._calls = None
@@ -82,7 +85,7 @@ class _Images:
         stream = checked_batches(data, self.check_batch)
         if stream is not None:
             return stream
-        if _is_tf_dataset(data):
+        if is_tf_dataset(data):
             return self._checked_tf_dataset(data)
         self.check(data)
         return data
@@ -140,7 +143,7 @@ class _Images:
             return dataset
         import tensorflow as tf
 
-        def check(number: Any, batch: Any) -> Any:
+        def check(number: Any, batch: Any) -> list[tuple[str, Any, Any]]:
             images = tf.cast(first_of(batch), tf.float32)
 
             def largest() -> Any:
@@ -148,37 +151,12 @@ class _Images:
 
             size = tf.cond(number < FIRST_BATCHES, largest, lambda: 0.0)
             # Written so that what is not a number passes, as in `check`.
-            known = tf.Assert(
-                tf.logical_not(size > validation.LARGEST_PIXEL),
-                [f"{_MARK}{self.name}", size],
-            )
-            with tf.control_dependencies([known]):
-                return tf.nest.map_structure(tf.identity, batch)
+            passes = tf.logical_not(size > validation.LARGEST_PIXEL)
+            return [(self.name, passes, size)]
 
-        return dataset.enumerate().map(check)
+        return checked_tf_dataset(dataset, check)
 
 
-# Before the argument's name and the size in errors of TensorFlow's streams.
-_MARK = "images out of range: "
-
-
-@contextlib.contextmanager
-def _errors_of_streams() -> Iterator[None]:
-    """Within, what TensorFlow reports of a stream is a `ValueError`."""
-    try:
-        yield
-    except Exception as error:
-        found = re.search(rf"{_MARK}(\w+)\W+([\w.+-]+)", str(error))
-        if found is None:
-            raise
-        name, size = found.groups()
-        high = float(size)
-    else:
-        return
-    validation.check_image_range(-high, high, name)
-
-
-def _is_tf_dataset(data: Any) -> bool:
-    # Whoever has a `tf.data.Dataset` has imported TensorFlow.
-    tf = sys.modules.get("tensorflow")
-    return tf is not None and isinstance(data, tf.data.Dataset)
+def _tell_range(name: str, numbers: list[float]) -> None:
+    (size,) = numbers
+    validation.check_image_range(-size, size, name)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_bidalle import data, training
+from keras_bidalle.arguments import accepted_arguments
 from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.image_tokenizers import ImageTokenizer
@@ -220,8 +221,11 @@ def fitted(
         # `None` says that pads are tokens like any other.
         if arguments.get("pad_id", 0) is not None:
             arguments["pad_id"] = caption_tokenizer.pad_id
+    quantizer = image_tokenizer.quantizer
+    if "codebook_sizes" in accepted_arguments(configuration.cls):
+        sizes = quantizer.codebook_sizes
+        arguments["codebook_sizes"] = None if isinstance(sizes, int) else sizes
     if arguments.get("code_dim") is not None:
-        quantizer = image_tokenizer.quantizer
         arguments["code_dim"] = quantizer.code_dim
         arguments["shared_codebook"] = getattr(
             quantizer, "has_one_codebook", True

@@ -1,6 +1,5 @@
 """What callers ask of a generator beside settings, checked, as arrays."""
 
-import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,7 +8,6 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle import named
-from keras_bidalle.backend.checked_streams import checked_batches, first_of
 from keras_bidalle.messages import shown
 from keras_bidalle.sampling.calls import OPTIONS
 from keras_bidalle.sampling.decoders import DECODERS, Decoder
@@ -102,38 +100,11 @@ def checked_text(text, generator):
 
 def checked_stacks(codes, generator):
     """Codes of images as stacks: int32 (B, P, c)."""
-    codes = as_codes(codes, generator.code_shape, generator.num_codes)
+    codes = as_codes(
+        codes, generator.code_shape, generator.head.codebook_limits
+    )
     stacks = generator.head.to_positions(ops.convert_to_tensor(codes))
     return ops.convert_to_numpy(stacks)
-
-
-def checked_rows(rows, generator):
-    """Rows to train on: now if they are arrays, of a stream as they are read.
-
-    A `tf.data.Dataset` passes as it is.
-
-    Raises:
-        ValueError: where tokens or codes are out of range.
-    """
-    limits = {
-        "text": generator.text_vocabulary_size,
-        "codes": generator.num_codes,
-    }
-    check = functools.partial(_check_batch, limits)
-    stream = checked_batches(rows, check)
-    if stream is None:
-        check(rows)
-        return rows
-    return stream
-
-
-def _check_batch(limits, batch):
-    batch = first_of(batch)
-    if not isinstance(batch, Mapping):
-        return
-    for name, limit in limits.items():
-        if name in batch:
-            as_indices(as_array(name, batch[name]), limit, name)
 
 
 def check_captions(generator, call):
@@ -161,7 +132,7 @@ def checked_prime(prime, count, generator):
             f"`prime` must have shape ({count}, n, {stack}) with n below "
             f"{positions}. Received: shape={prime.shape}"
         )
-    return as_indices(prime, generator.num_codes, "prime")
+    return as_indices(prime, generator.head.codebook_limits, "prime")
 
 
 def checked_legal(legal, generator):

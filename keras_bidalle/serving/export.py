@@ -19,6 +19,7 @@ from PIL import Image
 
 from keras_bidalle.backend.current import is_tensorflow
 from keras_bidalle.files import atomic_folder, replaceable
+from keras_bidalle.sampling.requests import check_captions
 
 _MODULE = "keras_bidalle.serving.export"
 
@@ -35,6 +36,7 @@ def export_serving(model, path, prompt=None, overwrite=False):
     folder = version_folder(path)
     replaceable(folder, _CONTENTS, overwrite)
     if hasattr(model, "caption_tokenizer"):
+        check_captions(model.generator, "export_serving")
         prompt = checked_prompt(model.caption_tokenizer, prompt)
     if is_tensorflow() and not _is_distributed(model):
         _export(model, folder, prompt, overwrite)

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_bidalle.captions import ClassNames
 from keras_bidalle.tasks.captioned_codes import CaptionedCodes
-from keras_bidalle.validation import as_uint8_images
+from keras_bidalle.text_image_model import TextImageModel
 
 
 class ClassedCodes(CaptionedCodes):
@@ -53,7 +54,13 @@ class ClassedCodes(CaptionedCodes):
 
 
 class ClassImages:
-    """Draws images of classes with an image tokenizer and a generator."""
+    """Draws images of classes with an image tokenizer and a generator.
+
+    Args:
+        image_tokenizer: `ImageTokenizer`.
+        classes: list of str, their names in the order of their numbers.
+        generator: `Generator` of at least as many classes.
+    """
 
     def __init__(
         self, image_tokenizer: Any, classes: list[str], generator: Any
@@ -61,6 +68,8 @@ class ClassImages:
         self.image_tokenizer = image_tokenizer
         self.classes = classes
         self.generator = generator
+        names = ClassNames(classes, generator.text_vocabulary_size)
+        self._whole = TextImageModel(image_tokenizer, names, generator)
 
     @property
     def sampling_defaults(self) -> dict[str, Any]:
@@ -70,18 +79,9 @@ class ClassImages:
     def sampling_defaults(self, defaults: dict[str, Any]) -> None:
         self.generator.sampling_defaults = defaults
 
-    def text_to_image(
-        self, names: Sequence[str], seed: Any = 0, **options: Any
-    ) -> np.ndarray:
+    def text_to_image(self, names: Sequence[str], **options: Any) -> np.ndarray:
         """As `TextImageModel.text_to_image`, of names of classes."""
-        rows = [[self.classes.index(name)] for name in names]
-        codes = self.generator.generate_codes(
-            np.asarray(rows, "int32"), seed=seed, **options
-        )
-        images = as_uint8_images(self.image_tokenizer.decode(codes))
-        if options.get("num_samples", 1) == 1:
-            return images
-        return images.reshape(len(names), -1, *images.shape[1:])
+        return self._whole.text_to_image(names, **options)
 
     def save_to_preset(self, folder: Any) -> None:
         """Saves the generator; its tokenizer lies beside."""

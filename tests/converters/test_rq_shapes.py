@@ -173,6 +173,41 @@ def test_a_generator_embeds_codebooks_of_several_sizes_and_patches():
     assert tokenizer.decode(codes[:1]).shape == (1, 8, 12, 3)
 
 
+def test_learned_embeddings_of_several_sizes_are_a_table_a_depth():
+    sizes = [4, 6, 3]
+    stage2 = stage2_config(block_size=[1, 2, 3], vocab_size=sizes)
+    arrays = stage2_state_dict(stage2)
+    generator = converters.convert_rq_transformer(arrays, stage2)
+    codes = np.array([[[[3, 5, 2], [1, 0, 2]]]], "int32")
+    stacks = ops.convert_to_tensor(codes[0])
+    vectors = ops.convert_to_numpy(generator.head.embed(stacks))
+    # The program has one table, in which depths follow each other.
+    rows = codes[0] + np.array([0, 4, 10])
+    expected = arrays["tok_emb.weight"][rows].sum(axis=-2)
+    np.testing.assert_allclose(vectors, expected, rtol=1e-5)
+
+    drawn = generator.generate_codes(
+        [[1, 2, 3]], num_samples=60, temperature=9.0
+    )
+    for depth, size in enumerate(sizes):
+        assert drawn[..., depth].max() == size - 1
+    row = {"text": np.array([[1, 2, 3]]), "text_to_image": np.array([True])}
+    generator.compile("sgd")
+    for depth, size in enumerate(sizes):
+        codes = np.zeros((1, 1, 2, 3), "int32")
+        codes[..., depth] = size
+        with pytest.raises(ValueError, match=r"`codes` must lie in \[0, "):
+            generator.fit({**row, "codes": codes}, verbose=0)
+        with pytest.raises(ValueError, match=r"`prime` must lie in \[0, "):
+            generator.generate_codes(row["text"], prime=codes[:, 0, :1])
+        with pytest.raises(ValueError, match=r"`codes` must lie in \[0, "):
+            generator.generate_text(codes)
+    written = converters.published_state_dict(generator)
+    np.testing.assert_allclose(
+        written["tok_emb.weight"], arrays["tok_emb.weight"], rtol=1e-6
+    )
+
+
 def test_an_archive_of_both_stages_becomes_two_presets_with_one_command(
     tmp_path, recipe
 ):

@@ -6,6 +6,8 @@ import pytest
 from small_generators import small_generator
 from small_models import CAPTIONS, small_model
 
+from keras_bidalle.generators.training_rows import RowChecks
+
 ROWS = {
     "text": np.array([[1, 5, 6, 7, 2, 0]] * 4, "int32"),
     "codes": np.arange(16).reshape(4, 2, 2) % 7,
@@ -83,6 +85,41 @@ def test_codes_that_are_none_are_refused_in_a_stream_too(name):
     batches = (Rows(-7)[index] for index in (0, 1))
     with pytest.raises(ValueError, match=r"`codes` must lie in \[0, 7\)"):
         generator.fit(batches, steps_per_epoch=2, verbose=0)
+
+
+@pytest.mark.skipif(
+    keras.config.backend() == "torch", reason="TensorFlow need not be there"
+)
+@pytest.mark.parametrize("name", ["x", "validation_data"])
+def test_codes_of_a_dataset_of_tensorflow_are_checked_on_their_way(name):
+    tf = pytest.importorskip("tensorflow")
+
+    def dataset(damage, key="codes"):
+        def damaged(number, rows):
+            return {**rows, key: rows[key] + damage * tf.cast(number, "int32")}
+
+        rows = {**ROWS, "codes": ROWS["codes"].astype("int32")}
+        whole = tf.data.Dataset.from_tensor_slices(rows).batch(2)
+        return whole.enumerate().map(damaged)
+
+    checks = RowChecks(make_generator())
+    plain, checked = dataset(0), checks.checked(dataset(0))
+    for before, after in zip(plain, checked, strict=True):
+        assert before.keys() == after.keys()
+        for key, value in before.items():
+            np.testing.assert_array_equal(value, after[key])
+    for damage, key, match in (
+        (7, "codes", r"`codes` must lie in \[0, 7\). Received: min=7, max=13"),
+        (-9, "text", r"`text` must lie in \[0, 12\). Received: min=-9, max=-2"),
+    ):
+        with pytest.raises(ValueError, match=match), checks.told():
+            list(checks.checked(dataset(damage, key)))
+    with pytest.raises(TypeError, match="`codes` must be integers"):
+        checks.checked(plain.map(lambda rows: {"codes": rows["codes"] / 2}))
+    with pytest.raises(ValueError, match=r"`codes` must lie in \[0, 7\)"):
+        make_generator().fit(
+            **{"x": dataset(7 * (name == "x")), name: dataset(7)}, verbose=0
+        )
 
 
 def test_the_whole_model_trains_its_generator():

@@ -51,6 +51,11 @@ class ImageHead(TransformerLayer):
     def codes_per_position(self) -> int:
         raise NotImplementedError
 
+    @property
+    def codebook_limits(self) -> int | tuple[int, ...]:
+        """What codes are below: K, or c numbers where depths have fewer."""
+        return self.num_codes
+
     def to_positions(self, codes: Any) -> Any:
         """Codes (B, *code_shape) as stacks, one a position: int32 (B, P, c)."""
         shape = (-1, int(np.prod(self.grid)), self.codes_per_position)

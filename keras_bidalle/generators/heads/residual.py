@@ -1,5 +1,6 @@
 """A stack of residual codes at each position."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,8 +9,15 @@ from keras import layers, ops
 
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.generators.frozen_codebooks import FrozenCodebooks
+from keras_bidalle.generators.heads.codebook_sizes import (
+    NO_CODE,
+    checked_sizes,
+    sizes_left,
+    without_missing,
+)
 from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.generators.stochastic_codes import are_codes
+from keras_bidalle.messages import shown
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
 from keras_bidalle.transformer.row_masks import masked_score
 from keras_bidalle.transformer.transformer_block import (
@@ -19,8 +27,6 @@ from keras_bidalle.transformer.transformer_block import (
 from keras_bidalle.validation import check_positive
 
 _EMBEDDINGS = ("learned", "codebook")
-# The logit of codes that a depth's smaller codebook does not have.
-NO_CODE = -1e6
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -45,6 +51,9 @@ class ResidualHead(ImageHead):
             is seen at each depth, or the last of them only.
         head_bias: bool, whether logits have biases.
         codebooks: `FrozenCodebooks` of the tokenizer, or `None`.
+        codebook_sizes: tuple of D int, at most `num_codes`: how many codes
+            each depth has, where they are not all one (see
+            `ResidualQuantizer.codebook_sizes`). Others are never drawn.
         block: dict of further arguments of `TransformerBlock`.
 
     Reference:
@@ -67,6 +76,7 @@ class ResidualHead(ImageHead):
         cumulative_depth_context: bool = True,
         head_bias: bool = True,
         codebooks: FrozenCodebooks | None = None,
+        codebook_sizes: Sequence[int] | None = None,
         block: dict | None = None,
         **kwargs: Any,
     ) -> None:
@@ -76,6 +86,9 @@ class ResidualHead(ImageHead):
                 "`code_shape` must be (rows, columns, depth). "
                 f"Received: code_shape={self.code_shape}"
             )
+        self.codebook_sizes = checked_sizes(
+            codebook_sizes, self.code_shape[2], num_codes
+        )
         check_positive(head_depth=head_depth, head_num_heads=head_num_heads)
         for name, value in (
             ("body_embedding", body_embedding),
@@ -199,12 +212,40 @@ class ResidualHead(ImageHead):
     def _biases(self):
         """float32 tensor (1 or D, K), zeros without `head_bias`."""
         if self.bias is None:
-            return ops.zeros(self.kernel.shape[::2], "float32")
-        return ops.cast(self.bias, "float32")
+            bias = ops.zeros(self.kernel.shape[::2], "float32")
+        else:
+            bias = ops.cast(self.bias, "float32")
+        if self.codebook_sizes is None:
+            return bias
+        return without_missing(bias, self.codebook_sizes)
+
+    @property
+    def codebook_limits(self) -> int | tuple[int, ...]:
+        if self.codebook_sizes is not None:
+            return self.codebook_sizes
+        if self.bias is None or self.shared_classifier:
+            return self.num_codes
+        # As `leave_out_missing_codes` and earlier versions leave it.
+        sizes = sizes_left(self.bias)
+        return sizes if min(sizes) < self.num_codes else self.num_codes
 
     def leave_out_missing_codes(self) -> None:
-        """Gives codes that a smaller codebook does not have no chance."""
+        """Gives codes that a smaller codebook does not have no chance.
+
+        Raises:
+            ValueError: if the codebooks have other sizes than
+                `codebook_sizes`, or classifiers have no place for it.
+        """
         exist = are_codes(ops.convert_to_numpy(self.codebooks.codebooks))
+        if self.codebook_sizes is not None:
+            found = tuple(exist.sum(axis=-1).tolist())
+            if found != self.codebook_sizes:
+                raise ValueError(
+                    "`tokenizer` must have codebooks of the generator's "
+                    f"`codebook_sizes`={self.codebook_sizes}. "
+                    f"Received: {shown(found)} codes"
+                )
+            return
         if exist.all():
             return
         if self.shared_classifier or self.bias is None:
@@ -233,6 +274,7 @@ class ResidualHead(ImageHead):
             which = 0 if self.shared_classifier else place
             x = run(self.image_head_norm, x)[:, 0]
             logits = ops.cast(ops.matmul(x, kernel[which]), "float32")
+            which = 0 if bias.shape[0] == 1 else place
             codes.append(draw(logits + bias[which], place))
             if place + 1 < depth:
                 vectors = self._vectors(self.head_embedding, codes[-1], place)
