@@ -9,10 +9,11 @@ from keras import ops
 
 from keras_bidalle import validation
 from keras_bidalle.arguments import Configured
+from keras_bidalle.captions.caption_list import caption_list
 from keras_bidalle.presets.mixin import PresetMixin
 from keras_bidalle.sampling.best_of import Candidates
 from keras_bidalle.sampling.calls import SamplingOptions, takes_settings
-from keras_bidalle.sampling.requests import caption_list, encoded_prime
+from keras_bidalle.sampling.requests import encoded_prime
 from keras_bidalle.sampling.settings import (
     IMAGE_TO_TEXT,
     TEXT_TO_IMAGE,

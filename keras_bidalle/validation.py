@@ -58,7 +58,7 @@ def check_at_least(minimum: float = 0.0, **values: Any) -> None:
         if not isinstance(value, int | float) or not value >= minimum:
             raise ValueError(
                 f"`{name}` must be a number of at least {minimum:g}. "
-                f"Received: {name}={value!r}"
+                f"Received: {name}={shown(value)}"
             )
 
 

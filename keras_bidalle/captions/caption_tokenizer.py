@@ -5,6 +5,7 @@ what a generator needs: rows of a fixed length, a clear error instead of a
 silent [UNK] or a cut caption, and a Keras config.
 """
 
+import contextlib
 import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,12 +15,20 @@ import numpy as np
 import tokenizers
 from keras import ops
 
+from keras_bidalle.captions.caption_list import caption_list
 from keras_bidalle.captions.merge_dropout import MergeDropout
 from keras_bidalle.captions.pipelines import (
     SPECIAL_TOKENS,
     pair_pipeline,
     word_pipeline,
 )
+from keras_bidalle.messages import one_line, shown
+
+# Ids that no token has; published vocabularies have a few.
+_MOST_GAPS = 1 << 20
+_WORDS_TOLD = 4
+# Of a text; what is longer is no caption, and would take long to split.
+_MOST_LETTERS = 1 << 16
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -64,17 +73,13 @@ class CaptionTokenizer:
         if not isinstance(max_length, int) or max_length < 3:
             raise ValueError(
                 "`max_length` must be an integer of at least 3 ([CLS], one "
-                f"word, [SEP]). Received: max_length={max_length!r}"
+                f"word, [SEP]). Received: max_length={shown(max_length)}"
             )
-        try:
+        with _told(
+            "`tokenizer_json` must be the JSON text of a Hugging Face "
+            f"tokenizer. Received: {shown(tokenizer_json)}"
+        ):
             self._tokenizer = tokenizers.Tokenizer.from_str(tokenizer_json)
-        # The library raises a bare Exception, and TypeError on no string.
-        except Exception as error:
-            raise ValueError(
-                "`tokenizer_json` must be the JSON text of a Hugging Face "
-                f"tokenizer. Received: {str(tokenizer_json)[:80]!r}... "
-                f"({error})"
-            ) from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         if isinstance(self._tokenizer.model, tokenizers.models.BPE):
@@ -83,6 +88,13 @@ class CaptionTokenizer:
         self.max_length = max_length
         used = set(self._tokenizer.get_vocab().values())
         self.vocabulary_size = max(used, default=-1) + 1
+        gaps = self.vocabulary_size - len(used)
+        if gaps > _MOST_GAPS:
+            raise ValueError(
+                f"`tokenizer_json` must leave out at most {_MOST_GAPS:,} ids. "
+                f"Received: {len(used)} tokens with ids up to "
+                f"{self.vocabulary_size - 1}"
+            )
         special = {t: self._tokenizer.token_to_id(t) for t in SPECIAL_TOKENS}
         frame = [special["[CLS]"], special["[SEP]"]]
         if frame == [None, None]:
@@ -98,7 +110,8 @@ class CaptionTokenizer:
             special[token] for token in SPECIAL_TOKENS[:4]
         )
         self._start, self._end = frame[:1], frame[1:]
-        self.special_ids = set(range(self.vocabulary_size)) - used
+        ids = range(self.vocabulary_size)
+        self.special_ids = {i for i in ids if i not in used}
         self.special_ids.update(i for i in special.values() if i is not None)
 
     @classmethod
@@ -156,7 +169,13 @@ class CaptionTokenizer:
         return self._encoding(text, name).ids
 
     def _encoding(self, text, name):
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        if len(text) > _MOST_LETTERS:
+            raise ValueError(
+                f"{name} is too long: {len(text):,} characters, at most "
+                f"{_MOST_LETTERS:,} are read. Received: {shown(text)}"
+            )
+        with _told(f"{name} must be text. Received: {shown(text)}"):
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
         # A special token written out by a user is not a word either.
         unknown = [
             span
@@ -164,11 +183,19 @@ class CaptionTokenizer:
             if i in self.special_ids
         ]
         if unknown:
-            words = dict.fromkeys(_whole_word(text, *span) for span in unknown)
+            found = [_whole_word(text, *span) for span in unknown[:100]]
+            told = [
+                f"{shown(word)} at character {at}"
+                for word, at in dict.fromkeys(found)
+            ]
+            words = ", ".join(told[:_WORDS_TOLD])
+            if len(told) > _WORDS_TOLD or len(unknown) > len(found):
+                words += " and more"
             raise ValueError(
-                f"{name} has words outside the vocabulary: "
-                + ", ".join(f"{w!r} at character {at}" for w, at in words)
-                + f". Received: {text!r}"
+                one_line(
+                    f"{name} has words outside the vocabulary: {words}. "
+                    f"Received: {shown(text)}"
+                )
             )
         return encoding
 
@@ -200,10 +227,10 @@ class CaptionTokenizer:
             int32 array (B, max_length).
 
         Raises:
-            ValueError: on an empty caption, one too long for `max_length`,
-                or words outside the vocabulary; the message says which. On
-                a `dropout` out of its range, or of a tokenizer that is no
-                byte pair encoding.
+            ValueError: on an empty caption, one too long for `max_length`
+                or of more than 65,536 characters, or words outside the
+                vocabulary; the message says which. On a `dropout` out of its
+                range, or of a tokenizer that is no byte pair encoding.
             TypeError: when a caption is not a str.
 
         Reference:
@@ -214,28 +241,27 @@ class CaptionTokenizer:
         if not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
             raise ValueError(
                 "`dropout` must be a number between 0 and 1. "
-                f"Received: dropout={dropout!r}"
+                f"Received: dropout={shown(dropout)}"
             )
-        if isinstance(captions, str):
-            captions = [captions]
+        captions = caption_list(captions)
         rows = np.full((len(captions), self.max_length), self.pad_id, "int32")
         for i, caption in enumerate(captions):
             if not isinstance(caption, str):
                 raise TypeError(
                     "`captions` must be strings. Received: "
-                    f"captions[{i}]={caption!r}"
+                    f"captions[{i}]={shown(caption)}"
                 )
             encoding = self._encoding(caption, name=f"`captions[{i}]`")
             ids = encoding.ids
             if not ids:
                 raise ValueError(
-                    f"`captions[{i}]` is empty. Received: {caption!r}"
+                    f"`captions[{i}]` is empty. Received: {shown(caption)}"
                 )
             fit = self.max_length - len(self._start + self._end)
             if len(ids) > fit:
                 raise ValueError(
                     f"`captions[{i}]` is too long: {len(ids)} tokens, at most "
-                    f"{fit} fit. Received: {caption!r}"
+                    f"{fit} fit. Received: {shown(caption)}"
                 )
             if dropout:
                 own = np.random.SeedSequence(seed, spawn_key=(i,))
@@ -298,10 +324,27 @@ def _words(encoding):
     return list(words.values())
 
 
+@contextlib.contextmanager
+def _told(message):
+    """A scope in which the tokenizers' library's errors are a `ValueError`.
+
+    It raises bare Exceptions, and panics, which are none.
+    """
+    try:
+        yield
+    except BaseException as error:
+        panicked = type(error).__name__ == "PanicException"
+        if not panicked and not isinstance(error, Exception):
+            raise
+        raise ValueError(one_line(f"{message} ({error})")) from error
+
+
 def _whole_word(text, start, stop):
     """The word around a span of it, and where the word starts."""
-    while start > 0 and text[start - 1 : start + 1].isalnum():
+    # A text may be one word of a million letters, all of them unknown.
+    first, last = max(0, start - 100), min(len(text), stop + 100)
+    while start > first and text[start - 1 : start + 1].isalnum():
         start -= 1
-    while stop < len(text) and text[stop - 1 : stop + 1].isalnum():
+    while stop < last and text[stop - 1 : stop + 1].isalnum():
         stop += 1
     return text[start:stop], start

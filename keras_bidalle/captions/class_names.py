@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_bidalle.captions.caption_list import caption_list
 from keras_bidalle.messages import one_line, shown
 from keras_bidalle.validation import check_positive
 
@@ -122,8 +123,7 @@ class ClassNames:
                 there are.
             TypeError: when a name is not a str.
         """
-        if isinstance(captions, str):
-            captions = [captions]
+        captions = caption_list(captions)
         numbers = np.zeros((len(captions), 1), "int32")
         for i, name in enumerate(captions):
             if not isinstance(name, str):

@@ -11,6 +11,8 @@ import json
 
 import numpy as np
 
+from keras_bidalle.messages import shown
+
 
 class MergeDropout:
     """Undoes the merges of encoded words and makes them anew, with gaps.
@@ -31,7 +33,8 @@ class MergeDropout:
         if model.get("type") != "BPE":
             raise ValueError(
                 "`dropout` needs a byte pair encoding, which leaves out "
-                f"merges. Received: a tokenizer of type {model.get('type')!r}"
+                "merges. Received: a tokenizer of type "
+                f"{shown(model.get('type'))}"
             )
         self.vocabulary = model["vocab"]
         self.suffix = model.get("end_of_word_suffix") or ""

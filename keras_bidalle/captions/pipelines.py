@@ -24,6 +24,8 @@ from tokenizers.normalizers import NFKC, Lowercase, Replace
 from tokenizers.normalizers import Sequence as Steps
 from tokenizers.pre_tokenizers import Whitespace
 
+from keras_bidalle.messages import shown
+
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]")
 # In NFKC; what is left of the groups has a form of its own there.
 GROUPS = ("'’‘‛ʼ′`", '"“”„‟', "-‐‒–—―−")
@@ -45,7 +47,7 @@ def word_pipeline(words: Sequence[str]) -> str:
     if len(tokens) < len(words):
         twice = max(words, key=words.count)
         raise ValueError(
-            f"`words` must be distinct. Received: {twice!r} more than once"
+            f"`words` must be distinct. Received: {shown(twice)} more than once"
         )
     tokenizer = Tokenizer(models.WordLevel(tokens, unk_token="[UNK]"))
     tokenizer.normalizer = steps

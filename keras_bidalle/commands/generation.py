@@ -20,6 +20,7 @@ from keras_bidalle.commands.inputs import (
 )
 from keras_bidalle.data.image_opening import path_name
 from keras_bidalle.files import atomic_path
+from keras_bidalle.messages import shown
 from keras_bidalle.presets import preset_names
 from keras_bidalle.programs import add_sampling, sampling_of
 
@@ -145,10 +146,12 @@ def scorer_of(name: str) -> Any:
     sys.path.insert(0, os.getcwd())
     try:
         found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+    # A `TypeError` where a name begins with a dot.
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"--scorer must be module:function. Received: {name!r} ({error})"
+            "--scorer must be module:function. "
+            f"Received: {shown(name)} ({error})"
         ) from error
     if not callable(found):
-        raise ValueError(f"--scorer {name!r} is not a function.")
+        raise ValueError(f"--scorer {shown(name)} is not a function.")
     return found

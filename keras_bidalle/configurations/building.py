@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from keras_bidalle import generators, image_tokenizers, quantizers
+from keras_bidalle.messages import shown
 
 PACKAGE = "keras_bidalle"
 
@@ -91,10 +92,12 @@ def _serialized_json(value: Any) -> dict[str, Any]:
     if name not in known:
         raise ValueError(
             f'"class_name" must be one of {", ".join(sorted(known))}. '
-            f"Received: {name!r}"
+            f"Received: {shown(name)}"
         )
     if not isinstance(arguments, dict):
-        raise ValueError(f'"config" must be an object. Received: {arguments!r}')
+        raise ValueError(
+            f'"config" must be an object. Received: {shown(arguments)}'
+        )
     # Arguments that had other names once.
     current = getattr(known[name], "current_arguments", dict)
     found = {key: plain(part) for key, part in arguments.items()}

@@ -11,6 +11,7 @@ from keras_bidalle.configurations import building, named, training_settings
 from keras_bidalle.configurations.counting import count_params
 from keras_bidalle.generators import Generator
 from keras_bidalle.image_tokenizers import ImageTokenizer
+from keras_bidalle.messages import shown
 
 _STAGES: dict[str, Any] = {
     "tokenizer": (
@@ -137,7 +138,7 @@ class Configuration:
         for part in path:
             if not building.is_serialized(arguments.get(part)):
                 raise ValueError(
-                    f"`{name}`: {owner.__name__} has no {part!r} with "
+                    f"`{name}`: {owner.__name__} has no {shown(part)} with "
                     "arguments of its own."
                 )
             owner = building.class_of(arguments[part])
@@ -150,7 +151,7 @@ class Configuration:
         known = accepted_arguments(owner)
         if last not in known:
             raise ValueError(
-                f"`{name}`: {last!r} is neither a setting of the training "
+                f"`{name}`: {shown(last)} is neither a setting of the training "
                 f"({', '.join(self.training)}) nor an argument of "
                 f"{owner.__name__} ({', '.join(sorted(known))})."
             )
@@ -165,7 +166,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ValueError(f"`--set` takes NAME=VALUE. Received: {text!r}")
+        raise ValueError(f"`--set` takes NAME=VALUE. Received: {shown(text)}")
     return name, parse_value(value)
 
 
@@ -188,7 +189,7 @@ def _read(path: str, stage: str) -> tuple[type, dict[str, Any], dict[str, Any]]:
         training = value.get("training", {})
         if not isinstance(training, dict):
             raise ValueError(
-                f'"training" must be an object. Received: {training!r}'
+                f'"training" must be an object. Received: {shown(training)}'
             )
     except ValueError as error:
         raise ValueError(f"{path} is not a configuration: {error}") from error

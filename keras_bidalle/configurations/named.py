@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_bidalle.configurations import generators, sizes, tokenizers
+from keras_bidalle.messages import shown
 
 # What a name stands for: a class and its constructor's arguments.
 Entry = tuple[type, dict[str, Any]]
@@ -51,7 +52,7 @@ def _entry(table: Mapping[str, Entry], name: str, kind: str) -> Entry:
     if name not in table:
         raise ValueError(
             f"Known {kind} are {', '.join(sorted(table))}. "
-            f"Received: name={name!r}"
+            f"Received: name={shown(name)}"
         )
     cls, arguments = table[name]
     return cls, copy.deepcopy(arguments)

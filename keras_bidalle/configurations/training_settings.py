@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from keras_bidalle.configurations import sizes
+from keras_bidalle.messages import shown
 
 # What both stages know; and what is taken where nothing was published.
 _SHARED = {
@@ -311,7 +312,7 @@ def check_training(settings: dict[str, Any]) -> None:
         if not right:
             raise ValueError(
                 f"The training's `{name}` must be {kind}. "
-                f"Received: {name}={value!r}"
+                f"Received: {name}={shown(value)}"
             )
     if settings["steps"] is None and settings["epochs"] is None:
         raise ValueError("One of `steps` and `epochs` must be given.")

@@ -12,6 +12,7 @@ from keras_bidalle.converters.configs import required
 from keras_bidalle.converters.vqgan import link_decoder, link_encoder
 from keras_bidalle.converters.weights import converted
 from keras_bidalle.image_tokenizers import AugVAE, SingleLevelAugVAE
+from keras_bidalle.messages import shown
 from keras_bidalle.quantizers import EMAVectorQuantizer
 
 # What the published program takes where a configuration is silent.
@@ -174,7 +175,7 @@ def _arguments(config, reader):
     for name, known in (("double_z", False), ("out_channels", pixels)):
         if config.get(name, known) != known:
             raise ValueError(
-                f"`{name}` must be {known}. Received: {config[name]!r}"
+                f"`{name}` must be {known}. Received: {shown(config[name])}"
             )
     side = required(config, "resolution")
     return {

@@ -8,6 +8,7 @@ import numpy as np
 from keras_bidalle.converters.configs import one_of, required
 from keras_bidalle.converters.weights import converted
 from keras_bidalle.generators import BidirectionalTransformer
+from keras_bidalle.messages import shown
 
 # What the published program takes where a configuration is silent.
 _DEFAULTS = {"heads": 8, "dim_head": 64, "loss_weight": 7}
@@ -78,7 +79,7 @@ def _arguments(reader, config):
     if not isinstance(special, dict):
         raise ValueError(
             "`special_tok_idx` must hold the ids of [PAD], [CLS] and [SEP]. "
-            f"Received: special_tok_idx={special!r}"
+            f"Received: special_tok_idx={shown(special)}"
         )
     positions = one_of(_POSITIONS, "pe_type", config.get("pe_type", "fixed"))
     return {

@@ -10,6 +10,7 @@ from keras_bidalle.converters.configs import read_config
 from keras_bidalle.converters.modules import read_module
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.image_tokenizers import DiscreteVAE
+from keras_bidalle.messages import shown
 from keras_bidalle.quantizers import GumbelQuantizer
 
 ENCODER_FILE, DECODER_FILE = "encoder.pkl", "decoder.pkl"
@@ -207,7 +208,7 @@ class _Half:
             raise ValueError(
                 f"`{'.'.join(path)}` of {self.name} must have the gain "
                 f"1 / num_layers**2, {block.gain:g}. Received: "
-                f"post_gain={gain!r}"
+                f"post_gain={shown(gain)}"
             )
 
 
@@ -248,7 +249,7 @@ def _check_config(config, sizes):
             if section.get(name, size) != size:
                 raise ValueError(
                     f"`{half}.{name}` of the configuration must be that of "
-                    f"the weights, {size}. Received: {section[name]!r}"
+                    f"the weights, {size}. Received: {shown(section[name])}"
                 )
 
 

@@ -6,6 +6,7 @@ from keras_bidalle.converters.configs import model_section, required
 from keras_bidalle.converters.state_dict import unwrapped
 from keras_bidalle.converters.weights import StateDictReader
 from keras_bidalle.losses import AdversarialLoss, PatchDiscriminator
+from keras_bidalle.messages import shown
 
 _PREFIX = "loss.discriminator.main."
 _ANCHORS = (f"{_PREFIX}0.weight",)
@@ -50,7 +51,7 @@ def convert_adversarial_loss(
         if options.get(name):
             raise ValueError(
                 f"A discriminator with `{name}` is not supported. "
-                f"Received: {name}={options[name]!r}"
+                f"Received: {name}={shown(options[name])}"
             )
     channels = required(
         required(config, "ddconfig"), "in_channels", "`ddconfig`"

@@ -8,6 +8,7 @@ from keras_bidalle.converters.configs import required
 from keras_bidalle.converters.gpt_block import link_block
 from keras_bidalle.converters.weights import converted
 from keras_bidalle.generators import BidirectionalTransformer
+from keras_bidalle.messages import shown
 from keras_bidalle.validation import check_positive
 
 # What the published program takes where a configuration is silent.
@@ -123,7 +124,7 @@ def _arguments(reader, config):
         raise ValueError(
             "`n_dense_layers` must be `n_layers`: sparse layers are not "
             f"known. Received: n_layers={depth}, "
-            f"n_dense_layers={config['n_dense_layers']!r}"
+            f"n_dense_layers={shown(config['n_dense_layers'])}"
         )
     places = required(config, "ctx_len_img")
     check_positive(ctx_len_img=places)

@@ -20,6 +20,7 @@ from keras_bidalle.converters.weights import converted
 from keras_bidalle.generators import RQTransformer
 from keras_bidalle.generators.heads.codebook_sizes import NO_CODE
 from keras_bidalle.generators.stochastic_codes import codebooks_of, stacked
+from keras_bidalle.messages import shown
 from keras_bidalle.presets import load
 
 # What the published program takes where a configuration is silent.
@@ -110,7 +111,7 @@ def _vocabulary_sizes(config):
     if len(sizes) != depth or not all(isinstance(n, int) for n in sizes):
         raise ValueError(
             f"`vocab_size` must be an integer or {depth} of them, one for "
-            f"each depth. Received: vocab_size={config['vocab_size']!r}"
+            f"each depth. Received: vocab_size={shown(config['vocab_size'])}"
         )
     return sizes
 
@@ -120,7 +121,7 @@ def _block_size(config):
     if not isinstance(size, (list, tuple)) or len(size) != 3:
         raise ValueError(
             "`block_size` must be [rows, columns, depth]. "
-            f"Received: block_size={size!r}"
+            f"Received: block_size={shown(size)}"
         )
     return tuple(size)
 
@@ -136,7 +137,8 @@ def _arguments(config, sizes, in_body, in_head):
         if body["block"].get(name) != head["block"].get(name):
             raise ValueError(
                 f"`{name}` must be the same in `body` and `head`. Received: "
-                f"{body['block'].get(name)!r} and {head['block'].get(name)!r}"
+                f"{shown(body['block'].get(name))} and "
+                f"{shown(head['block'].get(name))}"
             )
     block = body["block"]
     has_bias = block.get("attn_bias", True)
@@ -175,7 +177,7 @@ def _stack(config, name):
     if not isinstance(stack, dict) or not isinstance(stack.get("block"), dict):
         raise ValueError(
             f"`{name}` must hold `n_layer` and `block`. "
-            f"Received: {name}={stack!r}"
+            f"Received: {name}={shown(stack)}"
         )
     return stack
 

@@ -80,7 +80,7 @@ def _shapes(options):
     if options.get("bottleneck_type", "rq") != "rq":
         raise ValueError(
             "`hparams.bottleneck_type` must be 'rq'. Received: "
-            f"bottleneck_type={options['bottleneck_type']!r}"
+            f"bottleneck_type={shown(options['bottleneck_type'])}"
         )
     latent = required(options, "latent_shape", "`hparams`")
     code = required(options, "code_shape", "`hparams`")

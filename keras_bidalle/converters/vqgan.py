@@ -16,6 +16,7 @@ from keras_bidalle.image_tokenizers.downsampling import (
     DOWNSAMPLINGS,
     BlurPool,
 )
+from keras_bidalle.messages import shown
 from keras_bidalle.quantizers import (
     GumbelQuantizer,
     OrthogonalVectorQuantizer,
@@ -98,7 +99,7 @@ def convert_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     if config.get("remap"):
         raise ValueError(
             "`remap` (a checkpoint with some of its codes only) is not "
-            f"supported. Received: remap={config['remap']!r}"
+            f"supported. Received: remap={shown(config['remap'])}"
         )
     sizes = {
         "num_codes": required(config, "n_embed"),
@@ -177,7 +178,7 @@ def encoder_config(config):
     if not isinstance(encoder, dict):
         raise ValueError(
             "`ddconfig` must hold the encoder's options. "
-            f"Received: ddconfig={encoder!r}"
+            f"Received: ddconfig={shown(encoder)}"
         )
     return encoder
 
@@ -201,7 +202,7 @@ def vqgan_arguments(config):
         if name in config and config[name] not in known:
             raise ValueError(
                 f"`ddconfig.{name}` must be one of {tuple(known)}. "
-                f"Received: {name}={config[name]!r}"
+                f"Received: {name}={shown(config[name])}"
             )
     method = config.get("downsampling_method", "strided_conv")
     replicate = bool(config.get("use_replicationpad", False))

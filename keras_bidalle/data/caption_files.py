@@ -12,6 +12,8 @@ from keras_bidalle.messages import one_line, shown
 # What the columns and keys are called in the data sets that people have.
 FILE_NAMES = ("file_name", "file", "filename", "image", "filepath", "path")
 CAPTION_NAMES = ("caption", "captions", "text", "texts")
+# Of the captions of one image; what is larger is something else.
+MAX_TEXT_BYTES = 1 << 20
 
 
 def read_captions(
@@ -55,6 +57,9 @@ def read_captions(
         )
     captions: dict[str, list[str]] = {}
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            # A pipe may never end.
+            raise ValueError("it is no file")
         names = CAPTION_NAMES if caption_name is None else (caption_name,)
         for file, texts in reader(path, names):
             captions.setdefault(file, []).extend(_checked(file, texts))
@@ -87,7 +92,14 @@ def _checked(file, texts):
 
 
 def read_caption_lines(content, name):
-    """The captions in the bytes of a .txt file, one a line, or why not."""
+    """The captions in the bytes of a .txt file, one a line, or why not.
+
+    Of what is larger than `MAX_TEXT_BYTES` one byte more is enough.
+    """
+    if len(content) > MAX_TEXT_BYTES:
+        raise ImageError(
+            f"{name}: its .txt has more than {MAX_TEXT_BYTES:,} bytes"
+        )
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
@@ -147,6 +159,7 @@ def _from_csv(path, captions):
     with open(path, encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file, delimiter=delimiter, strict=True)
         try:
+            _check_header(rows.fieldnames or [], (*FILE_NAMES, *captions))
             for row in rows:
                 if None in row:
                     raise ValueError(
@@ -156,6 +169,13 @@ def _from_csv(path, captions):
                 yield _pair(row, captions)
         except (ValueError, csv.Error) as error:
             raise ValueError(f"line {rows.reader.line_num}: {error}") from error
+
+
+def _check_header(header, names):
+    """Raises where one of two columns of a name would be lost."""
+    twice = [name for name in names if header.count(name) > 1]
+    if twice:
+        raise ValueError(f"the column {shown(twice[0])} comes twice")
 
 
 _READERS = {

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from keras_bidalle.messages import shown
+
 Box = tuple[float, float, float, float]
 Random = np.random.Generator
 
@@ -46,7 +48,7 @@ class CenterCrop:
         ):
             raise ValueError(
                 "`size` must be a positive integer or a pair of them. "
-                f"Received: size={size!r}"
+                f"Received: size={shown(size)}"
             )
         self.height, self.width = sides
         self.flip = flip
@@ -189,7 +191,7 @@ class DALLECrop(CenterCrop):
         super().__init__(size, flip)
         if self.height != self.width:
             raise ValueError(
-                f"`size` must be one side, of a square. Received: {size!r}"
+                f"`size` must be one side, of a square. Received: {shown(size)}"
             )
         _check_pair("scale", scale, 1, math.inf)
         _check_pair("offset", offset, 0, 1)
@@ -236,7 +238,8 @@ def crop_named(
     crop = CROPS.get("CenterCrop" if name == "CentreCrop" else name)
     if crop is None:
         raise ValueError(
-            f"`crop` must be one of {', '.join(CROPS)}. Received: crop={name!r}"
+            f"`crop` must be one of {', '.join(CROPS)}. "
+            f"Received: crop={shown(name)}"
         )
     try:
         return crop(size, **arguments)
@@ -251,7 +254,7 @@ def _check_pair(name, pair, low, high):
     if not low <= pair[0] <= pair[1] <= high:
         raise ValueError(
             f"`{name}` must be a pair of numbers in [{low:g}, {high:g}], "
-            f"the lower one first. Received: {name}={pair!r}"
+            f"the lower one first. Received: {name}={shown(pair)}"
         )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from keras_bidalle.backend import replicas
 from keras_bidalle.data.image_opening import ImageError, open_image
 from keras_bidalle.data.image_source import MIXED_BLOCKS, ImageSource
-from keras_bidalle.messages import one_line
+from keras_bidalle.messages import one_line, shown
 from keras_bidalle.validation import check_positive
 
 
@@ -130,7 +130,7 @@ class ImageBatches:
         if not isinstance(seed, int) or seed < 0:
             raise ValueError(
                 "`seed` must be a non-negative integer. "
-                f"Received: seed={seed!r}"
+                f"Received: seed={shown(seed)}"
             )
         index, count = replicas.data_shard() if shard is None else shard
         if not 0 <= index < count:

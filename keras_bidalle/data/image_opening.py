@@ -8,6 +8,7 @@ read is one error that names the file.
 import io
 import os
 import pathlib
+import stat
 import struct
 from typing import Any
 
@@ -92,6 +93,8 @@ def open_image(source: Any, name: str | None = None) -> Image.Image:
             return _from_array(source)
         if isinstance(source, (bytes, bytearray)):
             source = io.BytesIO(source)
+        elif isinstance(source, (str, os.PathLike)):
+            _check_is_file(source)
         with Image.open(source, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(
@@ -139,23 +142,39 @@ def image_files(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
 
 def files_below(folder, suffixes):
     """Files that are not hidden, below a folder that must be there."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise FileNotFoundError(
             one_line(f"There is no folder {str(folder)!r}.")
         )
-    found = []
-    for root, folders, names in os.walk(folder, onerror=_refused):
-        folders[:] = [name for name in folders if name[0] != "."]
-        found += [
-            pathlib.Path(root, name)
-            for name in names
-            if name[0] != "." and pathlib.Path(name).suffix.lower() in suffixes
-        ]
+    # Not `os.walk`, which calls itself: folders may lie deep in each other.
+    found, folders = [], [os.fspath(folder)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name[0] == ".":
+                    continue
+                if _is_folder(entry):
+                    # Of links to folders nobody knows where they end.
+                    if not entry.is_symlink():
+                        folders.append(entry.path)
+                elif pathlib.Path(entry.name).suffix.lower() in suffixes:
+                    found.append(pathlib.Path(entry.path))
     return sorted(found)
 
 
-def _refused(error):
-    raise error
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # A link to itself.
+        return False
+
+
+def _check_is_file(path):
+    """Raises on a pipe, which would be waited for without end, and such."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a directory" if stat.S_ISDIR(mode) else "no file"
+        raise ValueError(f"it is {kind}")
 
 
 def path_name(path):
@@ -255,4 +274,7 @@ def _reason(error):
         return "not an image of a known format"
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
+    if isinstance(error, OSError) and error.strerror:
+        # Without the path, which is told before.
+        return error.strerror
     return one_line(str(error)) or type(error).__name__

@@ -3,7 +3,11 @@
 import os
 import pathlib
 
-from keras_bidalle.data.caption_files import read_caption_lines, read_captions
+from keras_bidalle.data.caption_files import (
+    MAX_TEXT_BYTES,
+    read_caption_lines,
+    read_captions,
+)
 from keras_bidalle.data.image_opening import (
     IMAGE_SUFFIXES,
     image_files,
@@ -56,14 +60,14 @@ class ImageTextFolder(ImageSource):
         caption_name: str | None = None,
     ) -> None:
         self.folder = pathlib.Path(folder)
-        if not self.folder.is_dir():
+        if not os.path.isdir(self.folder):
             raise FileNotFoundError(
                 one_line(f"There is no folder {str(self.folder)!r}.")
             )
         where = self.folder if captions is None else pathlib.Path(captions)
-        if not where.exists():
+        if not os.path.exists(where):
             where = self.folder / where
-        if where.is_dir():
+        if os.path.isdir(where):
             self._find_text_files(where)
             asked = f"a .txt file in {where}"
         else:
@@ -122,5 +126,6 @@ class ImageTextFolder(ImageSource):
         path = self._files[index]
         if self._captions is not None:
             return Record(path, self._captions[index])
-        content = self._texts[index].read_bytes()
+        with open(self._texts[index], "rb") as file:
+            content = file.read(MAX_TEXT_BYTES + 1)
         return Record(path, read_caption_lines(content, self.name(index)))

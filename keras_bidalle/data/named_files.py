@@ -27,7 +27,8 @@ class NamedFiles:
     def find(self, name):
         """The path of a name, in the form that is there."""
         path = self.folder / name
-        if path.exists():
+        # Which is `False` of a name that is too long for any file, too.
+        if os.path.exists(path):
             return path
         return self._by_form.get(unicodedata.normalize("NFC", str(path)), path)
 

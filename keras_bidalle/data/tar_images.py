@@ -8,10 +8,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_bidalle.data.caption_files import read_caption_lines
+from keras_bidalle.data.caption_files import (
+    MAX_TEXT_BYTES,
+    read_caption_lines,
+)
 from keras_bidalle.data.image_opening import IMAGE_SUFFIXES, path_name
 from keras_bidalle.data.image_source import ImageSource, Record, files_digest
-from keras_bidalle.messages import one_line
+from keras_bidalle.messages import one_line, shown
+
+_MAX_PATH = 4096
 
 
 class TarImages(ImageSource):
@@ -64,8 +69,9 @@ class TarImages(ImageSource):
                 rows.append((number, *image, *(text or (0, 0))))
         if not rows:
             asked = "image with a .txt" if captions else "image"
+            names = ", ".join(map(str, self.paths[:3]))
             raise FileNotFoundError(
-                f"There is no {asked} in {', '.join(map(str, self.paths))}."
+                one_line(f"There is no {asked} in {names}.")
             )
         # (file, image's offset, size, text's offset, size)
         self._rows = np.asarray(rows, "int64")
@@ -91,7 +97,7 @@ class TarImages(ImageSource):
             if not self._captions:
                 return Record(image, [])
             file.seek(text_offset)
-            text = file.read(text_size)
+            text = file.read(min(text_size, MAX_TEXT_BYTES + 1))
         return Record(image, read_caption_lines(text, self.name(index)))
 
 
@@ -100,9 +106,14 @@ def _expanded(paths):
         paths = [paths]
     found = []
     for path in map(str, paths):
-        matches = [path] if os.path.isfile(path) else sorted(glob.glob(path))
+        matches = [path] if os.path.isfile(path) else []
+        # No file has a longer name, and such a pattern takes long to read.
+        if not matches and len(path) <= _MAX_PATH:
+            matches = sorted(glob.glob(path))
         if not matches:
-            raise FileNotFoundError(one_line(f"There is no file {path!r}."))
+            raise FileNotFoundError(
+                one_line(f"There is no file {shown(path)}.")
+            )
         found += map(pathlib.Path, matches)
     return found
 
@@ -113,7 +124,9 @@ def _records(path):
     try:
         # "r:" reads no compressed file: one cannot be read at a place.
         with tarfile.open(path, "r:") as archive:
+            size = os.fstat(archive.fileobj.fileno()).st_size
             for member in archive:
+                _check_place(member, archive.offset, size)
                 if not member.isfile():
                     continue
                 folder, _, file = member.name.rpartition("/")
@@ -140,9 +153,28 @@ def _records(path):
                 raise tarfile.ReadError(
                     f"{what} at byte {archive.offset}, where zeros must be"
                 )
-    except tarfile.TarError as error:
+    # What damaged headers make of `tarfile`: sizes that nothing can have,
+    # headers of headers without end.
+    except (
+        *(tarfile.TarError, ValueError, OverflowError),
+        *(MemoryError, RecursionError),
+    ) as error:
+        reason = str(error) or type(error).__name__
         raise ValueError(
-            one_line(f"{path} is damaged, compressed, or no tar file: {error}")
+            one_line(f"{path} is damaged, compressed, or no tar file: {reason}")
         ) from error
     if key is not None:
         yield key.lstrip("/"), image, text
+
+
+def _check_place(member, end, size):
+    """Raises unless a member lies in its file, and the next one behind it."""
+    if member.issparse():
+        raise tarfile.ReadError(
+            f"{shown(member.name)} is sparse, and cannot be read at a place"
+        )
+    room = size - member.offset_data if member.isfile() else size
+    if end <= member.offset or not 0 <= member.size <= room:
+        raise tarfile.ReadError(
+            f"{shown(member.name)} cannot have {member.size} bytes"
+        )

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_bidalle.data.image_opening import ImageError
 from keras_bidalle.data.image_source import MIXED_BLOCKS, ImageSource, Record
+from keras_bidalle.messages import shown
 
 
 class TFDSImages(ImageSource):
@@ -71,7 +72,7 @@ class TFDSImages(ImageSource):
             elif feature.np_dtype not in (np.object_, np.str_, np.bytes_):
                 raise ValueError(
                     "`captions` must be a feature of texts or of class "
-                    f"labels. Received: captions={captions!r}, {feature}"
+                    f"labels. Received: captions={shown(captions)}, {feature}"
                 )
         # Encoded as they are stored: one image decoder for all sources.
         # Other images, such as masks, are not decoded at all.
@@ -155,7 +156,7 @@ def _feature(features, path, argument):
             raise ValueError(
                 f"`{argument}` must be a feature of the data set, "
                 f"{', '.join(known) or 'which has none here'}. "
-                f"Received: {argument}={'/'.join(path)!r}"
+                f"Received: {argument}={shown('/'.join(path))}"
             )
         features = inner[part]
     return features
@@ -169,18 +170,18 @@ def _resolved(tfds, split, known):
     except Exception as error:
         raise ValueError(
             f"`split` must be one of {', '.join(sorted(known))}, or a slice "
-            f"such as 'train[:90%]'. Received: split={split!r} ({error})"
+            f"such as 'train[:90%]'. Received: split={shown(split)} ({error})"
         ) from error
     if len(parts) != 1:
         raise ValueError(
             f"`split` must be one split or a slice of one. "
-            f"Received: split={split!r}"
+            f"Received: split={shown(split)}"
         )
     (part,) = parts
     first = part.from_ or 0
     last = known[part.splitname].num_examples if part.to is None else part.to
     if last <= first:
-        raise ValueError(f"The split is empty. Received: split={split!r}")
+        raise ValueError(f"The split is empty. Received: split={shown(split)}")
     return part.splitname, first, last - first
 
 

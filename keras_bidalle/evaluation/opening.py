@@ -13,6 +13,7 @@ from keras_bidalle.converters.extractors import (
     efficientnet_lite0_arrays,
     fid_inception_arrays,
 )
+from keras_bidalle.messages import shown
 from keras_bidalle.metrics.extractors import (
     Extractor,
     efficientnet_lite0,
@@ -74,7 +75,7 @@ def open_extractor(
         if tokenizer is None:
             raise ValueError(
                 '`extractors` must be "tokenizer:PRESET" where no image '
-                f"tokenizer is evaluated. Received: {name!r}"
+                f"tokenizer is evaluated. Received: {shown(name)}"
             )
         return tokenizer_encoder(tokenizer, weights="the evaluated model")
     if kind == "tokenizer":
@@ -107,7 +108,8 @@ def open_extractor(
             fid_inception_arrays(path), weights=_named(path), **more
         )
     raise ValueError(
-        f"`extractors` must be of {', '.join(EXTRACTORS)}. Received: {name!r}"
+        f"`extractors` must be of {', '.join(EXTRACTORS)}. "
+        f"Received: {shown(name)}"
     )
 
 
@@ -118,7 +120,7 @@ def _tokenizer_of(preset: str) -> Extractor:
     if not hasattr(found, "to_latents"):
         raise ValueError(
             "`extractors` must name an image tokenizer. Received: "
-            f"{preset!r}, a {type(found).__name__}"
+            f"{shown(preset)}, a {type(found).__name__}"
         )
     name = re.sub(r"\W+", "_", pathlib.Path(preset).resolve().name)
     return tokenizer_encoder(found, f"{name}_encoder", weights=preset)

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from keras_bidalle.messages import shown
 from keras_bidalle.metrics.extractors.resizing import check_resize
 from keras_bidalle.validation import check_positive
 
@@ -74,7 +75,7 @@ class Protocol:
         if self.rank_by not in (None, *RANKINGS):
             raise ValueError(
                 f"`rank_by` must be one of {', '.join(RANKINGS)}. "
-                f"Received: {self.rank_by!r}"
+                f"Received: {shown(self.rank_by)}"
             )
         if self.count is not None:
             check_positive(count=self.count)

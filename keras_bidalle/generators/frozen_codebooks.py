@@ -14,6 +14,7 @@ from keras_bidalle.generators.stochastic_codes import (
     draw_stacks,
     stack_losses,
 )
+from keras_bidalle.messages import shown
 from keras_bidalle.quantizers.distances import DISTANCES, Distance
 from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.validation import check_positive
@@ -24,7 +25,7 @@ def check_temperature(code_temperature: float) -> None:
     if not code_temperature > 0:
         raise ValueError(
             "`code_temperature` must be above 0. "
-            f"Received: code_temperature={code_temperature!r}"
+            f"Received: code_temperature={shown(code_temperature)}"
         )
 
 

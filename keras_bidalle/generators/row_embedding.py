@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.backend.noise import NoiseSeedGenerator
+from keras_bidalle.messages import shown
 from keras_bidalle.transformer.image_positions import IMAGE_POSITIONS
 from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.segments import GEN, REF
@@ -56,7 +57,7 @@ class RowEmbedding(TransformerLayer):
             raise ValueError(
                 f"`image_positions` must be one of "
                 f"{', '.join(IMAGE_POSITIONS)}. "
-                f"Received: image_positions={image_positions!r}"
+                f"Received: image_positions={shown(image_positions)}"
             )
         self.text_length = text_length
         self.grid = tuple(grid)

@@ -8,6 +8,7 @@ from keras import ops
 from keras_bidalle.arguments import Configured
 from keras_bidalle.backend.convolution import Conv2D
 from keras_bidalle.backend.noise import Dropout
+from keras_bidalle.messages import shown
 
 PACKAGE = "keras_bidalle"
 PADDING_MODES = ("zero", "replication")
@@ -87,7 +88,7 @@ def check_padding_mode(padding_mode, name="padding_mode"):
     if padding_mode not in PADDING_MODES:
         raise ValueError(
             f"`{name}` must be one of {PADDING_MODES}. "
-            f"Received: {name}={padding_mode!r}"
+            f"Received: {name}={shown(padding_mode)}"
         )
 
 

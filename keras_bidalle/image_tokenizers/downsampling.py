@@ -16,6 +16,7 @@ from keras_bidalle.image_tokenizers.blocks import (
     replication_pad,
     shape_of_codes,
 )
+from keras_bidalle.messages import shown
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -124,6 +125,6 @@ def get_downsampling(name, **kwargs):
     if name not in DOWNSAMPLINGS:
         raise ValueError(
             f"`downsampling` must be one of {tuple(DOWNSAMPLINGS)}. "
-            f"Received: downsampling={name!r}"
+            f"Received: downsampling={shown(name)}"
         )
     return DOWNSAMPLINGS[name](**kwargs)

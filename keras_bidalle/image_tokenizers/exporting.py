@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_bidalle.backend.current import backend_name
+from keras_bidalle.messages import shown
 
 # What Keras 3.15 needs besides a backend, by format and backend: the module
 # that it imports and the package that has it.
@@ -66,13 +67,13 @@ class Exporting:
         backend = backend_name()
         if backend not in _BACKENDS.get(format, (backend,)):
             raise ValueError(
-                f"`format={format!r}` needs one of the backends "
+                f"`format={shown(format)}` needs one of the backends "
                 f"{', '.join(_BACKENDS[format])}. Received: {backend}"
             )
         module, package = _PACKAGES.get((format, backend), (None, None))
         if module and importlib.util.find_spec(module) is None:
             raise ImportError(
-                f"`format={format!r}` on {backend} needs the package "
+                f"`format={shown(format)}` on {backend} needs the package "
                 f"{package}: pip install {package}"
             )
         if input_signature is None:

@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from keras_bidalle.losses.adversarial import frozen
+from keras_bidalle.messages import shown
 from keras_bidalle.metrics.psnr import psnr
 
 PIXEL_LOSSES = {
@@ -151,7 +152,7 @@ def _pixel_loss(reconstruction_loss):
         raise ValueError(
             f"`reconstruction_loss` must be one of {tuple(PIXEL_LOSSES)}, a "
             f"dict of their weights, or a callable. "
-            f"Received: reconstruction_loss={reconstruction_loss!r}"
+            f"Received: reconstruction_loss={shown(reconstruction_loss)}"
         )
     return lambda real, fake: sum(
         weight * PIXEL_LOSSES[name](real, fake)

@@ -18,6 +18,7 @@ from keras_bidalle.backend.gradients import linearize, value_and_gradient
 from keras_bidalle.backend.state_guard import StateGuard, moved_by_calls
 from keras_bidalle.losses.discriminator import PatchDiscriminator
 from keras_bidalle.losses.game import HingeLoss, VanillaLoss
+from keras_bidalle.messages import shown
 from keras_bidalle.validation import check_at_least
 
 
@@ -167,7 +168,7 @@ class AdversarialLoss(Configured, keras.layers.Layer):
         if isinstance(loss, str) and loss not in _LOSSES:
             raise ValueError(
                 f"`loss` must be one of {sorted(_LOSSES)} or an object with "
-                f"`generator` and `discriminator`. Received: loss={loss!r}"
+                f"`generator` and `discriminator`. Received: loss={shown(loss)}"
             )
         self._loss = _LOSSES[loss]() if isinstance(loss, str) else loss
         self.discriminator = discriminator

@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_bidalle import named
+from keras_bidalle.messages import shown
 
 
 def map_pixels(images: Any, epsilon: float = 0.1) -> Any:
@@ -87,7 +88,7 @@ class LogitLaplace(named.Named):
         if not isinstance(epsilon, int | float) or not 0 < epsilon < 0.5:
             raise ValueError(
                 "`epsilon` must be a number between 0 and 0.5. "
-                f"Received: epsilon={epsilon!r}"
+                f"Received: epsilon={shown(epsilon)}"
             )
         self.epsilon = epsilon
 

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_bidalle.messages import shown
+
 
 def policy_of(**argument):
     """The serialized policy that an argument names."""
@@ -11,7 +13,7 @@ def policy_of(**argument):
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"`{name}` must be a policy such as 'bfloat16'. "
-            f"Received: {name}={dtype!r}"
+            f"Received: {name}={shown(dtype)}"
         ) from error
     if type(policy) is keras.DTypePolicy:
         # Keras' own way imports TensorFlow, whichever the backend.

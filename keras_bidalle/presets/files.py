@@ -1,5 +1,6 @@
 """Where a preset's files are: in the package, in a folder, or on a hub."""
 
+import os
 import pathlib
 
 from keras_bidalle.messages import one_line, shown
@@ -22,6 +23,8 @@ class UnknownPresetError(ValueError):
 
 def preset_folder(preset: str | pathlib.Path) -> pathlib.Path:
     """A preset's folder: one of the name that was saved here goes first."""
+    if not isinstance(preset, (str, os.PathLike)) or "\0" in str(preset):
+        raise _unknown(preset)
     folder = pathlib.Path(preset)
     is_shipped = str(preset) in preset_names()
     if is_shipped and not (folder / "metadata.json").is_file():
@@ -49,12 +52,7 @@ def preset_file(preset: str | pathlib.Path, file_name: str) -> pathlib.Path:
         return _hub_file(str(preset), file_name)
     folder = preset_folder(preset)
     if not folder.is_dir():
-        names = ", ".join(f"'{name}'" for name in preset_names()) or "none"
-        raise UnknownPresetError(
-            f"Unknown preset. Names known here: {names}. Or pass a folder "
-            "written by `save_to_preset`, or a handle such as "
-            f"'hf://owner/model'. Received: {shown(str(preset))}"
-        )
+        raise _unknown(preset)
     path = folder / file_name
     if not path.is_file():
         raise FileNotFoundError(
@@ -64,6 +62,17 @@ def preset_file(preset: str | pathlib.Path, file_name: str) -> pathlib.Path:
             )
         )
     return path
+
+
+def _unknown(preset):
+    names = ", ".join(f"'{name}'" for name in preset_names()) or "none"
+    if isinstance(preset, os.PathLike):
+        preset = str(preset)
+    return UnknownPresetError(
+        f"Unknown preset. Names known here: {names}. Or pass a folder written "
+        "by `save_to_preset`, or a handle such as 'hf://owner/model'. "
+        f"Received: {shown(preset)}"
+    )
 
 
 def _hub_file(preset, file_name):

@@ -126,7 +126,7 @@ def _load(preset, dtype, generator_dtype):
             raise ValueError(
                 f"Preset '{preset}' holds a `{config['class_name']}`, which "
                 "has no generator. Received: "
-                f"generator_dtype={generator_dtype!r}"
+                f"generator_dtype={shown(generator_dtype)}"
             )
         policy = policy_of(generator_dtype=generator_dtype)
         set_dtype(config["config"]["generator"], policy)

@@ -11,6 +11,7 @@ from keras_bidalle.arguments import accepted_arguments
 from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.image_tokenizers import ImageTokenizer
+from keras_bidalle.messages import shown
 from keras_bidalle.presets import load
 from keras_bidalle.programs.carrying_over import carry_over_generator
 from keras_bidalle.programs.held_out import held_out_rows, is_asked_for
@@ -60,7 +61,7 @@ class GeneratorStage:
                 raise ValueError(
                     "`--start-from` must hold a generator of the same class, "
                     f"{self.configuration.cls.__name__}. Received: "
-                    f"{plan.start_generator!r}, a {type(found).__name__}"
+                    f"{shown(plan.start_generator)}, a {type(found).__name__}"
                 )
         # How many captions fit is not known yet.
         optimizer_of(self.settings, len(plan.task))

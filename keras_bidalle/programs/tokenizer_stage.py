@@ -9,6 +9,7 @@ from keras_bidalle.image_tokenizers import (
     ImageTokenizer,
     SingleLevelAugVAE,
 )
+from keras_bidalle.messages import shown
 from keras_bidalle.presets import load
 from keras_bidalle.programs.carrying_over import carry_over
 from keras_bidalle.programs.held_out import held_out_images
@@ -155,7 +156,7 @@ def started(
         raise ValueError(
             "`--start-from` must hold a tokenizer of the same class, "
             f"{type(tokenizer).__name__}. "
-            f"Received: {preset!r}, a {type(earlier).__name__}"
+            f"Received: {shown(preset)}, a {type(earlier).__name__}"
         )
     return tokenizer, carry_over(earlier, tokenizer)
 

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_bidalle.messages import shown
 from keras_bidalle.quantizers.multi_level_quantizer import MultiLevelQuantizer
 from keras_bidalle.quantizers.quantizer import Quantizer
 from keras_bidalle.validation import check_positive
@@ -57,7 +58,7 @@ class LatentPatchQuantizer(Quantizer):
         ):
             raise ValueError(
                 "`quantizer` must be a Quantizer of one map of latents. "
-                f"Received: {quantizer!r}"
+                f"Received: {shown(quantizer)}"
             )
         check_positive(patch_size=patch_size)
         latents = patch_size**2

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_bidalle.messages import shown
 from keras_bidalle.quantizers.quantizer import Quantizer
 
 
@@ -55,7 +56,7 @@ class MultiLevelQuantizer(Quantizer):
         ):
             raise ValueError(
                 "`quantizer` must be a Quantizer of one map of latents, with "
-                f"one code a position. Received: {quantizer!r}"
+                f"one code a position. Received: {shown(quantizer)}"
             )
         super().__init__(quantizer.num_codes, quantizer.code_dim, **kwargs)
         self.input_dim = quantizer.input_dim

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_bidalle import named
+from keras_bidalle.messages import shown
 from keras_bidalle.quantizers.gradient_estimators import (
     ESTIMATORS,
     GradientEstimator,
@@ -215,7 +216,7 @@ def _check_parts(quantizers, expected):
             raise ValueError(
                 "`quantizer` must be a HardQuantizer or a list of them: each "
                 "depth chooses one code, and gradients pass the sum. "
-                f"Received: {part!r}"
+                f"Received: {shown(part)}"
             )
         if part.input_dim != part.code_dim:
             raise ValueError(

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.messages import shown
 from keras_bidalle.quantizers.hard_quantizer import HardQuantizer
 from keras_bidalle.validation import check_at_least
 
@@ -55,7 +56,7 @@ class SignQuantizer(HardQuantizer):
         if not isinstance(code_dim, int) or not 1 <= code_dim <= 24:
             raise ValueError(
                 "`code_dim` must be the bits of a code, from 1 to 24. "
-                f"Received: code_dim={code_dim!r}"
+                f"Received: code_dim={shown(code_dim)}"
             )
         super().__init__(2**code_dim, code_dim, **kwargs)
         check_at_least(

@@ -1,6 +1,6 @@
 """What callers ask of a generator beside settings, checked, as arrays."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -19,6 +19,9 @@ from keras_bidalle.validation import (
     as_model_images,
     check_positive,
 )
+
+# Samples of one call, which are all kept until its end.
+_MOST_ROWS = 1 << 20
 
 
 class Request:
@@ -49,6 +52,12 @@ class Request:
         settings = {k: v for k, v in options.items() if k not in how}
         counts = {name: how[name] for name in ("num_samples", "batch_size")}
         check_positive(**counts)
+        if count * counts["num_samples"] > _MOST_ROWS:
+            raise ValueError(
+                f"`num_samples` must be at most {_MOST_ROWS // count:,} of "
+                f"{count} rows, {_MOST_ROWS:,} samples in all. "
+                f"Received: num_samples={shown(counts['num_samples'])}"
+            )
         self.num_samples, self.batch_size = map(int, counts.values())
         self.progress = how["progress"]
         self.decoder = named.get("decoder", how["decoder"], Decoder, DECODERS)
@@ -67,18 +76,6 @@ class Request:
         return keras.tree.map_structure(
             lambda array: np.repeat(array, self.num_samples, axis=0), values
         )
-
-
-def caption_list(captions):
-    """Captions, or the one that is given, as a list."""
-    if isinstance(captions, str):
-        return [captions]
-    if not isinstance(captions, Iterable):
-        raise TypeError(
-            "`captions` must be str or a list of str. "
-            f"Received: captions={shown(captions)}"
-        )
-    return list(captions)
 
 
 def checked_text(text, generator):

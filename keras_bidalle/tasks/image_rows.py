@@ -13,6 +13,7 @@ import numpy as np
 from keras_bidalle import data
 from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.configurations import Configuration
+from keras_bidalle.messages import shown
 from keras_bidalle.tasks.captioned_codes import CaptionedCodes
 from keras_bidalle.tasks.classed_codes import ClassedCodes
 from keras_bidalle.tasks.vocabulary import kept_vocabulary
@@ -105,7 +106,7 @@ def has_captions(configuration: Configuration) -> bool:
         if not isinstance(arguments.get(name), int):
             raise ValueError(
                 f"The configuration must have an integer `{name}`. "
-                f"Received: {name}={arguments.get(name)!r}"
+                f"Received: {name}={shown(arguments.get(name))}"
             )
     length = arguments["text_length"]
     if length == 1 and arguments.get("pad_id", 0) is None:

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend.optimizers import keeps_averages
+from keras_bidalle.messages import shown
 from keras_bidalle.training.averaged_weights import averaged_weights
 from keras_bidalle.validation import check_positive, check_positive_or_none
 
@@ -75,7 +76,7 @@ class KeepBest(keras.callbacks.Callback):
         super().__init__()
         if mode not in ("min", "max"):
             raise ValueError(
-                f"`mode` must be 'min' or 'max'. Received: mode={mode!r}"
+                f"`mode` must be 'min' or 'max'. Received: mode={shown(mode)}"
             )
         check_positive_or_none(patience=patience)
         self.monitor = monitor
@@ -93,7 +94,7 @@ class KeepBest(keras.callbacks.Callback):
             if known and self.monitor.startswith("val_"):
                 raise ValueError(
                     f"`monitor` must be one of {', '.join(known)}. "
-                    f"Received: monitor={self.monitor!r}"
+                    f"Received: monitor={shown(self.monitor)}"
                 )
             return
         # What is not a number is never the best.

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_bidalle.messages import shown
 from keras_bidalle.training.muon import Muon
 from keras_bidalle.training.schedules import WarmupCosine
 from keras_bidalle.validation import check_at_least
@@ -117,5 +118,5 @@ def _check_name(argument, value, known):
     if value not in known:
         raise ValueError(
             f"`{argument}` must be one of {', '.join(known)}. "
-            f"Received: {argument}={value!r}"
+            f"Received: {argument}={shown(value)}"
         )

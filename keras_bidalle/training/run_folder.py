@@ -14,6 +14,8 @@ from keras_bidalle.training.folder_lock import shared_lock
 # What only a run can have left.
 _TRACES = ("checkpoints", "events", "tokenizer", "model", "metrics.json")
 
+_OBJECTS = ("config.json", "metrics.json")
+
 
 class RunFolder:
     """`config.json`, `metrics.json` and the paths of a run.
@@ -84,12 +86,19 @@ class RunFolder:
         if not file.is_file():
             return None
         try:
-            return json.loads(file.read_text())
+            value = json.loads(file.read_text())
         except (ValueError, RecursionError) as error:
-            raise ValueError(
+            reason = str(error)
+        else:
+            if name not in _OBJECTS or isinstance(value, dict):
+                return value
+            reason = f"{shown(value)}, which is no object"
+        raise ValueError(
+            one_line(
                 f"{file} is damaged: it must be JSON, as the run wrote it. "
-                f"Received: {str(error)[:80]}"
-            ) from None
+                f"Received: {one_line(reason, 80)}"
+            )
+        )
 
     def write(self, name: str, value: Any) -> None:
         """Writes a JSON value, all of it or nothing."""

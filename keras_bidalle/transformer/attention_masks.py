@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_bidalle.messages import shown
+
 
 def _same_row(row, column, _):
     return row[:, None] == row[None, :]
@@ -94,7 +96,7 @@ def attention_mask(
     if kind not in _IMAGE_PATTERNS:
         raise ValueError(
             f"Attention kinds are {', '.join(ATTENTION_KINDS)}. "
-            f"Received: {kind!r}"
+            f"Received: {shown(kind)}"
         )
     rows, columns = grid
     num_image = rows * columns

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from keras_bidalle.messages import shown
+
 
 def llama(width: int) -> dict[str, Any]:
     """Of LlamaGen, with the queries and keys of Chameleon and RAR.
@@ -37,6 +39,6 @@ def block_preset(name: str | None, width: int) -> dict[str, Any]:
     if name not in BLOCK_PRESETS:
         raise ValueError(
             f"`block_preset` must be one of {', '.join(BLOCK_PRESETS)}, or "
-            f"None. Received: block_preset={name!r}"
+            f"None. Received: block_preset={shown(name)}"
         )
     return BLOCK_PRESETS[name](width)

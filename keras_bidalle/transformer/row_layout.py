@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_bidalle.messages import shown
 from keras_bidalle.named import Named
 from keras_bidalle.transformer.places import Places
 from keras_bidalle.transformer.rotary import ANGLES, RowRotation
@@ -58,7 +59,7 @@ class RowLayout(Named):
         if rotary not in (False, *ANGLES):
             raise ValueError(
                 '`rotary` must be True, False or "image". '
-                f"Received: rotary={rotary!r}"
+                f"Received: rotary={shown(rotary)}"
             )
         self.text_length = text_length
         self.grid = tuple(grid)

@@ -7,6 +7,7 @@ from keras import layers, ops
 
 from keras_bidalle.backend.noise import Dropout
 from keras_bidalle.backend.recomputation import drawn_seed, recomputed
+from keras_bidalle.messages import shown
 from keras_bidalle.transformer import kv_cache
 from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS, LayerCalls
@@ -55,7 +56,7 @@ def make_norm(kind: str, **kwargs: Any) -> layers.Layer:
     if kind not in _NORMALIZATIONS:
         raise ValueError(
             f"`normalization` must be one of {', '.join(_NORMALIZATIONS)}. "
-            f"Received: normalization={kind!r}"
+            f"Received: normalization={shown(kind)}"
         )
     norm, epsilon = _NORMALIZATIONS[kind]
     return norm(epsilon=epsilon, **kwargs)
@@ -126,7 +127,7 @@ class TransformerBlock(TransformerLayer):
         if activation not in _ACTIVATIONS:
             raise ValueError(
                 f"`activation` must be one of {', '.join(_ACTIVATIONS)}. "
-                f"Received: activation={activation!r}"
+                f"Received: activation={shown(activation)}"
             )
         if head_dim is None and width % num_heads:
             raise ValueError(

@@ -7,6 +7,7 @@ from keras import layers, ops
 
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.generators.heads.image_head import ImageHead
+from keras_bidalle.messages import shown
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
 from keras_bidalle.validation import check_positive
 
@@ -46,7 +47,8 @@ class PatchHead(ImageHead):
         ):
             raise ValueError(
                 "`patch_size` must be a positive integer that divides both "
-                f"sides of `code_shape`. Received: patch_size={patch_size!r}, "
+                "sides of `code_shape`. "
+                f"Received: patch_size={shown(patch_size)}, "
                 f"code_shape={self.code_shape}"
             )
         check_positive(patch_head_width=patch_head_width)

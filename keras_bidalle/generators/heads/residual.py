@@ -337,7 +337,7 @@ def _check_embedding(name, value, codebooks):
     if value not in _EMBEDDINGS:
         raise ValueError(
             f"`{name}` must be one of {', '.join(_EMBEDDINGS)}. "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={shown(value)}"
         )
     if value == "codebook" and codebooks is None:
         raise ValueError(

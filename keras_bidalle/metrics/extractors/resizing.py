@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from keras_bidalle.messages import shown
+
 
 def _tf1(places: np.ndarray, scale: float, size: int) -> np.ndarray:
     """Bilinear between pixel corners, as TensorFlow 1 did by default."""
@@ -116,5 +118,5 @@ def check_resize(rule: str) -> None:
     if rule not in RESIZES:
         raise ValueError(
             f"`resize` must be one of {', '.join(RESIZES)}. "
-            f"Received: resize={rule!r}"
+            f"Received: resize={shown(rule)}"
         )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_bidalle.data import CenterCrop, ImageError, open_image
+from keras_bidalle.messages import shown
 
 SPLITS = ("train", "held_vendor", "held_combination")
 SIZE = 64
@@ -91,7 +92,7 @@ def read_table(folder: str | os.PathLike[str]) -> list[Emoji]:
         if row.split not in SPLITS:
             raise ValueError(
                 f"{path}: `split` must be one of {SPLITS}. "
-                f"Received: split={row.split!r} of {row.file}"
+                f"Received: split={shown(row.split)} of {row.file}"
             )
     return rows
 
@@ -120,7 +121,9 @@ def load_emoji(
     for split in SPLITS:
         own = [row for row in rows if row.split == split]
         if not own:
-            raise ValueError(f"{folder}: emoji.csv has no row of {split!r}.")
+            raise ValueError(
+                f"{folder}: emoji.csv has no row of {shown(split)}."
+            )
         images = []
         for row in own:
             path = folder / split / row.file

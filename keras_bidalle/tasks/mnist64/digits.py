@@ -12,6 +12,8 @@ import zlib
 import numpy as np
 from PIL import Image
 
+from keras_bidalle.messages import shown
+
 DATASETS = ("mnist", "fashion_mnist")
 ITEM_SIZE = 28
 
@@ -72,7 +74,7 @@ def load_items(
     if dataset not in DATASETS:
         raise ValueError(
             f"`dataset` must be one of {DATASETS}. "
-            f"Received: dataset={dataset!r}"
+            f"Received: dataset={shown(dataset)}"
         )
     if data_dir is not None:
         return _from_folder(dataset, pathlib.Path(data_dir).expanduser())

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_bidalle.messages import shown
+
 LOCATIONS = ("center", "upper left", "upper right", "lower left", "lower right")
 COLORS = ("white", "red", "green", "blue")
 LAYOUTS = ("center", "quad1", "quad2", "quad3", "quad4")
@@ -225,6 +227,6 @@ def caption_grammar(dataset: str = "mnist") -> CaptionGrammar:
     if dataset not in GRAMMARS:
         raise ValueError(
             '`dataset` must be "mnist" or "fashion_mnist". '
-            f"Received: dataset={dataset!r}"
+            f"Received: dataset={shown(dataset)}"
         )
     return CaptionGrammar(*GRAMMARS[dataset])

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_bidalle.messages import shown
 from keras_bidalle.tasks.mnist64.digits import ITEM_SIZE, Items
 from keras_bidalle.tasks.mnist64.grammar import (
     COLORS,
@@ -107,7 +108,8 @@ class MNIST64:
     def __init__(self, items: Items, split: str = "train") -> None:
         if split not in SPLITS:
             raise ValueError(
-                f"`split` must be one of {SPLITS}. Received: split={split!r}"
+                f"`split` must be one of {SPLITS}. "
+                f"Received: split={shown(split)}"
             )
         self.items = items
         self.split = split
@@ -122,7 +124,7 @@ class MNIST64:
         if len(self._counts) > NUM_ITEMS or not self._counts.all():
             raise ValueError(
                 f"`items` must have labels 0 to 9, each at least once in the "
-                f"part of split {split!r}. Received counts: "
+                f"part of split {shown(split)}. Received counts: "
                 f"{self._counts.tolist()}"
             )
         self._starts = np.cumsum(self._counts) - self._counts
@@ -153,7 +155,7 @@ class MNIST64:
         else:
             raise ValueError(
                 f"`layout` must be an integer in [0, {len(LAYOUTS)}). "
-                f"Received: layout={layout!r}"
+                f"Received: layout={shown(layout)}"
             )
         # A random order of the quadrants, of which the first few are used.
         order = rng.random((num, MAX_CLAUSES), dtype="float32").argsort(axis=1)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_bidalle.messages import shown
 from keras_bidalle.training.distributions.distribution import Distribution
 from keras_bidalle.training.distributions.keras_parallel import (
     DataParallel,
@@ -65,7 +66,7 @@ def distribute(name: str = "none", **options: Any) -> Distribution:
     if name not in DISTRIBUTIONS:
         raise ValueError(
             f"`name` must be one of {', '.join(DISTRIBUTIONS)}. "
-            f"Received: name={name!r}"
+            f"Received: name={shown(name)}"
         )
     return DISTRIBUTIONS[name](**options)
 
