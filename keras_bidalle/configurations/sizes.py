@@ -10,6 +10,7 @@ They come from no paper. `docs/own_pictures.md` says what they take.
 from typing import Any
 
 from keras_bidalle.configurations.building import serialized
+from keras_bidalle.configurations.tokenizers import vqgan_arguments
 from keras_bidalle.generators import (
     BidirectionalTransformer,
     PatchBidirectionalTransformer,
@@ -29,25 +30,34 @@ _CURVE = {
 }
 
 
+# A tokenizer whose every layer is local, and fast on CPUs.
+PATCHES = {
+    "patch_size": 4,
+    "channels": 96,
+    "hidden_channels": 96,
+    "num_blocks": 2,
+}
+
+
 def _patches(side: int, num_codes: int) -> tuple[type, dict[str, Any]]:
     # As many dimensions as a patch of 4x4 pixels has values: the codes start
     # as k-means of the patches themselves.
-    quantizer = {"num_codes": num_codes, "code_dim": 48, "kmeans_steps": 0}
-    return (
-        PatchVQGAN,
-        {
-            "quantizer": serialized(EMAVectorQuantizer, quantizer),
-            "image_shape": (side, side, 3),
-            "patch_size": 4,
-            "channels": 96,
-            "hidden_channels": 96,
-            "num_blocks": 2,
-        },
+    codebook = serialized(
+        EMAVectorQuantizer,
+        {"num_codes": num_codes, "code_dim": 48, "kmeans_steps": 0},
     )
+    shape = (side, side, 3)
+    return PatchVQGAN, {"quantizer": codebook, "image_shape": shape, **PATCHES}
 
 
-def _modern(**sizes: Any) -> dict[str, Any]:
+def modern(side: int, width: int, depth: int, **more: Any) -> dict[str, Any]:
+    """Arguments of a generator over side x side codes, in heads of 64."""
     return {
+        "code_shape": (side, side),
+        "width": width,
+        "depth": depth,
+        "num_heads": width // 64,
+        "head_dim": 64,
         "attention": ("full",),
         "image_positions": "learned",
         "activation": "squared_relu",
@@ -58,15 +68,33 @@ def _modern(**sizes: Any) -> dict[str, Any]:
         "token_kernel_size": 5,
         "layer_scale": None,
         "condition_dropout": 0.1,
-        "head_dim": 64,
-        **sizes,
+        **more,
     }
 
 
-def _of_patches(**sizes: Any) -> tuple[type, dict[str, Any]]:
-    # Four codes a place; with a pad id a place nothing has to be hidden.
-    patches = {"patch_size": 2, "patch_head_width": 128, "mask_padding": False}
-    return PatchBidirectionalTransformer, {**_modern(**sizes), **patches}
+# Of generators with four codes a place.
+FOUR_A_PLACE = {
+    "patch_size": 2,
+    # With one pad id a position nothing has to be hidden, and a mask shared
+    # by all rows is cheaper.
+    "mask_padding": False,
+}
+
+
+def _of_size(
+    words: int, length: int, num_codes: int, side: int, width: int, depth: int
+) -> dict[str, Any]:
+    return {
+        "text_vocabulary_size": words,
+        "text_length": length,
+        "num_codes": num_codes,
+        **modern(side, width, depth),
+    }
+
+
+def _of_patches(*size: int) -> tuple[type, dict[str, Any]]:
+    more = {"patch_head_width": 128, **FOUR_A_PLACE}
+    return PatchBidirectionalTransformer, {**_of_size(*size), **more}
 
 
 TOKENIZERS: dict[str, tuple[type, dict[str, Any]]] = {
@@ -74,58 +102,33 @@ TOKENIZERS: dict[str, tuple[type, dict[str, Any]]] = {
     "small-128": _patches(128, 2048),
     "base-256": (
         VQGAN,
-        {
-            "quantizer": serialized(
-                EMAVectorQuantizer, {"num_codes": 4096, "code_dim": 64}
-            ),
-            "image_shape": (256, 256, 3),
-            "channels": 96,
-            "channel_multipliers": (1, 1, 2, 2, 4),
-            "num_res_blocks": 2,
-            "attention_resolutions": (16,),
-            "z_channels": 256,
-        },
-    ),
-}
-GENERATORS: dict[str, tuple[type, dict[str, Any]]] = {
-    "small-64": _of_patches(
-        text_vocabulary_size=2000,
-        text_length=32,
-        num_codes=1024,
-        code_shape=(16, 16),
-        width=256,
-        depth=6,
-        num_heads=4,
-    ),
-    "small-128": _of_patches(
-        text_vocabulary_size=4000,
-        text_length=48,
-        num_codes=2048,
-        code_shape=(32, 32),
-        width=384,
-        depth=8,
-        num_heads=6,
-    ),
-    "base-256": (
-        BidirectionalTransformer,
-        _modern(
-            text_vocabulary_size=8000,
-            text_length=64,
-            num_codes=4096,
-            code_shape=(16, 16),
-            width=768,
-            depth=16,
-            num_heads=12,
+        vqgan_arguments(
+            serialized(EMAVectorQuantizer, {"num_codes": 4096, "code_dim": 64}),
+            *(256, (1, 1, 2, 2, 4), 16),
+            channels=96,
         ),
     ),
 }
+GENERATORS: dict[str, tuple[type, dict[str, Any]]] = {
+    # Words, length of a caption, codes, side of their grid, width, depth.
+    "small-64": _of_patches(2000, 32, 1024, 16, 256, 6),
+    "small-128": _of_patches(4000, 48, 2048, 32, 384, 8),
+    "base-256": (
+        BidirectionalTransformer,
+        _of_size(8000, 64, 4096, 16, 768, 16),
+    ),
+}
 
-_PATCHES_TRAINING = {
+# Of tokenizers as `PATCHES` has them.
+LOCAL_TRAINING = {
     **_CURVE,
     "optimizer": "adamw",
-    "learning_rate": 1e-3,
     "beta_2": 0.99,
     "weight_decay": 1e-4,
+}
+_PATCHES_TRAINING = {
+    **LOCAL_TRAINING,
+    "learning_rate": 1e-3,
     # Codes that are worth keeping: what is learned is to decode them with
     # what is around them.
     "codebook_start": "patches",
@@ -151,28 +154,30 @@ TOKENIZER_TRAINING: dict[str, dict[str, Any]] = {
     },
 }
 
-_MUON = {
-    **_CURVE,
+MUON = {
     "optimizer": "muon",
     "optimizer_arguments": {"adam_lr_ratio": 0.4},
     "beta_2": 0.95,
     "weight_decay": 0.01,
+}
+# Of generators as `modern` makes them.
+MODERN_TRAINING = {
+    **_CURVE,
+    **MUON,
     "clip_norm": 1.0,
-    "learning_rate": 3e-3,
-    "text_to_image_share": 0.6,
+    "batch_size": 32,
     "sampling": {"temperature": 1.0, "guidance_scale": 2.0},
 }
+_MODERN = {
+    **MODERN_TRAINING,
+    "learning_rate": 2e-3,
+    "text_to_image_share": 0.6,
+}
 GENERATOR_TRAINING: dict[str, dict[str, Any]] = {
-    "small-64": {**_MUON, "batch_size": 32, "steps": 4000},
-    "small-128": {
-        **_MUON,
-        "learning_rate": 2e-3,
-        "batch_size": 32,
-        "steps": 10_000,
-    },
+    "small-64": {**_MODERN, "learning_rate": 3e-3, "steps": 4000},
+    "small-128": {**_MODERN, "steps": 10_000},
     "base-256": {
-        **_MUON,
-        "learning_rate": 2e-3,
+        **_MODERN,
         "warmup_steps": 500,
         "batch_size": 64,
         "steps": 100_000,

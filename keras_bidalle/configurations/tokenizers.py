@@ -22,27 +22,32 @@ from keras_bidalle.quantizers import (
 )
 
 
-def _rq_vae(num_codes, attention_resolution):
+def vqgan_arguments(quantizer, side, multipliers, attention, **more):
+    """Arguments of a VQGAN, of pictures and of attention of so many a side."""
+    return {
+        "quantizer": quantizer,
+        "image_shape": (side, side, 3),
+        "channels": 128,
+        "channel_multipliers": multipliers,
+        "num_res_blocks": 2,
+        "attention_resolutions": (attention,),
+        "z_channels": 256,
+        **more,
+    }
+
+
+def _rq_vae(num_codes, attention):
     # arXiv 2203.01941, section 4 and the released configurations: 256x256
     # images, 8x8 places, four codes a place, one codebook.
     codebook = serialized(
         RestartingVectorQuantizer, {"num_codes": num_codes, "code_dim": 256}
     )
-    return (
-        RQVAE,
-        {
-            "quantizer": serialized(
-                ResidualQuantizer,
-                {"quantizer": codebook, "code_depth": 4, "shared": True},
-            ),
-            "image_shape": (256, 256, 3),
-            "channels": 128,
-            "channel_multipliers": (1, 1, 2, 2, 4, 4),
-            "num_res_blocks": 2,
-            "attention_resolutions": (attention_resolution,),
-            "z_channels": 256,
-        },
+    stack = serialized(
+        ResidualQuantizer,
+        {"quantizer": codebook, "code_depth": 4, "shared": True},
     )
+    multipliers = (1, 1, 2, 2, 4, 4)
+    return RQVAE, vqgan_arguments(stack, 256, multipliers, attention)
 
 
 # arXiv 2111.11133 and its released program: 8192 codes for all levels, a
@@ -69,25 +74,21 @@ TOKENIZERS = {
     # TE-VQGAN, arXiv 2112.00384, mnist64x64_vqgan.yaml: 16x16 codes.
     "te-vqgan-mnist64": (
         VQGAN,
-        {
-            "quantizer": serialized(
+        vqgan_arguments(
+            serialized(
                 OrthogonalVectorQuantizer,
                 {"num_codes": 128, "code_dim": 256, "orthogonality": 10.0},
             ),
-            "image_shape": (64, 64, 3),
-            "channels": 128,
-            "channel_multipliers": (1, 2, 2),
-            "num_res_blocks": 1,
-            "attention_resolutions": (16,),
-            "z_channels": 256,
-            "encoder_padding_mode": "replication",
-        },
+            *(64, (1, 2, 2), 16),
+            num_res_blocks=1,
+            encoder_padding_mode="replication",
+        ),
     ),
     # VQGAN, arXiv 2012.09841, of ImageNet: 16x16 codes.
     "vqgan-imagenet-f16-16384": (
         VQGAN,
-        {
-            "quantizer": serialized(
+        vqgan_arguments(
+            serialized(
                 VectorQuantizer,
                 {
                     "num_codes": 16384,
@@ -96,14 +97,9 @@ TOKENIZERS = {
                     "codebook_weight": 0.25,
                 },
             ),
-            "image_shape": (256, 256, 3),
-            "channels": 128,
-            "channel_multipliers": (1, 1, 2, 2, 4),
-            "num_res_blocks": 2,
-            "attention_resolutions": (16,),
-            "z_channels": 256,
-            "encoder_padding_mode": "zero",
-        },
+            *(256, (1, 1, 2, 2, 4), 16),
+            encoder_padding_mode="zero",
+        ),
     ),
     "rq-vae-imagenet-8x8x4": _rq_vae(16384, 8),
     "rq-vae-ffhq": _rq_vae(2048, 16),

@@ -10,23 +10,13 @@ from keras_bidalle.configurations import (
     Configuration,
     generator_training,
     serialized,
+    sizes,
     tokenizer_training,
 )
 from keras_bidalle.tasks.task import Task
 
-MUON = {
-    "optimizer": "muon",
-    "optimizer_arguments": {"adam_lr_ratio": 0.4},
-    "beta_2": 0.95,
-    "weight_decay": 0.01,
-}
-# The tokenizer of `small_tokenizer`: local, and fast on CPUs.
-PATCHES = {
-    "patch_size": 4,
-    "channels": 96,
-    "hidden_channels": 96,
-    "num_blocks": 2,
-}
+# Of a run whose steps are given, which count.
+_EPOCHS = {"epochs": 10, "warmup_steps": 100}
 # To see that a generator runs.
 SMOKE = {
     "generator.reports": 2,
@@ -97,18 +87,13 @@ def small_tokenizer(quantizer: Any, training: dict[str, Any]) -> Configuration:
         {
             "quantizer": serialized(*quantizer),
             "image_shape": (64, 64, 3),
-            **PATCHES,
+            **sizes.PATCHES,
         },
         {
             **tokenizer_training(),
-            "optimizer": "adamw",
-            "beta_2": 0.99,
-            "epsilon": 1e-7,
-            "weight_decay": 1e-4,
-            "schedule": "cosine",
-            "warmup_steps": 100,
+            **sizes.LOCAL_TRAINING,
+            **_EPOCHS,
             "steps": 4000,
-            "reports": 10,
             **training,
         },
     )
@@ -124,40 +109,16 @@ def small_generator(
             otherwise than here.
         training: dict, likewise.
     """
+    modern = sizes.modern(side=16, width=256, depth=6, **sizes.FOUR_A_PLACE)
     return Configuration(
         generators.PatchBidirectionalTransformer,
-        {
-            **arguments,
-            "code_shape": (16, 16),
-            "patch_size": 2,
-            "width": 256,
-            "depth": 6,
-            "num_heads": 4,
-            "head_dim": 64,
-            "attention": ("full",),
-            "image_positions": "learned",
-            "activation": "squared_relu",
-            "normalization": "layer",
-            "query_key_norm": True,
-            "use_bias": False,
-            "rotary": True,
-            "token_kernel_size": 5,
-            "layer_scale": None,
-            "condition_dropout": 0.1,
-            # With one pad id a position nothing has to be hidden, and a mask
-            # shared by all rows is cheaper.
-            "mask_padding": False,
-        },
-        {
-            **generator_training(),
-            **copy.deepcopy(MUON),
-            "epsilon": 1e-7,
-            "clip_norm": 1.0,
-            "schedule": "cosine",
-            "warmup_steps": 100,
-            "batch_size": 32,
-            "reports": 10,
-            "sampling": {"temperature": 1.0, "guidance_scale": 2.0},
-            **training,
-        },
+        {**modern, **arguments},
+        copy.deepcopy(
+            {
+                **generator_training(),
+                **sizes.MODERN_TRAINING,
+                **_EPOCHS,
+                **training,
+            }
+        ),
     )

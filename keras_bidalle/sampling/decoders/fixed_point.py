@@ -8,8 +8,6 @@ is right: at least one token a pass, and often many. The tokens are those that
 are drawn one after the other.
 """
 
-from typing import Any
-
 from keras import ops
 
 from keras_bidalle.backend.current import is_eager
@@ -53,26 +51,12 @@ class FixedPoint(Decoder):
         self.cost = cost
         self.loss = loss
 
-    def codes(
-        self,
-        generator: Any,
-        text: Any,
-        uniforms: Any,
-        prime: Any,
-        settings: dict,
-    ) -> Any:
+    def codes(self, generator, text, uniforms, prime, settings):
         target = Codes(generator, text, uniforms, settings, self.window)
         tokens = self._passes(target, target.begin(prime)).tokens
         return tokens[:, : target.count]
 
-    def text(
-        self,
-        generator: Any,
-        stacks: Any,
-        uniforms: Any,
-        legal: Any,
-        settings: dict,
-    ) -> Any:
+    def text(self, generator, stacks, uniforms, legal, settings):
         target = Captions(
             generator, stacks, uniforms, legal, settings, self.window
         )

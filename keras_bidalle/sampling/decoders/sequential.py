@@ -21,14 +21,7 @@ from keras_bidalle.transformer import kv_cache
 class Sequential(Decoder):
     """Draws each token after those before it, with caches of their keys."""
 
-    def codes(
-        self,
-        generator: Any,
-        text: Any,
-        uniforms: Any,
-        prime: Any,
-        settings: dict,
-    ) -> Any:
+    def codes(self, generator, text, uniforms, prime, settings):
         target = Codes(generator, text, uniforms, settings)
         progress = target.begin(prime)
         for stop in stops(target, prime.shape[1]):
@@ -36,14 +29,7 @@ class Sequential(Decoder):
             progress = advanced(target, progress, stop)
         return progress.tokens
 
-    def text(
-        self,
-        generator: Any,
-        stacks: Any,
-        uniforms: Any,
-        legal: Any,
-        settings: dict,
-    ) -> Any:
+    def text(self, generator, stacks, uniforms, legal, settings):
         target = Captions(generator, stacks, uniforms, legal, settings)
         progress = target.begin()
         for stop in stops(target, 1):

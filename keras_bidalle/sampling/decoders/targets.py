@@ -151,14 +151,7 @@ class Codes(Target):
         text: int32 tensor (U, T), of each of which B / U rows are drawn.
     """
 
-    def __init__(
-        self,
-        generator: Any,
-        text: Any,
-        uniforms: Any,
-        settings: dict,
-        more: int | None = None,
-    ):
+    def __init__(self, generator, text, uniforms, settings, more=None):
         samples = _samples(uniforms, text)
         super().__init__(generator, True, samples, uniforms, settings, more)
         self._text = text
@@ -211,15 +204,7 @@ class Captions(Target):
         legal: float32 tensor (text_classes,), as of `Decoder.text`.
     """
 
-    def __init__(
-        self,
-        generator: Any,
-        stacks: Any,
-        uniforms: Any,
-        legal: Any,
-        settings: dict,
-        more: int | None = None,
-    ):
+    def __init__(self, generator, stacks, uniforms, legal, settings, more=None):
         samples = _samples(uniforms, stacks)
         super().__init__(
             generator, False, samples, uniforms[..., None], settings, more

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 from keras_bidalle import generators, image_tokenizers, quantizers
-from keras_bidalle.configurations import Configuration, serialized
+from keras_bidalle.configurations import Configuration, serialized, sizes
 from keras_bidalle.tasks import recipe as recipes
 from keras_bidalle.tasks.mnist64.caption_table import grammar_tokenizer
 from keras_bidalle.tasks.mnist64.grammar import DATASETS, caption_grammar
@@ -28,7 +28,7 @@ _AUGVAE = {
     "z_channels": 128,
 }
 TOKENIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "patch": (image_tokenizers.PatchVQGAN, recipes.PATCHES),
+    "patch": (image_tokenizers.PatchVQGAN, sizes.PATCHES),
     # The published architecture.
     "vqgan": (
         image_tokenizers.VQGAN,
@@ -58,7 +58,7 @@ _VQGAN_TRAINING = {
     "pixel_loss": "l1",
 }
 OPTIMIZERS: dict[str, dict[str, Any]] = {
-    "muon": recipes.MUON,
+    "muon": sizes.MUON,
     "adam": {
         "optimizer": "adam",
         "optimizer_arguments": {},
