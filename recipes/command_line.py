@@ -1,15 +1,5 @@
 """What all programs share of their command lines; imports no Keras."""
 
-import argparse
-
-
-def make_parser(description):
-    """A parser that shows a program's docstring as it is written."""
-    return argparse.ArgumentParser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
 
 def program(run, parse, errors=(ImportError, OSError, ValueError)):
     """The `main` of a program."""

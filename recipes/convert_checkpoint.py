@@ -20,6 +20,7 @@ not needed. A checkpoint file with such an output becomes a safetensors file as
 it is. The output appears whole or not at all.
 """
 
+import argparse
 import os
 import pathlib
 import sys
@@ -67,7 +68,10 @@ images = tokenizer.decode(generator.generate_codes(text))"""
 
 
 def parse(arguments):
-    parser = command_line.make_parser(__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "checkpoint",
         type=pathlib.Path,

@@ -14,7 +14,7 @@ if "KERAS_BACKEND" not in os.environ and importlib.util.find_spec("torch"):
 # TensorFlow, when something imports it, prints every library it looks for.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from command_line import make_parser, program  # noqa: F401
+from command_line import program  # noqa: F401
 from PIL import Image
 
 from keras_bidalle import programs
@@ -24,7 +24,7 @@ from keras_bidalle.commands import (  # noqa: F401
     preset_of,
     text_image_model,
 )
-from keras_bidalle.programs import image_tokenizer_of  # noqa: F401
+from keras_bidalle.programs import image_tokenizer_of, make_parser  # noqa: F401
 
 # Large images are opened; those too large to be safe are an error.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -11,6 +11,7 @@ Each image is written by itself (`<caption>-<sample>.png`, both counted from
 import argparse
 import pathlib
 
+from keras_bidalle import programs
 from keras_bidalle.commands.generation import (
     Generation,
     add_generation,
@@ -20,11 +21,7 @@ from keras_bidalle.commands.generation import (
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options of a command line."""
-    parser = argparse.ArgumentParser(
-        "keras-bidalle draw",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = programs.make_parser(__doc__, "keras-bidalle draw")
     add = parser.add_argument
     add("captions", nargs="+", metavar="CAPTION")
     add_model(parser)

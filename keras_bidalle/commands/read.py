@@ -10,17 +10,14 @@ likeliest words, or drawn ones where there are to be several.
 import argparse
 import pathlib
 
+from keras_bidalle import programs
 from keras_bidalle.commands.draw import add_model
 from keras_bidalle.commands.generation import Generation, add_generation
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options of a command line."""
-    parser = argparse.ArgumentParser(
-        "keras-bidalle read",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = programs.make_parser(__doc__, "keras-bidalle read")
     add = parser.add_argument
     add("pictures", nargs="+", metavar="PICTURE", help="files or folders")
     add_model(parser)

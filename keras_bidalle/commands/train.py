@@ -33,11 +33,7 @@ _EVALUATED = 64
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options of a command line."""
-    parser = argparse.ArgumentParser(
-        "keras-bidalle train",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = programs.make_parser(__doc__, "keras-bidalle train")
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="captioned pictures")
     add("--captions", metavar="FILE", help="one of several files of captions")

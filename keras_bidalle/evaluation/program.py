@@ -47,11 +47,7 @@ _JUDGES = "item_classifier"
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options of a command line."""
-    parser = argparse.ArgumentParser(
-        "evaluate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = programs.make_parser(__doc__, "evaluate")
     add = parser.add_argument
     add("model", help="a name or folder that `keras_bidalle.load` opens")
     kinds = programs.add_source(parser, required=False)

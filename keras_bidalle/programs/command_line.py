@@ -23,6 +23,17 @@ from keras_bidalle.tasks.recipe import Recipe
 from keras_bidalle.tasks.task import Task
 
 
+def make_parser(
+    description: str | None, name: str | None = None
+) -> argparse.ArgumentParser:
+    """A parser that shows a program's docstring as it is written."""
+    return argparse.ArgumentParser(
+        name,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def add_run(
     parser: argparse.ArgumentParser, name: str = "the configuration's"
 ) -> None:

@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 
+from keras_bidalle import programs
 from keras_bidalle.training.distributions.launching import start_processes
 
 # name: (backend, distribution, processes).
@@ -52,10 +53,7 @@ def main():
 
 
 def parse():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = programs.make_parser(__doc__)
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     ways = [way for way in WAYS if WAYS[way][0] == backend]
     if importlib.util.find_spec("horovod") is None:

@@ -1,12 +1,9 @@
 """What the benchmarks share: times, memory, and how fast the machine is."""
 
-import argparse
 import concurrent.futures
 import ctypes
 import json
 import os
-import pathlib
-import resource
 import sys
 import time
 
@@ -14,15 +11,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_bidalle import programs
 from keras_bidalle.backend.compiled import compiled
+from keras_bidalle.programs import memory
 
 
 def parser(description):
     """A parser of a benchmark's options, those that all have among them."""
-    result = argparse.ArgumentParser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    result = programs.make_parser(description)
     add = result.add_argument
     add("--rounds", type=int, default=5, help="calls to take medians of")
     add("--dtype", default="float32", help="policy, such as mixed_bfloat16")
@@ -112,7 +108,7 @@ def _read_one(tensor):
 def resident_memory():
     """Bytes of memory that this process holds."""
     reset_peak_memory()
-    return peak_memory()
+    return memory.peak()
 
 
 def reset_peak_memory():
@@ -120,14 +116,4 @@ def reset_peak_memory():
     if sys.platform.startswith("linux"):
         # What was freed goes back to the system, as it would in time.
         ctypes.CDLL(None).malloc_trim(0)
-        pathlib.Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_memory():
-    """Bytes: the most that this process has held since it was reset."""
-    if sys.platform.startswith("linux"):
-        status = pathlib.Path("/proc/self/status").read_text()
-        if "VmHWM:" in status:
-            return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    memory.forget_peak()

@@ -52,7 +52,7 @@ def measure(options):
     before = measuring.resident_memory() / 1e6
     measuring.reset_peak_memory()
     loss = model.train_on_batch(batch)
-    after = measuring.peak_memory() / 1e6
+    after = measuring.memory.peak() / 1e6
     return {
         "before": round(before),
         "peak": round(after),

@@ -93,7 +93,7 @@ def main(arguments=None):
             load_average=round(os.getloadavg()[0], 1),
             published_ms_a_sample=published.get(batch),
             published_by_batch=published,
-            peak_memory_mb=round(measuring.peak_memory() / 1e6),
+            peak_memory_mb=round(measuring.memory.peak() / 1e6),
             backend=keras.config.backend(),
             device=device(),
         )

@@ -152,7 +152,7 @@ def measure(options, name, direction, batch):
     compile_seconds = measuring.seconds(ours, 0)
     measuring.reset_peak_memory()
     ours(1)
-    peak = measuring.peak_memory()
+    peak = measuring.memory.peak()
 
     systems, skipped = {"keras_bidalle": ours}, {}
     for library in options.against:

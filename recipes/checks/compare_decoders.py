@@ -9,7 +9,6 @@ bound between two tokens, can be equal but for the order of sums.
     KERAS_BACKEND=jax python recipes/checks/compare_decoders.py --rows 1000
 """
 
-import argparse
 import json
 import sys
 
@@ -17,7 +16,7 @@ import keras
 import numpy as np
 
 import keras_bidalle
-from keras_bidalle import generators
+from keras_bidalle import generators, programs
 from keras_bidalle.sampling.decoders import FixedPoint, Sequential
 
 MOST_DIFFERENT = 1e-4
@@ -110,10 +109,7 @@ def compare(generator, direction, guided, rows, batch_size):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = programs.make_parser(__doc__)
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--batch-size", type=int, default=64)
     options = parser.parse_args()

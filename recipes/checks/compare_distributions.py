@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 
+from keras_bidalle import programs
 from keras_bidalle.training.distributions.launching import start_processes
 
 TOLERANCE = 1e-5
@@ -81,10 +82,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = programs.make_parser(__doc__)
     has_horovod = importlib.util.find_spec("horovod") is not None
     known = [way for way in WAYS if WAYS[way][1] != "none"]
     add = parser.add_argument

@@ -61,24 +61,26 @@ def write_storages(path, content, sizes):
                     size -= len(part)
 
 
+def ddconfig(multipliers, attention):
+    """Sizes of a VQGAN's encoder, as the published programs call them."""
+    return {
+        "double_z": False,
+        "z_channels": 256,
+        "resolution": 256,
+        "in_channels": 3,
+        "out_ch": 3,
+        "ch": 128,
+        "ch_mult": multipliers,
+        "num_res_blocks": 2,
+        "attn_resolutions": [attention],
+        "dropout": 0.0,
+    }
+
+
 def vqgan(folder):
     """VQGAN of 16 pixels a side and 16384 codes, for ImageNet."""
-    config = {
-        "n_embed": 16384,
-        "embed_dim": 256,
-        "ddconfig": {
-            "double_z": False,
-            "z_channels": 256,
-            "resolution": 256,
-            "in_channels": 3,
-            "out_ch": 3,
-            "ch": 128,
-            "ch_mult": [1, 1, 2, 2, 4],
-            "num_res_blocks": 2,
-            "attn_resolutions": [16],
-            "dropout": 0.0,
-        },
-    }
+    encoder = ddconfig([1, 1, 2, 2, 4], 16)
+    config = {"n_embed": 16384, "embed_dim": 256, "ddconfig": encoder}
     write(folder / "last.ckpt", published.shapes(config))
     (folder / "model.json").write_text(json.dumps(config))
 
@@ -111,18 +113,6 @@ def rq_transformer(folder):
     stage1, stage2 = folder / "rqvae", folder / "rqtransformer"
     stage1.mkdir()
     stage2.mkdir()
-    encoder = {
-        "double_z": False,
-        "z_channels": 256,
-        "resolution": 256,
-        "in_channels": 3,
-        "out_ch": 3,
-        "ch": 128,
-        "ch_mult": [1, 1, 2, 2, 4, 4],
-        "num_res_blocks": 2,
-        "attn_resolutions": [8],
-        "dropout": 0.0,
-    }
     hparams = {
         "bottleneck_type": "rq",
         "embed_dim": 256,
@@ -131,6 +121,7 @@ def rq_transformer(folder):
         "code_shape": [8, 8, 4],
         "shared_codebook": True,
     }
+    encoder = ddconfig([1, 1, 2, 2, 4, 4], 8)
     config = {"type": "rq-vae", "hparams": hparams, "ddconfig": encoder}
     write(stage1 / "model.pt", published_rq.vae_shapes(config))
     (stage1 / "config.yaml").write_text(json.dumps({"arch": config}))

@@ -80,7 +80,7 @@ def run(options):
         sets.append(statistics)
     distance = frechet_distance(*sets)
     merged = frechet_distance(sets[0], replicas[0].merge(replicas[1]))
-    used = (measuring.peak_memory() - before) / 2**20
+    used = (measuring.memory.peak() - before) / 2**20
     apart = abs(merged - distance) / distance
     measuring.tell(
         pictures=options.count,

@@ -9,7 +9,6 @@ limit. Runs on Linux, on the CPU; JAX's compiled step is not taken apart.
     KERAS_BACKEND=torch python recipes/checks/quantizer_memory.py
 """
 
-import argparse
 import gc
 import pathlib
 import sys
@@ -18,7 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_bidalle import quantizers
+from keras_bidalle import programs, quantizers
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "benchmarks"))
 import measuring  # noqa: E402
@@ -56,7 +55,7 @@ def rise(make):
     shape = (*SHAPE, layer.input_dim)
     z = np.random.default_rng(0).normal(size=shape).astype("float32")
     step(layer, ops.convert_to_tensor(z))
-    return (measuring.peak_memory() - before) / 2**20
+    return (measuring.memory.peak() - before) / 2**20
 
 
 def step(layer, z):
@@ -95,10 +94,7 @@ def step(layer, z):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = programs.make_parser(__doc__)
     add = parser.add_argument
     add("--limit", type=float, default=1024, help="MiB (default: 1024)")
     add("--only", nargs="+", choices=tuple(QUANTIZERS), default=QUANTIZERS)

@@ -8,13 +8,12 @@ that `docs/scaling.md` explains. Nothing is trained.
         --device-tflops 989 --rows 4
 """
 
-import argparse
 import math
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from keras_bidalle import configurations
+from keras_bidalle import configurations, programs
 
 # Bytes a weight under mixed_bfloat16: float32 weight, gradient, and Adam's
 # two moments.
@@ -82,10 +81,7 @@ def table(plans):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = programs.make_parser(__doc__)
     known = configurations.generator_names()
     parser.add_argument("--names", nargs="+", choices=known, default=known)
     for flag, default, meaning in (

@@ -16,6 +16,8 @@ import time
 
 import numpy as np
 
+from keras_bidalle import programs
+
 ROWS = 8
 STEPS_PER_EPOCH = 25
 
@@ -87,10 +89,7 @@ def fit(fitting, checkpoint, steps, tell):
 
 def parse(description, **defaults):
     """The options of a check."""
-    parser = argparse.ArgumentParser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = programs.make_parser(description)
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=type(default), default=default)
     parser.add_argument("--train", type=pathlib.Path, help=argparse.SUPPRESS)
