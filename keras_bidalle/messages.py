@@ -1,8 +1,8 @@
-"""Error messages of one line, whatever stands in a file or an argument."""
+"""Messages of one line, whatever stands in a file or an argument; tables."""
 
 import contextlib
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 MAX_LENGTH = 300
@@ -74,3 +74,9 @@ def one_line_errors() -> Iterator[None]:
         raise ValueError(
             one_line(f"{type(error).__name__} in what was read: {error}")
         ) from error
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table in Markdown: a line for `head`, one below, one for each row."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in lines)

@@ -19,6 +19,7 @@ import wiring  # isort: split
 import mnist64_bidirectional
 
 from keras_bidalle.files import atomic_path
+from keras_bidalle.messages import markdown_table
 
 
 @dataclasses.dataclass
@@ -103,15 +104,13 @@ def metrics_of(folder):
 
 def table(runs):
     """Markdown of a dict from a system's title to the metrics of its run."""
-    lines = [
-        "| system | codes | PSNR | codebook in use | read after the "
-        "tokenizer | text to image | image to text |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    head = ["system", "codes", "PSNR", "codebook in use"]
+    head += ["read after the tokenizer", "text to image", "image to text"]
+    rows = []
     for title, figures in runs.items():
         if "tokenizer_before" in figures:
             before = cells_of(figures["tokenizer_before"])
-            lines.append(row(f"{title} alone", before))
+            rows.append([f"{title} alone", *before])
             title = f"{title}, trained on"
         cells = cells_of(figures["tokenizer"])
         report = figures.get("unseen_instances", {})
@@ -119,8 +118,9 @@ def table(runs):
             if report:
                 accuracy = report[direction]["overall"]["accuracy"]
                 cells.append(f"{accuracy:.1%}")
-        lines.append(row(title, cells))
-    return "\n".join(lines)
+        rows.append([title, *cells])
+    filled = [row + [""] * (len(head) - len(row)) for row in rows]
+    return markdown_table(head, filled)
 
 
 def cells_of(tokenizer):
@@ -134,11 +134,6 @@ def cells_of(tokenizer):
         f"{tokenizer['codebook_usage']:.0%}",
         f"{tokenizer['reading']['accuracy']:.1%}",
     ]
-
-
-def row(title, cells, columns=7):
-    filled = [title, *cells] + [""] * (columns - 1 - len(cells))
-    return f"| {' | '.join(filled)} |"
 
 
 if __name__ == "__main__":

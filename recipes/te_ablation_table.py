@@ -3,12 +3,12 @@
 import json
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from scipy import stats
 
-from keras_bidalle.files import atomic_path
+from keras_bidalle.messages import markdown_table
 from keras_bidalle.metrics.translation_equivariance import content_blocks
+from keras_bidalle.tasks.mnist64.grammar import LOCATIONS
+from keras_bidalle.training.pictures import save_figure, subplots
 
 COLUMNS = {
     "translation_equivariance": "equivariance, all cells",
@@ -76,8 +76,7 @@ def means(results):
     """A table of the mean and the standard error over seeds."""
     cells = cells_of(results)
     heads = [f"{way}, lambda = {weight:g}" for way, weight in cells]
-    lines = [["", *heads], ["---"] * (len(heads) + 1)]
-    lines.append(["seeds", *(str(len(cell)) for cell in cells.values())])
+    lines = [["seeds", *(len(cell) for cell in cells.values())]]
     for name, title in COLUMNS.items():
         row = [title]
         for cell in cells.values():
@@ -85,7 +84,7 @@ def means(results):
             values = [f[name] for f in figures if name in f]
             row.append(mean_and_error(values) if values else "")
         lines.append(row)
-    return as_table(lines)
+    return markdown_table(["", *heads], lines)
 
 
 def differences(results):
@@ -96,7 +95,7 @@ def differences(results):
     """
     cells = cells_of(results)
     head = ["lambda 10 less 0", "pairs", "difference", "p, paired t-test"]
-    lines = [head, ["---"] * len(head)]
+    lines = []
     for way in dict.fromkeys(way for way, _ in cells):
         with_it, without = (cells.get((way, w), {}) for w in (10.0, 0.0))
         seeds = sorted(with_it.keys() & without.keys())
@@ -117,7 +116,7 @@ def differences(results):
                     f"{way}: {measure} at equal {use}",
                     [value for value in found if value is not None],
                 )
-    return as_table(lines)
+    return markdown_table(head, lines)
 
 
 def difference_row(title, found):
@@ -144,14 +143,10 @@ def at_equal_use(high, low, measure, use):
     return float(np.mean([row[measure] for row in rows] - expected))
 
 
-def as_table(lines):
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def draw(results, path):
     """Equivariance over steps, usage and perplexity; a line a run."""
     measures = {"equivariance": "all cells", "foreground": "foreground"}
-    figure, axes = subplots(len(measures), 3, 4.0, 3.0)
+    figure, axes = subplots(len(measures), 3, 12.0, 3.0 * len(measures))
     for row, (measure, title) in zip(axes, measures.items(), strict=True):
         for ax, over in zip(row, ("step", "usage", "perplexity"), strict=True):
             for result in results:
@@ -170,7 +165,7 @@ def draw(results, path):
             handles, labels = ax.get_legend_handles_labels()
             once = dict(zip(labels, handles, strict=True))
             ax.legend(once.values(), once.keys(), fontsize=8)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_places(tokenizer, task, path, num_items=3, seed=7):
@@ -188,16 +183,9 @@ def draw_places(tokenizer, task, path, num_items=3, seed=7):
     codes = np.asarray(codes).reshape(*groups.shape[:2], *codes.shape[1:])
     blocks, pixels = content_blocks(codes), content_blocks(groups)
     differ = blocks != blocks[:, :1]
-    places = (
-        "center",
-        "upper left",
-        "upper right",
-        "lower left",
-        "lower right",
-    )
-    figure, axes = subplots(num_items, len(places), 1.7, 1.9)
+    figure, axes = subplots(num_items, len(LOCATIONS), 1.7 * 5, 1.9 * num_items)
     for row, group in enumerate(pixels):
-        for column, place in enumerate(places):
+        for column, place in enumerate(LOCATIONS):
             ax = axes[row, column]
             cells = differ.shape[2]
             extent = (0, cells, cells, 0)
@@ -212,17 +200,4 @@ def draw_places(tokenizer, task, path, num_items=3, seed=7):
             ax.set_yticks(range(cells + 1), [])
             ax.grid(alpha=0.3, linewidth=0.4)
             ax.tick_params(length=0)
-    save(figure, path)
-
-
-def subplots(rows, columns, width, height):
-    """A figure without pyplot, and its axes (rows, columns)."""
-    size = (width * columns, height * rows)
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def save(figure, path):
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+    save_figure(figure, path)

@@ -36,12 +36,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = programs.make_parser(__doc__, "keras-bidalle train")
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="captioned pictures")
-    add("--captions", metavar="FILE", help="one of several files of captions")
-    add(
-        "--caption-column",
-        metavar="NAME",
-        help="where captions are called otherwise, such as name",
-    )
+    programs.add_captions(add, "one of several files of captions")
     add(
         "--size",
         default=SIZES[0],

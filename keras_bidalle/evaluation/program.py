@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from keras_bidalle import programs, training
+from keras_bidalle.commands.inputs import check_counts
 from keras_bidalle.evaluation import sources
 from keras_bidalle.evaluation.adm import export_adm_npz
 from keras_bidalle.evaluation.directions import Subject, drawn
@@ -128,13 +129,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> None:
     """Evaluates as the options say."""
-    for name in ("count", "best_of", "samples", "replicates", "batch_size"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ValueError(
-                f"--{name.replace('_', '-')} must be at least 1. "
-                f"Received: {value}"
-            )
+    counts = ("count", "best_of", "samples", "replicates", "batch_size")
+    check_counts(**{name: getattr(options, name) for name in counts})
     asked = sources.opened(options)
     source, judge = sources.source_and_judge(
         options, bool(asked.whole or (asked.saved and options.clip))

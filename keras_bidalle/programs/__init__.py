@@ -1,6 +1,7 @@
 """The training program: both stages of any task, in any configuration."""
 
 from keras_bidalle.programs.command_line import (
+    add_captions,
     add_measuring,
     add_run,
     add_sampling,
@@ -23,6 +24,7 @@ from keras_bidalle.programs.training_program import train
 
 __all__ = [
     "Plan",
+    "add_captions",
     "add_measuring",
     "add_run",
     "add_sampling",

@@ -169,6 +169,16 @@ def add_configuration(
     )
 
 
+def add_captions(add: Any, meaning: str) -> None:
+    """Adds, by a parser's `add_argument`, where captions are read from."""
+    add("--captions", metavar="FILE", help=meaning)
+    add(
+        "--caption-column",
+        metavar="NAME",
+        help="where captions are called otherwise, such as name",
+    )
+
+
 def add_source(parser: argparse.ArgumentParser, required: bool = True) -> Any:
     """Adds the options that `source_of` reads; returns the group of kinds."""
     group = parser.add_argument_group("data, one of")
@@ -188,12 +198,7 @@ def add_source(parser: argparse.ArgumentParser, required: bool = True) -> Any:
         help="made-up pictures with captions, to try a configuration",
     )
     add = parser.add_argument_group("of the data").add_argument
-    add("--captions", metavar="FILE", help="of --pairs: JSON or CSV")
-    add(
-        "--caption-column",
-        metavar="NAME",
-        help="of --captions: where captions are called otherwise",
-    )
+    add_captions(add, "of --pairs: JSON or CSV")
     add("--tfds-split", default="train", help="of --tfds (default: train)")
     add(
         "--tfds-captions",

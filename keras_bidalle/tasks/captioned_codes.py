@@ -55,6 +55,12 @@ class CaptionedCodes:
         """
         raise NotImplementedError
 
+    def text_of(
+        self, chosen: np.ndarray, forward: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """As `caption_tokens`; images are drawn of the first `forward`."""
+        return self.caption_tokens(chosen, rng)
+
     def batch(
         self, size: int, seed: Sequence[int], text_to_image_share: float
     ) -> dict[str, np.ndarray]:
@@ -66,7 +72,7 @@ class CaptionedCodes:
         chosen = rng.integers(len(self), size=size)
         forward = round(text_to_image_share * size)
         return {
-            "text": self.caption_tokens(chosen, rng),
+            "text": self.text_of(chosen, forward, rng),
             "codes": self.codes[chosen].astype("int32"),
             "text_to_image": np.arange(size) < forward,
         }

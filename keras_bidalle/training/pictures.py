@@ -112,7 +112,7 @@ def save_captioned(
     for ax, caption, image in zip(axes, captions, images, strict=True):
         ax.imshow(image, interpolation="nearest")
         ax.set_title(_wrapped(caption), fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def save_read_pictures(
@@ -162,7 +162,7 @@ def save_read_pictures(
                 0, below, text, transform=ax.transAxes, color=color, **style
             )
             below -= 0.075 * _lines(text)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def save_curves(
@@ -203,7 +203,7 @@ def save_curves(
         ax.tick_params(labelsize=8)
         ax.grid(alpha=0.3)
         ax.legend(fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _pictures(images, name):
@@ -229,15 +229,21 @@ def _check_lengths(**parts):
         )
 
 
-def _axes(count, columns, width, height, title):
+def subplots(
+    rows: int, columns: int, width: float, height: float
+) -> tuple[Figure, np.ndarray]:
     """A figure without pyplot, which would keep it alive, and its axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _axes(count, columns, width, height, title):
+    """A figure of so many plots, of which none has its axes drawn."""
     columns = min(columns, count)
     rows = math.ceil(count / columns)
-    figure = Figure(
-        figsize=(width * columns, height * rows), layout="constrained"
-    )
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure, axes = subplots(rows, columns, width * columns, height * rows)
+    axes = axes.ravel()
     for ax in axes:
         ax.set_axis_off()
     if title:
@@ -256,6 +262,7 @@ def _wrapped(text):
     )
 
 
-def _save(figure, path):
+def save_figure(figure: Figure, path: str | pathlib.Path) -> None:
+    """Writes a figure as a PNG file."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)

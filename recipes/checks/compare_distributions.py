@@ -24,6 +24,7 @@ import tempfile
 import time
 
 from keras_bidalle import programs
+from keras_bidalle.messages import markdown_table
 from keras_bidalle.training.distributions.launching import start_processes
 
 TOLERANCE = 1e-5
@@ -217,9 +218,10 @@ def _largest(array):
 def table(rows):
     """One line for each row of the comparison, as Markdown."""
     columns = [name for name in rows[0] if name != "in"]
-    lines = [[name.replace("_", " ") for name in columns]]
-    lines += [[_cell(row[name]) for name in columns] for row in rows]
-    return _markdown(lines)
+    return markdown_table(
+        [name.replace("_", " ") for name in columns],
+        [[_cell(row[name]) for name in columns] for row in rows],
+    )
 
 
 def _cell(value):
@@ -237,12 +239,7 @@ def overview(rows):
         cells.setdefault(row["case"], {})[row["way"]] = cell
     ways = list(dict.fromkeys(row["way"] for row in rows))
     lines = [[case, *map(found.get, ways)] for case, found in cells.items()]
-    return _markdown([["case", *ways], *lines])
-
-
-def _markdown(lines):
-    lines = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return markdown_table(["case", *ways], lines)
 
 
 if __name__ == "__main__":

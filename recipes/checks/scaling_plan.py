@@ -14,6 +14,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from keras_bidalle import configurations, programs
+from keras_bidalle.messages import markdown_table
 
 # Bytes a weight under mixed_bfloat16: float32 weight, gradient, and Adam's
 # two moments.
@@ -73,13 +74,6 @@ def _seconds(value):
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def table(plans):
-    """The figures as Markdown."""
-    lines = [plans[0], ["---"] * len(plans[0])]
-    lines += [plan.values() for plan in plans]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def main():
     parser = programs.make_parser(__doc__)
     known = configurations.generator_names()
@@ -95,7 +89,8 @@ def main():
         parser.add_argument(flag, type=kind, default=default, help=meaning)
     options = vars(parser.parse_args())
     names = options.pop("names")
-    print(table([plan(name, **options) for name in names]))
+    plans = [plan(name, **options) for name in names]
+    print(markdown_table(list(plans[0]), [plan.values() for plan in plans]))
 
 
 if __name__ == "__main__":

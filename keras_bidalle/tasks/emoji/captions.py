@@ -117,16 +117,9 @@ class EmojiCaptions(CaptionedCodes):
             ]
         )
 
-    def batch(
-        self, size: int, seed: Sequence[int], text_to_image_share: float
-    ) -> dict[str, np.ndarray]:
-        rng = np.random.default_rng(seed)
-        chosen = rng.integers(len(self), size=size)
-        forward = round(text_to_image_share * size)
+    def text_of(
+        self, chosen: np.ndarray, forward: int, rng: np.random.Generator
+    ) -> np.ndarray:
         names = [self._tokens(self.rows[i].name) for i in chosen[forward:]]
         drawn = self.caption_tokens(chosen[:forward], rng) if forward else []
-        return {
-            "text": np.stack([*drawn, *names]),
-            "codes": self.codes[chosen].astype("int32"),
-            "text_to_image": np.arange(size) < forward,
-        }
+        return np.stack([*drawn, *names])

@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_bidalle.backend.current import backend_name
+from keras_bidalle.messages import markdown_table
 
 LICENSES = """The weights are under the Apache License 2.0. They were trained
 on pictures of Noto Emoji (Apache 2.0), Twemoji (CC BY 4.0, copyright Twitter,
@@ -37,19 +38,20 @@ def _tokenizer_card(
     tokenizer: Any, figures: dict[str, Any], trained: str
 ) -> str:
     count = " x ".join(map(str, tokenizer.code_shape))
-    rows = "\n".join(
-        f"| {split} | {cell['psnr']:.2f} ± {cell['spread']:.2f} dB |"
-        for split, cell in figures["tokenizer"].items()
-        if isinstance(cell, dict)
+    table = markdown_table(
+        ["pictures", "PSNR"],
+        [
+            [split, f"{cell['psnr']:.2f} ± {cell['spread']:.2f} dB"]
+            for split, cell in figures["tokenizer"].items()
+            if isinstance(cell, dict)
+        ],
     )
     return f"""# An image tokenizer of 64x64 emoji
 
 64x64x3 pictures to {count} codes of {tokenizer.num_codes} and back, trained
 {trained}.
 
-| pictures | PSNR |
-|---|---|
-{rows}
+{table}
 
 {LICENSES}
 """
@@ -58,17 +60,14 @@ def _tokenizer_card(
 def attribute_table(report: dict[str, Any]) -> str:
     """A Markdown table of one split: who reads what, how often right."""
     columns = [n for n in report["image_to_text"] if n != "all"] + ["all"]
-    lines = [
-        f"| | {' | '.join(columns)} |",
-        "|---" * (len(columns) + 1) + "|",
-    ]
+    rows = []
     for kind, title in _READERS.items():
         cells = [
             _percent(report[kind][name]) if name in report[kind] else ""
             for name in columns
         ]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([title, *cells])
+    return markdown_table(["", *columns], rows)
 
 
 def _ranks(report: dict[str, Any]) -> str:

@@ -39,28 +39,8 @@ def caption_accuracy(
     Raises:
         ValueError: when there are none, or not as many of each.
     """
-    clauses = _as_many("captions", captions, clauses)
-    rows = []
-    for caption, shown in zip(captions, clauses, strict=True):
-        truth = {tuple(clause) for clause in shown.tolist() if clause[0] >= 0}
-        read = grammar.parse(caption)
-        right = len(truth.intersection(read))
-        colors = {(location, color) for location, color, _ in read}
-        items = {(location, item) for location, _, item in read}
-        rows.append(
-            (
-                right,
-                sum(
-                    (location, color) in colors for location, color, _ in truth
-                ),
-                sum((location, item) in items for location, _, item in truth),
-                len(read) - right,
-            )
-        )
-    names = ("accuracy", "color_accuracy", "item_accuracy", "extra_clauses")
-    counts = np.asarray(rows, "int64").reshape(-1, len(names)).T
-    truths = (clauses[..., 0] >= 0).sum(axis=1)
-    return _by_layout(layouts, truths, dict(zip(names, counts, strict=True)))
+    counts = clauses_read(captions, clauses, grammar)
+    return _by_layout(layouts, clauses, counts)
 
 
 def image_accuracy(
@@ -83,6 +63,47 @@ def image_accuracy(
         ValueError: on images of another size or range, or when there are
             none, or not as many of each.
     """
+    counts = clauses_shown(images, clauses, classifier)
+    return _by_layout(layouts, clauses, counts)
+
+
+def clauses_read(
+    captions: list[str], clauses: Any, grammar: CaptionGrammar
+) -> dict[str, np.ndarray]:
+    """How many clauses each caption has: dict of int (B,), by figure.
+
+    Takes, and raises, what `caption_accuracy` does.
+    """
+    clauses = _as_many("captions", captions, clauses)
+    rows = []
+    for caption, shown in zip(captions, clauses, strict=True):
+        truth = {tuple(clause) for clause in shown.tolist() if clause[0] >= 0}
+        read = grammar.parse(caption)
+        right = len(truth.intersection(read))
+        colors = {(location, color) for location, color, _ in read}
+        items = {(location, item) for location, _, item in read}
+        rows.append(
+            (
+                right,
+                sum(
+                    (location, color) in colors for location, color, _ in truth
+                ),
+                sum((location, item) in items for location, _, item in truth),
+                len(read) - right,
+            )
+        )
+    names = ("accuracy", "color_accuracy", "item_accuracy", "extra_clauses")
+    counts = np.asarray(rows, "int64").reshape(-1, len(names)).T
+    return dict(zip(names, counts, strict=True))
+
+
+def clauses_shown(
+    images: Any, clauses: Any, classifier: Any
+) -> dict[str, np.ndarray]:
+    """How many clauses each image shows: dict of float64 (B,), by figure.
+
+    Takes, and raises, what `image_accuracy` does.
+    """
     images = as_model_images(images, (CANVAS, CANVAS, 3))
     clauses = _as_many("images", images, clauses)
     rows, slots = np.nonzero(clauses[..., 0] >= 0)
@@ -95,12 +116,10 @@ def image_accuracy(
         "color_accuracy": seen_color == color,
         "item_accuracy": seen_item == item,
     }
-    counts = {
+    return {
         name: np.bincount(rows, weights=hits, minlength=len(images))
         for name, hits in right.items()
     }
-    truths = np.bincount(rows, minlength=len(images))
-    return _by_layout(layouts, truths, counts)
 
 
 def _as_many(name, values, clauses):
@@ -113,9 +132,10 @@ def _as_many(name, values, clauses):
     return clauses
 
 
-def _by_layout(layouts, truths, counts):
-    """Shares by layout: `counts` (dict of int (B,)) of `truths` (B,)."""
+def _by_layout(layouts, clauses, counts):
+    """Shares by layout: `counts` (dict of numbers (B,)) of the clauses."""
     layouts = np.asarray(layouts)
+    truths = (np.asarray(clauses)[..., 0] >= 0).sum(axis=-1)
     if layouts.shape != np.shape(truths) or not len(layouts):
         raise ValueError(
             "`layouts` must have one integer a picture, and there must be "

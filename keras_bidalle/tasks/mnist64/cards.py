@@ -5,6 +5,7 @@ from typing import Any
 from keras_bidalle import quantizers
 from keras_bidalle.backend.current import backend_name
 from keras_bidalle.image_tokenizers import PatchVQGAN, SingleLevelAugVAE
+from keras_bidalle.messages import markdown_table
 from keras_bidalle.tasks.mnist64.grammar import LAYOUTS
 
 SPLITS = {
@@ -112,10 +113,10 @@ def _model_card(plan: Any, figures: dict[str, Any], trained: str) -> str:
                 overall["item_accuracy"],
                 *(report[layout]["accuracy"] for layout in LAYOUTS),
             ]
-            cells = [f"{direction.replace('_', ' ')}, {name}"]
-            cells += [f"{share:.1%}" for share in shares]
-            rows.append(f"| {' | '.join(cells)} |")
-    table = "\n".join(rows)
+            title = f"{direction.replace('_', ' ')}, {name}"
+            rows.append([title, *(f"{share:.1%}" for share in shares)])
+    columns = ["right", "color", "item", "center", "1", "2", "3", "4"]
+    table = markdown_table(["direction, split", *columns], rows)
     sampling = ", ".join(f"{k} {v}" for k, v in figures["sampling"].items())
     pictures = figures["unseen_instances"]["text_to_image"]["pooled"]
     share = plan.generator.training["text_to_image_share"]
@@ -139,8 +140,6 @@ Right clauses, {pictures["pictures"]} pictures a row (mean over the layouts;
 place and color; place and item; then by layout), sampled with {sampling},
 which calls take where they say nothing:
 
-| direction, split | right | color | item | center | 1 | 2 | 3 | 4 |
-|---|---|---|---|---|---|---|---|---|
 {table}
 
 The judge of pictures reads {figures["classifier"]["accuracy"]:.1%} of real

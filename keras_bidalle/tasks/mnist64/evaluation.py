@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_bidalle.data import ImageSource, Record
 from keras_bidalle.metrics.extractors import Extractor
+from keras_bidalle.tasks.mnist64.accuracy import clauses_read, clauses_shown
 from keras_bidalle.tasks.mnist64.digits import ITEM_SIZE
 from keras_bidalle.tasks.mnist64.grammar import COLORS, LAYOUTS
 from keras_bidalle.tasks.mnist64.pictures import (
@@ -15,9 +16,7 @@ from keras_bidalle.tasks.mnist64.pictures import (
     MNIST64,
     NUM_ITEMS,
     MNIST64Batch,
-    item_crops,
 )
-from keras_bidalle.validation import as_model_images
 
 
 class MNIST64Images(ImageSource):
@@ -104,23 +103,14 @@ class MNIST64Judge:
             images: uint8 array (B, 64, 64, 3).
             indices: int array (B,), of the examples that they are of.
         """
-        images = as_model_images(images, (CANVAS, CANVAS, 3))
         clauses = self.source.clauses(indices)
-        rows, slots = np.nonzero(clauses[..., 0] >= 0)
-        location, color, item = clauses[rows, slots].T
-        seen = self.classifier.classify(item_crops(images[rows], location))
-        right = (seen[0] == color) & (seen[1] == item)
-        return np.bincount(rows, weights=right, minlength=len(images))
+        return clauses_shown(images, clauses, self.classifier)["accuracy"]
 
     def of_captions(self, captions: list[str], indices: Any) -> np.ndarray:
         """How many clauses each text has: float64 (B,)."""
-        right = []
-        for text, rows in zip(
-            captions, self.source.clauses(indices), strict=True
-        ):
-            truth = {tuple(row) for row in rows.tolist() if row[0] >= 0}
-            right.append(len(truth.intersection(self.grammar.parse(text))))
-        return np.asarray(right, "float64")
+        clauses = self.source.clauses(indices)
+        right = clauses_read(captions, clauses, self.grammar)["accuracy"]
+        return right.astype("float64")
 
     def shares(self, right: np.ndarray, indices: Any) -> np.ndarray:
         """The share of each example's clauses: float64 (B,)."""

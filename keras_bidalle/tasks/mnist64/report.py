@@ -15,6 +15,7 @@ from keras_bidalle.tasks.mnist64.accuracy import (
     caption_accuracy,
     image_accuracy,
 )
+from keras_bidalle.tasks.mnist64.evaluation import MNIST64Images
 from keras_bidalle.tasks.mnist64.pictures import MNIST64
 from keras_bidalle.validation import as_uint8_images
 
@@ -107,10 +108,7 @@ def both_directions_report(
         dict of `image_to_text`, as `caption_accuracy` gives it, and
         `text_to_image`, as `image_accuracy`.
     """
-    batches = [
-        task.sample(per_layout, seed=(seed, layout), layout=layout)
-        for layout in range(5)
-    ]
+    batches = MNIST64Images(task, per_layout, seed).batches
     images, clauses, layouts = (
         np.concatenate([getattr(batch, name) for batch in batches])
         for name in ("images", "clauses", "layouts")
