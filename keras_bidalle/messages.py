@@ -5,6 +5,8 @@ import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 MAX_LENGTH = 300
 
 _SHORT = reprlib.Repr()
@@ -22,6 +24,8 @@ def shown(value: Any) -> str:
     Returns:
         str without control characters.
     """
+    # NumPy writes its numbers with their types.
+    value = value.item() if isinstance(value, np.generic) else value
     try:
         return one_line(_SHORT.repr(value), 100)
     except Exception:

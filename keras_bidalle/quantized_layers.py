@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from keras_bidalle.messages import shown
+from keras_bidalle.validation import check_choice
 
 # What `load` can make of the weights that were saved.
 _WEIGHTS = (None, "int8")
@@ -75,11 +76,7 @@ def quantize_layers(model: Any, modes: Mapping[str, str]) -> None:
 
 def check_weights(weights: Any) -> None:
     """Raises a `ValueError` unless `with_weights` takes them."""
-    if weights not in _WEIGHTS:
-        raise ValueError(
-            f"`weights` must be one of {_WEIGHTS}. "
-            f"Received: weights={shown(weights)}"
-        )
+    check_choice(_WEIGHTS, weights=weights)
 
 
 def with_weights(model: Any, weights: str | None) -> Any:

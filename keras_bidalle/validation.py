@@ -6,7 +6,7 @@ range or size is told by name instead of giving a strange image.
 """
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,30 @@ def as_array(name: str, value: Any) -> np.ndarray:
         ) from error
 
 
+def refused(
+    expected: str, of: str | None = None, **received: Any
+) -> ValueError:
+    """The error of an argument: what was expected of it, and what came.
+
+    Args:
+        expected: str, what goes on after "must".
+        of: str, the argument; by default the first of `received`.
+        **received: values by name.
+    """
+    came = ", ".join(f"{key}={shown(value)}" for key, value in received.items())
+    name = next(iter(received)) if of is None else of
+    return ValueError(f"`{name}` must {expected}. Received: {came}")
+
+
+def check_choice(known: Iterable[Any], **values: Any) -> None:
+    """Raises a `ValueError` unless all arguments are among those known."""
+    choices = tuple(known)
+    for name, value in values.items():
+        if value not in choices:
+            listed = ", ".join(map(str, choices))
+            raise refused(f"be one of {listed}", **{name: value})
+
+
 def is_integer(value: Any) -> bool:
     """Whether a value is an integer, of Python or NumPy, and no bool."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
@@ -39,10 +63,7 @@ def check_positive(**values: Any) -> None:
     """Raises a `ValueError` unless all arguments are positive integers."""
     for name, value in values.items():
         if not is_integer(value) or value < 1:
-            raise ValueError(
-                f"`{name}` must be a positive integer. "
-                f"Received: {name}={shown(value)}"
-            )
+            raise refused("be a positive integer", **{name: value})
 
 
 def check_positive_or_none(**values: Any) -> None:
@@ -56,10 +77,8 @@ def check_at_least(minimum: float = 0.0, **values: Any) -> None:
     """Raises a `ValueError` unless all are numbers of at least `minimum`."""
     for name, value in values.items():
         if not isinstance(value, int | float) or not value >= minimum:
-            raise ValueError(
-                f"`{name}` must be a number of at least {minimum:g}. "
-                f"Received: {name}={shown(value)}"
-            )
+            expected = f"be a number of at least {minimum:g}"
+            raise refused(expected, **{name: value})
 
 
 _OF_OTHER_LOSSES: tuple[str, ...] = (

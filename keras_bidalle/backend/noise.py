@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.validation import refused
 
 # Between the seeds of two replicas: a prime, far larger than the small
 # seeds that people choose.
@@ -38,9 +39,7 @@ class Dropout(keras.layers.Layer):
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         if not 0 <= rate <= 1:
-            raise ValueError(
-                f"`rate` must lie in [0, 1]. Received: rate={rate}"
-            )
+            raise refused("lie in [0, 1]", rate=rate)
         self.rate = rate
         self.seed = seed
         if rate > 0:

@@ -23,6 +23,7 @@ from keras_bidalle.captions.pipelines import (
     word_pipeline,
 )
 from keras_bidalle.messages import one_line, shown
+from keras_bidalle.validation import refused
 
 # Ids that no token has; published vocabularies have a few.
 _MOST_GAPS = 1 << 20
@@ -239,10 +240,7 @@ class CaptionTokenizer:
             https://arxiv.org/abs/2102.12092), section 2.2.
         """
         if not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
-            raise ValueError(
-                "`dropout` must be a number between 0 and 1. "
-                f"Received: dropout={shown(dropout)}"
-            )
+            raise refused("be a number between 0 and 1", dropout=dropout)
         captions = caption_list(captions)
         rows = np.full((len(captions), self.max_length), self.pad_id, "int32")
         for i, caption in enumerate(captions):
@@ -289,10 +287,7 @@ class CaptionTokenizer:
         """
         ids = np.asarray(ops.convert_to_numpy(ids))
         if ids.ndim != 2:
-            raise ValueError(
-                "`ids` must have shape (batch, length). "
-                f"Received: shape={ids.shape}"
-            )
+            raise refused("have shape (batch, length)", "ids", shape=ids.shape)
         if ids.size and (ids.min() < 0 or ids.max() >= self.vocabulary_size):
             raise ValueError(
                 f"`ids` must lie in [0, {self.vocabulary_size}). "

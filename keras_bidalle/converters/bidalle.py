@@ -8,7 +8,7 @@ import numpy as np
 from keras_bidalle.converters.configs import one_of, required
 from keras_bidalle.converters.weights import converted
 from keras_bidalle.generators import BidirectionalTransformer
-from keras_bidalle.messages import shown
+from keras_bidalle.validation import refused
 
 # What the published program takes where a configuration is silent.
 _DEFAULTS = {"heads": 8, "dim_head": 64, "loss_weight": 7}
@@ -77,9 +77,8 @@ def _arguments(reader, config):
     options = {**_DEFAULTS, **config}
     special = config.get("special_tok_idx") or {}
     if not isinstance(special, dict):
-        raise ValueError(
-            "`special_tok_idx` must hold the ids of [PAD], [CLS] and [SEP]. "
-            f"Received: special_tok_idx={shown(special)}"
+        raise refused(
+            "hold the ids of [PAD], [CLS] and [SEP]", special_tok_idx=special
         )
     positions = one_of(_POSITIONS, "pe_type", config.get("pe_type", "fixed"))
     return {

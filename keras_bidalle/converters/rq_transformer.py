@@ -22,6 +22,7 @@ from keras_bidalle.generators.heads.codebook_sizes import NO_CODE
 from keras_bidalle.generators.stochastic_codes import codebooks_of, stacked
 from keras_bidalle.messages import shown
 from keras_bidalle.presets import load
+from keras_bidalle.validation import refused
 
 # What the published program takes where a configuration is silent.
 _DEFAULT_DROPOUT = 0.1
@@ -119,10 +120,7 @@ def _vocabulary_sizes(config):
 def _block_size(config):
     size = required(config, "block_size")
     if not isinstance(size, (list, tuple)) or len(size) != 3:
-        raise ValueError(
-            "`block_size` must be [rows, columns, depth]. "
-            f"Received: block_size={shown(size)}"
-        )
+        raise refused("be [rows, columns, depth]", block_size=size)
     return tuple(size)
 
 
@@ -175,10 +173,7 @@ def _arguments(config, sizes, in_body, in_head):
 def _stack(config, name):
     stack = required(config, name)
     if not isinstance(stack, dict) or not isinstance(stack.get("block"), dict):
-        raise ValueError(
-            f"`{name}` must hold `n_layer` and `block`. "
-            f"Received: {name}={shown(stack)}"
-        )
+        raise refused("hold `n_layer` and `block`", **{name: stack})
     return stack
 
 

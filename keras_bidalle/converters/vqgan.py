@@ -22,6 +22,7 @@ from keras_bidalle.quantizers import (
     OrthogonalVectorQuantizer,
     VectorQuantizer,
 )
+from keras_bidalle.validation import refused
 
 # What the published programs take where a configuration is silent.
 _DEFAULT_BETA = 0.25
@@ -176,10 +177,7 @@ def encoder_config(config):
     """The encoder's section of a configuration, a dict."""
     encoder = required(config, "ddconfig")
     if not isinstance(encoder, dict):
-        raise ValueError(
-            "`ddconfig` must hold the encoder's options. "
-            f"Received: ddconfig={shown(encoder)}"
-        )
+        raise refused("hold the encoder's options", ddconfig=encoder)
     return encoder
 
 

@@ -24,6 +24,7 @@ from keras_bidalle.image_tokenizers import (
     AugVAE,
     SingleLevelAugVAE,
 )
+from keras_bidalle.validation import refused
 
 _NAMES = {name: short for short, name in SAFETENSORS_DTYPES.items()}
 
@@ -122,9 +123,7 @@ def write_safetensors(
     """
     path = pathlib.Path(path)
     if path.suffix != ".safetensors":
-        raise ValueError(
-            f"`path` must end in `.safetensors`. Received: path={str(path)!r}"
-        )
+        raise refused("end in `.safetensors`", path=str(path))
     header, end = {}, 0
     for name, array in arrays.items():
         begin, end = end, end + array.nbytes

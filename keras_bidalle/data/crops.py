@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from keras_bidalle.messages import shown
+from keras_bidalle.validation import refused
 
 Box = tuple[float, float, float, float]
 Random = np.random.Generator
@@ -46,10 +47,7 @@ class CenterCrop:
             and len(sides) == 2
             and all(isinstance(side, int) and side >= 1 for side in sides)
         ):
-            raise ValueError(
-                "`size` must be a positive integer or a pair of them. "
-                f"Received: size={shown(size)}"
-            )
+            raise refused("be a positive integer or a pair of them", size=size)
         self.height, self.width = sides
         self.flip = flip
 
@@ -237,10 +235,7 @@ def crop_named(
     """
     crop = CROPS.get("CenterCrop" if name == "CentreCrop" else name)
     if crop is None:
-        raise ValueError(
-            f"`crop` must be one of {', '.join(CROPS)}. "
-            f"Received: crop={shown(name)}"
-        )
+        raise refused(f"be one of {', '.join(CROPS)}", crop=name)
     try:
         return crop(size, **arguments)
     except TypeError as error:

@@ -14,8 +14,8 @@ import numpy as np
 from keras_bidalle.backend import replicas
 from keras_bidalle.data.image_opening import ImageError, open_image
 from keras_bidalle.data.image_source import MIXED_BLOCKS, ImageSource
-from keras_bidalle.messages import one_line, shown
-from keras_bidalle.validation import check_positive
+from keras_bidalle.messages import one_line
+from keras_bidalle.validation import check_positive, refused
 
 
 class ImageReader:
@@ -128,16 +128,10 @@ class ImageBatches:
     ) -> None:
         check_positive(batch_size=batch_size)
         if not isinstance(seed, int) or seed < 0:
-            raise ValueError(
-                "`seed` must be a non-negative integer. "
-                f"Received: seed={shown(seed)}"
-            )
+            raise refused("be a non-negative integer", seed=seed)
         index, count = replicas.data_shard() if shard is None else shard
         if not 0 <= index < count:
-            raise ValueError(
-                "`shard` must be (k, n) with 0 <= k < n. "
-                f"Received: shard={(index, count)}"
-            )
+            raise refused("be (k, n) with 0 <= k < n", shard=(index, count))
         if len(reader.source) < count:
             raise ValueError(
                 f"{count} replicas cannot share {len(reader.source)} images."

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_bidalle.data.image_source import ImageSource, Record
+from keras_bidalle.validation import refused
 
 
 class SourcePart(ImageSource):
@@ -56,10 +57,7 @@ def hold_out(
     ```
     """
     if not 0 < share < 1:
-        raise ValueError(
-            "`share` must be a number between 0 and 1, both excluded. "
-            f"Received: share={share}"
-        )
+        raise refused("be a number between 0 and 1, both excluded", share=share)
     count = len(source)
     if count < 2:
         raise ValueError(

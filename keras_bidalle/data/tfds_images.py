@@ -9,6 +9,7 @@ import numpy as np
 from keras_bidalle.data.image_opening import ImageError
 from keras_bidalle.data.image_source import MIXED_BLOCKS, ImageSource, Record
 from keras_bidalle.messages import shown
+from keras_bidalle.validation import refused
 
 
 class TFDSImages(ImageSource):
@@ -173,10 +174,7 @@ def _resolved(tfds, split, known):
             f"such as 'train[:90%]'. Received: split={shown(split)} ({error})"
         ) from error
     if len(parts) != 1:
-        raise ValueError(
-            f"`split` must be one split or a slice of one. "
-            f"Received: split={shown(split)}"
-        )
+        raise refused("be one split or a slice of one", split=split)
     (part,) = parts
     first = part.from_ or 0
     last = known[part.splitname].num_examples if part.to is None else part.to

@@ -3,9 +3,8 @@
 import dataclasses
 from typing import Any
 
-from keras_bidalle.messages import shown
 from keras_bidalle.metrics.extractors.resizing import check_resize
-from keras_bidalle.validation import check_positive
+from keras_bidalle.validation import check_choice, check_positive
 
 DIRECTIONS = ("reconstruction", "text_to_image", "image_to_text")
 # What is compared with the data as a set, and not picture by picture.
@@ -72,11 +71,7 @@ class Protocol:
         if self.resize is not None:
             check_resize(self.resize)
         check_positive(replicates=self.replicates, kept=self.kept)
-        if self.rank_by not in (None, *RANKINGS):
-            raise ValueError(
-                f"`rank_by` must be one of {', '.join(RANKINGS)}. "
-                f"Received: {shown(self.rank_by)}"
-            )
+        check_choice((None, *RANKINGS), rank_by=self.rank_by)
         if self.count is not None:
             check_positive(count=self.count)
 

@@ -12,7 +12,7 @@ import numpy as np
 from keras_bidalle.data import ImageFolder, ImageSource, Record
 from keras_bidalle.evaluation.examples import Rows
 from keras_bidalle.metrics.extractors import Extractor
-from keras_bidalle.validation import check_positive
+from keras_bidalle.validation import check_positive, refused
 
 # Between the header of a zip file's member and its bytes (PKWARE, 4.3.7).
 _HEADER, _NAME_AT = 30, 26
@@ -185,9 +185,8 @@ class ClassSamples:
         classes = len(model.classes)
         check_positive(samples=count)
         if count % classes:
-            raise ValueError(
-                f"`samples` must be a multiple of the {classes} classes. "
-                f"Received: samples={count}"
+            raise refused(
+                f"be a multiple of the {classes} classes", samples=count
             )
         if best_of is not None and probabilities is None:
             raise ValueError(

@@ -14,19 +14,15 @@ from keras_bidalle.generators.stochastic_codes import (
     draw_stacks,
     stack_losses,
 )
-from keras_bidalle.messages import shown
 from keras_bidalle.quantizers.distances import DISTANCES, Distance
 from keras_bidalle.transformer.layer import TransformerLayer
-from keras_bidalle.validation import check_positive
+from keras_bidalle.validation import check_positive, refused
 
 
 def check_temperature(code_temperature: float) -> None:
     """Raises a `ValueError` unless it is above 0."""
     if not code_temperature > 0:
-        raise ValueError(
-            "`code_temperature` must be above 0. "
-            f"Received: code_temperature={shown(code_temperature)}"
-        )
+        raise refused("be above 0", code_temperature=code_temperature)
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")

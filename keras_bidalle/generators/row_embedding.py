@@ -7,10 +7,10 @@ from keras import ops
 
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.backend.noise import NoiseSeedGenerator
-from keras_bidalle.messages import shown
 from keras_bidalle.transformer.image_positions import IMAGE_POSITIONS
 from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.segments import GEN, REF
+from keras_bidalle.validation import check_choice, refused
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -49,16 +49,8 @@ class RowEmbedding(TransformerLayer):
     ) -> None:
         super().__init__(**kwargs)
         if not 0.0 <= condition_dropout < 1.0:
-            raise ValueError(
-                "`condition_dropout` must lie in [0, 1). "
-                f"Received: condition_dropout={condition_dropout}"
-            )
-        if image_positions not in IMAGE_POSITIONS:
-            raise ValueError(
-                f"`image_positions` must be one of "
-                f"{', '.join(IMAGE_POSITIONS)}. "
-                f"Received: image_positions={shown(image_positions)}"
-            )
+            raise refused("lie in [0, 1)", condition_dropout=condition_dropout)
+        check_choice(IMAGE_POSITIONS, image_positions=image_positions)
         self.text_length = text_length
         self.grid = tuple(grid)
         self.width = width

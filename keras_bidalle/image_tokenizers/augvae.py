@@ -20,6 +20,7 @@ from keras_bidalle.image_tokenizers.augvae_levels import Levels, takes_levels
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
 from keras_bidalle.quantizers import LastLevelQuantizer, MultiLevelQuantizer
+from keras_bidalle.validation import refused
 
 
 class _AugVAE(ImageTokenizer):
@@ -178,9 +179,7 @@ class AugVAE(_AugVAE):
         """
         count = len(self.level_shapes)
         if not 0 <= level < count:
-            raise ValueError(
-                f"`level` must lie in [0, {count}). Received: level={level}"
-            )
+            raise refused(f"lie in [0, {count})", level=level)
         codebook = self.codebook
         is_coarsest = level == count - 1
         single = SingleLevelAugVAE(

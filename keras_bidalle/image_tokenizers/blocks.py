@@ -8,7 +8,7 @@ from keras import ops
 from keras_bidalle.arguments import Configured
 from keras_bidalle.backend.convolution import Conv2D
 from keras_bidalle.backend.noise import Dropout
-from keras_bidalle.messages import shown
+from keras_bidalle.validation import check_choice
 
 PACKAGE = "keras_bidalle"
 PADDING_MODES = ("zero", "replication")
@@ -85,11 +85,7 @@ def replication_pad(x, before, after):
 
 def check_padding_mode(padding_mode, name="padding_mode"):
     """Raises a `ValueError` unless `padding_mode` is a known one."""
-    if padding_mode not in PADDING_MODES:
-        raise ValueError(
-            f"`{name}` must be one of {PADDING_MODES}. "
-            f"Received: {name}={shown(padding_mode)}"
-        )
+    check_choice(PADDING_MODES, **{name: padding_mode})
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -16,7 +16,7 @@ from keras_bidalle.image_tokenizers.blocks import (
     replication_pad,
     shape_of_codes,
 )
-from keras_bidalle.messages import shown
+from keras_bidalle.validation import check_choice
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -122,9 +122,5 @@ DOWNSAMPLINGS = {
 
 def get_downsampling(name, **kwargs):
     """The downsampling layer of a name; a `ValueError` on any other name."""
-    if name not in DOWNSAMPLINGS:
-        raise ValueError(
-            f"`downsampling` must be one of {tuple(DOWNSAMPLINGS)}. "
-            f"Received: downsampling={shown(name)}"
-        )
+    check_choice(DOWNSAMPLINGS, downsampling=name)
     return DOWNSAMPLINGS[name](**kwargs)

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from keras_bidalle import named
-from keras_bidalle.messages import shown
+from keras_bidalle.validation import refused
 
 
 def map_pixels(images: Any, epsilon: float = 0.1) -> Any:
@@ -86,10 +86,7 @@ class LogitLaplace(named.Named):
 
     def __init__(self, epsilon: float = 0.1) -> None:
         if not isinstance(epsilon, int | float) or not 0 < epsilon < 0.5:
-            raise ValueError(
-                "`epsilon` must be a number between 0 and 0.5. "
-                f"Received: epsilon={shown(epsilon)}"
-            )
+            raise refused("be a number between 0 and 0.5", epsilon=epsilon)
         self.epsilon = epsilon
 
     def __call__(self, images, statistics):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_bidalle.metrics.frechet import checked_features
-from keras_bidalle.validation import check_positive
+from keras_bidalle.validation import check_positive, refused
 
 
 def inception_score(
@@ -38,9 +38,8 @@ def inception_score(
             "to 1. Received: other rows"
         )
     if len(rows) < splits:
-        raise ValueError(
-            f"`splits` must be at most the number of images, {len(rows)}. "
-            f"Received: splits={splits}"
+        raise refused(
+            f"be at most the number of images, {len(rows)}", splits=splits
         )
     if seed is not None:
         rows = np.random.default_rng(seed).permutation(rows)

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.metrics.psnr import PairedImages, paired_images
+from keras_bidalle.validation import refused
 
 # Wang et al., section III-C.
 _WINDOW, _SIGMA = 11, 1.5
@@ -38,9 +39,8 @@ def ssim(images: Any, reconstructions: Any) -> Any:
     """
     x, y, peak = paired_images(images, reconstructions)
     if min(x.shape[1:3]) < _WINDOW:
-        raise ValueError(
-            f"`images` must have sides of at least {_WINDOW}. "
-            f"Received: shape={tuple(x.shape)}"
+        raise refused(
+            f"have sides of at least {_WINDOW}", "images", shape=tuple(x.shape)
         )
     # Centered: the variances are small differences of large squares.
     x, y = x / peak - _middle(peak), y / peak - _middle(peak)

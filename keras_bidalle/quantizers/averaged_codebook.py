@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_bidalle.quantizers.codebook_quantizer import CodebookQuantizer
 from keras_bidalle.quantizers.quantizer import count_codes
-from keras_bidalle.validation import check_at_least
+from keras_bidalle.validation import check_at_least, refused
 
 
 class AveragedCodebook(CodebookQuantizer):
@@ -28,9 +28,7 @@ class AveragedCodebook(CodebookQuantizer):
         super().__init__(num_codes, code_dim, **kwargs)
         check_at_least(decay=decay, epsilon=epsilon)
         if decay >= 1:
-            raise ValueError(
-                f"`decay` must lie in [0, 1). Received: decay={decay}"
-            )
+            raise refused("lie in [0, 1)", decay=decay)
         self.decay = decay
         self.epsilon = epsilon
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.quantizers.hard_quantizer import HardQuantizer
-from keras_bidalle.validation import check_at_least
+from keras_bidalle.validation import check_at_least, refused
 
 # How far beyond its outermost level a channel may reach, as published.
 _MARGIN = 1e-3
@@ -58,9 +58,8 @@ class FSQ(HardQuantizer):
         if not levels or any(
             not isinstance(level, int) or level < 3 for level in levels
         ):
-            raise ValueError(
-                "`levels` must be integers of at least 3, one for each "
-                f"channel. Received: levels={levels}"
+            raise refused(
+                "be integers of at least 3, one for each channel", levels=levels
             )
         check_at_least(1e-6, gain=gain)
         super().__init__(

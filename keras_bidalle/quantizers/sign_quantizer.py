@@ -6,9 +6,8 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend import replicas
-from keras_bidalle.messages import shown
 from keras_bidalle.quantizers.hard_quantizer import HardQuantizer
-from keras_bidalle.validation import check_at_least
+from keras_bidalle.validation import check_at_least, refused
 
 
 def entropy(shares):
@@ -54,9 +53,8 @@ class SignQuantizer(HardQuantizer):
         **kwargs: Any,
     ) -> None:
         if not isinstance(code_dim, int) or not 1 <= code_dim <= 24:
-            raise ValueError(
-                "`code_dim` must be the bits of a code, from 1 to 24. "
-                f"Received: code_dim={shown(code_dim)}"
+            raise refused(
+                "be the bits of a code, from 1 to 24", code_dim=code_dim
             )
         super().__init__(2**code_dim, code_dim, **kwargs)
         check_at_least(

@@ -18,6 +18,7 @@ from keras_bidalle.validation import (
     as_indices,
     as_model_images,
     check_positive,
+    refused,
 )
 
 # Samples of one call, which are all kept until its end.
@@ -189,8 +190,7 @@ def checked_seeds(seed, count):
         or seeds.shape not in ((), (count,))
         or (seeds < 0).any()
     ):
-        raise ValueError(
-            f"`seed` must be an integer in [0, 2^64), or {count} of them. "
-            f"Received: seed={shown(seed)}"
+        raise refused(
+            f"be an integer in [0, 2^64), or {count} of them", seed=seed
         )
     return np.broadcast_to(seeds, (count,)).tolist()

@@ -9,9 +9,13 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend.optimizers import keeps_averages
-from keras_bidalle.messages import shown
 from keras_bidalle.training.averaged_weights import averaged_weights
-from keras_bidalle.validation import check_positive, check_positive_or_none
+from keras_bidalle.validation import (
+    check_choice,
+    check_positive,
+    check_positive_or_none,
+    refused,
+)
 
 
 class HeldOutFigures(keras.callbacks.Callback):
@@ -74,10 +78,7 @@ class KeepBest(keras.callbacks.Callback):
         self, monitor: str, mode: str = "min", patience: int | None = None
     ) -> None:
         super().__init__()
-        if mode not in ("min", "max"):
-            raise ValueError(
-                f"`mode` must be 'min' or 'max'. Received: mode={shown(mode)}"
-            )
+        check_choice(("min", "max"), mode=mode)
         check_positive_or_none(patience=patience)
         self.monitor = monitor
         self.sign = 1.0 if mode == "max" else -1.0
@@ -92,9 +93,8 @@ class KeepBest(keras.callbacks.Callback):
         if value is None:
             known = [name for name in logs or {} if name.startswith("val_")]
             if known and self.monitor.startswith("val_"):
-                raise ValueError(
-                    f"`monitor` must be one of {', '.join(known)}. "
-                    f"Received: monitor={shown(self.monitor)}"
+                raise refused(
+                    f"be one of {', '.join(known)}", monitor=self.monitor
                 )
             return
         # What is not a number is never the best.

@@ -33,6 +33,7 @@ from keras_bidalle.training.run_state import (
 )
 from keras_bidalle.training.steps import StepCallback
 from keras_bidalle.training.stop_signals import Preempted, StopSignals
+from keras_bidalle.validation import refused
 
 
 class ResumableCheckpoint(StepCallback):
@@ -98,10 +99,7 @@ class ResumableCheckpoint(StepCallback):
         given = dict(every_seconds=every_seconds, every_steps=every_steps)
         for name, value in given.items():
             if value is not None and value <= 0:
-                raise ValueError(
-                    f"`{name}` must be positive or None. "
-                    f"Received: {name}={value}"
-                )
+                raise refused("be positive or None", name, **{name: value})
         self._saved = CheckpointFolder(folder, keep)
         self.every_seconds = every_seconds
         self.every_steps = every_steps

@@ -9,7 +9,7 @@ from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.named import Named
 from keras_bidalle.quantizers import GumbelQuantizer
 from keras_bidalle.training.schedules import VariableSchedule
-from keras_bidalle.validation import check_positive
+from keras_bidalle.validation import check_positive, refused
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -96,14 +96,9 @@ def gumbel_schedules(
             f"Received: {type(quantizer).__name__}"
         )
     if min(temperature) <= 0:
-        raise ValueError(
-            "`temperature` must be two numbers above 0. "
-            f"Received: temperature={temperature}"
-        )
+        raise refused("be two numbers above 0", temperature=temperature)
     if min(beta) < 0:
-        raise ValueError(
-            f"`beta` must be two numbers of at least 0. Received: beta={beta}"
-        )
+        raise refused("be two numbers of at least 0", beta=beta)
     start, end = (value / _values_of_a_code(tokenizer) for value in beta)
     return [
         VariableSchedule(

@@ -4,10 +4,9 @@ from typing import Any
 
 import keras
 
-from keras_bidalle.messages import shown
 from keras_bidalle.training.muon import Muon
 from keras_bidalle.training.schedules import WarmupCosine
-from keras_bidalle.validation import check_at_least
+from keras_bidalle.validation import check_at_least, check_choice
 
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
@@ -46,7 +45,7 @@ def learning_rate(
         ValueError: if the schedule is unknown, or the run would end before
             the rate has risen.
     """
-    _check_name("schedule", schedule, SCHEDULES)
+    check_choice(SCHEDULES, schedule=schedule)
     if not 0 <= warmup_steps < steps:
         raise ValueError(
             "`warmup_steps` must be at least 0 and fewer than the run's "
@@ -99,7 +98,7 @@ def build_optimizer(
     tokenizer.compile(build_optimizer("adamw", rate, weight_decay=1e-4))
     ```
     """
-    _check_name("optimizer", name, OPTIMIZERS)
+    check_choice(OPTIMIZERS, optimizer=name)
     check_at_least(0, weight_decay=weight_decay)
     # `None` spends no time on it, but AdamW must have a number.
     decay = weight_decay if weight_decay or name == "adamw" else None
@@ -112,11 +111,3 @@ def build_optimizer(
     return OPTIMIZERS[name](
         learning_rate, global_clipnorm=clip_norm, **arguments
     )
-
-
-def _check_name(argument, value, known):
-    if value not in known:
-        raise ValueError(
-            f"`{argument}` must be one of {', '.join(known)}. "
-            f"Received: {argument}={shown(value)}"
-        )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from keras_bidalle.messages import shown
+from keras_bidalle.validation import check_choice
 
 
 def llama(width: int) -> dict[str, Any]:
@@ -36,9 +36,5 @@ def block_preset(name: str | None, width: int) -> dict[str, Any]:
     """
     if name is None:
         return {}
-    if name not in BLOCK_PRESETS:
-        raise ValueError(
-            f"`block_preset` must be one of {', '.join(BLOCK_PRESETS)}, or "
-            f"None. Received: block_preset={shown(name)}"
-        )
+    check_choice(BLOCK_PRESETS, block_preset=name)
     return BLOCK_PRESETS[name](width)

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_bidalle.messages import shown
 from keras_bidalle.named import Named
 from keras_bidalle.transformer.places import Places
 from keras_bidalle.transformer.rotary import ANGLES, RowRotation
 from keras_bidalle.transformer.row_masks import MaskTables
+from keras_bidalle.validation import refused
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -57,10 +57,7 @@ class RowLayout(Named):
         sparse_captioning_sees_pads: bool = False,
     ) -> None:
         if rotary not in (False, *ANGLES):
-            raise ValueError(
-                '`rotary` must be True, False or "image". '
-                f"Received: rotary={shown(rotary)}"
-            )
+            raise refused('be True, False or "image"', rotary=rotary)
         self.text_length = text_length
         self.grid = tuple(grid)
         self.depth = depth

@@ -7,11 +7,11 @@ from keras import layers, ops
 
 from keras_bidalle.backend.noise import Dropout
 from keras_bidalle.backend.recomputation import drawn_seed, recomputed
-from keras_bidalle.messages import shown
 from keras_bidalle.transformer import kv_cache
 from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS, LayerCalls
 from keras_bidalle.transformer.rotary import rotate
+from keras_bidalle.validation import check_choice
 
 
 def _geglu(x):
@@ -53,11 +53,7 @@ _NORMALIZATIONS = {
 
 def make_norm(kind: str, **kwargs: Any) -> layers.Layer:
     """A norm over channels: `kind` is "layer" or "rms"."""
-    if kind not in _NORMALIZATIONS:
-        raise ValueError(
-            f"`normalization` must be one of {', '.join(_NORMALIZATIONS)}. "
-            f"Received: normalization={shown(kind)}"
-        )
+    check_choice(_NORMALIZATIONS, normalization=kind)
     norm, epsilon = _NORMALIZATIONS[kind]
     return norm(epsilon=epsilon, **kwargs)
 
@@ -124,11 +120,7 @@ class TransformerBlock(TransformerLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if activation not in _ACTIVATIONS:
-            raise ValueError(
-                f"`activation` must be one of {', '.join(_ACTIVATIONS)}. "
-                f"Received: activation={shown(activation)}"
-            )
+        check_choice(_ACTIVATIONS, activation=activation)
         if head_dim is None and width % num_heads:
             raise ValueError(
                 "`width` must be a multiple of `num_heads` when `head_dim` "

@@ -24,7 +24,7 @@ from keras_bidalle.transformer.transformer_block import (
     make_blocks,
     make_norm,
 )
-from keras_bidalle.validation import check_positive
+from keras_bidalle.validation import check_choice, check_positive, refused
 
 _EMBEDDINGS = ("learned", "codebook")
 
@@ -82,9 +82,8 @@ class ResidualHead(ImageHead):
     ) -> None:
         super().__init__(num_codes, code_shape, width, **kwargs)
         if len(self.code_shape) != 3 or any(n < 1 for n in self.code_shape):
-            raise ValueError(
-                "`code_shape` must be (rows, columns, depth). "
-                f"Received: code_shape={self.code_shape}"
+            raise refused(
+                "be (rows, columns, depth)", code_shape=self.code_shape
             )
         self.codebook_sizes = checked_sizes(
             codebook_sizes, self.code_shape[2], num_codes
@@ -334,11 +333,7 @@ class ResidualHead(ImageHead):
 
 
 def _check_embedding(name, value, codebooks):
-    if value not in _EMBEDDINGS:
-        raise ValueError(
-            f"`{name}` must be one of {', '.join(_EMBEDDINGS)}. "
-            f"Received: {name}={shown(value)}"
-        )
+    check_choice(_EMBEDDINGS, **{name: value})
     if value == "codebook" and codebooks is None:
         raise ValueError(
             f'`{name}="codebook"` needs `code_dim`, the channels of the '

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_bidalle.messages import shown
+from keras_bidalle.validation import check_choice
 
 
 def _tf1(places: np.ndarray, scale: float, size: int) -> np.ndarray:
@@ -115,8 +115,4 @@ def resized(
 
 def check_resize(rule: str) -> None:
     """Raises a `ValueError` unless `rule` is known."""
-    if rule not in RESIZES:
-        raise ValueError(
-            f"`resize` must be one of {', '.join(RESIZES)}. "
-            f"Received: resize={shown(rule)}"
-        )
+    check_choice(RESIZES, resize=rule)

@@ -6,6 +6,7 @@ from keras_bidalle import quantizers
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.tasks import recipe
 from keras_bidalle.tasks.emoji.task import EmojiTask
+from keras_bidalle.validation import check_choice
 
 
 class Recipe(recipe.Recipe):
@@ -22,8 +23,7 @@ class Recipe(recipe.Recipe):
         Raises:
             ValueError: on another size.
         """
-        if size not in SIZES:
-            raise ValueError(f"`size` must be one of {SIZES}. Received: {size}")
+        check_choice(SIZES, size=size)
         made = cls(_tokenizer(), _generator(), recipe.task_settings(EmojiTask))
         for place, value in _CHANGES[size].items():
             made.change(place, value)

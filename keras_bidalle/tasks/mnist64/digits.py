@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from keras_bidalle.messages import shown
+from keras_bidalle.validation import check_choice
 
 DATASETS = ("mnist", "fashion_mnist")
 ITEM_SIZE = 28
@@ -71,11 +71,7 @@ def load_items(
             the data set; the message names what is missing.
         RuntimeError: when Fashion-MNIST can be had from nowhere.
     """
-    if dataset not in DATASETS:
-        raise ValueError(
-            f"`dataset` must be one of {DATASETS}. "
-            f"Received: dataset={shown(dataset)}"
-        )
+    check_choice(DATASETS, dataset=dataset)
     if data_dir is not None:
         return _from_folder(dataset, pathlib.Path(data_dir).expanduser())
     try:

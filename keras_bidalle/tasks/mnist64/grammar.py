@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_bidalle.messages import shown
+from keras_bidalle.validation import check_choice
 
 LOCATIONS = ("center", "upper left", "upper right", "lower left", "lower right")
 COLORS = ("white", "red", "green", "blue")
@@ -224,9 +224,5 @@ class CaptionGrammar:
 
 def caption_grammar(dataset: str = "mnist") -> CaptionGrammar:
     """The grammar of `"mnist"` or `"fashion_mnist"`; else a `ValueError`."""
-    if dataset not in GRAMMARS:
-        raise ValueError(
-            '`dataset` must be "mnist" or "fashion_mnist". '
-            f"Received: dataset={shown(dataset)}"
-        )
+    check_choice(GRAMMARS, dataset=dataset)
     return CaptionGrammar(*GRAMMARS[dataset])

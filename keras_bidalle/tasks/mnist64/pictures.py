@@ -21,6 +21,7 @@ from keras_bidalle.tasks.mnist64.grammar import (
     CaptionGrammar,
     caption_grammar,
 )
+from keras_bidalle.validation import check_choice, refused
 
 CANVAS = 64
 CELL = 32
@@ -106,11 +107,7 @@ class MNIST64:
     """
 
     def __init__(self, items: Items, split: str = "train") -> None:
-        if split not in SPLITS:
-            raise ValueError(
-                f"`split` must be one of {SPLITS}. "
-                f"Received: split={shown(split)}"
-            )
+        check_choice(SPLITS, split=split)
         self.items = items
         self.split = split
         self.grammar = caption_grammar(items.name)
@@ -153,9 +150,8 @@ class MNIST64:
         elif layout in range(len(LAYOUTS)):
             layouts = np.full(num, layout, "int32")
         else:
-            raise ValueError(
-                f"`layout` must be an integer in [0, {len(LAYOUTS)}). "
-                f"Received: layout={shown(layout)}"
+            raise refused(
+                f"be an integer in [0, {len(LAYOUTS)})", layout=layout
             )
         # A random order of the quadrants, of which the first few are used.
         order = rng.random((num, MAX_CLAUSES), dtype="float32").argsort(axis=1)

@@ -30,7 +30,7 @@ from keras_bidalle.tasks.mnist64.report import (
     tokenizer_report,
 )
 from keras_bidalle.tasks.task import Figures
-from keras_bidalle.validation import check_positive
+from keras_bidalle.validation import check_positive, refused
 
 # Images that are made and encoded at once.
 CHUNK = 500
@@ -76,10 +76,7 @@ class MNIST64Task(JudgedTask):
             or shares.dtype.kind != "i"
             or ((shares < 0).any() or not shares.any())
         ):
-            raise ValueError(
-                "`layout_mix` must be five integers, not all 0. "
-                f"Received: layout_mix={layout_mix}"
-            )
+            raise refused("be five integers, not all 0", layout_mix=layout_mix)
         self.dataset = dataset
         self.data_dir = data_dir
         self.seed = seed

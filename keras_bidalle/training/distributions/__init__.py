@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from keras_bidalle.messages import shown
 from keras_bidalle.training.distributions.distribution import Distribution
 from keras_bidalle.training.distributions.keras_parallel import (
     DataParallel,
@@ -14,6 +13,7 @@ from keras_bidalle.training.distributions.tensorflow_strategies import (
     Mirrored,
     MultiWorker,
 )
+from keras_bidalle.validation import check_choice
 
 DISTRIBUTIONS = {
     cls.name: cls
@@ -63,11 +63,7 @@ def distribute(name: str = "none", **options: Any) -> Distribution:
         tokenizer.fit(images, batch_size=64)
     ```
     """
-    if name not in DISTRIBUTIONS:
-        raise ValueError(
-            f"`name` must be one of {', '.join(DISTRIBUTIONS)}. "
-            f"Received: name={shown(name)}"
-        )
+    check_choice(DISTRIBUTIONS, name=name)
     return DISTRIBUTIONS[name](**options)
 
 
