@@ -32,12 +32,10 @@ def parse(arguments=None):
         help="smoke: to see that it runs; small: an hour of 2 CPU cores; "
         "preset: what bidalle-emoji is trained with",
     )
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="PLACE=VALUE",
-        help="changes a setting, such as tokenizer.steps=1000, "
+    programs.add_settings(
+        parser,
+        "PLACE=VALUE",
+        "changes a setting, such as tokenizer.steps=1000, "
         "generator.width=128 or task.evaluation_pictures=50",
     )
     add(

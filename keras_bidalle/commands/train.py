@@ -52,12 +52,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add("--steps", type=int, help="of the generator (default: by the data)")
     add("--tokenizer-steps", type=int, help="of the image tokenizer")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="STAGE.NAME=VALUE",
-        help="any setting, such as generator.batch_size=16 or "
+    programs.add_settings(
+        parser,
+        "STAGE.NAME=VALUE",
+        "any setting, such as generator.batch_size=16 or "
         "tokenizer.quantizer.num_codes=512",
     )
     add(

@@ -1,20 +1,23 @@
 """The training program: both stages of any task, in any configuration."""
 
 from keras_bidalle.programs.command_line import (
-    add_captions,
     add_measuring,
     add_run,
     add_sampling,
-    add_source,
+    add_settings,
     add_start,
     add_training,
     configured,
     distributed,
-    image_task,
     make_parser,
     plan_of,
     run_settings,
     sampling_of,
+)
+from keras_bidalle.programs.data_options import (
+    add_captions,
+    add_source,
+    image_task,
     source_of,
 )
 from keras_bidalle.programs.plan import Plan
@@ -28,6 +31,7 @@ __all__ = [
     "add_measuring",
     "add_run",
     "add_sampling",
+    "add_settings",
     "add_source",
     "add_start",
     "add_training",

@@ -7,18 +7,17 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from keras_bidalle import data, training
+from keras_bidalle import training
 from keras_bidalle.backend import replicas
 from keras_bidalle.configurations import (
     Configuration,
     parse_setting,
     shrunk,
 )
-from keras_bidalle.programs.held_out import EVALUATION
+from keras_bidalle.programs.data_options import add_held_out, add_source
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import PRECISIONS
 from keras_bidalle.sampling.settings import SETTINGS
-from keras_bidalle.tasks.image_task import ImageTask
 from keras_bidalle.tasks.recipe import Recipe
 from keras_bidalle.tasks.task import Task
 
@@ -143,6 +142,15 @@ def plan_of(
     return Plan(task, **parts, **run_settings(options, name))
 
 
+def add_settings(
+    parser: argparse.ArgumentParser, metavar: str, meaning: str
+) -> None:
+    """Adds `--set`, a list of texts for `configurations.parse_setting`."""
+    parser.add_argument(
+        "--set", action="append", default=[], metavar=metavar, help=meaning
+    )
+
+
 def add_configuration(
     parser: argparse.ArgumentParser, names: list[str]
 ) -> None:
@@ -154,12 +162,10 @@ def add_configuration(
         '{"class_name": ..., "config": {...}, "training": {...}}, such as '
         "the config.json of a run",
     )
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="changes a setting of the training or an argument of the model, "
+    add_settings(
+        parser,
+        "NAME=VALUE",
+        "changes a setting of the training or an argument of the model, "
         "such as steps=1000, channels=64 or quantizer.num_codes=512",
     )
     add(
@@ -167,46 +173,6 @@ def add_configuration(
         action="store_true",
         help="shrinks the configuration until it runs in seconds",
     )
-
-
-def add_captions(add: Any, meaning: str) -> None:
-    """Adds, by a parser's `add_argument`, where captions are read from."""
-    add("--captions", metavar="FILE", help=meaning)
-    add(
-        "--caption-column",
-        metavar="NAME",
-        help="where captions are called otherwise, such as name",
-    )
-
-
-def add_source(parser: argparse.ArgumentParser, required: bool = True) -> Any:
-    """Adds the options that `source_of` reads; returns the group of kinds."""
-    group = parser.add_argument_group("data, one of")
-    kinds = group.add_mutually_exclusive_group(required=required)
-    add = kinds.add_argument
-    add("--images", metavar="FOLDER", help="pictures")
-    add(
-        "--pairs",
-        metavar="FOLDER",
-        help="pictures with a .txt of captions beside each, or --captions",
-    )
-    add("--tar", metavar="PATTERN", help="WebDataset tar files")
-    add("--tfds", metavar="NAME", help="TensorFlow Datasets")
-    add(
-        "--fake-data",
-        action="store_true",
-        help="made-up pictures with captions, to try a configuration",
-    )
-    add = parser.add_argument_group("of the data").add_argument
-    add_captions(add, "of --pairs: JSON or CSV")
-    add("--tfds-split", default="train", help="of --tfds (default: train)")
-    add(
-        "--tfds-captions",
-        metavar="FEATURE",
-        help="of --tfds: the feature with captions, or a class label",
-    )
-    add("--data-dir", help="of --tfds: where data sets are kept")
-    return kinds
 
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:
@@ -225,62 +191,6 @@ def sampling_of(options: argparse.Namespace) -> dict[str, Any]:
     return {k: value for k, value in given.items() if value is not None}
 
 
-def add_held_out(parser: argparse.ArgumentParser, captions: bool) -> None:
-    """Adds the options that `image_task` reads beside a source's."""
-    group = parser.add_argument_group("held-out data, while it trains")
-    add = group.add_mutually_exclusive_group().add_argument
-    kind = "pairs" if captions else "images"
-    add(
-        f"--val-{kind}",
-        dest="held_out_folder",
-        metavar="FOLDER",
-        help=f"what is never trained on, as --{kind}",
-    )
-    folder = data.ImageTextFolder if captions else data.ImageFolder
-    parser.set_defaults(held_out_kind=folder)
-    add(
-        "--held-out",
-        type=float,
-        metavar="SHARE",
-        help="holds this share of the data set out, such as 0.05",
-    )
-    group.add_argument(
-        "--evaluate-every",
-        type=int,
-        metavar="REPORTS",
-        help="reports between figures of it (default: 1)",
-    )
-
-
-def image_task(
-    options: argparse.Namespace, configuration: Configuration, captions: bool
-) -> ImageTask:
-    """The images to train on, and those held out, if any are.
-
-    Raises:
-        ValueError, FileNotFoundError: when there is no such folder, the share
-            is out of its range, or figures are asked for of nothing.
-    """
-    if options.evaluate_every is not None:
-        configuration.change("evaluate_every", options.evaluate_every)
-    configuration.check()
-    source = source_of(options, captions)
-    held_out: data.ImageSource | None = None
-    if options.held_out is not None:
-        source, held_out = data.hold_out(source, options.held_out)
-    elif options.held_out_folder is not None:
-        held_out = options.held_out_kind(options.held_out_folder)
-    settings = configuration.training
-    asked = [n for n in EVALUATION if settings.get(n) is not None]
-    if held_out is not None and not asked:
-        configuration.change("evaluate_every", 1)
-    if asked and held_out is None:
-        raise ValueError(
-            f"`{asked[0]}` needs held-out data: --held-out SHARE, or a folder."
-        )
-    return ImageTask(source, configuration.training, held_out)
-
-
 def configured(options: argparse.Namespace, stage: str) -> Configuration:
     """The configuration that was asked for, of "tokenizer" or "generator".
 
@@ -295,41 +205,6 @@ def configured(options: argparse.Namespace, stage: str) -> Configuration:
         configuration.change(*parse_setting(text))
     configuration.check()
     return configuration
-
-
-def source_of(options: argparse.Namespace, captions: bool) -> data.ImageSource:
-    """The data set that was asked for, with captions or without.
-
-    Raises:
-        ValueError, FileNotFoundError: when there is no such data set, or it
-            has no captions.
-    """
-    if options.fake_data:
-        return data.FakeImages(256, size=64, seed=options.seed)
-    if options.pairs:
-        return data.ImageTextFolder(
-            options.pairs, options.captions, options.caption_column
-        )
-    if options.tar:
-        return data.TarImages(options.tar, captions=captions)
-    if captions and not options.tfds:
-        raise ValueError(
-            "A generator needs captions: give --pairs, --tar, --tfds or "
-            "--fake-data. Received: --images"
-        )
-    if options.images:
-        return data.ImageFolder(options.images)
-    if captions and not options.tfds_captions:
-        raise ValueError(
-            "A generator needs captions: --tfds-captions names the feature "
-            f"of {options.tfds} that has them."
-        )
-    return data.TFDSImages(
-        options.tfds,
-        split=options.tfds_split,
-        captions=options.tfds_captions if captions else None,
-        data_dir=options.data_dir,
-    )
 
 
 @contextlib.contextmanager
