@@ -21,7 +21,11 @@ import shutil
 
 from keras_bidalle import data, programs, tasks
 from keras_bidalle.backend import replicas
-from keras_bidalle.commands.inputs import preset_of, text_image_model
+from keras_bidalle.commands.inputs import (
+    check_counts,
+    preset_of,
+    text_image_model,
+)
 from keras_bidalle.configurations import Configuration, parse_setting
 from keras_bidalle.configurations.sizes import SIZES
 from keras_bidalle.evaluation import program as evaluation
@@ -86,13 +90,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     programs.add_measuring(parser)
     programs.add_run(parser, name="the folder's")
-    options = parser.parse_args(arguments)
-    for name in ("steps", "tokenizer_steps"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            flag = name.replace("_", "-")
-            parser.error(f"--{flag} must be at least 1. Received: {value}")
-    return options
+    return parser.parse_args(arguments)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -102,6 +100,7 @@ def run(options: argparse.Namespace) -> None:
         ValueError, OSError: where the data or the settings cannot be, or the
             run would not fit into memory.
     """
+    check_counts(steps=options.steps, tokenizer_steps=options.tokenizer_steps)
     with programs.distributed(options):
         _run(options)
 

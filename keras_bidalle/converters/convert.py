@@ -174,12 +174,8 @@ def convert(
 
 
 def convert_with_tokenizer(
-    checkpoint: str | os.PathLike[str],
-    config: str | os.PathLike[str] | None = None,
-    tokenizer: Any = None,
-    vocabulary: Any = None,
-    ema: bool = False,
-) -> tuple[Any, Any]:
+    checkpoint, config=None, tokenizer=None, vocabulary=None, ema=False
+):
     """Converts a published model and the image tokenizer beside it.
 
     Args:

@@ -4,10 +4,10 @@ import os
 import pathlib
 
 from keras_bidalle.data.image_opening import image_files, path_name
-from keras_bidalle.data.image_source import ImageSource, Record, files_digest
+from keras_bidalle.data.image_source import ImageFiles, Record, files_digest
 
 
-class ImageFolder(ImageSource):
+class ImageFolder(ImageFiles):
     """All images below a folder, in the order of their paths.
 
     Args:
@@ -25,12 +25,6 @@ class ImageFolder(ImageSource):
             f"{len(self._files)} pictures in {where} "
             f"({files_digest(self._files)})"
         )
-
-    def __len__(self):
-        return len(self._files)
-
-    def name(self, index: int) -> str:
-        return path_name(self._files[index])
 
     def read(self, index: int) -> Record:
         return Record(self._files[index], [])

@@ -2,6 +2,9 @@
 
 import collections
 import hashlib
+import pathlib
+
+from keras_bidalle.data.image_opening import path_name
 
 Record = collections.namedtuple("Record", ["image", "captions"])
 Record.__doc__ = """One entry of a data set, not yet decoded.
@@ -55,6 +58,18 @@ class ImageSource:
             ImageError: when there is no image in it.
         """
         raise NotImplementedError
+
+
+class ImageFiles(ImageSource):
+    """Base of sources whose images are files, in `_files`."""
+
+    _files: list[pathlib.Path]
+
+    def __len__(self):
+        return len(self._files)
+
+    def name(self, index: int) -> str:
+        return path_name(self._files[index])
 
 
 def files_digest(paths):

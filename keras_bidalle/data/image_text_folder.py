@@ -13,12 +13,12 @@ from keras_bidalle.data.image_opening import (
     image_files,
     path_name,
 )
-from keras_bidalle.data.image_source import ImageSource, Record, files_digest
+from keras_bidalle.data.image_source import ImageFiles, Record, files_digest
 from keras_bidalle.data.named_files import NamedFiles
 from keras_bidalle.messages import one_line, shown
 
 
-class ImageTextFolder(ImageSource):
+class ImageTextFolder(ImageFiles):
     """The images below a folder that have captions.
 
     Without `captions`, `cat.png` has its captions in `cat.txt` beside it,
@@ -115,12 +115,6 @@ class ImageTextFolder(ImageSource):
         self._texts = [path]
         self._captions = [captions[file] for file in self._files]
         self.left_out = len(captions) - len(self._files)
-
-    def __len__(self):
-        return len(self._files)
-
-    def name(self, index: int) -> str:
-        return path_name(self._files[index])
 
     def read(self, index: int) -> Record:
         path = self._files[index]

@@ -17,6 +17,9 @@ from keras_bidalle.validation import (
     refused,
 )
 
+# Of `KeepBest`, beside the weights.
+_STATE = ("best", "best_epoch", "waited")
+
 
 class HeldOutFigures(keras.callbacks.Callback):
     """Adds figures of a model to the logs, as `val_<name>`.
@@ -118,16 +121,12 @@ class KeepBest(keras.callbacks.Callback):
             self.model.set_weights(self._weights)
 
     def get_state(self) -> dict[str, Any]:
-        return {
-            "best": self.best,
-            "best_epoch": self.best_epoch,
-            "waited": self.waited,
-            "weights": self._weights,
-        }
+        kept = {name: getattr(self, name) for name in _STATE}
+        return {**kept, "weights": self._weights}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        self.best, self.best_epoch = state["best"], state["best_epoch"]
-        self.waited = state["waited"]
+        for name in _STATE:
+            setattr(self, name, state[name])
         # Scalars come back as numbers.
         self._weights = [np.asarray(weight) for weight in state["weights"]]
 
