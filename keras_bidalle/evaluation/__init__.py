@@ -1,12 +1,15 @@
 """Protocols: a model measured on a data set, with a report."""
 
-from keras_bidalle.evaluation.adm import export_adm_npz
 from keras_bidalle.evaluation.directions import Subject
 from keras_bidalle.evaluation.evaluate import evaluate
 from keras_bidalle.evaluation.examples import Examples
 from keras_bidalle.evaluation.opening import EXTRACTORS, open_extractor
 from keras_bidalle.evaluation.protocol import DIRECTIONS, Protocol
-from keras_bidalle.evaluation.samples import ClassSamples, SavedImages
+from keras_bidalle.evaluation.samples import (
+    ClassSamples,
+    SavedImages,
+    export_adm_npz,
+)
 
 __all__ = [
     "ClassSamples",

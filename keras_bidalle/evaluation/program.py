@@ -25,7 +25,6 @@ import numpy as np
 from keras_bidalle import programs, training
 from keras_bidalle.commands.inputs import check_counts
 from keras_bidalle.evaluation import sources
-from keras_bidalle.evaluation.adm import export_adm_npz
 from keras_bidalle.evaluation.directions import Subject, drawn
 from keras_bidalle.evaluation.evaluate import PART, evaluate, parts_of
 from keras_bidalle.evaluation.examples import Examples
@@ -36,7 +35,11 @@ from keras_bidalle.evaluation.protocol import (
     SAMPLES,
     Protocol,
 )
-from keras_bidalle.evaluation.samples import ClassSamples, class_probabilities
+from keras_bidalle.evaluation.samples import (
+    ClassSamples,
+    class_probabilities,
+    export_adm_npz,
+)
 from keras_bidalle.losses import LPIPS
 from keras_bidalle.metrics.extractors import CLIP, RESIZES
 from keras_bidalle.metrics.frechet import FeatureStatistics

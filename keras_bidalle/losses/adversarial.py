@@ -238,12 +238,6 @@ class AdversarialLoss(Configured, keras.layers.Layer):
             logits = self.discriminator(fake, training=training)
         return self._loss.generator(ops.cast(logits, "float32"))
 
-    def discriminator_loss(
-        self, real: Any, fake: Any, training: Any = None
-    ) -> Any:
-        """Returns the discriminator's loss; it trains only that player."""
-        return self._loss.discriminator(*self._judge(real, fake, training))
-
     def _judge(self, real, fake, training):
         """Float32 logits of real images and of reconstructions."""
         return tuple(

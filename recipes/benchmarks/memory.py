@@ -27,6 +27,7 @@ def measure(options):
     import numpy as np
 
     from keras_bidalle import generators
+    from keras_bidalle.programs.measured_steps import made_rows
 
     keras.utils.set_random_seed(0)
     model = generators.BidirectionalTransformer(
@@ -41,12 +42,7 @@ def measure(options):
     )
     model.compile(keras.optimizers.Adam(1e-3))
     model.optimizer.build(model.trainable_variables)
-    rng, rows = np.random.default_rng(0), options.batch_size
-    batch = {
-        "text": rng.integers(3, 256, (rows, 64)).astype("int32"),
-        "codes": rng.integers(0, 256, (rows, 16, 16)).astype("int32"),
-        "text_to_image": np.arange(rows) % 2 == 0,
-    }
+    batch = made_rows(model, options.batch_size)
     model.train_on_batch(batch)
     gc.collect()
     before = measuring.resident_memory() / 1e6

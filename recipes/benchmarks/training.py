@@ -20,6 +20,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle import configurations
+from keras_bidalle.programs.measured_steps import made_rows
 
 # What `--tiny` changes, to see that all works.
 _TINY = {
@@ -90,13 +91,8 @@ def generator(options):
     """Yields the figures of stage 2."""
     published = configurations.generator("bidalle-mnist64")
     model = build("generator", published, options)
-    rng = np.random.default_rng(0)
     batch = options.batch_size
-    words = (batch, model.text_length)
-    rows = {
-        "text": rng.integers(3, model.text_vocabulary_size, words),
-        "codes": rng.integers(0, model.num_codes, (batch, *model.code_shape)),
-    }
+    rows = made_rows(model, batch)
     directions = {
         "text_to_image": np.ones(batch, bool),
         "image_to_text": np.zeros(batch, bool),

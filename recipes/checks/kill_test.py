@@ -66,6 +66,8 @@ def train(folder, steps, distribution="none", pause=0.0):
 class Run:
     """A run in processes of its own."""
 
+    kept_in = "checkpoints"
+
     def __init__(self, folder, steps, processes=1, pause=0.02):
         self.folder, self.processes = folder, processes
         self.way = "horovod" if processes > 1 else "none"
@@ -101,7 +103,7 @@ class Run:
 
     def saved(self):
         """The step of the newest checkpoint, 0 without one."""
-        names = sorted((self.folder / "checkpoints").glob("step-*.npz"))
+        names = sorted((self.folder / self.kept_in).glob("step-*.npz"))
         return int(names[-1].stem.removeprefix("step-")) if names else 0
 
     def interrupt(self, step, delay, number, rng):
@@ -142,6 +144,8 @@ class Run:
 class GeneratorRun(Run):
     """`train_generator.py` on made-up captions, whose words must stay."""
 
+    kept_in = "checkpoints/generator"
+
     def __init__(self, folder, steps, processes=1):
         super().__init__(folder, steps)
         recipe = pathlib.Path(__file__).parents[1] / "train_generator.py"
@@ -161,11 +165,6 @@ class GeneratorRun(Run):
 
     def step(self):
         return self.saved()
-
-    def saved(self):
-        folder = self.folder / "checkpoints" / "generator"
-        names = sorted(folder.glob("step-*.npz"))
-        return int(names[-1].stem.removeprefix("step-")) if names else 0
 
     def finish(self):
         super().finish()

@@ -162,32 +162,6 @@ class CaptionGrammar:
             written.append(" , ".join(texts) + " .")
         return written
 
-    def render(self, clauses: Any, rng: np.random.Generator) -> str:
-        """Writes one caption.
-
-        Args:
-            clauses: one to four triples `(location, color, item)`.
-            rng: draws the phrasings.
-
-        Raises:
-            ValueError: when a clause is out of range or their number is.
-        """
-        array = np.asarray(clauses)
-        limits = (len(LOCATIONS), len(COLORS), len(self.item_names))
-        if (
-            array.ndim != 2
-            or array.shape[-1] != 3
-            or not 1 <= len(array) <= MAX_CLAUSES
-            or (array < 0).any()
-            or (array >= limits).any()
-        ):
-            raise ValueError(
-                f"`clauses` must be 1 to {MAX_CLAUSES} triples (location, "
-                f"color, item) below {limits}. Received: clauses={clauses}"
-            )
-        phrases = self.sample_phrases(array[None], rng)
-        return self.captions(array[None], phrases)[0]
-
     def parse(self, text: str) -> list[tuple[int, int, int]]:
         """Reads the clauses of a caption, a generated one included.
 
