@@ -174,8 +174,12 @@ def convert(
 
 
 def convert_with_tokenizer(
-    checkpoint, config=None, tokenizer=None, vocabulary=None, ema=False
-):
+    checkpoint: str | os.PathLike[str],
+    config: str | os.PathLike[str] | None = None,
+    tokenizer: Any = None,
+    vocabulary: Any = None,
+    ema: bool = False,
+) -> tuple[Any, Any]:
     """Converts a published model and the image tokenizer beside it.
 
     Args:

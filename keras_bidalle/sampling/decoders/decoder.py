@@ -3,16 +3,29 @@
 from typing import Any
 
 from keras_bidalle.named import Named
+from keras_bidalle.sampling.decoders.targets import (
+    Captions,
+    Codes,
+    Progress,
+    Target,
+)
 
 
 class Decoder(Named):
     """Fills rows of both directions; what it draws depends on no decoder.
 
-    `codes` and `text` are compiled: pure functions of the generator's
-    weights and of their tensor arguments. A random number is given for each
-    token, so that all decoders draw the same tokens. A decoder of one
-    direction is a subclass of `Sequential`.
+    A decoder gives `filled`, which serves both directions, or `codes` and
+    `text`; one of a single direction is a subclass of `Sequential`. All are
+    compiled: pure functions of the generator's weights and of their tensor
+    arguments. A random number is given for each token, so that all decoders
+    draw the same tokens.
+
+    Attributes:
+        window: int, positions that `filled` draws at once; `None` where they
+            are drawn one after the other.
     """
+
+    window: int | None = None
 
     def chosen(self, generator: Any, rows: int) -> "Decoder":
         """What fills so many rows at once: this, or another in its place."""
@@ -41,7 +54,8 @@ class Decoder(Named):
         Returns:
             int32 tensor (B, P, c), `prime` first.
         """
-        raise NotImplementedError
+        target = Codes(generator, text, uniforms, settings, self.window)
+        return self.filled(target, target.begin(prime), prime.shape[1])
 
     def text(
         self,
@@ -64,5 +78,21 @@ class Decoder(Named):
         Returns:
             int32 tensor (B, T): the start token, the caption, the end token,
             and pad tokens.
+        """
+        target = Captions(
+            generator, stacks, uniforms, legal, settings, self.window
+        )
+        return self.filled(target, target.begin(), 1)[..., 0]
+
+    def filled(self, target: Target, progress: Progress, given: int) -> Any:
+        """Draws what is not drawn yet.
+
+        Args:
+            target: `Codes` or `Captions`.
+            progress: what its `begin` gave, of `given` positions.
+            given: int.
+
+        Returns:
+            int32 tensor (B, target.count, c).
         """
         raise NotImplementedError

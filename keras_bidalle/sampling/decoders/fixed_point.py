@@ -8,15 +8,16 @@ is right: at least one token a pass, and often many. The tokens are those that
 are drawn one after the other.
 """
 
+from typing import Any
+
 from keras import ops
 
 from keras_bidalle.backend.current import is_eager
 from keras_bidalle.sampling.decoders.decoder import Decoder
 from keras_bidalle.sampling.decoders.sequential import loop
 from keras_bidalle.sampling.decoders.targets import (
-    Captions,
-    Codes,
     Progress,
+    Target,
     calls_of,
     put,
 )
@@ -51,21 +52,15 @@ class FixedPoint(Decoder):
         self.cost = cost
         self.loss = loss
 
-    def codes(self, generator, text, uniforms, prime, settings):
-        target = Codes(generator, text, uniforms, settings, self.window)
-        tokens = self._passes(target, target.begin(prime)).tokens
-        return tokens[:, : target.count]
-
-    def text(self, generator, stacks, uniforms, legal, settings):
-        target = Captions(
-            generator, stacks, uniforms, legal, settings, self.window
-        )
-        tokens = self._passes(target, target.begin()).tokens
-        tokens = tokens[:, : target.count]
-        # Guesses may stand after the end.
+    def filled(self, target: Target, progress: Progress, given: int) -> Any:
+        tokens = self._passes(target, progress).tokens[:, : target.count]
         start, rest = tokens[:, :1], tokens[:, 1:]
-        rest, _ = target.after_end(rest, target.ended(start, 1))
-        return ops.concatenate([start, rest], axis=1)[..., 0]
+        ended = target.ended(start, 1)
+        if ended is None:
+            return tokens
+        # Guesses may stand after the end.
+        rest, _ = target.after_end(rest, ended)
+        return ops.concatenate([start, rest], axis=1)
 
     def _passes(self, target, progress):
         """Draws what `progress` lacks, by passes and by steps."""

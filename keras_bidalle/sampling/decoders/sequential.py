@@ -8,8 +8,6 @@ from keras import ops
 from keras_bidalle.backend.current import is_eager
 from keras_bidalle.sampling.decoders.decoder import Decoder
 from keras_bidalle.sampling.decoders.targets import (
-    Captions,
-    Codes,
     Progress,
     Target,
     calls_of,
@@ -21,21 +19,11 @@ from keras_bidalle.transformer import kv_cache
 class Sequential(Decoder):
     """Draws each token after those before it, with caches of their keys."""
 
-    def codes(self, generator, text, uniforms, prime, settings):
-        target = Codes(generator, text, uniforms, settings)
-        progress = target.begin(prime)
-        for stop in stops(target, prime.shape[1]):
+    def filled(self, target: Target, progress: Progress, given: int) -> Any:
+        for stop in stops(target, given):
             progress = extended(target, progress, stop)
             progress = advanced(target, progress, stop)
         return progress.tokens
-
-    def text(self, generator, stacks, uniforms, legal, settings):
-        target = Captions(generator, stacks, uniforms, legal, settings)
-        progress = target.begin()
-        for stop in stops(target, 1):
-            progress = extended(target, progress, stop)
-            progress = advanced(target, progress, stop)
-        return progress.tokens[..., 0]
 
 
 def stops(target: Target, given: int) -> list[int]:
