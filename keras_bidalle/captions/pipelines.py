@@ -41,11 +41,16 @@ END = "</w>"
 
 def word_pipeline(words: Sequence[str]) -> str:
     """The JSON of a tokenizer with one token a word, special tokens first."""
+    if isinstance(words, str):
+        # Its letters would be the words.
+        raise ValueError(
+            f"`words` must be a list of str. Received: {shown(words)}"
+        )
     steps = Steps(_steps(words))
     words = [*SPECIAL_TOKENS, *map(steps.normalize_str, words)]
     tokens = {token: i for i, token in enumerate(words)}
     if len(tokens) < len(words):
-        twice = max(words, key=words.count)
+        twice = collections.Counter(words).most_common(1)[0][0]
         raise ValueError(
             f"`words` must be distinct. Received: {shown(twice)} more than once"
         )

@@ -1,6 +1,7 @@
 """What commands and programs open: presets by name, pictures by path."""
 
 import itertools
+import os
 import pathlib
 import sys
 from collections.abc import Collection, Iterator
@@ -57,12 +58,16 @@ class PictureInputs:
         self.failed = 0
         for path in map(pathlib.Path, paths):
             try:
-                files = data.image_files(path) if path.is_dir() else [path]
+                files = (
+                    data.image_files(path) if os.path.isdir(path) else [path]
+                )
             except OSError as error:
                 self.failed += tell_error(error)
                 continue
             for file in files:
-                below = file.relative_to(path) if path.is_dir() else file.name
+                below = (
+                    file.relative_to(path) if os.path.isdir(path) else file.name
+                )
                 name = whole = str(pathlib.PurePath(below).with_suffix(""))
                 number = 1
                 while name in self.files or name in reserved:
@@ -103,7 +108,7 @@ def preset_of(name: str | pathlib.Path, tokenizer: bool = False) -> Any:
         parts.reverse()
     folder = pathlib.Path(name)
     presets = [folder, *(folder / part for part in parts)]
-    found = (p for p in presets if (p / "metadata.json").is_file())
+    found = (p for p in presets if os.path.isfile(p / "metadata.json"))
     return next(found, name)
 
 
@@ -134,8 +139,8 @@ def drawing_model(name: str | pathlib.Path) -> TextImageModel:
     folders = [pathlib.Path(preset).parent, pathlib.Path(preset)]
     tokenizers = [folder / "tokenizer" for folder in folders]
     listed = [folder / "classes.json" for folder in folders]
-    tokenizers = [t for t in tokenizers if (t / "metadata.json").is_file()]
-    listed = [path for path in listed if path.is_file()]
+    tokenizers = [t for t in tokenizers if os.path.isfile(t / "metadata.json")]
+    listed = [path for path in listed if os.path.isfile(path)]
     if not tokenizers:
         raise FileNotFoundError(
             f"{shown(str(name))} is a generator of classes without its image "

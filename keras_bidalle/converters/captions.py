@@ -1,6 +1,7 @@
 """The published vocabularies of captions: files of byte pair encodings."""
 
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -26,7 +27,7 @@ def vocabulary_files(path):
     """
     for name in _FOLDERS:
         folder = path / name
-        if (folder / "tokenizer.json").is_file():
+        if os.path.isfile(folder / "tokenizer.json"):
             return (folder / "tokenizer.json",)
         vocabularies = sorted(folder.glob("*vocab*.json"))
         merges = sorted(folder.glob("*merges*.txt"))
@@ -55,10 +56,10 @@ def read_vocabulary(files: Any, max_length: int) -> CaptionTokenizer:
     """
     one = isinstance(files, (str, pathlib.Path))
     paths = [pathlib.Path(file) for file in ([files] if one else files)]
-    if len(paths) == 1 and paths[0].is_dir():
+    if len(paths) == 1 and os.path.isdir(paths[0]):
         paths = list(vocabulary_files(paths[0]) or paths)
     for path in paths:
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise FileNotFoundError(
                 one_line(
                     "`vocabulary` must be a folder with a `tokenizer.json`, "

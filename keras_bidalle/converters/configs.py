@@ -28,7 +28,7 @@ def read_config(path: str | os.PathLike[str]) -> Any:
         FileNotFoundError: when there is no such file.
     """
     path = pathlib.Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(
             one_line(f"There is no configuration file `{path}`.")
         )

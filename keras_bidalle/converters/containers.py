@@ -101,7 +101,7 @@ def read_content(path):
         path: str or `pathlib.Path`.
     """
     path = pathlib.Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(
             one_line(f"There is no checkpoint file `{path}`.")
         )

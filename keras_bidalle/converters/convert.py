@@ -196,7 +196,7 @@ def convert_with_tokenizer(
     with one_line_errors(), unpacked(pathlib.Path(checkpoint)) as path:
         if is_dall_e(path):
             _check_none(_DALL_E, tokenizer=tokenizer, vocabulary=vocabulary)
-            folder = path if path.is_dir() else path.parent
+            folder = path if os.path.isdir(path) else path.parent
             return convert_dall_e_folder(folder, config), None
         found = [
             Published.read(file, config, ema) for file in checkpoint_files(path)
@@ -263,7 +263,9 @@ def _program(found):
 def _loaded(tokenizer):
     """An image tokenizer by its preset, or its published checkpoint."""
     path = pathlib.Path(tokenizer)
-    is_preset = not path.exists() or (path / "metadata.json").is_file()
+    is_preset = not os.path.exists(path) or os.path.isfile(
+        path / "metadata.json"
+    )
     return load(tokenizer) if is_preset else convert(path)
 
 

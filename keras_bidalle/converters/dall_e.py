@@ -1,5 +1,6 @@
 """DALL-E's published discrete VAE: two pickled modules to one tokenizer."""
 
+import os
 import pathlib
 import re
 from typing import Any
@@ -29,8 +30,8 @@ def is_dall_e(path):
         path: `pathlib.Path` of a file, or of a folder that may have one.
     """
     files = (ENCODER_FILE, DECODER_FILE)
-    if path.is_dir():
-        return any((path / name).is_file() for name in files)
+    if os.path.isdir(path):
+        return any(os.path.isfile(path / name) for name in files)
     return path.name in files
 
 
@@ -53,7 +54,7 @@ def convert_dall_e_folder(folder, config=None):
         FileNotFoundError: when a file is missing.
     """
     folder = pathlib.Path(folder)
-    if config is None and (folder / CONFIG_FILE).is_file():
+    if config is None and os.path.isfile(folder / CONFIG_FILE):
         config = folder / CONFIG_FILE
     config = {} if config is None else read_config(config)
     encoder = read_module(folder / ENCODER_FILE, _PACKAGES)

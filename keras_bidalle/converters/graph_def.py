@@ -32,7 +32,7 @@ def read_constants(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         FileNotFoundError: when there is no such file.
     """
     path = pathlib.Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no graph `{path}`.")
     try:
         content = memoryview(path.read_bytes())

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import gzip
+import os
 import pathlib
 import tarfile
 import tempfile
@@ -97,7 +98,7 @@ def _files(folder, suffixes):
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and path.is_file()
+        if path.suffix.lower() in suffixes and os.path.isfile(path)
     )
 
 
@@ -110,7 +111,7 @@ def checkpoint_files(path):
     Returns:
         List of `pathlib.Path`, never empty.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [path]
     folders, found = [path], []
     for folder in folders:
@@ -119,7 +120,7 @@ def checkpoint_files(path):
         if path in (f.parent for f in found):
             break
         if len(folder.parts) - len(path.parts) < 3:
-            folders += sorted(p for p in folder.iterdir() if p.is_dir())
+            folders += sorted(p for p in folder.iterdir() if os.path.isdir(p))
     if not found:
         names = shown(sorted(other.name for other in path.iterdir()))
         raise FileNotFoundError(
@@ -156,7 +157,7 @@ def unpacked(path):
         path: `pathlib.Path`.
     """
     start = b""
-    if path.is_file():
+    if os.path.isfile(path):
         with open(path, "rb") as file:
             start = file.read(512)
     is_gzip = start.startswith(b"\x1f\x8b")

@@ -182,7 +182,7 @@ def _codebooks(tokenizer):
     if not isinstance(tokenizer, (str, os.PathLike)):
         return codebooks_of(tokenizer)
     path = pathlib.Path(tokenizer)
-    if not path.exists() or (path / "metadata.json").is_file():
+    if not os.path.exists(path) or os.path.isfile(path / "metadata.json"):
         return codebooks_of(load(tokenizer))
     key = "quantizer.codebooks.{}.weight"
     with unpacked(path) as place:

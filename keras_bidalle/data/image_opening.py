@@ -39,6 +39,9 @@ MAX_PIXELS = 2**27
 # Of what is converted at once.
 _TILE = 2**11
 
+# Longer than the path of any file.
+_MAX_PATH = 4096
+
 # What Pillow multiplies pixels of PNG files of fewer than 8 bits by.
 _SCALES = {"1": 255, "L;2": 85, "L;4": 17}
 
@@ -179,7 +182,8 @@ def _check_is_file(path):
 
 def path_name(path):
     """A path as reports name it: one line, whatever its bytes are."""
-    return one_line(str(path), 4096)
+    name = str(path)
+    return one_line(name, _MAX_PATH if len(name) <= _MAX_PATH else 100)
 
 
 def _upright(image):

@@ -128,7 +128,7 @@ def _tokenizer_of(preset: str) -> Extractor:
 
 def _classifier_of(path: pathlib.Path, resize: str = "clean") -> Extractor:
     """A Keras model whose logits are features and tell classes."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no classifier {str(path)!r}.")
     network = keras.saving.load_model(path)
     shape, made = network.input_shape, network.output_shape

@@ -41,7 +41,7 @@ class SavedImages(ImageSource):
         self._images: Any = None
         self._captions: Any = None
         self._folder: Any = None
-        if self.path.is_dir():
+        if os.path.isdir(self.path):
             self._folder = ImageFolder(self.path)
             names = [self._folder.name(i) for i in range(len(self._folder))]
             self._order = sorted(
@@ -49,7 +49,7 @@ class SavedImages(ImageSource):
             )
             self.description = f"samples, {self._folder.description}"
             return
-        if not self.path.is_file():
+        if not os.path.isfile(self.path):
             raise FileNotFoundError(
                 "There are no samples (an npz, or a folder of pictures) "
                 f"{str(self.path)!r}."

@@ -1,6 +1,7 @@
 """What a command line asks a model to be measured on, and its judge."""
 
 import argparse
+import os
 import pathlib
 from typing import Any, NamedTuple
 
@@ -64,7 +65,7 @@ def opened(options: argparse.Namespace) -> Asked:
             load(options.tokenizer or beside / "tokenizer")
         )
         path = pathlib.Path(options.classes or beside / "classes.json")
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise FileNotFoundError(
                 "A generator of classes needs the list of their names, "
                 f"--classes FILE. Received: {str(path)!r}"
@@ -175,7 +176,7 @@ def _classifier(judge: str | None, items: Any, folder: Any) -> Any:
     path = pathlib.Path(folder / "classifier.keras")
     if judge and not dense:
         path = pathlib.Path(judge)
-    elif not path.is_file():
+    elif not os.path.isfile(path):
         kind = mnist64.DenseItemClassifier if dense else mnist64.ItemClassifier
         classifier = mnist64.train_item_classifier(
             items,

@@ -27,7 +27,7 @@ def preset_folder(preset: str | pathlib.Path) -> pathlib.Path:
         raise _unknown(preset)
     folder = pathlib.Path(preset)
     is_shipped = str(preset) in preset_names()
-    if is_shipped and not (folder / "metadata.json").is_file():
+    if is_shipped and not os.path.isfile(folder / "metadata.json"):
         return SHIPPED / str(preset)
     return folder
 
@@ -51,10 +51,10 @@ def preset_file(preset: str | pathlib.Path, file_name: str) -> pathlib.Path:
     if "://" in str(preset):
         return _hub_file(str(preset), file_name)
     folder = preset_folder(preset)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise _unknown(preset)
     path = folder / file_name
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(
             one_line(
                 f"Preset folder {folder} has no `{file_name}`: it is "
