@@ -17,6 +17,7 @@ from keras_bidalle.generators.next_token import NextToken
 from keras_bidalle.generators.patch_bidirectional_transformer import (
     PatchBidirectionalTransformer,
 )
+from keras_bidalle.generators.random_order import RandomOrder, folded
 from keras_bidalle.generators.row_embedding import RowEmbedding
 from keras_bidalle.generators.rq_transformer import RQTransformer
 from keras_bidalle.sampling.sampler import guide, row_uniforms, sample_tokens
@@ -40,6 +41,7 @@ __all__ = [
     "PatchBidirectionalTransformer",
     "PatchHead",
     "RQTransformer",
+    "RandomOrder",
     "ResidualHead",
     "RowEmbedding",
     "RowLayout",
@@ -48,6 +50,7 @@ __all__ = [
     "Transformer",
     "TransformerBlock",
     "attention_mask",
+    "folded",
     "guide",
     "joint_logits",
     "row_uniforms",

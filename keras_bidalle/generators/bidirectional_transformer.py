@@ -12,6 +12,7 @@ from keras_bidalle.generators.generator import Generator
 from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.generators.heads.single_code import SingleCodeHead
 from keras_bidalle.generators.next_token import NextToken
+from keras_bidalle.generators.random_order import RandomOrder
 from keras_bidalle.generators.row_embedding import RowEmbedding
 from keras_bidalle.transformer.block_presets import block_preset
 from keras_bidalle.transformer.row_layout import RowLayout
@@ -22,7 +23,7 @@ from keras_bidalle.validation import check_positive
 _PARTS: tuple = (RowLayout, Transformer, TransformerBlock)
 _PARTS += (CaptionTokens, RowEmbedding, NextToken)
 # Arguments of parts that follow from the others.
-_DERIVED = ("block", "final_norm", "norm", "codebooks")
+_DERIVED = ("block", "final_norm", "norm", "codebooks", "target_positions")
 _OF_MODELS = ("name", "dtype", "trainable")
 
 
@@ -53,9 +54,11 @@ class BidirectionalTransformer(Generator):
             `CaptionTokens`: `pad_id`, `start_id`, `end_id`, `pad_tokens`,
             `head_bias` (that of the image head as well). `NextToken`:
             `target_weight`, `predict_start`. `keras.Model`: `name`, `dtype`,
-            `trainable`. And `block_preset`: "llama" stands for RMSNorm,
+            `trainable`. `block_preset`: "llama" stands for RMSNorm,
             SwiGLU, no biases, normalized queries and keys and
-            `rotary="image"`, where these are not given.
+            `rotary="image"`, where these are not given. And `order`,
+            "raster" or "permuted", in which images are learned at first, with
+            `order_annealing` and `order_seed`, those of `RandomOrder`.
 
     Raises:
         TypeError: on an argument that no part takes.
@@ -81,7 +84,13 @@ class BidirectionalTransformer(Generator):
 
     head_types: tuple = (SingleCodeHead,)
     # Options that have no default in the part that takes them.
-    own_options: dict[str, Any] = {"head_dim": None, "block_preset": None}
+    own_options: dict[str, Any] = {
+        "head_dim": None,
+        "block_preset": None,
+        "order": "raster",
+        "order_annealing": None,
+        "order_seed": None,
+    }
 
     def __init__(
         self,
@@ -136,6 +145,8 @@ class BidirectionalTransformer(Generator):
         named = block_preset(given.get("block_preset"), width)
         options = {**known, **named, **given}
         options["attention"] = tuple(options["attention"])
+        if isinstance(options["order_annealing"], list):
+            options["order_annealing"] = tuple(options["order_annealing"])
         return options
 
     @classmethod
@@ -151,19 +162,35 @@ class BidirectionalTransformer(Generator):
         values["norm"] = values["normalization"] if head.normalizes else None
         transformer = made(Transformer, values)
         values["head_dim"] = transformer.blocks[0].head_dim
+        values["target_positions"] = values["order"] == "permuted"
         return {
             "layout": made(RowLayout, values),
             "captions": made(CaptionTokens, values),
             "head": head,
             "embedding": made(RowEmbedding, values),
             "transformer": transformer,
-            "objective": made(NextToken, values),
+            "objective": cls.make_objective(values),
         }
 
     @classmethod
     def make_head(cls, values: dict) -> ImageHead:
         """The image head, given all arguments and those of blocks."""
         return made(cls.head_types[0], values)
+
+    @classmethod
+    def make_objective(cls, values: dict) -> Any:
+        """The objective, given all arguments."""
+        objective, order = made(NextToken, values), values["order"]
+        if order == "raster":
+            return objective
+        if order != "permuted":
+            raise ValueError(
+                '`order` must be "raster" or "permuted". '
+                f"Received: order={order!r}"
+            )
+        return RandomOrder(
+            values["order_annealing"], objective, values["order_seed"]
+        )
 
     def arguments(self) -> dict:
         return dict(self._values)

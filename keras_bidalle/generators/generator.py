@@ -64,8 +64,10 @@ class Generator(Configured, OwnLoss, PresetMixin, keras.Model):
         `predict_start`, of which the first of a [caption][image] row never
         counts), `image_logits` (B, P, c, K), for all codes (of an
         [image][caption] row the first is never predicted), both float32, and
-        `kept`, bool (B,), `False` for rows whose condition was dropped.
-        `generators.joint_logits` has them in the row's order.
+        `kept`, bool (B,), `False` for rows whose condition was dropped. Where
+        the objective has another order than raster, `order`, int (B, P), is
+        there too; all else stays in raster order. `generators.joint_logits`
+        has logits in the row's order.
 
     `fit` logs `loss`; `image_loss` and `text_loss`, nats a token of the
     target. The parts of published models: `BidirectionalTransformer`,
@@ -121,15 +123,18 @@ class Generator(Configured, OwnLoss, PresetMixin, keras.Model):
         self.built = True
 
     def call(self, inputs: dict, training: bool | None = None) -> dict:
+        text, direction = inputs["text"], inputs["text_to_image"]
         stacks = self.head.stacks(inputs, training)
+        order = self.objective.order(self, text, training)
         before_text, before_image, kept = self.objective.hidden_states(
-            self, inputs["text"], stacks, inputs["text_to_image"], training
+            self, text, stacks, direction, training, order
         )
-        return {
+        outputs = {
             "text_logits": self.captions.logits(before_text),
             **self.head.predictions(inputs, before_image, stacks, training),
             "kept": kept,
         }
+        return outputs if order is None else {**outputs, "order": order}
 
     def stream(
         self,
@@ -137,21 +142,27 @@ class Generator(Configured, OwnLoss, PresetMixin, keras.Model):
         stacks: Any,
         text_to_image: Any,
         training: bool | None = None,
+        order: Any = None,
     ) -> tuple:
         """Runs rows through the transformer, before any head.
 
-        Takes caption tokens int (B, T), stacks of codes int (B, P, c) and
-        directions bool (B,); gives the stream in the rows' own order,
-        (B, T + P, d), and `kept` (see the class).
+        Takes caption tokens int (B, T), stacks of codes int (B, P, c),
+        directions bool (B,) and the image positions of the stacks, int
+        (B, P), raster order if `None`; gives the stream in the rows' own
+        order, (B, T + P, d), and `kept` (see the class).
         """
         *parts, kept = self.embedding.parts(
             self.captions.embed(text),
             self.head.embed(stacks),
             text_to_image,
             training,
+            order,
         )
         places = self.layout.places(
-            text_to_image, self.compute_dtype, self.captions.is_padding(text)
+            text_to_image,
+            self.compute_dtype,
+            self.captions.is_padding(text),
+            order=order,
         )
         x = self.layout.in_order(text_to_image, *parts)
         return self.transformer(x, places=places, training=training), kept

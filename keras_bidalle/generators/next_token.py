@@ -37,6 +37,16 @@ class NextToken(Named):
         self.target_weight = target_weight
         self.predict_start = predict_start
 
+    def order(
+        self, generator: Any, text: Any, training: bool | None = None
+    ) -> Any:
+        """The order in which the image positions of rows come, if not raster.
+
+        int tensor (B, P), of each row the positions one after the other, or
+        `None`. `text`, int (B, T), are the rows' captions.
+        """
+        return None
+
     def hidden_states(
         self,
         generator: Any,
@@ -44,21 +54,28 @@ class NextToken(Named):
         stacks: Any,
         text_to_image: Any,
         training: bool | None = None,
+        order: Any = None,
     ) -> tuple:
         """The stream from which each token is predicted.
 
-        Takes what `Generator.stream` does.
+        Takes what `Generator.stream` does, stacks in raster order.
 
         Returns:
             Tuple of tensors (B, T - 1, d), for the caption tokens after the
             first (with `predict_start` (B, T, d), for all), and (B, P, d),
-            for all image positions, and of `kept`, bool (B,), `False` for
-            rows whose condition was dropped.
+            for all image positions in raster order, and of `kept`, bool
+            (B,), `False` for rows whose condition was dropped.
         """
         direction = ops.cast(text_to_image, "bool")
-        x, kept = generator.stream(text, stacks, direction, training)
+        if order is not None:
+            stacks = _reordered(stacks, order)
+        x, kept = generator.stream(text, stacks, direction, training, order)
         first = 0 if self.predict_start else 1
-        return *generator.layout.before(direction, x, first), kept
+        before_text, before_image = generator.layout.before(direction, x, first)
+        if order is not None:
+            places = ops.cast(ops.argsort(order, axis=1), "int32")
+            before_image = _reordered(before_image, places)
+        return before_text, before_image, kept
 
     def loss(
         self, generator: Any, inputs: dict, outputs: dict, training: bool
@@ -86,7 +103,10 @@ class NextToken(Named):
 
         image_loss = generator.head.losses_of(inputs, outputs, training)
         first = ops.arange(layout.num_positions) == 0
-        has_past = ops.cast(ops.logical_not(first), "float32")[None]
+        if "order" in outputs:
+            places = ops.arange(layout.num_positions, dtype="int32")
+            first = places == outputs["order"][:, :1]
+        has_past = ops.cast(ops.logical_not(first), "float32")
 
         # A dropped condition is not there to be predicted.
         terms, share = global_means(
@@ -114,6 +134,14 @@ class NextToken(Named):
             "image": (terms["image_target"], share),
             "text": (terms["text_target"], 1.0 - share),
         }
+
+
+def _reordered(x: Any, order: Any) -> Any:
+    """Rows (B, P, ...) of which `order`, int32 (B, P), says what comes when."""
+    count, rest = x.shape[1], x.shape[2:]
+    rows = ops.arange(ops.shape(order)[0], dtype="int32")[:, None]
+    flat = ops.reshape(x, (-1, *rest))
+    return ops.take(flat, order + rows * count, axis=0)
 
 
 def global_means(terms: dict, rows: Any) -> tuple:

@@ -16,7 +16,8 @@ class Places:
     `windows` has one for each layer, as `TransformerBlock.prefill` takes it;
     rows of several directions have none. No one may look at the positions of
     `hidden_keys`, bool (B, T + P), or `None`. With `room`, int, there are no
-    windows, and caches have so many places, T + P or more.
+    windows, and caches have so many places, T + P or more. With `order`, int
+    (B, P), image positions stand in another order, and all attention is full.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Places:
         dtype: str,
         hidden_keys: Any,
         room: int | None = None,
+        order: Any = None,
     ):
         self.room = room
         self._layout = layout
@@ -33,7 +35,7 @@ class Places:
         self._dtype = dtype
         self._hidden_keys = hidden_keys
         self._rotation = layout.rotation and layout.rotation.tables(
-            text_to_image, dtype
+            text_to_image, dtype, order
         )
         # What each step would make again where nothing is compiled.
         self._kept: dict = {}

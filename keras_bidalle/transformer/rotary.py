@@ -87,14 +87,36 @@ class RowRotation:
             [np.concatenate([image, text]), np.concatenate([text, image])]
         )
 
-    def tables(self, text_to_image, dtype):
+    def tables(self, text_to_image, dtype, order=None):
         """What `rotate` takes: a pair of tensors (1 or B, 1, S, a).
 
         `text_to_image` is the direction of all rows, or a bool tensor (B,).
+        With `order`, int tensor (B, P), of rows with these image positions.
         """
+        tables = np.cos(self.angles), np.sin(self.angles)
+        if order is None:
+            return tuple(
+                choose(table, text_to_image, dtype)[:, None] for table in tables
+            )
+        length, count = self.angles.shape[1:]
+        text_length = length - order.shape[1]
+        # Of [image][caption] rows the tables' first part, then of the others.
+        forward = ops.cast(text_to_image, "int32")[:, None]
+        words = ops.arange(text_length, dtype="int32")[None]
+        words = words + ops.where(forward > 0, length, order.shape[1])
+        places = order + forward * (length + text_length)
+        rows = ops.where(
+            forward > 0,
+            ops.concatenate([words, places], axis=1),
+            ops.concatenate([places, words], axis=1),
+        )
         return tuple(
-            choose(table, text_to_image, dtype)[:, None]
-            for table in (np.cos(self.angles), np.sin(self.angles))
+            ops.take(
+                ops.convert_to_tensor(table.reshape(-1, count), dtype),
+                rows,
+                axis=0,
+            )[:, None]
+            for table in tables
         )
 
 

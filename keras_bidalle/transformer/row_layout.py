@@ -141,6 +141,7 @@ class RowLayout(Named):
         dtype: str,
         padding: Any = None,
         room: int | None = None,
+        order: Any = None,
     ) -> Places:
         """What the layers have to know of rows.
 
@@ -152,10 +153,13 @@ class RowLayout(Named):
                 `None` where no one could look at them.
             room: int, places of caches that several positions are written
                 to at once; `None` where one after the other is.
+            order: int tensor (B, P), the image position that stands at each
+                place of the image's part of a row, where that is not raster
+                order. All kinds of attention must be "full".
         """
         hidden_keys = None
         if self.mask_padding and padding is not None:
             shape = (ops.shape(padding)[0], self.num_positions)
             seen = ops.zeros(shape, "bool")
             hidden_keys = self.in_order(text_to_image, padding, seen)
-        return Places(self, text_to_image, dtype, hidden_keys, room)
+        return Places(self, text_to_image, dtype, hidden_keys, room, order)

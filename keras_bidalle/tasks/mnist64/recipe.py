@@ -120,6 +120,10 @@ class Recipe(recipes.Recipe):
         arguments = self.generator.arguments
         arguments["text_vocabulary_size"] = words.vocabulary_size
         arguments["text_length"] = arguments["text_length"] or words.max_length
+        steps = self.generator.training["steps"]
+        if arguments.get("order") == "permuted" and steps:
+            # As published, of all steps.
+            arguments["order_annealing"] = (steps // 2, steps * 3 // 4)
 
 
 def _curves(steps: int) -> dict[str, int]:
@@ -150,6 +154,7 @@ def _small() -> Recipe:
             "text_vocabulary_size": None,  # those of the captions
             "text_length": None,
             "num_codes": 128,
+            "order": "raster",
         },
         {"learning_rate": 5e-3, "steps": 5000, "text_to_image_share": 0.7},
     )
