@@ -9,8 +9,9 @@ r"""Turns a published model into a folder that `keras_bidalle.load` opens.
 
 Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, RQ-VAE, AugVAE, DALL-E's
 discrete VAE (a folder with `encoder.pkl` and `decoder.pkl`), both stages of
-minDALL-E, Bi-directional DALL-E and RQ-Transformer: checkpoints of torch,
-safetensors, folders and `.tar.gz` as they were published. With its image
+minDALL-E, Bi-directional DALL-E and RQ-Transformer, and the image tokenizers
+of LlamaGen, Open-MAGVIT2 and IBQ: checkpoints of torch, safetensors, folders
+and `.tar.gz` as they were published. With its image
 tokenizer and the vocabulary of its captions, a generator becomes a model that
 `generate.py` takes; without a vocabulary, as a generator of classes, it has the
 image tokenizer that was published beside it as `tokenizer` in its folder. An

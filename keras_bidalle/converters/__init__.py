@@ -11,9 +11,11 @@ from keras_bidalle.converters.extractors import (
     efficientnet_lite0_arrays,
     fid_inception_arrays,
 )
+from keras_bidalle.converters.llamagen import convert_llamagen
 from keras_bidalle.converters.lpips import convert_lpips
 from keras_bidalle.converters.mindalle import convert_mindalle
 from keras_bidalle.converters.modules import ModuleRecord, read_module
+from keras_bidalle.converters.open_magvit2 import convert_open_magvit2
 from keras_bidalle.converters.rq_transformer import convert_rq_transformer
 from keras_bidalle.converters.rq_vae import convert_rq_vae
 from keras_bidalle.converters.state_dict import (
@@ -36,8 +38,10 @@ __all__ = [
     "convert_augvae",
     "convert_bidalle",
     "convert_dall_e",
+    "convert_llamagen",
     "convert_lpips",
     "convert_mindalle",
+    "convert_open_magvit2",
     "convert_rq_transformer",
     "convert_rq_vae",
     "convert_te_vqgan",

@@ -17,8 +17,9 @@ def read_config(path: str | os.PathLike[str]) -> Any:
 
     Args:
         path: str or `pathlib.Path` of a YAML or JSON file. Of a file of the
-            form `model: {target: ..., params: {...}}` the parameters are
-            returned with `target` among them; of any other, all of it.
+            form `model: {target: ..., params: {...}}` (or Lightning's
+            `class_path` and `init_args`) the parameters are returned with
+            `target` among them; of any other, all of it.
 
     Returns:
         Dict.
@@ -58,8 +59,9 @@ def read_config(path: str | os.PathLike[str]) -> Any:
 def model_section(config):
     """The parameters of a configuration's model, flat."""
     model = config.get("model")
-    if isinstance(model, dict) and isinstance(model.get("params"), dict):
-        return {"target": model.get("target", ""), **model["params"]}
+    for target, params in (("target", "params"), ("class_path", "init_args")):
+        if isinstance(model, dict) and isinstance(model.get(params), dict):
+            return {"target": model.get(target, ""), **model[params]}
     return config
 
 

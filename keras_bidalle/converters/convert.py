@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from keras_bidalle.converters import llamagen, open_magvit2
 from keras_bidalle.converters.augvae import convert_augvae, is_augvae
 from keras_bidalle.converters.bidalle import convert_bidalle, is_bidalle
 from keras_bidalle.converters.captions import read_vocabulary, vocabulary_files
@@ -62,8 +63,20 @@ def _of(convert_state):
     return lambda found: convert_state(found.state, found.options)
 
 
+# Told by their keys alone, and the first without a configuration as well.
+_LLAMAGEN = _Program(
+    "LlamaGen's VQGAN",
+    lambda found: found.has(*llamagen.ANCHORS),
+    _of(llamagen.convert_llamagen),
+)
 # The first that says yes has it.
 _PROGRAMS = (
+    _LLAMAGEN,
+    _Program(
+        "Open-MAGVIT2",
+        lambda found: found.has(*open_magvit2.ANCHORS),
+        _of(open_magvit2.convert_open_magvit2),
+    ),
     _Program(
         "AugVAE",
         lambda found: (
@@ -129,7 +142,8 @@ def convert(
 
     Known are VQGAN and Gumbel VQGAN (CompVis), TE-VQGAN, RQ-VAE, AugVAE,
     DALL-E's discrete VAE, minDALL-E (both stages), the stage 2 of
-    Bi-directional DALL-E, and RQ-Transformer.
+    Bi-directional DALL-E, RQ-Transformer, and the image tokenizers of
+    LlamaGen, Open-MAGVIT2 and IBQ.
 
     Args:
         checkpoint: str or `pathlib.Path`: a checkpoint of torch (`.ckpt`,
@@ -139,7 +153,7 @@ def convert(
         config: str or `pathlib.Path` of the published YAML or JSON
             configuration, by default the one that lies beside the
             checkpoint, or the settings in the checkpoint itself. DALL-E's
-            weights need none.
+            and LlamaGen's weights need none.
         tokenizer: the image tokenizer of a generator: what
             `keras_bidalle.load` takes, a published checkpoint, or a model.
             An RQ-Transformer needs it where its checkpoint leaves out the
@@ -246,6 +260,9 @@ def _converted(found, path, tokenizer, vocabulary):
 
 
 def _program(found):
+    if _LLAMAGEN.is_its(found):
+        return _LLAMAGEN
+    found.check_configured()
     beside = found.options
     # A file that lies beside may be something else than its configuration.
     for options in (beside, found.told):

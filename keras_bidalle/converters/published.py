@@ -57,16 +57,19 @@ class Published:
             if isinstance(told.get(name), dict):
                 told = {**told, **told[name]}
         config = _config_beside(path) if config is None else config
-        if config is None and not told:
-            raise FileNotFoundError(
-                one_line(
-                    f"`{path.parent}` must hold one configuration "
-                    f"({', '.join(_CONFIGS)}) beside `{path.name}`, or it "
-                    "must be named; the checkpoint itself has none."
-                )
-            )
         options = told if config is None else read_config(config)
         return cls(path, state, options, told)
+
+    def check_configured(self):
+        """Raises a `FileNotFoundError` where no configuration is told."""
+        if not (self.options or self.told):
+            raise FileNotFoundError(
+                one_line(
+                    f"`{self.path.parent}` must hold one configuration "
+                    f"({', '.join(_CONFIGS)}) beside `{self.path.name}`, or "
+                    "it must be named; the checkpoint itself has none."
+                )
+            )
 
     def has(self, *keys):
         """Whether the checkpoint has one of some keys, wrapped or not."""

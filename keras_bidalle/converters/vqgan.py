@@ -1,7 +1,7 @@
-"""Converts VQGAN (CompVis), Gumbel VQGAN and TE-VQGAN checkpoints.
+"""Converts VQGAN (CompVis), Gumbel VQGAN, IBQ and TE-VQGAN checkpoints.
 
-The three programs share their encoder, decoder and key names. They differ in
-the quantizer, and TE-VQGAN's encoder also in its borders and its way down.
+The programs share their encoder, decoder and key names. They differ in the
+quantizer, and TE-VQGAN's encoder also in its borders and its way down.
 """
 
 import functools
@@ -18,6 +18,7 @@ from keras_bidalle.image_tokenizers.downsampling import (
 )
 from keras_bidalle.messages import shown
 from keras_bidalle.quantizers import (
+    IBQ,
     GumbelQuantizer,
     OrthogonalVectorQuantizer,
     VectorQuantizer,
@@ -76,7 +77,7 @@ def convert_te_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
 
 
 def convert_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
-    """Builds the image tokenizer of a VQGAN or Gumbel VQGAN checkpoint.
+    """Builds the image tokenizer of a VQGAN, Gumbel VQGAN or IBQ checkpoint.
 
     Args:
         state_dict: dict from parameter name to array, as `read_state_dict`
@@ -84,17 +85,19 @@ def convert_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
         config: dict, the program's YAML configuration or its model section:
             `ddconfig`, `n_embed`, `embed_dim`, and where given `beta`,
             `legacy` (whether beta weighs the codebook's term, as the
-            program does by default) and `kl_weight`.
+            program does by default), `kl_weight`, and of IBQ
+            `entropy_temperature` and the losses' weights.
 
     Returns:
-        `keras_bidalle.image_tokenizers.VQGAN` with a `VectorQuantizer` or a
-        `GumbelQuantizer`.
+        `keras_bidalle.image_tokenizers.VQGAN` with a `VectorQuantizer`, a
+        `GumbelQuantizer` or an `IBQ`.
 
     Raises:
         ValueError: as `convert_te_vqgan`.
 
     Reference:
-        https://github.com/CompVis/taming-transformers
+        https://github.com/CompVis/taming-transformers; IBQ:
+        https://github.com/TencentARC/SEED-Voken
     """
     config = model_section(config)
     if config.get("remap"):
@@ -118,12 +121,34 @@ def convert_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
         )
         return _convert(state_dict, config, quantizer, "Gumbel VQGAN")
     beta = config.get("beta", _DEFAULT_BETA)
+    if str(config.get("target", "")).endswith("ibqgan.IBQ"):
+        quantizer = functools.partial(IBQ, **sizes, **_ibq_weights(config))
+        return _convert(state_dict, config, quantizer, "IBQ")
     weights = {"commitment_weight": beta, "codebook_weight": 1.0}
     if config.get("legacy", config.get("kind") != "vq"):
         # The first programs had beta on the other term.
         weights = {"commitment_weight": 1.0, "codebook_weight": beta}
     quantizer = functools.partial(VectorQuantizer, **sizes, **weights)
     return _convert(state_dict, config, quantizer, "VQGAN")
+
+
+def _ibq_weights(config):
+    """What an `IBQ` of the program's configuration is trained with."""
+    if config.get("cosine_similarity") or config.get("l2_normalize"):
+        raise ValueError(
+            "`cosine_similarity` and `l2_normalize` must be False: the "
+            "program searches by the product all the same. Received: "
+            f"cosine_similarity={config.get('cosine_similarity')!r}, "
+            f"l2_normalize={config.get('l2_normalize')!r}"
+        )
+    told = config.get("lossconfig")
+    told = told.get("params", {}) if isinstance(told, dict) else {}
+    entropy = told.get("entropy_loss_weight", 1.0)
+    return {
+        "codebook_weight": config.get("beta", _DEFAULT_BETA),
+        "entropy_weight": entropy if config.get("use_entropy_loss") else 0.0,
+        "temperature": config.get("entropy_temperature", 0.01),
+    }
 
 
 def is_vqgan(config):
@@ -260,22 +285,26 @@ def link_decoder(links, decoder, name="decoder"):
 
 
 def _ends(links, name, half, inner):
-    _residual_block(links, f"{name}.mid.block_1", half.mid.block_1, inner)
+    link_residual_block(links, f"{name}.mid.block_1", half.mid.block_1, inner)
     if half.mid.attn_1 is not None:
-        _attention(links, f"{name}.mid.attn_1", half.mid.attn_1)
-    _residual_block(links, f"{name}.mid.block_2", half.mid.block_2, inner)
+        link_attention(links, f"{name}.mid.attn_1", half.mid.attn_1)
+    link_residual_block(links, f"{name}.mid.block_2", half.mid.block_2, inner)
     links.norm(f"{name}.norm_out", half.norm_out)
     links.convolution(f"{name}.conv_out{inner}", half.conv_out)
 
 
 def _level(links, name, level, inner):
     for i, block in enumerate(level.block):
-        _residual_block(links, f"{name}.block.{i}", block, inner)
+        link_residual_block(links, f"{name}.block.{i}", block, inner)
     for i, attention in enumerate(level.attn):
-        _attention(links, f"{name}.attn.{i}", attention)
+        link_attention(links, f"{name}.attn.{i}", attention)
 
 
-def _residual_block(links, name, block, inner):
+def link_residual_block(links, name, block, inner=""):
+    """Links the weights under `name` with a `ResidualBlock`.
+
+    `inner` is what stands in the names of 3x3 convolutions after their own.
+    """
     links.norm(f"{name}.norm1", block.norm1)
     links.convolution(f"{name}.conv1{inner}", block.conv1)
     links.norm(f"{name}.norm2", block.norm2)
@@ -284,7 +313,8 @@ def _residual_block(links, name, block, inner):
         links.convolution(f"{name}.nin_shortcut", block.nin_shortcut)
 
 
-def _attention(links, name, attention):
+def link_attention(links, name, attention):
+    """Links the weights under `name` with a `SpatialAttention`."""
     links.norm(f"{name}.norm", attention.norm)
     for part in ("q", "k", "v", "proj_out"):
         links.convolution(f"{name}.{part}", getattr(attention, part))

@@ -11,7 +11,9 @@ from keras import ops
 from keras_bidalle.converters.augvae import link_augvae
 from keras_bidalle.converters.bidalle import link_bidalle
 from keras_bidalle.converters.containers import SAFETENSORS_DTYPES
+from keras_bidalle.converters.llamagen import link_llamagen
 from keras_bidalle.converters.mindalle import link_mindalle
+from keras_bidalle.converters.open_magvit2 import link_open_magvit2
 from keras_bidalle.converters.rq_transformer import link_rq_transformer
 from keras_bidalle.converters.rq_vae import link_rq_vae
 from keras_bidalle.converters.vqgan import link_tokenizer
@@ -22,6 +24,7 @@ from keras_bidalle.image_tokenizers import (
     RQVAE,
     VQGAN,
     AugVAE,
+    OpenMAGVIT2,
     SingleLevelAugVAE,
 )
 from keras_bidalle.validation import refused
@@ -62,8 +65,15 @@ def _link_generator(links, generator):
     (link_mindalle if is_mindalle else link_bidalle)(links, generator)
 
 
+def _link_vqgan(links, tokenizer):
+    """LlamaGen's codes are of length 1; of the others' none are."""
+    is_llamagen = getattr(tokenizer.quantizer, "normalize", False)
+    (link_llamagen if is_llamagen else link_tokenizer)(links, tokenizer)
+
+
 _LINKS = (
-    (VQGAN, link_tokenizer),
+    (VQGAN, _link_vqgan),
+    (OpenMAGVIT2, link_open_magvit2),
     (RQVAE, link_rq_vae),
     (AugVAE, link_augvae),
     (SingleLevelAugVAE, link_augvae),
@@ -76,9 +86,9 @@ def published_state_dict(model: Any) -> dict[str, np.ndarray]:
     """A model's weights under the names of the program it comes from.
 
     Args:
-        model: a `VQGAN`, `RQVAE`, `AugVAE` or `SingleLevelAugVAE`, or a
-            `BidirectionalTransformer` or `RQTransformer` as the converters
-            make them.
+        model: a `VQGAN`, `RQVAE`, `OpenMAGVIT2`, `AugVAE` or
+            `SingleLevelAugVAE`, or a `BidirectionalTransformer` or
+            `RQTransformer` as the converters make them.
 
     Returns:
         Dict from key to array, in torch's layouts, which the program and

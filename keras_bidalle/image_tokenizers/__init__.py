@@ -8,6 +8,11 @@ from keras_bidalle.image_tokenizers.discrete_vae_layers import (
 )
 from keras_bidalle.image_tokenizers.exporting import CodeDecoder, CodeEncoder
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
+from keras_bidalle.image_tokenizers.open_magvit2 import OpenMAGVIT2
+from keras_bidalle.image_tokenizers.open_magvit2_layers import (
+    OpenMAGVIT2Decoder,
+    OpenMAGVIT2Encoder,
+)
 from keras_bidalle.image_tokenizers.patch_start import start_from_patches
 from keras_bidalle.image_tokenizers.patch_vqgan import PatchVQGAN
 from keras_bidalle.image_tokenizers.rqvae import RQVAE
@@ -25,6 +30,9 @@ __all__ = [
     "DiscreteVAEDecoder",
     "DiscreteVAEEncoder",
     "ImageTokenizer",
+    "OpenMAGVIT2",
+    "OpenMAGVIT2Decoder",
+    "OpenMAGVIT2Encoder",
     "PatchVQGAN",
     "RQVAE",
     "SingleLevelAugVAE",

@@ -148,16 +148,26 @@ class ResidualBlock(TokenizerLayer):
     """Twice GroupNorm, swish and a 3x3 convolution, beside a shortcut.
 
     The shortcut is a 1x1 convolution where the number of channels changes.
+    `use_bias` is whether convolutions have biases.
     """
 
-    def __init__(self, channels, dropout=0.0, padding_mode="zero", **kwargs):
+    def __init__(
+        self,
+        channels,
+        dropout=0.0,
+        padding_mode="zero",
+        use_bias=True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.channels = channels
         self.dropout = dropout
         self.padding_mode = padding_mode
+        self.use_bias = use_bias
 
     def build(self, input_shape):
-        channels, mode = self.channels, {"padding_mode": self.padding_mode}
+        channels, bias = self.channels, {"use_bias": self.use_bias}
+        mode = {"padding_mode": self.padding_mode, **bias}
         inner = (*input_shape[:-1], channels)
         self.norm1 = self.part(group_norm, input_shape[-1])
         self.conv1 = self.part(PaddedConv2D, channels, 3, **mode)
@@ -170,7 +180,7 @@ class ResidualBlock(TokenizerLayer):
         self.conv2.build(inner)
         self.nin_shortcut = None
         if input_shape[-1] != channels:
-            self.nin_shortcut = self.part(Conv2D, channels, 1)
+            self.nin_shortcut = self.part(Conv2D, channels, 1, **bias)
             self.nin_shortcut.build(input_shape)
 
     def call(self, x, training=None):
