@@ -4,13 +4,18 @@ from keras_bidalle.generators.bidirectional_transformer import (
     BidirectionalTransformer,
 )
 from keras_bidalle.generators.caption_tokens import CaptionTokens
+from keras_bidalle.generators.digit_bidirectional_transformer import (
+    DigitBidirectionalTransformer,
+)
 from keras_bidalle.generators.frozen_codebooks import FrozenCodebooks
 from keras_bidalle.generators.generator import Generator
 from keras_bidalle.generators.heads import (
+    DigitHead,
     ImageHead,
     PatchHead,
     ResidualHead,
     SingleCodeHead,
+    grouped_digits,
 )
 from keras_bidalle.generators.joint_logits import joint_logits
 from keras_bidalle.generators.next_token import NextToken
@@ -34,6 +39,8 @@ __all__ = [
     "ATTENTION_KINDS",
     "BidirectionalTransformer",
     "CaptionTokens",
+    "DigitBidirectionalTransformer",
+    "DigitHead",
     "FrozenCodebooks",
     "Generator",
     "ImageHead",
@@ -51,6 +58,7 @@ __all__ = [
     "TransformerBlock",
     "attention_mask",
     "folded",
+    "grouped_digits",
     "guide",
     "joint_logits",
     "row_uniforms",

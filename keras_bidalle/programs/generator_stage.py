@@ -69,6 +69,7 @@ class GeneratorStage:
 
     def _check_sampling(self, arguments: dict[str, Any]) -> None:
         stack = arguments.get("patch_size", 1) ** 2
+        stack *= len(arguments.get("code_digits", (1,)))
         for depth in arguments["code_shape"][2:]:
             stack *= depth
         known = types.SimpleNamespace(

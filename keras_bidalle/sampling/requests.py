@@ -130,7 +130,7 @@ def checked_prime(prime, count, generator):
             f"`prime` must have shape ({count}, n, {stack}) with n below "
             f"{positions}. Received: shape={prime.shape}"
         )
-    return as_indices(prime, generator.head.codebook_limits, "prime")
+    return as_indices(prime, generator.head.stack_limits, "prime")
 
 
 def checked_legal(legal, generator):

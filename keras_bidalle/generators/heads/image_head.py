@@ -56,6 +56,11 @@ class ImageHead(TransformerLayer):
         """What codes are below: K, or c numbers where depths have fewer."""
         return self.num_codes
 
+    @property
+    def stack_limits(self) -> int | tuple[int, ...]:
+        """The same of what stands in stacks."""
+        return self.codebook_limits
+
     def to_positions(self, codes: Any) -> Any:
         """Codes (B, *code_shape) as stacks, one a position: int32 (B, P, c)."""
         shape = (-1, int(np.prod(self.grid)), self.codes_per_position)

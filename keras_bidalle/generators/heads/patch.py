@@ -5,15 +5,13 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from keras_bidalle.backend.lookup import lookup
-from keras_bidalle.generators.heads.image_head import ImageHead
+from keras_bidalle.generators.heads.stack import StackHead
 from keras_bidalle.messages import shown
-from keras_bidalle.transformer.layer_calls import PLAIN_CALLS
 from keras_bidalle.validation import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
-class PatchHead(ImageHead):
+class PatchHead(StackHead):
     """Predicts the codes of a patch one after the other.
 
     A two-layer network sees the stream and the codes of the patch before.
@@ -28,6 +26,9 @@ class PatchHead(ImageHead):
     Raises:
         ValueError: if `patch_size` does not divide `code_shape`.
     """
+
+    kind = "patch"
+    shares_kernel = True
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class PatchHead(ImageHead):
             )
         check_positive(patch_head_width=patch_head_width)
         self.patch_size = patch_size
-        self.patch_head_width = patch_head_width
+        self.patch_head_width = self.head_width = patch_head_width
         self.head_bias = head_bias
         self.patch_head_norm = layers.RMSNormalization(
             epsilon=1e-6, dtype=self.dtype_policy, name="patch_head_norm"
@@ -67,22 +68,14 @@ class PatchHead(ImageHead):
     def codes_per_position(self) -> Any:
         return self.patch_size**2
 
-    def build(self, input_shape: Any = None) -> Any:
-        c, k, d = self.codes_per_position, self.num_codes, self.width
-        h = self.patch_head_width
+    @property
+    def num_kinds(self) -> int:
+        return self.num_codes
 
-        # One table for each place in the patch, one after the other.
-        self.embedding = self.normal("image_embedding", c * k, d)
-        self.patch_head_in = self.normal("patch_head_in", d, c * h)
-        self.place_embedding = self.normal("patch_place_embedding", c, h)
-        # Row i of a place's table: what its code i tells each later place.
-        self.context_embedding = self.normal(
-            "patch_context_embedding", (c - 1) * k, c * h
-        )
-        self.mixing = self.normal("patch_head_mixing", c, h, h, stddev=h**-0.5)
-        self.patch_head_norm.build((None, c, h))
-        self.kernel = self.normal("image_head", h, k)
-        self.bias = self.biases("image_head_bias", c, k)
+    @property
+    def head_norm(self) -> Any:
+        # Files of weights have it by this name.
+        return self.patch_head_norm
 
     def to_positions(self, codes: Any) -> Any:
         rows, columns = self.grid
@@ -97,53 +90,3 @@ class PatchHead(ImageHead):
         stacks = ops.reshape(stacks, (-1, rows, columns, p, p))
         stacks = ops.transpose(stacks, (0, 1, 3, 2, 4))
         return ops.reshape(stacks, (-1, *self.code_shape))
-
-    def embed(self, stacks: Any) -> Any:
-        places = ops.arange(self.codes_per_position, dtype="int32")
-        codes = stacks + places * self.num_codes
-        vectors = lookup(self.cast(self.embedding), codes)
-        return ops.sum(vectors, axis=-2)  # (B, n, c, d) -> (B, n, d)
-
-    def _of_places(self, x):
-        """Channels of all places as places: (..., c h) to (..., c, h)."""
-        places = (self.codes_per_position, self.patch_head_width)
-        return ops.reshape(x, (-1, *x.shape[1:-1], *places))
-
-    def _start(self, hidden):
-        """What the stream alone tells each place: (..., c, h)."""
-        start = ops.matmul(hidden, self.cast(self.patch_head_in))
-        return self._of_places(start) + self.cast(self.place_embedding)
-
-    def _context(self, place, codes):
-        """What codes (...,) at a place tell each later one: (..., c, h)."""
-        table = self.cast(self.context_embedding)
-        return self._of_places(lookup(table, codes + place * self.num_codes))
-
-    def _logits_at(self, known, place):
-        """Logits of one place from what it knows: (..., h) to (..., K)."""
-        x = ops.square(ops.relu(known))
-        x = known + ops.matmul(x, self.cast(self.mixing)[place])
-        x = self.patch_head_norm(x)
-        bias = None if self.bias is None else self.bias[place]
-        return self.classified(x, self.kernel, bias)
-
-    def logits(self, hidden: Any, stacks: Any, training: Any = None) -> Any:
-        known = self._start(hidden)
-        logits = []
-        for place in range(self.codes_per_position):
-            logits.append(self._logits_at(known[..., place, :], place))
-            if place + 1 < self.codes_per_position:
-                known = known + self._context(place, stacks[..., place])
-        return ops.stack(logits, axis=-2)
-
-    def draw(self, hidden: Any, draw: Any, run: Any = PLAIN_CALLS) -> Any:
-        known = self._start(hidden)
-        codes = []
-        for place in range(self.codes_per_position):
-            codes.append(draw(self._logits_at(known[:, place], place), place))
-            if place + 1 < self.codes_per_position:
-                # Under guidance `hidden` holds each row twice.
-                repeats = ops.shape(known)[0] // ops.shape(codes[-1])[0]
-                code = ops.tile(codes[-1], (repeats,))
-                known = known + self._context(place, code)
-        return ops.stack(codes, axis=-1)
