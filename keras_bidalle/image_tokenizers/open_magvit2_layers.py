@@ -38,16 +38,15 @@ class _Blocks(TokenizerLayer):
         ]
         self.resample = resample
 
-    @property
     def _layers_in_order(self):
         last = [] if self.resample is None else [self.resample]
         return [*self.block, *last]
 
     def build(self, input_shape):
-        build_in_order(self._layers_in_order, input_shape)
+        build_in_order(self._layers_in_order(), input_shape)
 
     def call(self, x):
-        for layer in self._layers_in_order:
+        for layer in self._layers_in_order():
             x = layer(x)
         return x
 

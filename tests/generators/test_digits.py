@@ -38,7 +38,7 @@ def plain_logits(head, hidden, digits):
         x = known[:, place]
         x = x + np.maximum(x, 0) ** 2 @ to_numpy(head.mixing)[place]
         x = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6)
-        x = x * to_numpy(head.head_norm.scale)
+        x = x * to_numpy(head.digit_head_norm.scale)
         x = x @ to_numpy(head.kernel)[place] + to_numpy(head.bias)[place]
         logits[:, place, :kinds] = x[:, :kinds]
         if place < 2:

@@ -95,7 +95,7 @@ class DigitHead(StackHead):
         check_positive(digit_head_width=digit_head_width)
         self.digit_head_width = self.head_width = digit_head_width
         self.head_bias = head_bias
-        self.head_norm = layers.RMSNormalization(
+        self.digit_head_norm = layers.RMSNormalization(
             epsilon=1e-6, dtype=self.dtype_policy, name="digit_head_norm"
         )
         # Added to logits of what a digit of fewer kinds does not have.
@@ -115,6 +115,9 @@ class DigitHead(StackHead):
     @property
     def num_kinds(self) -> int:
         return max(self.code_digits)
+
+    def head_norm(self) -> Any:
+        return self.digit_head_norm
 
     @property
     def stack_limits(self) -> tuple[int, ...]:

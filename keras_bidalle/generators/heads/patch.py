@@ -72,9 +72,7 @@ class PatchHead(StackHead):
     def num_kinds(self) -> int:
         return self.num_codes
 
-    @property
     def head_norm(self) -> Any:
-        # Files of weights have it by this name.
         return self.patch_head_norm
 
     def to_positions(self, codes: Any) -> Any:

@@ -18,19 +18,22 @@ class StackHead(ImageHead):
     Attributes:
         head_width: int, hidden channels h of the network.
         num_kinds: int, k, of how many kinds a code of a stack is at most.
-        head_norm: layer, the norm before the logits.
         kind: str, what begins the names of weights.
         shares_kernel: bool, whether all places of a stack are classified by
             one kernel.
     """
 
     head_width: int
-    head_norm: Any
     kind: str
     shares_kernel: bool
 
     @property
     def num_kinds(self) -> int:
+        raise NotImplementedError
+
+    def head_norm(self) -> Any:
+        """The layer that is the norm before the logits."""
+        # No property: Keras would save the layer under its name.
         raise NotImplementedError
 
     def build(self, input_shape: Any = None) -> Any:
@@ -48,7 +51,7 @@ class StackHead(ImageHead):
         self.mixing = self.normal(
             f"{kind}_head_mixing", c, h, h, stddev=h**-0.5
         )
-        self.head_norm.build((None, c, h))
+        self.head_norm().build((None, c, h))
         places = () if self.shares_kernel else (c,)
         self.kernel = self.normal("image_head", *places, h, k)
         self.bias = self.biases("image_head_bias", c, k)
@@ -78,7 +81,7 @@ class StackHead(ImageHead):
         """Logits of one place from what it knows: (..., h) to (..., k)."""
         x = ops.square(ops.relu(known))
         x = known + ops.matmul(x, self.cast(self.mixing)[place])
-        x = self.head_norm(x)
+        x = self.head_norm()(x)
         bias = None if self.bias is None else self.bias[place]
         kernel = self.kernel if self.shares_kernel else self.kernel[place]
         return self.classified(x, kernel, bias)
