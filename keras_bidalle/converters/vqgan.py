@@ -134,13 +134,6 @@ def convert_vqgan(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
 
 def _ibq_weights(config):
     """What an `IBQ` of the program's configuration is trained with."""
-    if config.get("cosine_similarity") or config.get("l2_normalize"):
-        raise ValueError(
-            "`cosine_similarity` and `l2_normalize` must be False: the "
-            "program searches by the product all the same. Received: "
-            f"cosine_similarity={config.get('cosine_similarity')!r}, "
-            f"l2_normalize={config.get('l2_normalize')!r}"
-        )
     told = config.get("lossconfig")
     told = told.get("params", {}) if isinstance(told, dict) else {}
     entropy = told.get("entropy_loss_weight", 1.0)
