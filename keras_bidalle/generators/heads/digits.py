@@ -129,7 +129,8 @@ class DigitHead(StackHead):
         return ops.convert_to_tensor(bases.astype("int32"))
 
     def to_positions(self, codes: Any) -> Any:
-        codes = ops.reshape(ops.cast(codes, "int32"), (-1, np.prod(self.grid)))
+        codes = ops.cast(codes, "int32")
+        codes = ops.reshape(codes, (-1, math.prod(self.grid)))
         digits = ops.convert_to_tensor(np.array(self.code_digits, "int32"))
         return codes[..., None] // self._bases % digits
 
