@@ -97,6 +97,7 @@ def test_drawn_codes_exist_and_are_what_whole_rows_predict():
         generator.generate_codes(TEXT, prime=prime)
 
 
+@pytest.mark.any_backend
 def test_digits_of_a_quantizer_are_its_channels():
     quantizer = FSQ((5, 3, 4, 3))
     digits = grouped_digits(quantizer.levels, most=15)
@@ -112,6 +113,7 @@ def test_digits_of_a_quantizer_are_its_channels():
     assert grouped_digits((8, 8, 8, 5, 5, 5)) == (512, 125)
 
 
+@pytest.mark.any_backend
 def test_a_large_codebook_has_small_tables():
     generator = small_generator(
         DigitBidirectionalTransformer,
@@ -129,6 +131,7 @@ def test_a_large_codebook_has_small_tables():
     assert np.isfinite(to_numpy(loss))
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("digits", [(), (5, 6.0), (30, 1), (5, 5)])
 def test_digits_that_do_not_make_the_codes_are_refused(digits):
     with pytest.raises(ValueError, match="`code_digits` must be integers"):

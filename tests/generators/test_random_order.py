@@ -11,7 +11,6 @@ import keras_bidalle
 from keras_bidalle.generators import (
     Generator,
     NextToken,
-    PatchBidirectionalTransformer,
     RandomOrder,
     RQTransformer,
     folded,
@@ -163,7 +162,6 @@ def test_a_permuted_forward_pass_is_its_statement(monkeypatch):
     "cls,options",
     [
         (None, {"rotary": True, "token_kernel_size": 3}),
-        (PatchBidirectionalTransformer, {"code_shape": (4, 4)}),
         (RQTransformer, {"code_shape": (2, 2, 2), "head_depth": 1}),
     ],
 )
@@ -224,6 +222,7 @@ def test_it_learns_and_what_is_saved_goes_on(tmp_path):
     assert again.objective.annealing == (2, 4)
 
 
+@pytest.mark.any_backend
 def test_what_is_folded_predicts_the_same():
     generator = small_generator(**SIZES, condition_dropout=0.3)
     plain = folded(generator)
@@ -250,6 +249,7 @@ def test_codes_are_drawn_as_whole_rows_predict_them():
     np.testing.assert_array_equal(likeliest, codes)
 
 
+@pytest.mark.any_backend
 def test_what_cannot_be_permuted_is_told():
     with pytest.raises(ValueError, match="needs attention that is all"):
         small_generator(**SIZES, attention=("full", "axial_row"), depth=2)(
