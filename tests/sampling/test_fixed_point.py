@@ -55,9 +55,10 @@ def mixed_settings(count):
 def both_ways(draw, **options):
     """What both decoders draw, with windows that pay and that do not."""
     expected = draw(decoder="sequential", **options)
-    eager = FixedPoint(window=4, cost=1.0)
-    wary = FixedPoint(window=3, cost=2.5)
-    for decoder in (eager, wary):
+    decoders = [FixedPoint(window=4, cost=1.0)]
+    if keras.config.backend() == "torch":  # Others compile for each.
+        decoders.append(FixedPoint(window=3, cost=2.5))
+    for decoder in decoders:
         np.testing.assert_array_equal(
             draw(decoder=decoder, **options), expected
         )
@@ -78,8 +79,9 @@ def test_images_are_those_of_single_steps(generator, guided):
 
     codes = both_ways(draw, **options)
     assert len(np.unique(codes)) > 3
-    prime = keras.ops.convert_to_numpy(generator.head.to_positions(codes))
-    both_ways(draw, prime=prime[:, :5], **options)
+    if guided or keras.config.backend() == "torch":
+        prime = keras.ops.convert_to_numpy(generator.head.to_positions(codes))
+        both_ways(draw, prime=prime[:, :5], **options)
 
 
 @pytest.mark.parametrize("guided", [False, True])
