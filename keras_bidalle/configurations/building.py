@@ -4,6 +4,7 @@
 in Python and in JSON alike.
 """
 
+import difflib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import keras
 
 from keras_bidalle import generators, image_tokenizers, quantizers
-from keras_bidalle.messages import shown
+from keras_bidalle.messages import one_line, shown
 
 PACKAGE = "keras_bidalle"
 
@@ -29,9 +30,12 @@ def build(cls: Any, arguments: Mapping[str, Any]) -> Any:
     """
     try:
         return cls.from_config(dict(arguments))
-    except (KeyError, TypeError) as error:
+    # Of whatever a constructor does with what it does not check.
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
         raise ValueError(
-            f"{cls.__name__} cannot be made of these arguments: {error}"
+            one_line(
+                f"{cls.__name__} cannot be made of these arguments: {error}"
+            )
         ) from error
 
 
@@ -89,10 +93,11 @@ def _serialized_json(value: Any) -> dict[str, Any]:
     name = value.get("class_name", value.get("class"))
     arguments = value.get("config", value.get("arguments"))
     known = _classes()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
+        some = difflib.get_close_matches(str(name)[:100], known, 5, 0.2)
         raise ValueError(
-            f'"class_name" must be one of {", ".join(sorted(known))}. '
-            f"Received: {shown(name)}"
+            f'"class_name" must be one of {len(known)} classes, such as '
+            f"{', '.join(some or sorted(known)[:5])}. Received: {shown(name)}"
         )
     if not isinstance(arguments, dict):
         raise ValueError(

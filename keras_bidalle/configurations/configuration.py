@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import difflib
 import json
 import pathlib
 from typing import Any
@@ -11,7 +12,7 @@ from keras_bidalle.configurations import building, named, training_settings
 from keras_bidalle.configurations.counting import count_params
 from keras_bidalle.generators import Generator
 from keras_bidalle.image_tokenizers import ImageTokenizer
-from keras_bidalle.messages import shown
+from keras_bidalle.messages import one_line, shown
 
 _STAGES: dict[str, Any] = {
     "tokenizer": (
@@ -150,10 +151,12 @@ class Configuration:
             owner, arguments = building.class_of(inner), inner["config"]
         known = accepted_arguments(owner)
         if last not in known:
+            names = [*self.training, *known]
+            near = difflib.get_close_matches(last[:100], names, 5, 0.5)
+            told = f" Near to it: {', '.join(near)}." if near else ""
             raise ValueError(
-                f"`{name}`: {shown(last)} is neither a setting of the training "
-                f"({', '.join(self.training)}) nor an argument of "
-                f"{owner.__name__} ({', '.join(sorted(known))})."
+                f"{shown(name)}: {shown(last)} is neither a setting of the "
+                f"training nor an argument of {owner.__name__}.{told}"
             )
         arguments[last] = value
 
@@ -191,6 +194,8 @@ def _read(path: str, stage: str) -> tuple[type, dict[str, Any], dict[str, Any]]:
             raise ValueError(
                 f'"training" must be an object. Received: {shown(training)}'
             )
-    except ValueError as error:
-        raise ValueError(f"{path} is not a configuration: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            one_line(f"{path} is not a configuration: {error}")
+        ) from error
     return cls, arguments, training

@@ -8,6 +8,7 @@ from keras import ops
 from keras_bidalle.backend import replicas
 from keras_bidalle.losses.cross_entropy import cross_entropy
 from keras_bidalle.named import Named
+from keras_bidalle.validation import check_at_least
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -34,6 +35,7 @@ class NextToken(Named):
     def __init__(
         self, target_weight: float = 7.0, predict_start: bool = False
     ) -> None:
+        check_at_least(target_weight=target_weight)
         self.target_weight = target_weight
         self.predict_start = predict_start
 

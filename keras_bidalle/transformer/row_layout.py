@@ -10,7 +10,9 @@ from keras_bidalle.named import Named
 from keras_bidalle.transformer.places import Places
 from keras_bidalle.transformer.rotary import ANGLES, RowRotation
 from keras_bidalle.transformer.row_masks import MaskTables
-from keras_bidalle.validation import refused
+from keras_bidalle.validation import check_positive, refused
+
+_MOST = 1 << 14
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -58,6 +60,18 @@ class RowLayout(Named):
     ) -> None:
         if rotary not in (False, *ANGLES):
             raise refused('be True, False or "image"', rotary=rotary)
+        check_positive(text_length=text_length, kernel_size=kernel_size)
+        length = text_length + int(np.prod(grid, dtype=object))
+        # Before masks and rotations of all pairs and channels are made.
+        if length > _MOST or head_dim > _MOST or not attention:
+            raise refused(
+                f"have a kind of attention, and at most {_MOST:,} places and "
+                "channels of a head",
+                of="layout",
+                length=length,
+                head_dim=head_dim,
+                attention=attention,
+            )
         self.text_length = text_length
         self.grid = tuple(grid)
         self.depth = depth

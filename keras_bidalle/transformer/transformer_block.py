@@ -11,7 +11,9 @@ from keras_bidalle.transformer import kv_cache
 from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS, LayerCalls
 from keras_bidalle.transformer.rotary import rotate
-from keras_bidalle.validation import check_choice
+from keras_bidalle.validation import check_choice, refused
+
+_MOST_BLOCKS = 10_000
 
 
 def _geglu(x):
@@ -60,6 +62,8 @@ def make_norm(kind: str, **kwargs: Any) -> layers.Layer:
 
 def make_blocks(depth: int, name: str, *args: Any, **kwargs: Any) -> list:
     """Blocks of one kind: list of `TransformerBlock`."""
+    if depth > _MOST_BLOCKS:
+        raise refused(f"be at most {_MOST_BLOCKS:,}", depth=depth)
     return [
         TransformerBlock(*args, **kwargs, name=f"{name}_{i}")
         for i in range(depth)
@@ -134,6 +138,8 @@ class TransformerBlock(TransformerLayer):
         self.activation = activation
         self.normalization = normalization
         self.query_key_norm = query_key_norm
+        if layer_scale is not None and not isinstance(layer_scale, int | float):
+            raise refused("be a number or None", layer_scale=layer_scale)
         self.layer_scale = layer_scale
         self.use_bias = use_bias
         self.dropout = dropout
