@@ -313,13 +313,9 @@ class TextImageModel(Configured, PresetMixin, ServingMixin, keras.Model):
     def _score_written(self, captions, images):
         """`score_captions` of captions that may never have ended: -inf."""
         scores = np.full(len(captions), -np.inf)
-        ended = []
-        for i, caption in enumerate(captions):
-            try:
-                self.caption_tokenizer.encode([caption])
-            except ValueError:
-                continue  # It is empty, or too long for an end to fit.
-            ended.append(i)
+        # Others are empty, or too long for an end to fit.
+        takes = self.caption_tokenizer.takes
+        ended = [i for i, caption in enumerate(captions) if takes(caption)]
         if ended:
             scores[ended] = self.score_captions(
                 [captions[i] for i in ended], images[ended]

@@ -270,6 +270,14 @@ class CaptionTokenizer:
             rows[i, : len(row)] = row
         return rows
 
+    def takes(self, caption: str) -> bool:
+        """Whether `encode` takes a caption: known words, some, not too many."""
+        try:
+            self.encode([caption])
+        except ValueError:
+            return False
+        return True
+
     def decode(self, ids: Any) -> list[str]:
         """Turns token ids into captions, each up to its first [SEP].
 

@@ -3,6 +3,10 @@
 from keras_bidalle.evaluation.directions import Subject
 from keras_bidalle.evaluation.evaluate import evaluate
 from keras_bidalle.evaluation.examples import Examples
+from keras_bidalle.evaluation.likeliest import (
+    likeliest_captions,
+    written_captions,
+)
 from keras_bidalle.evaluation.opening import EXTRACTORS, open_extractor
 from keras_bidalle.evaluation.protocol import DIRECTIONS, Protocol
 from keras_bidalle.evaluation.samples import (
@@ -21,5 +25,7 @@ __all__ = [
     "Subject",
     "evaluate",
     "export_adm_npz",
+    "likeliest_captions",
     "open_extractor",
+    "written_captions",
 ]

@@ -84,6 +84,12 @@ def test_too_long_captions_are_refused_not_cut():
         tokenizer().encode("red " * 9)
 
 
+def test_what_would_be_refused_can_be_asked():
+    captions = ["red 3 .", "", "red " * 9, "cow"]
+    taken = [tokenizer().takes(caption) for caption in captions]
+    assert taken == [True, False, False, False]
+
+
 def test_captions_must_be_strings():
     with pytest.raises(TypeError, match=r"captions\[0\]=3"):
         tokenizer().encode([3])

@@ -9,11 +9,13 @@ import pytest
 from PIL import Image
 from small_models import CAPTIONS, small_model
 
+from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.sampling.settings import (
     IMAGE_TO_TEXT,
     SETTINGS,
     TEXT_TO_IMAGE,
     checked_settings,
+    without_neutral,
 )
 
 
@@ -36,46 +38,140 @@ def test_a_run_is_exported(model, tmp_path, capfd):
     assert "Unknown preset" in capfd.readouterr().err
 
 
-def test_the_page_draws_and_reads(model, tmp_path):
-    import serve_demo
+@pytest.fixture(scope="module")
+def answers(model):
+    from demo_answers import Answers
 
-    told = []
+    return Answers(model)
 
-    def progress(done, of):
-        told.append((done, of))
 
+@pytest.mark.any_backend
+def test_the_page_draws_row_by_row_a_seed_a_picture(model, answers):
     # Filters that keep everything are left out, as sliders begin with them.
     settings = {"temperature": 1.0, "top_k": 0, "guidance_scale": 2.0}
-    drawn = serve_demo.draw(model, CAPTIONS[0], 3, 2, settings, progress)
-    assert told == [(0, 2), (1, 2), (2, 2)]
-    expected = model.text_to_image(
-        CAPTIONS[0], seed=3, guidance_scale=2.0, num_samples=2
+    grown = list(answers.draw(CAPTIONS[0], 3, 2, settings))
+    assert [pictures.shape for pictures in grown] == [(2, 16, 16, 3)] * 2
+    assert (grown[0][:, 8:] == 128).all()
+    whole = model.text_to_image(CAPTIONS[0], seed=4, guidance_scale=2.0)
+    np.testing.assert_array_equal(grown[-1][1:], whole)
+    # An empty field of a form is no number.
+    (*_, first) = answers.draw(CAPTIONS[0], None, 1, settings)
+    assert first.shape == (1, 16, 16, 3)
+
+
+@pytest.mark.any_backend
+def test_the_page_reads_and_tells_the_odds(model, answers, tmp_path):
+    from demo_answers import Answers, CaptionFile
+
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 40, 3), "uint8")
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert isinstance(answers.read(tmp_path / "a.png", 0, {}), str)
+    found, told = answers.likeliest(tmp_path / "a.png", 0)
+    assert 0 < len(found) <= 10
+    assert "captions that the model wrote in 48 samples" in told
+
+    lines = [*CAPTIONS, "a purple cow", "", CAPTIONS[0]]
+    (tmp_path / "names.txt").write_text("\n".join(lines))
+    candidates = CaptionFile(tmp_path / "names.txt", model.caption_tokenizer)
+    assert candidates.captions == CAPTIONS
+    counted = []
+    found, told = Answers(model, candidates=candidates).likeliest(
+        tmp_path / "a.png", 0, lambda *progress: counted.append(progress)
     )
-    assert [picture.size for picture in drawn] == [(256, 256)] * 2
-    shown = np.stack([np.asarray(p)[8::16, 8::16] for p in drawn])
-    assert np.abs(shown.astype(int) - expected[0]).max() <= 1
-
-    Image.fromarray(expected[0, 0]).resize((40, 50)).save(tmp_path / "a.png")
-    text = serve_demo.read(model, tmp_path / "a.png", 0, {}, progress)
-    assert isinstance(text, str)
-    with pytest.raises(ValueError, match="Upload a picture"):
-        serve_demo.read(model, None, 0, {}, progress)
-    assert serve_demo.examples_for(model)[:2] == CAPTIONS
+    assert {caption for caption, _ in found} == set(CAPTIONS)
+    assert sum(odds for _, odds in found) == pytest.approx(1)
+    assert "2 captions of names.txt" in told and counted == [(2, 2)]
+    (tmp_path / "names.txt").write_text("a purple cow")
+    with pytest.raises(ValueError, match="--captions must be a file with"):
+        CaptionFile(tmp_path / "names.txt", model.caption_tokenizer)
 
 
-def test_the_page_has_limits(model, tmp_path, capsys):
+def spelled(captions):
+    """A byte pair encoding of captions that can spell anything."""
+    printable = [chr(code) for code in range(33, 127)]
+    return CaptionTokenizer.from_captions([*captions, *printable], 600, 100)
+
+
+@pytest.mark.any_backend
+def test_the_page_offers_what_its_model_has_been_told(model):
+    from demo_answers import Answers
+    from demo_examples import EMOJI, MNIST64, VENDORS, examples_for, styles_for
+
+    named = [*EMOJI, *(f"x, {vendor} style" for vendor in VENDORS)]
+    for tokenizer, examples, styles in (
+        (model.caption_tokenizer, MNIST64, ()),
+        (spelled(named * 2), EMOJI, VENDORS),
+        (spelled(MNIST64 * 2), MNIST64, ()),
+        (spelled(["two birds on a branch", "a quick brown fox"]), (), ()),
+    ):
+        assert examples_for(tokenizer) == [*examples]
+        assert styles_for(tokenizer) == [*styles]
+    assert Answers(model).examples[:2] == CAPTIONS
+    assert Answers(model, ["blue 5 ."]).examples == ["blue 5 ."]
+
+
+@pytest.mark.any_backend
+def test_a_style_is_words_of_the_caption(answers, monkeypatch):
+    asked = []
+    monkeypatch.setattr(answers, "styles", ["noto"])
+    monkeypatch.setattr(
+        type(answers.model),
+        "stream_text_to_image",
+        lambda self, captions, **settings: asked.append(captions),
+    )
+    answers.draw("red 3", 0, 2, {}, "noto")
+    answers.draw("red 3", 0, 1, {}, None)
+    assert asked == [["red 3, noto style"] * 2, ["red 3"]]
+    with pytest.raises(ValueError, match="is empty"):
+        answers.draw(" ", 0, 1, {}, "noto")
+
+
+@pytest.mark.any_backend
+def test_a_drawn_picture_is_compared_with_the_folder(tmp_path, capsys):
+    from demo_answers import References
+
+    for name, value, caption in (
+        ("a", 100, "Red 3, noto style"),
+        ("b", 40, "red 3"),
+        ("c", 90, "blue 5"),
+    ):
+        pixels = np.full((32, 32, 3), value, "uint8")
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+        (tmp_path / f"{name}.txt").write_text(f"{caption}\n")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.txt").write_text("red 3")
+    references = References(tmp_path, (16, 16, 3))
+    assert "broken.png is left out" in capsys.readouterr().err
+
+    drawn = np.full((1, 16, 16, 3), 90, "uint8")
+    ((pixels, caption, psnr),), told = references.nearest("red 3", drawn)
+    assert caption == "Red 3, noto style" and (pixels == 100).all()
+    assert psnr == pytest.approx(20 * np.log10(255 / 10), abs=1e-3)
+    assert f"in {tmp_path.name} of 2 pictures with this caption" in told
+    ((pixels, caption, _),), told = references.nearest("green 7", drawn)
+    assert caption == "blue 5" and (pixels == 90).all()
+    assert "of all 3 pictures, none of which has this" in told
+    assert "caption: blue 5." in told
+
+
+@pytest.mark.any_backend
+def test_the_page_has_limits(answers, tmp_path, capsys):
+    import demo_answers
     import serve_demo
 
     def refused(message, function, *inputs):
         with pytest.raises(ValueError, match=message):
-            function(model, *inputs, {}, None)
+            function(*inputs, {})
 
-    refused("At most 8 pictures", serve_demo.draw, CAPTIONS[0], 0, 9)
-    refused("At most 8 pictures", serve_demo.draw, CAPTIONS[0], 0, 0)
-    refused("At most 1000 char", serve_demo.draw, "red " * 300, 0, 1)
+    refused("At most 8 pictures", answers.draw, CAPTIONS[0], 0, 9)
+    refused("At most 8 pictures", answers.draw, CAPTIONS[0], 0, 0)
+    refused("At most 1000 char", answers.draw, "red " * 300, 0, 1)
+    refused("is empty", answers.draw, "", 0, 1)
+    refused("outside the vocabulary: 'cow'", answers.draw, "red cow", 0, 1)
+    refused("Upload a picture", answers.read, None, 0)
     with open(tmp_path / "large.png", "wb") as file:
-        file.truncate(serve_demo.MAX_UPLOAD + 1)
-    refused("At most 16 MiB", serve_demo.read, tmp_path / "large.png", 0)
+        file.truncate(demo_answers.MAX_UPLOAD + 1)
+    refused("At most 16 MiB", answers.read, tmp_path / "large.png", 0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         # Before the model is looked for.
@@ -85,38 +181,41 @@ def test_the_page_has_limits(model, tmp_path, capsys):
     assert len(told.splitlines()) == 1
 
 
+@pytest.mark.any_backend
 def test_the_page_offers_every_setting_that_the_model_follows(model):
-    import serve_demo
+    import demo_answers
 
-    drawn = serve_demo.offered_settings(model, TEXT_TO_IMAGE)
+    drawn = demo_answers.offered_settings(model, TEXT_TO_IMAGE)
     assert drawn == SETTINGS
     for direction in (TEXT_TO_IMAGE, IMAGE_TO_TEXT):
-        offered = serve_demo.offered_settings(model, direction)
+        offered = demo_answers.offered_settings(model, direction)
         for setting in offered.values():
-            slider = serve_demo.slider(
+            slider = demo_answers.slider(
                 setting, direction, {"text_to_image": {"top_k": 3}}
             )
             ends = [slider["minimum"], slider["value"], slider["maximum"]]
             assert ends == sorted(ends)
             for value in ends:
-                given = serve_demo.without_neutral({setting.name: value})
+                given = without_neutral({setting.name: value})
                 checked_settings(given, direction, 1, model.generator)
 
 
-def test_without_gradio_the_page_says_what_to_install(
-    model, monkeypatch, capsys
-):
+@pytest.mark.any_backend
+def test_without_gradio_the_page_says_what_to_install(monkeypatch, capsys):
     import serve_demo
 
+    monkeypatch.delitem(sys.modules, "demo_page", raising=False)
     monkeypatch.setitem(sys.modules, "gradio", None)
-    with pytest.raises(ImportError, match=r"keras_bidalle\[demo\]"):
-        serve_demo.make_page(model, CAPTIONS)
+    assert serve_demo.main(["no-such-model", "--port", "0"]) == 1
+    assert 'pip install "keras_bidalle[demo]"' in capsys.readouterr().err
 
 
-def test_the_page_has_both_directions(model):
+@pytest.mark.any_backend
+def test_the_page_has_both_directions(answers):
     pytest.importorskip("gradio")
-    import serve_demo
+    from demo_page import make_page, percent
 
-    page = serve_demo.make_page(model, CAPTIONS)
+    page = make_page(answers)
     names = {f.api_name for f in page.fns.values()}
-    assert {"draw", "read"} <= names
+    assert {"draw", "surprise", "read", "likeliest"} <= names
+    assert [percent(x) for x in (0.0004, 0.6321)] == ["< 0.1%", "63.2%"]
