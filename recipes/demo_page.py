@@ -61,7 +61,7 @@ def _drawing(answers):
             for pictures in answers.draw(caption, seed, count, settings, style):
                 told = [f"seed {s}" for s in seeds(seed, len(pictures))]
                 shown = list(zip(map(enlarged, pictures), told, strict=True))
-                yield shown, *hidden
+                yield shown, gr.update(visible=False), ""
         if answers.references is not None:
             rows, told = answers.references.nearest(caption, pictures)
             found = [
@@ -96,11 +96,8 @@ def _drawing(answers):
             elem_id="surprise",
         )
     gallery = _gallery("Pictures", "drawn")
-    compared, hidden = [], []
-    if answers.references is not None:
-        near = _gallery("Nearest", "nearest", visible=False)
-        compared = [near, gr.Markdown(elem_id="compared")]
-        hidden = [gr.update(visible=False), ""]
+    near = _gallery("Nearest", "nearest", visible=False)
+    compared = gr.Markdown(elem_id="compared")
     with gr.Row():
         seed = _seed("Seed of the first picture")
         count = gr.Slider(
@@ -118,7 +115,7 @@ def _drawing(answers):
             [caption],
             examples_per_page=len(answers.examples),
         )
-    asked = [caption, style, seed, count, *controls], [gallery, *compared]
+    asked = [caption, style, seed, count, *controls], [gallery, near, compared]
     draw.click(on_draw, *asked, api_name="draw")
     surprise.click(
         on_surprise, None, [caption, seed], api_name="surprise"

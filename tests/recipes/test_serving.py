@@ -216,6 +216,10 @@ def test_the_page_has_both_directions(answers):
     from demo_page import make_page, percent
 
     page = make_page(answers)
-    names = {f.api_name for f in page.fns.values()}
-    assert {"draw", "surprise", "read", "likeliest"} <= names
+    clicks = {click.api_name: click for click in page.fns.values()}
+    assert {"draw", "surprise", "read", "likeliest"} <= clicks.keys()
+    values = [component.value for component in clicks["draw"].inputs]
+    *_, shown = clicks["draw"].fn(*values)
+    assert len(shown) == len(clicks["draw"].outputs)
+    assert [told for _, told in shown[0]] == [f"seed {j}" for j in range(4)]
     assert [percent(x) for x in (0.0004, 0.6321)] == ["< 0.1%", "63.2%"]
