@@ -16,7 +16,7 @@ import tokenizers
 from keras import ops
 
 from keras_bidalle.captions.caption_list import caption_list
-from keras_bidalle.captions.merge_dropout import MergeDropout
+from keras_bidalle.captions.merge_dropout import MergeDropout, words_of
 from keras_bidalle.captions.pipelines import (
     SPECIAL_TOKENS,
     pair_pipeline,
@@ -264,7 +264,7 @@ class CaptionTokenizer:
             if dropout:
                 own = np.random.SeedSequence(seed, spawn_key=(i,))
                 rng = np.random.default_rng(own)
-                dropped = self._merge_dropout(_words(encoding), dropout, rng)
+                dropped = self._merge_dropout(words_of(encoding), dropout, rng)
                 ids = dropped if len(dropped) <= fit else ids
             row = [*self._start, *ids, *self._end]
             rows[i, : len(row)] = row
@@ -317,14 +317,6 @@ class CaptionTokenizer:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "CaptionTokenizer":
         return cls(**config)
-
-
-def _words(encoding):
-    """The tokens of an encoding, a list for each word."""
-    words = {}
-    for word, token in zip(encoding.word_ids, encoding.tokens, strict=True):
-        words.setdefault(word, []).append(token)
-    return list(words.values())
 
 
 @contextlib.contextmanager

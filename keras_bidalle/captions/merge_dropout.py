@@ -86,3 +86,11 @@ class MergeDropout:
             _, place = min(found)
             right = pieces.pop(place + 1).removeprefix(self.prefix)
             pieces[place] += right
+
+
+def words_of(encoding):
+    """The tokens of a library's encoding, a list for each word."""
+    words = {}
+    for word, token in zip(encoding.word_ids, encoding.tokens, strict=True):
+        words.setdefault(word, []).append(token)
+    return list(words.values())

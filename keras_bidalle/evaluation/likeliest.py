@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_bidalle.captions.caption_list import caption_list
 from keras_bidalle.text_image_model import TextImageModel
-from keras_bidalle.validation import check_positive
+from keras_bidalle.validation import check_positive, refused
 
 
 def written_captions(
@@ -84,9 +85,10 @@ def likeliest_captions(
     ```
     """
     check_positive(batch_size=batch_size)
+    captions = caption_list(captions)
     if not captions:
-        raise ValueError("`captions` must not be empty. Received: []")
-    text = model.caption_tokenizer.encode(list(captions))
+        raise refused("not be empty", captions=captions)
+    text = model.caption_tokenizer.encode(captions)
     _, firsts = np.unique(text, axis=0, return_index=True)
     text, captions = text[firsts], [captions[i] for i in firsts]
     # Encoded once: `score_captions` would do it for each caption.
