@@ -29,10 +29,13 @@ DELETED = 60, 600
 # A surprise has a seed below this: few enough digits to be typed again.
 SEEDS = 10**6
 ANY_STYLE = "any"
-# Gradio has a fixed number of columns, which a phone has no room for.
-GRID = """<style>.pictures .grid-container {
-grid-template-columns: repeat(auto-fill, minmax(134px, 1fr)) !important;
-}</style>"""
+# Gradio has a fixed number of columns, which a phone has no room for, and
+# a height, which few pictures leave empty and many do not fit.
+GRID = """<style>
+.pictures .grid-container {
+grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)) !important; }
+.pictures .grid-wrap { min-height: 0 !important; max-height: none !important; }
+</style>"""
 
 
 def make_page(answers):
