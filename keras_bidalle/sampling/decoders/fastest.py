@@ -3,9 +3,8 @@
 from typing import Any
 
 from keras_bidalle.backend.current import is_eager
-from keras_bidalle.sampling.decoders.decoder import Decoder
 from keras_bidalle.sampling.decoders.fixed_point import FixedPoint
-from keras_bidalle.sampling.decoders.sequential import Sequential
+from keras_bidalle.sampling.decoders.sequential import Decoder, Sequential
 
 # Of a step where operations run one by one, on one core of a CPU: seconds of
 # a layer's calls, of reading a weight, and of using it for one row.

@@ -13,8 +13,7 @@ from typing import Any
 from keras import ops
 
 from keras_bidalle.backend.current import is_eager
-from keras_bidalle.sampling.decoders.decoder import Decoder
-from keras_bidalle.sampling.decoders.sequential import loop
+from keras_bidalle.sampling.decoders.sequential import Decoder, loop
 from keras_bidalle.sampling.decoders.targets import (
     Progress,
     Target,
