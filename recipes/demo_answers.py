@@ -223,9 +223,9 @@ class References:
                 found, ops.convert_to_numpy(decibels), strict=True
             )
         ]
-        names = dict.fromkeys(name for _, name, _ in rows)
+        names = dict.fromkeys(f'"{name}"' for _, name, _ in rows)
         return rows, (
-            f"The nearest in {self.name} of {among}: {'; '.join(names)}. "
+            f"The nearest in {self.name} of {among}: {', '.join(names)}. "
             "PSNR tells how near: the higher, the nearer."
         )
 

@@ -151,7 +151,7 @@ def test_a_drawn_picture_is_compared_with_the_folder(tmp_path, capsys):
     ((pixels, caption, _),), told = references.nearest("green 7", drawn)
     assert caption == "blue 5" and (pixels == 90).all()
     assert "of all 3 pictures, none of which has this" in told
-    assert "caption: blue 5." in told
+    assert 'caption: "blue 5".' in told
 
 
 @pytest.mark.any_backend
