@@ -104,11 +104,6 @@ class DigitHead(StackHead):
         self._missing = np.where(missing, np.float32(NO_CODE), np.float32(0))
 
     @property
-    def grid(self) -> Any:
-        shape = self.code_shape
-        return shape if len(shape) > 1 else (1, *shape)
-
-    @property
     def codes_per_position(self) -> Any:
         return len(self.code_digits)
 

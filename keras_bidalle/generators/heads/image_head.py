@@ -15,10 +15,11 @@ from keras_bidalle.validation import check_positive
 class ImageHead(TransformerLayer):
     """Embeds, predicts and draws the codes of one position of a row.
 
-    A subclass says how codes are laid out (`grid`, `codes_per_position`,
-    and, where it is not in raster order, `to_positions` and
-    `from_positions`) and has `embed`, `logits` and `draw`. The rest is how
-    it learns: from `codes`, unless it says otherwise.
+    A subclass says how codes are laid out (`codes_per_position`; `grid`,
+    where a position is not one place of `code_shape`; `to_positions` and
+    `from_positions`, where they are not in raster order) and has `embed`,
+    `logits` and `draw`. The rest is how it learns: from `codes`, unless it
+    says otherwise.
 
     Args:
         num_codes: int, K, the size of the image tokenizer's codebook.
@@ -44,8 +45,9 @@ class ImageHead(TransformerLayer):
         self.width = width
 
     @property
-    def grid(self) -> tuple[int, int]:
-        raise NotImplementedError
+    def grid(self) -> Any:
+        shape = self.code_shape
+        return shape if len(shape) > 1 else (1, *shape)
 
     @property
     def codes_per_position(self) -> int:

@@ -32,11 +32,6 @@ class SingleCodeHead(ImageHead):
         self.head_bias = head_bias
 
     @property
-    def grid(self) -> Any:
-        shape = self.code_shape
-        return shape if len(shape) > 1 else (1, *shape)
-
-    @property
     def codes_per_position(self) -> Any:
         return 1
 
