@@ -12,7 +12,12 @@ from keras_bidalle.tasks.judge import Judge, shifted
 from keras_bidalle.validation import as_model_images
 
 HEADS = ATTRIBUTES[1:]
+# An hour is read by its two parts: of a clock that shows another, both may
+# be known.
+_OUTPUTS = (*HEADS, "minute")
 _SHIFT = 3
+# Few emoji have a color or an hour; so many of a batch do.
+_RARE = 1 / 8
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -20,8 +25,9 @@ class EmojiClassifier(Judge):
     """A small convolutional network with a head for each attribute.
 
     Args:
-        classes: dict from each of `HEADS` to the list of its values, str or
-            `None` for emoji that have none.
+        classes: dict from each of `HEADS`, and "minute", to the list of its
+            values, str or `None` for emoji that have none; those of "hour"
+            are hours without minutes.
         size: int, the side of pictures, a multiple of 8.
         width: int, channels of the first convolution.
         seed: int, of weights and dropout.
@@ -33,7 +39,7 @@ class EmojiClassifier(Judge):
         dict of float32 logits (B, classes) by head.
     """
 
-    heads = HEADS
+    heads = _OUTPUTS
 
     def __init__(
         self,
@@ -43,7 +49,7 @@ class EmojiClassifier(Judge):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        states = np.random.SeedSequence(seed).generate_state(10)
+        states = np.random.SeedSequence(seed).generate_state(11)
         seeds = (states // 2).tolist()
 
         def initializer():
@@ -74,10 +80,10 @@ class EmojiClassifier(Judge):
                 dtype="float32",
                 name=name,
             )(x)
-            for name in HEADS
+            for name in _OUTPUTS
         }
         super().__init__(inputs=images, outputs=outputs, **kwargs)
-        self.classes = {name: list(classes[name]) for name in HEADS}
+        self.classes = {name: list(classes[name]) for name in _OUTPUTS}
         self.size = size
         self.width = width
         self.seed = seed
@@ -94,16 +100,17 @@ class EmojiClassifier(Judge):
         """
         images = as_model_images(images, (self.size, self.size, 3))
         rows = self.read(images, batch_size)
-        return [
-            Attributes(
-                "",
-                **{
-                    name: self.classes[name][index]
-                    for name, index in zip(HEADS, row, strict=True)
-                },
-            )
-            for row in rows.tolist()
-        ]
+        return [self._attributes(row) for row in rows.tolist()]
+
+    def _attributes(self, row):
+        found = {
+            name: self.classes[name][index]
+            for name, index in zip(_OUTPUTS, row, strict=True)
+        }
+        minute = found.pop("minute")
+        if found["hour"] is not None:
+            found["hour"] += f" {minute or '00'}"
+        return Attributes("", **found)
 
 
 def train_classifier(
@@ -116,6 +123,8 @@ def train_classifier(
 ) -> EmojiClassifier:
     """Trains an `EmojiClassifier`, on pictures shifted by a few pixels.
 
+    An eighth of a batch are emoji that have a color or an hour, if any do.
+
     Args:
         images: uint8 array (N, H, W, 3).
         truths: sequence of N `Attributes`.
@@ -125,6 +134,11 @@ def train_classifier(
         callbacks: as for `fit`.
     """
     columns = {n: [getattr(t, n) for t in truths] for n in HEADS}
+    times = [(hour or "").split() for hour in columns["hour"]]
+    columns["hour"] = [time[0] if time else None for time in times]
+    columns["minute"] = [time[1] if time else None for time in times]
+    rare = np.flatnonzero([bool(t.color or t.hour) for t in truths])
+    of_rare = round(_RARE * batch_size) if len(rare) else 0
     classes = {
         name: sorted({*values}, key=lambda value: value or "")
         for name, values in columns.items()
@@ -138,6 +152,8 @@ def train_classifier(
     def make_batch(number):
         rng = np.random.default_rng((seed, number))
         rows = rng.integers(len(images), size=batch_size)
+        if of_rare:
+            rows[:of_rare] = rng.choice(rare, of_rare)
         moved = shifted(images[rows], _SHIFT, rng, mode="edge")
         moved = moved.astype("float32") / 127.5 - 1.0
         return moved, {name: of[rows] for name, of in labels.items()}

@@ -80,6 +80,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
         "generator.average_momentum": 0.998,
         "generator.steps": 30_000,
         "generator.reports": 100,
+        "task.classifier_steps": 8000,
     },
 }
 SIZES = tuple(_CHANGES)
