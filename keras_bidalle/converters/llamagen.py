@@ -95,10 +95,7 @@ def link_llamagen(links, model):
     last = len(encoder.down) - 1
     links.convolution("encoder.conv_in", encoder.conv_in)
     for i, level in enumerate(encoder.down):
-        name = f"encoder.conv_blocks.{i}"
-        _level(links, name, level)
-        if level.resample is not None:
-            links.convolution(f"{name}.downsample.conv", level.resample.conv)
+        _level(links, f"encoder.conv_blocks.{i}", level, "downsample")
     _ends(links, "encoder", encoder)
     links.convolution("quant_conv", model.quant_conv)
     links.into("quantize.embedding.weight", model.quantizer.embedding)
@@ -106,18 +103,17 @@ def link_llamagen(links, model):
     links.convolution("decoder.conv_in", decoder.conv_in)
     for i, level in enumerate(decoder.up):
         # In the order in which they are applied.
-        name = f"decoder.conv_blocks.{last - i}"
-        _level(links, name, level)
-        if level.resample is not None:
-            links.convolution(f"{name}.upsample.conv", level.resample.conv)
+        _level(links, f"decoder.conv_blocks.{last - i}", level, "upsample")
     _ends(links, "decoder", decoder)
 
 
-def _level(links, name, level):
+def _level(links, name, level, resample):
     for i, block in enumerate(level.block):
         link_residual_block(links, f"{name}.res.{i}", block)
     for i, attention in enumerate(level.attn):
         link_attention(links, f"{name}.attn.{i}", attention)
+    if level.resample is not None:
+        links.convolution(f"{name}.{resample}.conv", level.resample.conv)
 
 
 def _ends(links, name, half):
