@@ -6,14 +6,34 @@ run the same program.
 """
 
 import contextlib
+import errno
 import os
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.messages import shown
+from keras_bidalle.validation import refused
+
+
+def as_path(name: str, value: Any) -> pathlib.Path:
+    """A path that an argument gives; whether anything is there is not asked.
+
+    Raises:
+        ValueError: if no file or folder can have that name.
+    """
+    try:
+        path = pathlib.Path(value)
+        os.lstat(path)
+    except (OSError, TypeError, ValueError) as error:
+        number = getattr(error, "errno", errno.ENAMETOOLONG)
+        if number == errno.ENAMETOOLONG:
+            expected = "be the path of a file or folder"
+            raise refused(expected, **{name: value}) from error
+    return path
 
 
 @contextlib.contextmanager
@@ -24,7 +44,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     their format, and its folder is made. When the body raises, the temporary
     file is removed and `path` is as it was.
     """
-    path = pathlib.Path(path)
+    path = as_path("path", path)
     if not replicas.is_first_process():
         with tempfile.TemporaryDirectory() as dropped:
             yield pathlib.Path(dropped, path.name)
@@ -63,8 +83,9 @@ def replaceable(
 
     Raises:
         FileExistsError: if `path` is a file, or a folder with other contents.
+        ValueError: if no folder can have that name.
     """
-    path = pathlib.Path(path).resolve()
+    path = as_path("path", path).resolve()
     if path.exists() and not path.is_dir():
         raise FileExistsError(
             f"A folder cannot be written to {shown(str(path))}: it is a file."

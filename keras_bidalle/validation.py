@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_bidalle.messages import shown
+from keras_bidalle.messages import one_line, shown
 
 # A decoder's output may overshoot 1 by rounding; images in [0, 255] may not
 # pass.
@@ -42,14 +42,18 @@ def refused(
     """
     came = ", ".join(f"{key}={shown(value)}" for key, value in received.items())
     name = next(iter(received)) if of is None else of
-    return ValueError(f"`{name}` must {expected}. Received: {came}")
+    return ValueError(one_line(f"`{name}` must {expected}. Received: {came}"))
 
 
 def check_choice(known: Iterable[Any], **values: Any) -> None:
     """Raises a `ValueError` unless all arguments are among those known."""
     choices = tuple(known)
     for name, value in values.items():
-        if value not in choices:
+        try:
+            is_known = value in choices
+        except Exception:  # An array is compared number by number.
+            is_known = False
+        if not is_known:
             listed = ", ".join(map(str, choices))
             raise refused(f"be one of {listed}", **{name: value})
 

@@ -1,6 +1,7 @@
 """What the demo page answers: pictures of captions, captions of pictures."""
 
 import collections
+import numbers
 import os
 import pathlib
 import sys
@@ -11,6 +12,8 @@ from keras import ops
 
 from keras_bidalle import data, evaluation, metrics
 from keras_bidalle.data.caption_files import read_caption_lines
+from keras_bidalle.files import as_path
+from keras_bidalle.messages import shown
 from keras_bidalle.sampling.settings import (
     SETTINGS,
     TEXT_TO_IMAGE,
@@ -61,13 +64,17 @@ class Answers:
         Yields:
             uint8 array (count, H, W, C).
         """
-        count = int(count)
+        count = whole("Pictures", count)
         if not 1 <= count <= MAX_PICTURES:
             raise ValueError(
-                f"At most {MAX_PICTURES} pictures at once, please."
+                f"At most {MAX_PICTURES} pictures at once, please. "
+                f"Received: {shown(count)}"
             )
-        if len(caption) > MAX_CAPTION:
-            raise ValueError(f"At most {MAX_CAPTION} characters, please.")
+        if not isinstance(caption, str) or len(caption) > MAX_CAPTION:
+            raise ValueError(
+                f"A caption of at most {MAX_CAPTION} characters, please. "
+                f"Received: {shown(caption)}"
+            )
         if style in self.styles:
             # Errors tell of what was typed; a style alone is no caption.
             self.model.caption_tokenizer.encode([caption])
@@ -82,7 +89,7 @@ class Answers:
         """Writes the caption of an image file: str."""
         return self.model.image_to_text(
             self._pixels(picture)[None],
-            seed=int(seed or 0),
+            seed=whole("Seed", seed),
             **without_neutral(settings),
         )[0]
 
@@ -102,7 +109,7 @@ class Answers:
         pixels = self._pixels(picture)
         if self.candidates is None:
             captions = evaluation.written_captions(
-                self.model, pixels, WRITTEN, seed=int(seed or 0)
+                self.model, pixels, WRITTEN, seed=whole("Seed", seed)
             )
             source = f"that the model wrote in {WRITTEN} samples"
         else:
@@ -123,9 +130,17 @@ class Answers:
 
     def _pixels(self, picture):
         if picture is None:
-            raise ValueError("Upload a picture first.")
-        if os.path.getsize(picture) > MAX_UPLOAD:
-            raise ValueError(f"At most {MAX_UPLOAD // 2**20} MiB, please.")
+            raise ValueError("Upload a picture first. Received: none")
+        # What is no file is told of by the one who opens it.
+        is_path = isinstance(picture, str | os.PathLike)
+        size = 0
+        if is_path and os.path.isfile(picture):
+            size = os.path.getsize(picture)
+        if size > MAX_UPLOAD:
+            raise ValueError(
+                f"A picture of at most {MAX_UPLOAD // 2**20} MiB, please. "
+                f"Received: {size / 2**20:.1f} MiB"
+            )
         crop = data.CenterCrop(self.model.image_tokenizer.image_shape[:2])
         return crop(data.open_image(picture))
 
@@ -139,15 +154,16 @@ class CaptionFile:
     """
 
     def __init__(self, path, tokenizer):
-        self.name = pathlib.Path(path).name
-        content = pathlib.Path(path).read_bytes()
+        path = as_path("--captions", path)
+        self.name = path.name
+        content = path.read_bytes()
         lines = dict.fromkeys(read_caption_lines(content, self.name))
         self.captions = list(filter(tokenizer.takes, lines))
         left_out = len(lines) - len(self.captions)
         if not self.captions:
             raise ValueError(
                 "--captions must be a file with a caption a line, of words "
-                f"that the model knows. Received: {path}"
+                f"that the model knows. Received: {shown(str(path))}"
             )
         if left_out:
             print(
@@ -179,7 +195,7 @@ class References:
         if not rows.captions:
             raise ValueError(
                 "--pictures must be a folder with pictures that can be read. "
-                f"Received: {folder}"
+                f"Received: {shown(str(folder))}"
             )
         self.images = rows.images
         self.captions = [captions[0] for captions in rows.captions]
@@ -232,7 +248,19 @@ class References:
 
 def seeds(first, count):
     """The seeds of so many pictures: list of int. Without a first, from 0."""
-    return [int(first or 0) + number for number in range(count)]
+    first = whole("Seed", first)
+    return [first + number for number in range(count)]
+
+
+def whole(name, value):
+    """What a form has under a name, as an int; an empty field is 0."""
+    if value is None:
+        return 0
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real) and float(value).is_integer():
+        return int(value)
+    raise ValueError(f"{name} must be a whole number. Received: {shown(value)}")
 
 
 def offered_settings(model, direction):

@@ -20,6 +20,7 @@ import wiring  # isort: split
 from demo_answers import MAX_UPLOAD, Answers, CaptionFile, References
 
 from keras_bidalle.commands.generation import default_preset
+from keras_bidalle.messages import one_line
 
 # How many visitors may wait for their turn.
 MAX_WAITING = 32
@@ -77,10 +78,13 @@ def check_port(host, port):
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host, port), family=family).close()
-    except (OSError, OverflowError) as error:
+    # A name with letters that none has is a `UnicodeError`.
+    except (OSError, OverflowError, UnicodeError) as error:
         raise ValueError(
-            f"No page can be served at {host}:{port}, give another --host or "
-            f"--port: {error}"
+            one_line(
+                f"No page can be served at {host}:{port}, give another --host "
+                f"or --port: {error}"
+            )
         ) from error
 
 

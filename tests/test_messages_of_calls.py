@@ -2,8 +2,8 @@
 
 import types
 
-import numpy as np
 import pytest
+from hostile_values import VALUES, told
 
 from keras_bidalle import validation
 from keras_bidalle.captions import CaptionTokenizer, ClassNames
@@ -30,18 +30,6 @@ from keras_bidalle.sampling.settings import TEXT_TO_IMAGE
 pytestmark = pytest.mark.any_backend
 
 
-class Unshowable:
-    def __repr__(self):
-        return "\x1b[31m\n" * 10**5
-
-
-VALUES = {
-    "text": "\x1b[31m\n" * 10**4,
-    "list": [[0] * 1000] * 100,
-    "numbers": np.full((40, 40), np.nan),
-    "object": Unshowable(),
-    "dict": {"\x1b\n" * 1000: {"a": [None] * 1000}, 0: 0},
-}
 WORDS = CaptionTokenizer.from_words(["red", "3", "."], max_length=8)
 PAIRS = CaptionTokenizer.from_captions(["red 3"], 40, max_length=8)
 CLASSES = ClassNames(["cats", "dogs"])
@@ -124,9 +112,4 @@ CALLS = {
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("kind", VALUES)
 def test_an_error_is_one_short_printable_line(name, kind):
-    expected = (ValueError, TypeError, FileNotFoundError, FileExistsError)
-    with pytest.raises(expected) as raised:
-        CALLS[name](VALUES[kind])
-    message = str(raised.value)
-    assert message and message.isprintable(), message[:400]
-    assert len(message) <= 300, message[:400]
+    told(CALLS[name], VALUES[kind])

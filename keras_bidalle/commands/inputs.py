@@ -16,6 +16,7 @@ from keras_bidalle.messages import one_line, shown
 from keras_bidalle.presets import load
 from keras_bidalle.programs import image_tokenizer_of
 from keras_bidalle.text_image_model import TextImageModel
+from keras_bidalle.validation import is_integer
 
 
 def tell_error(message: Any) -> int:
@@ -30,9 +31,11 @@ def tell_error(message: Any) -> int:
 def check_counts(**options: int | None) -> None:
     """Raises a `ValueError` unless options that were given are at least 1."""
     for name, value in options.items():
-        if value is not None and value < 1:
+        if value is not None and not (is_integer(value) and value > 0):
             flag = name.replace("_", "-")
-            raise ValueError(f"--{flag} must be at least 1. Received: {value}")
+            raise ValueError(
+                f"--{flag} must be at least 1. Received: {shown(value)}"
+            )
 
 
 class PictureInputs:

@@ -29,6 +29,7 @@ from keras_bidalle.commands.inputs import (
 from keras_bidalle.configurations import Configuration, parse_setting
 from keras_bidalle.configurations.sizes import SIZES
 from keras_bidalle.evaluation import program as evaluation
+from keras_bidalle.messages import shown
 from keras_bidalle.programs import of_data
 from keras_bidalle.programs.fine_tuning import fine_tuned
 
@@ -126,12 +127,13 @@ def _run(options: argparse.Namespace) -> None:
         if not (stage in stages and setting):
             raise ValueError(
                 "--set takes tokenizer.NAME=VALUE or generator.NAME=VALUE. "
-                f"Received: {text}"
+                f"Received: {shown(text)}"
             )
         chosen = stages[stage]
         if not isinstance(chosen, Configuration):
             raise ValueError(
-                f"--set {text}: the tokenizer of --start-from is kept as it is."
+                f"--set {shown(text)}: the tokenizer of --start-from is kept "
+                "as it is."
             )
         chosen.change(setting, value)
     asked = {"tokenizer": options.tokenizer_steps, "generator": options.steps}
@@ -180,7 +182,8 @@ def _stages(
             return earlier, generator
         if not isinstance(json.loads(begun.read_text())["tokenizer"], dict):
             raise ValueError(
-                f"{folder} was begun with --start-from PRESET: give it again."
+                f"{shown(str(folder))} was begun with --start-from PRESET: "
+                "give it again."
             )
         return Configuration.find(str(begun), "tokenizer"), generator
     tokenizer: Configuration | None = None

@@ -5,7 +5,6 @@ in Python and in JSON alike.
 """
 
 import difflib
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,7 +87,7 @@ def _serialized_json(value: Any) -> dict[str, Any]:
     ):
         raise ValueError(
             'A configuration must be {"class_name": name, "config": {...}}. '
-            f"Received: {json.dumps(value)[:80]}"
+            f"Received: {shown(value)}"
         )
     name = value.get("class_name", value.get("class"))
     arguments = value.get("config", value.get("arguments"))

@@ -4,15 +4,17 @@ import copy
 import dataclasses
 import difflib
 import json
-import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 from keras_bidalle.arguments import accepted_arguments, argument_names
 from keras_bidalle.configurations import building, named, training_settings
 from keras_bidalle.configurations.counting import count_params
+from keras_bidalle.files import as_path
 from keras_bidalle.generators import Generator
 from keras_bidalle.image_tokenizers import ImageTokenizer
 from keras_bidalle.messages import one_line, shown
+from keras_bidalle.validation import refused
 
 _STAGES: dict[str, Any] = {
     "tokenizer": (
@@ -76,8 +78,11 @@ class Configuration:
             unknown = sorted(set(given) - set(training))
             if unknown:
                 raise ValueError(
-                    f'{name}: "training" has unknown settings '
-                    f"{', '.join(unknown)}. Known are {', '.join(training)}."
+                    one_line(
+                        f'{name}: "training" has unknown settings '
+                        f"{', '.join(map(shown, unknown[:3]))}."
+                        f"{_near(unknown[0], training)}"
+                    )
                 )
             training.update(given)
         else:
@@ -124,6 +129,8 @@ class Configuration:
         Raises:
             ValueError: if nothing has that name.
         """
+        if not isinstance(name, str):
+            raise refused("be the name of an argument or setting", name=name)
         value = building.plain(value)
         first, *rest = name.split(".")
         if first in self.training and not rest:
@@ -139,8 +146,8 @@ class Configuration:
         for part in path:
             if not building.is_serialized(arguments.get(part)):
                 raise ValueError(
-                    f"`{name}`: {owner.__name__} has no {shown(part)} with "
-                    "arguments of its own."
+                    f"{shown(name)}: {owner.__name__} has no {shown(part)} "
+                    "with arguments of its own."
                 )
             owner = building.class_of(arguments[part])
             arguments = arguments[part]["config"]
@@ -151,14 +158,18 @@ class Configuration:
             owner, arguments = building.class_of(inner), inner["config"]
         known = accepted_arguments(owner)
         if last not in known:
-            names = [*self.training, *known]
-            near = difflib.get_close_matches(last[:100], names, 5, 0.5)
-            told = f" Near to it: {', '.join(near)}." if near else ""
             raise ValueError(
                 f"{shown(name)}: {shown(last)} is neither a setting of the "
-                f"training nor an argument of {owner.__name__}.{told}"
+                f"training nor an argument of {owner.__name__}."
+                f"{_near(last, [*self.training, *known])}"
             )
         arguments[last] = value
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    """Tells those of some names that one is nearly equal to."""
+    near = difflib.get_close_matches(str(name)[:100], list(names), 5, 0.5)
+    return f" Near to it: {', '.join(near)}." if near else ""
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -183,8 +194,9 @@ def parse_value(text: str) -> Any:
 
 def _read(path: str, stage: str) -> tuple[type, dict[str, Any], dict[str, Any]]:
     """A class, its arguments and the settings of training in a JSON file."""
+    file = as_path("name", path)
     try:
-        value = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        value = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(value, dict) and isinstance(value.get(stage), dict):
             # The `config.json` of a run.
             value = value[stage]

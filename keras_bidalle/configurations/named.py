@@ -1,6 +1,7 @@
 """The published models, and those for one's own pictures, by name."""
 
 import copy
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,9 +50,12 @@ def generator(name: str) -> Entry:
 
 
 def _entry(table: Mapping[str, Entry], name: str, kind: str) -> Entry:
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
+        # All of them would be a long line; the programs' --help lists them.
+        some = difflib.get_close_matches(str(name)[:100], table, 5, 0.4)
         raise ValueError(
-            f"Known {kind} are {', '.join(sorted(table))}. "
+            f"Known {kind} are {len(table)}, such as "
+            f"{', '.join(some or sorted(table)[:5])}. "
             f"Received: name={shown(name)}"
         )
     cls, arguments = table[name]

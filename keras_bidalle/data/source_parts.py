@@ -1,5 +1,7 @@
 """A part of a data set: some are trained on, others held out."""
 
+import numbers
+
 import numpy as np
 
 from keras_bidalle.data.image_source import ImageSource, Record
@@ -56,7 +58,7 @@ def hold_out(
     train, held_out = hold_out(ImageFolder("photos"), 0.05)
     ```
     """
-    if not 0 < share < 1:
+    if not (isinstance(share, numbers.Real) and 0 < share < 1):
         raise refused("be a number between 0 and 1, both excluded", share=share)
     count = len(source)
     if count < 2:

@@ -5,6 +5,7 @@ from typing import Any
 
 from keras_bidalle import data
 from keras_bidalle.configurations import Configuration
+from keras_bidalle.messages import shown
 from keras_bidalle.programs.held_out import EVALUATION
 from keras_bidalle.tasks.image_task import ImageTask
 
@@ -74,7 +75,7 @@ def source_of(options: argparse.Namespace, captions: bool) -> data.ImageSource:
     if captions and not options.tfds_captions:
         raise ValueError(
             "A generator needs captions: --tfds-captions names the feature "
-            f"of {options.tfds} that has them."
+            f"of {shown(options.tfds)} that has them."
         )
     return data.TFDSImages(
         options.tfds,

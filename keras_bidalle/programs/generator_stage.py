@@ -11,7 +11,7 @@ from keras_bidalle.arguments import accepted_arguments
 from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.image_tokenizers import ImageTokenizer
-from keras_bidalle.messages import shown
+from keras_bidalle.messages import one_line, shown
 from keras_bidalle.presets import load
 from keras_bidalle.programs.carrying_over import carry_over_generator
 from keras_bidalle.programs.held_out import held_out_rows, is_asked_for
@@ -80,7 +80,9 @@ class GeneratorStage:
         try:
             checked_defaults({TEXT_TO_IMAGE: self.sampling}, known)
         except TypeError as error:
-            raise ValueError(f"The training's `sampling`: {error}") from error
+            raise ValueError(
+                one_line(f"The training's `sampling`: {error}")
+            ) from error
 
     @property
     def sampling(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from PIL import Image
 from keras_bidalle import data
 from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.configurations import Configuration
+from keras_bidalle.messages import one_line
 
 # Of a data set, so many records are looked at.
 _PICTURES, _CAPTIONED = 512, 20_000
@@ -61,7 +62,9 @@ class Survey:
                 continue
         if not sides or not captions:
             what = "caption can be read" if sides else "picture can be opened"
-            raise data.ImageError(f"No {what} of {source.description}.")
+            raise data.ImageError(
+                one_line(f"No {what} of {source.description}.")
+            )
         return cls(count, float(np.median(sides)), captions, source)
 
 
@@ -78,7 +81,7 @@ def _shorter_side(image: Any) -> int:
             with Image.open(image) as opened:
                 return min(opened.size)
         except Exception as error:  # Pillow's readers raise all kinds.
-            raise data.ImageError(f"{image}: {error}") from error
+            raise data.ImageError(one_line(f"{image}: {error}")) from error
     return min(np.asarray(data.open_image(image)).shape[:2])
 
 

@@ -12,6 +12,7 @@ import keras_bidalle
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.current import backend_name
 from keras_bidalle.configurations import Configuration
+from keras_bidalle.messages import one_line
 from keras_bidalle.programs import memory
 from keras_bidalle.programs.precision import candidates, resolved
 from keras_bidalle.programs.stage import run_length
@@ -84,7 +85,7 @@ def in_another_process(request: dict[str, Any]) -> dict[str, Any]:
             "was ended by the system. Choose a smaller configuration."
         )
     told = done.stderr.strip().splitlines()[-1:] or ["nothing"]
-    raise ValueError(f"A step of the run fails. Received: {told[0]}")
+    raise ValueError(one_line(f"A step of the run fails. Received: {told[0]}"))
 
 
 def fastest(plan: Any, found: dict[str, Any]) -> str:

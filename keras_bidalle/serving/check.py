@@ -51,10 +51,19 @@ def main(arguments=None):
         for result in check(folder):
             print(f"ok: {result}", flush=True)
     except CheckError as error:
-        print(f"FAILED: {error}", file=sys.stderr)
+        print(f"FAILED: {_one_line(str(error))}", file=sys.stderr)
         return 1
     print(f"{folder} can be served.")
     return 0
+
+
+def _one_line(text, limit=290):
+    """As `messages.one_line`: TensorFlow's errors tell of the whole graph."""
+    line = " ".join(text.split())
+    line = "".join(c if c.isprintable() else "?" for c in line)
+    if len(line) <= limit:
+        return line
+    return f"{line[: limit // 2 - 3]} ... {line[3 - limit // 2 :]}"
 
 
 class CheckError(Exception):

@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from keras_bidalle.backend.current import is_tensorflow
-from keras_bidalle.files import atomic_folder, replaceable
+from keras_bidalle.files import as_path, atomic_folder, replaceable
+from keras_bidalle.messages import one_line
 from keras_bidalle.sampling.requests import check_captions
 
 _MODULE = "keras_bidalle.serving.export"
@@ -47,7 +48,7 @@ def export_serving(model, path, prompt=None, overwrite=False):
 
 def version_folder(path):
     """The folder that an export to `path` writes: `pathlib.Path`."""
-    path = pathlib.Path(path)
+    path = as_path("path", path)
     if path.name.isdecimal():
         return path
     names = [child.name for child in path.glob("*")]
@@ -154,8 +155,10 @@ def _export_by_tensorflow(model, folder, prompt, overwrite):
             text=True,
         )
     if done.returncode:
+        # The last line of a traceback tells the error.
+        told = done.stderr.strip().splitlines()[-1:] or ["nothing"]
         raise RuntimeError(
-            "Exporting under TensorFlow failed:\n" + done.stderr[-2000:]
+            one_line(f"Exporting under TensorFlow failed. Received: {told[0]}")
         )
 
 

@@ -36,7 +36,8 @@ class Prompts(tf.Module):
         _check_steps(config)
         if tokenizer.start_id is None:
             raise ValueError(
-                "Serving needs a caption tokenizer with [CLS] and [SEP]."
+                "`caption_tokenizer` must have [CLS] and [SEP] to be exported. "
+                "Received: one without."
             )
         model = config["model"]
         self._max_length = tokenizer.max_length
@@ -195,7 +196,8 @@ def _known_words(words, refused):
     return require(
         ~tf.reduce_any(refused),
         "`prompt` has words outside the vocabulary.",
-        tf.boolean_mask(words, refused),
+        # The beginnings of two: each byte may be told in four characters.
+        tf.strings.substr(tf.boolean_mask(words, refused)[:2], 0, 24),
     )
 
 

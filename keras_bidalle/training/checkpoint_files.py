@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_bidalle.files import atomic_path
+from keras_bidalle.files import as_path, atomic_path
+from keras_bidalle.messages import one_line
 from keras_bidalle.training.folder_lock import alone_in
 from keras_bidalle.validation import check_positive
 
@@ -88,7 +89,7 @@ class CheckpointFolder:
 
     def __init__(self, path: str | pathlib.Path, keep: int):
         check_positive(keep=keep)
-        self.path = pathlib.Path(path)
+        self.path = as_path("folder", path)
         self.keep = keep
 
     @contextlib.contextmanager
@@ -130,8 +131,10 @@ class CheckpointFolder:
                 print(f"Checkpoint {file} is damaged ({error}); passed over.")
         if files:
             raise DamagedCheckpoint(
-                f"No checkpoint in {self.path} can be read: {len(files)} "
-                "are damaged. Remove them to begin the run anew."
+                one_line(
+                    f"No checkpoint in {self.path} can be read: {len(files)} "
+                    "are damaged. Remove them to begin the run anew."
+                )
             )
         return None
 

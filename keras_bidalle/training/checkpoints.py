@@ -6,6 +6,7 @@ not build, and trusts whatever lies in its folder.
 
 import contextlib
 import math
+import numbers
 import pathlib
 import signal
 import time
@@ -98,7 +99,8 @@ class ResumableCheckpoint(StepCallback):
         super().__init__()
         given = dict(every_seconds=every_seconds, every_steps=every_steps)
         for name, value in given.items():
-            if value is not None and value <= 0:
+            is_number = isinstance(value, numbers.Real)
+            if value is not None and not (is_number and value > 0):
                 raise refused("be positive or None", name, **{name: value})
         self._saved = CheckpointFolder(folder, keep)
         self.every_seconds = every_seconds

@@ -20,6 +20,7 @@ from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.files import as_path
 
 
 class SummaryWriter:
@@ -48,7 +49,7 @@ class SummaryWriter:
     def __init__(
         self, folder: str | pathlib.Path, resumed_at: int | None = None
     ) -> None:
-        self.folder = pathlib.Path(folder)
+        self.folder = as_path("folder", folder)
         # The name TensorBoard looks for; it reads them in alphabetical order.
         SummaryWriter._count += 1
         name = (

@@ -1,5 +1,6 @@
 """How a tokenizer with a Gumbel quantizer cools down, as DALL-E's did."""
 
+import numbers
 from typing import Any
 
 import keras
@@ -95,9 +96,9 @@ def gumbel_schedules(
             "`tokenizer` must have a `GumbelQuantizer`. "
             f"Received: {type(quantizer).__name__}"
         )
-    if min(temperature) <= 0:
+    if not (_are_two_numbers(temperature) and min(temperature) > 0):
         raise refused("be two numbers above 0", temperature=temperature)
-    if min(beta) < 0:
+    if not (_are_two_numbers(beta) and min(beta) >= 0):
         raise refused("be two numbers of at least 0", beta=beta)
     start, end = (value / _values_of_a_code(tokenizer) for value in beta)
     return [
@@ -143,3 +144,11 @@ def cooling(
 
 def _values_of_a_code(tokenizer):
     return tokenizer.factor**2 * tokenizer.image_shape[-1]
+
+
+def _are_two_numbers(values):
+    return (
+        isinstance(values, tuple | list)
+        and len(values) == 2
+        and all(isinstance(value, numbers.Real) for value in values)
+    )

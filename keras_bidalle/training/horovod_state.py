@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_bidalle.arguments import kept_arguments
+from keras_bidalle.validation import check_at_least, check_positive
 
 
 def _horovod():
@@ -102,12 +103,8 @@ class ScaledLearningRate(keras.optimizers.schedules.LearningRateSchedule):
         self, learning_rate: Any, num_replicas: int, warmup_steps: int = 0
     ) -> None:
         super().__init__()
-        if num_replicas < 1 or warmup_steps < 0:
-            raise ValueError(
-                "`num_replicas` must be positive and `warmup_steps` at least "
-                f"0. Received: num_replicas={num_replicas}, "
-                f"warmup_steps={warmup_steps}"
-            )
+        check_positive(num_replicas=num_replicas)
+        check_at_least(0, warmup_steps=warmup_steps)
         self.learning_rate = learning_rate
         self.num_replicas = num_replicas
         self.warmup_steps = warmup_steps

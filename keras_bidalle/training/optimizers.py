@@ -4,9 +4,16 @@ from typing import Any
 
 import keras
 
+from keras_bidalle.messages import one_line_errors
 from keras_bidalle.training.muon import Muon
 from keras_bidalle.training.schedules import WarmupCosine
-from keras_bidalle.validation import check_at_least, check_choice
+from keras_bidalle.validation import (
+    check_at_least,
+    check_choice,
+    check_positive,
+    is_integer,
+    refused,
+)
 
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
@@ -46,10 +53,12 @@ def learning_rate(
             the rate has risen.
     """
     check_choice(SCHEDULES, schedule=schedule)
-    if not 0 <= warmup_steps < steps:
-        raise ValueError(
-            "`warmup_steps` must be at least 0 and fewer than the run's "
-            f"steps. Received: warmup_steps={warmup_steps}, steps={steps}"
+    check_positive(steps=steps)
+    if not (is_integer(warmup_steps) and 0 <= warmup_steps < steps):
+        raise refused(
+            "be an integer of at least 0, and fewer than the run's steps",
+            warmup_steps=warmup_steps,
+            steps=steps,
         )
     if schedule == "cosine":
         return WarmupCosine(
@@ -108,6 +117,7 @@ def build_optimizer(
     if average_momentum:
         arguments.update(use_ema=True, ema_momentum=average_momentum)
     # Keras refuses what is none of the class's arguments, by name.
-    return OPTIMIZERS[name](
-        learning_rate, global_clipnorm=clip_norm, **arguments
-    )
+    with one_line_errors():
+        return OPTIMIZERS[name](
+            learning_rate, global_clipnorm=clip_norm, **arguments
+        )

@@ -11,6 +11,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from keras_bidalle.files import atomic_path
+from keras_bidalle.validation import (
+    as_array,
+    check_positive,
+    check_positive_or_none,
+    refused,
+)
 
 RIGHT, WRONG = "#1a7f37", "#cf222e"
 
@@ -28,6 +34,7 @@ def picture_grid(
     Returns:
         uint8 array (height, width, 3).
     """
+    check_positive_or_none(columns=columns)
     images = _pictures(images, "images")
     count, height, width, _ = images.shape
     columns = columns or math.ceil(math.sqrt(count))
@@ -57,6 +64,7 @@ def comparison_grid(
     Returns:
         uint8 array (height, width, 3).
     """
+    check_positive(pairs=pairs)
     originals = _pictures(originals, "originals")
     reconstructions = _pictures(reconstructions, "reconstructions")
     if originals.shape != reconstructions.shape:
@@ -77,7 +85,8 @@ def save_png(path: str | pathlib.Path, image: Any, scale: int = 1) -> None:
         image: uint8 array (H, W, 3).
         scale: int, how many pixels each becomes on a side.
     """
-    image = _pictures(np.asarray(image)[None], "image")[0]
+    check_positive(scale=scale)
+    image = _pictures(as_array("image", image)[None], "image")[0]
     image = image.repeat(scale, axis=0).repeat(scale, axis=1)
     with atomic_path(path) as temporary:
         Image.fromarray(image).save(temporary, format="PNG")
@@ -181,8 +190,9 @@ def save_curves(
             its `val_` twin share a plot.
         title: str or `None`.
     """
-    if not history:
-        raise ValueError("`history` must have a row. Received: an empty list")
+    is_list = isinstance(history, list | tuple)
+    if not (is_list and history and all(isinstance(r, dict) for r in history)):
+        raise refused("have a row, a list of dicts", history=history)
     if names is None:
         found = {key: None for row in history for key in row}
         names = [
@@ -207,7 +217,7 @@ def save_curves(
 
 
 def _pictures(images, name):
-    images = np.asarray(images)
+    images = as_array(name, images)
     if images.ndim == 4 and images.shape[3] == 1:  # Gray.
         images = images.repeat(3, axis=3)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
@@ -221,6 +231,9 @@ def _pictures(images, name):
 
 
 def _check_lengths(**parts):
+    for name, part in parts.items():
+        if not isinstance(part, list | tuple | np.ndarray):
+            raise refused("be a list", **{name: part})
     lengths = {name: len(part) for name, part in parts.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise ValueError(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_bidalle.backend import replicas
-from keras_bidalle.files import atomic_path
+from keras_bidalle.files import as_path, atomic_path
 from keras_bidalle.messages import one_line, shown
 from keras_bidalle.training.folder_lock import shared_lock
 
@@ -37,7 +37,7 @@ class RunFolder:
     Raises:
         FileExistsError: if there is a run and `resume` is `False`.
         ValueError: if the run there has other settings, or its settings are
-            lost or damaged.
+            lost or damaged, or no folder can have that name.
         BlockingIOError: if another process is at work in the folder.
     """
 
@@ -48,7 +48,7 @@ class RunFolder:
         resume: bool = False,
         may_change: Sequence[str] = (),
     ) -> None:
-        self.path = pathlib.Path(path)
+        self.path = as_path("path", path)
         self._lock = shared_lock(self.path)
         config = json.loads(json.dumps(config))
         there = self.read("config.json")
@@ -56,17 +56,21 @@ class RunFolder:
         # Other processes may meet what the first one has begun just now.
         if there is not None and not resume and first:
             raise FileExistsError(
-                f"{self.path} holds a run already: pass --resume to go on "
-                "with it, or choose another --name."
+                one_line(
+                    f"{self.path} holds a run already: pass --resume to go "
+                    "on with it, or choose another --name."
+                )
             )
         self.before = there
         if there is None:
             traces = [name for name in _TRACES if (self.path / name).exists()]
             if traces and first:
                 raise ValueError(
-                    f"{self.path} has {', '.join(traces)} of a run, but its "
-                    "config.json is missing: put it back, or choose another "
-                    "--name."
+                    one_line(
+                        f"{self.path} has {', '.join(traces)} of a run, but "
+                        "its config.json is missing: put it back, or choose "
+                        "another --name."
+                    )
                 )
         elif _flat(there) != _flat(config):
             _compare(self.path, _flat(there), _flat(config), may_change)

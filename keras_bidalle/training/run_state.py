@@ -10,6 +10,7 @@ from keras import ops
 from keras_bidalle.backend import replicas
 from keras_bidalle.backend.current import backend_name
 from keras_bidalle.backend.optimizers import constant_rates
+from keras_bidalle.messages import one_line
 
 
 def circumstances() -> dict[str, Any]:
@@ -161,8 +162,10 @@ def assign_all(
                 )
                 break
         raise ValueError(
-            f"Checkpoint {path} does not fit the {what}: {detail}. It comes "
-            "from another configuration: start in another folder."
+            one_line(
+                f"Checkpoint {path} does not fit the {what}: {detail}. It "
+                "comes from another configuration: start in another folder."
+            )
         )
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.training.steps import StepCallback
-from keras_bidalle.validation import check_positive
+from keras_bidalle.validation import check_positive, is_integer, refused
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -30,7 +30,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     Raises:
         ValueError: if `warmup_steps` is not from 0 to `steps - 1`, or
-            `cycles` is not a positive integer.
+            `steps` or `cycles` is not a positive integer.
 
     Reference:
         SGDR, arXiv 1608.03983, equation 5, for the cosine.
@@ -45,12 +45,13 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         cycles: int = 1,
     ) -> None:
         super().__init__()
-        if not 0 <= warmup_steps < steps:
-            raise ValueError(
-                "`warmup_steps` must be from 0 to `steps` - 1. Received: "
-                f"warmup_steps={warmup_steps}, steps={steps}"
+        check_positive(steps=steps, cycles=cycles)
+        if not (is_integer(warmup_steps) and 0 <= warmup_steps < steps):
+            raise refused(
+                "be an integer from 0 to `steps` - 1",
+                warmup_steps=warmup_steps,
+                steps=steps,
             )
-        check_positive(cycles=cycles)
         self.peak = peak
         self.steps = steps
         self.warmup_steps = warmup_steps

@@ -147,8 +147,8 @@ def test_every_configuration_shrinks(name, stage):
             '"training" must be',
         ),
         (
-            '{"class_name": "VQGAN", "config": {}, "training": {"x": 3}}',
-            "unknown settings x",
+            '{"class_name": "VQGAN", "config": {}, "training": {"step": 3}}',
+            "unknown settings 'step'. Near to it: steps",
         ),
         (
             '{"class_name": "RQTransformer", "config": {}}',

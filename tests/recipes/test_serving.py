@@ -165,13 +165,13 @@ def test_the_page_has_limits(answers, tmp_path, capsys):
 
     refused("At most 8 pictures", answers.draw, CAPTIONS[0], 0, 9)
     refused("At most 8 pictures", answers.draw, CAPTIONS[0], 0, 0)
-    refused("At most 1000 char", answers.draw, "red " * 300, 0, 1)
+    refused("at most 1000 char", answers.draw, "red " * 300, 0, 1)
     refused("is empty", answers.draw, "", 0, 1)
     refused("outside the vocabulary: 'cow'", answers.draw, "red cow", 0, 1)
     refused("Upload a picture", answers.read, None, 0)
     with open(tmp_path / "large.png", "wb") as file:
         file.truncate(demo_answers.MAX_UPLOAD + 1)
-    refused("At most 16 MiB", answers.read, tmp_path / "large.png", 0)
+    refused("at most 16 MiB", answers.read, tmp_path / "large.png", 0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         # Before the model is looked for.

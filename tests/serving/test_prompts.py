@@ -176,6 +176,19 @@ def test_byte_pairs_are_refused_as_the_tokenizer_refuses(
     assert re.search(message, told)
 
 
+@pytest.mark.parametrize(
+    "caption", ["x" * 3000, "\x1b[31m" * 500, "\u2603" * 900, "[PAD]" * 800]
+)
+def test_a_refusal_is_one_short_printable_line(words, pairs, caption):
+    for encode, _ in (words, pairs):
+        with pytest.raises(tf.errors.InvalidArgumentError) as error:
+            encode(tf.constant([caption]))
+        # Python adds where in the graph it was.
+        (told,) = re.findall("assertion failed: .*", error.value.message)
+        assert "`prompt` " in told and told.isprintable()
+        assert len(told) <= 300
+
+
 def test_a_null_does_not_cut_a_caption(words, pairs):
     for tokenizer, (encode, _) in ((WORDS, words), (PAIRS, pairs)):
         for caption in ("red 3\0", "\0", "red 3\0 on the moon"):

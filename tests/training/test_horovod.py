@@ -119,5 +119,5 @@ def test_a_schedule_is_scaled_too_and_comes_back_from_its_configuration():
     [{"num_replicas": 0}, {"num_replicas": 1, "warmup_steps": -1}],
 )
 def test_scales_out_of_range_are_named(arguments):
-    with pytest.raises(ValueError, match="`num_replicas` must be positive"):
+    with pytest.raises(ValueError, match="`num_replicas` must be a positive"):
         ScaledLearningRate(0.1, **arguments)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_bidalle.training.distributions.distribution import Distribution
+from keras_bidalle.validation import check_positive, refused
 
 
 class _KerasDistribution(Distribution):
@@ -76,10 +77,11 @@ class ModelParallel(_KerasDistribution):
         devices = devices or keras.distribution.list_devices()
         count = len(devices)
         model_shards = count if model_shards is None else model_shards
-        if model_shards < 1 or count % model_shards:
-            raise ValueError(
-                f"`model_shards` must divide the number of devices, {count}. "
-                f"Received: model_shards={model_shards}"
+        check_positive(model_shards=model_shards)
+        if count % model_shards:
+            raise refused(
+                f"divide the number of devices, {count}",
+                model_shards=model_shards,
             )
         mesh = keras.distribution.DeviceMesh(
             (count // model_shards, model_shards), ("batch", "model"), devices

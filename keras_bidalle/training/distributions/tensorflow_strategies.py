@@ -8,6 +8,7 @@ from typing import Any
 from keras_bidalle.backend.keras_trainer import (
     let_keras_fit_under_strategies,
 )
+from keras_bidalle.messages import shown
 from keras_bidalle.training.distributions.distribution import Distribution
 
 
@@ -66,12 +67,12 @@ class MultiWorker(_Strategy):
             cluster = json.loads(os.environ.get("TF_CONFIG", ""))
             workers = cluster["cluster"]["worker"]
             workers[cluster["task"]["index"]]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             raise ValueError(
                 '`distribution="multiworker"` needs TF_CONFIG in the '
                 'environment, such as {"cluster": {"worker": ["host0:12345", '
                 '"host1:12345"]}, "task": {"type": "worker", "index": 0}}. '
-                f"Received: TF_CONFIG={os.environ.get('TF_CONFIG')!r}"
+                f"Received: TF_CONFIG={shown(os.environ.get('TF_CONFIG'))}"
             ) from None
         import tensorflow as tf
 
