@@ -1,5 +1,6 @@
 """Reads the configurations that published checkpoints come with."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -7,9 +8,11 @@ from typing import Any
 
 import yaml
 
+from keras_bidalle.converters.expansion import check_expansion
 from keras_bidalle.messages import one_line, shown
 
-_MAX_BYTES = 1 << 20
+# PyYAML takes seconds for this many characters, where they nest deep.
+_MAX_YAML, _MAX_JSON = 1 << 16, 1 << 20
 
 
 def read_config(path: str | os.PathLike[str]) -> Any:
@@ -34,12 +37,15 @@ def read_config(path: str | os.PathLike[str]) -> Any:
             one_line(f"There is no configuration file `{path}`.")
         )
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError("it is larger than any configuration")
-        text = path.read_text(encoding="utf-8")
         # JSON with tabs is not YAML.
         is_json = path.suffix.lower() == ".json"
-        config = json.loads(text) if is_json else yaml.safe_load(text)
+        size, most = path.stat().st_size, _MAX_JSON if is_json else _MAX_YAML
+        if size > most:
+            raise ValueError(
+                f"it must have at most {most:,} bytes. Received: {size:,}"
+            )
+        text = path.read_text(encoding="utf-8")
+        config = json.loads(text) if is_json else _read_yaml(text)
         if not isinstance(config, dict):
             raise ValueError(
                 "it must hold names and values. Received: "
@@ -54,6 +60,24 @@ def read_config(path: str | os.PathLike[str]) -> Any:
             )
         ) from error
     return model_section(config)
+
+
+def _read_yaml(text):
+    """The value of a YAML document, whose aliases are bounded."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        # Before values are made: merging copies what is merged.
+        check_expansion(node, _parts_of_node)
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _parts_of_node(node):
+    if isinstance(node, yaml.MappingNode):
+        return itertools.chain.from_iterable(node.value)
+    return node.value if isinstance(node, yaml.SequenceNode) else ()
 
 
 def model_section(config):

@@ -10,7 +10,7 @@ import tempfile
 from typing import Any
 
 from keras_bidalle.converters.configs import read_config
-from keras_bidalle.converters.containers import read_content
+from keras_bidalle.converters.containers import read_content, readable
 from keras_bidalle.converters.state_dict import (
     CheckpointError,
     settings_in,
@@ -51,7 +51,8 @@ class Published:
         """Reads a checkpoint file and the configuration that belongs to it."""
         content = read_content(path)
         state = weights_in(content, path, ema)
-        told = settings_in(content, *_SETTINGS) or {}
+        with readable(path):
+            told = settings_in(content, *_SETTINGS) or {}
         # Lightning keeps the one argument of a module under its name.
         for name in ("args", "hparams", "config"):
             if isinstance(told.get(name), dict):

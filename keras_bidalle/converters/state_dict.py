@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from keras_bidalle.converters.containers import read_content, readable
+from keras_bidalle.converters.expansion import check_expansion, parts_of_data
 from keras_bidalle.converters.tensors import Tensor, as_tensor
 from keras_bidalle.converters.unpickling import (
     CheckpointError,
@@ -222,6 +223,7 @@ def settings_in(content, *names):
     for name in names:
         found = _plain(members.get(name), {}, 0)
         if isinstance(found, dict) and found:
+            check_expansion(found, parts_of_data)
             return found
     return None
 

@@ -87,6 +87,23 @@ def test_a_configuration_of_another_checkpoint_is_told(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_configuration_of_endless_aliases_is_told(
+    recipe, reference, tmp_path, capsys
+):
+    """1 KB of YAML that stands for 9**20 values, merged."""
+    lines = ["a0: &a0 {n_embed: 16}"]
+    for i in range(20):
+        lines.append(f"a{i + 1}: &a{i + 1}")
+        lines.append(f"  <<: [{', '.join([f'*a{i}'] * 9)}]")
+    (tmp_path / "a.yaml").write_text("\n".join(lines))
+    arguments = [str(reference / "taming/gumbel/last.ckpt")]
+    arguments += ["--config", str(tmp_path / "a.yaml")]
+    assert recipe([*arguments, "--output", str(tmp_path / "x")]) == 1
+    error = capsys.readouterr().err.strip()
+    assert "`a.yaml`" in error and len(error) <= 310 and "\n" not in error
+    assert not (tmp_path / "x").exists()
+
+
 def test_help_explains_every_option(recipe, capsys):
     with pytest.raises(SystemExit, match="0"):
         recipe(["--help"])
