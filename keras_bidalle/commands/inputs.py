@@ -14,7 +14,7 @@ from keras_bidalle.captions import ClassNames
 from keras_bidalle.generators import Generator
 from keras_bidalle.messages import one_line, shown
 from keras_bidalle.presets import load
-from keras_bidalle.programs import image_tokenizer_of
+from keras_bidalle.programs import tokenizer_beside
 from keras_bidalle.text_image_model import TextImageModel
 from keras_bidalle.validation import is_integer
 
@@ -138,23 +138,17 @@ def drawing_model(name: str | pathlib.Path) -> TextImageModel:
     model = load(preset)
     if not isinstance(model, Generator) or model.text_length > 1:
         return _whole(model, name)
-    # Of a run beside the model, of a converted archive inside of it.
-    folders = [pathlib.Path(preset).parent, pathlib.Path(preset)]
-    tokenizers = [folder / "tokenizer" for folder in folders]
-    listed = [folder / "classes.json" for folder in folders]
-    tokenizers = [t for t in tokenizers if os.path.isfile(t / "metadata.json")]
-    listed = [path for path in listed if os.path.isfile(path)]
-    if not tokenizers:
+    tokenizer = tokenizer_beside(preset)
+    if tokenizer is None:
         raise FileNotFoundError(
             f"{shown(str(name))} is a generator of classes without its image "
             "tokenizer: there is no `tokenizer` beside it."
         )
     size = model.text_vocabulary_size
-    if listed:
-        classes = ClassNames.read(listed[0], size)
-    else:
-        classes = ClassNames(None, size)
-    tokenizer = image_tokenizer_of(load(tokenizers[0]))
+    classes = ClassNames(None, size)
+    for folder in (pathlib.Path(preset), pathlib.Path(preset).parent):
+        if os.path.isfile(folder / "classes.json"):
+            classes = ClassNames.read(folder / "classes.json", size)
     return TextImageModel(tokenizer, classes, model)
 
 

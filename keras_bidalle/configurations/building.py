@@ -14,6 +14,8 @@ from keras_bidalle import generators, image_tokenizers, quantizers
 from keras_bidalle.messages import one_line, shown
 
 PACKAGE = "keras_bidalle"
+# What a preset's config.json has beside the arguments of our classes.
+_OF_KERAS = ("name", "trainable", "dtype")
 
 
 def build(cls: Any, arguments: Mapping[str, Any]) -> Any:
@@ -66,7 +68,7 @@ def from_json(value: Any) -> tuple[type, dict[str, Any]]:
     Args:
         value: dict `{"class_name": name, "config": {...}}`. Runs of versions
             before 0.2 have "class" and "arguments" instead. Other keys are
-            left to others.
+            left to others, and so is what a preset's has of Keras.
 
     Returns:
         Tuple of a class and a dict of arguments, for `build`. Lists become
@@ -104,7 +106,11 @@ def _serialized_json(value: Any) -> dict[str, Any]:
         )
     # Arguments that had other names once.
     current = getattr(known[name], "current_arguments", dict)
-    found = {key: plain(part) for key, part in arguments.items()}
+    found = {
+        key: plain(part)
+        for key, part in arguments.items()
+        if key not in _OF_KERAS
+    }
     return serialized(known[name], current(found))
 
 

@@ -63,7 +63,7 @@ class Configuration:
             name: str, a published model's, or the path of a JSON file:
                 `{"class_name": ..., "config": {...}, "training": {...}}`, of
                 which "training" may be left out, or the `config.json` of a
-                run.
+                run or of a preset.
             stage: "tokenizer" or "generator".
 
         Raises:

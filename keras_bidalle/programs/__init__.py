@@ -22,7 +22,10 @@ from keras_bidalle.programs.data_options import (
 )
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import policy
-from keras_bidalle.programs.tokenizer_stage import image_tokenizer_of
+from keras_bidalle.programs.starting import (
+    image_tokenizer_of,
+    tokenizer_beside,
+)
 from keras_bidalle.programs.training_program import train
 
 __all__ = [
@@ -45,5 +48,6 @@ __all__ = [
     "run_settings",
     "sampling_of",
     "source_of",
+    "tokenizer_beside",
     "train",
 ]

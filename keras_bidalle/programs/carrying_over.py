@@ -30,6 +30,9 @@ def carry_over(
 
     Returns:
         What was carried over, and what is new: one line.
+
+    Raises:
+        ValueError: if no weight fits.
     """
     fittings = fittings or {}
     known = _places(earlier)
@@ -49,6 +52,12 @@ def carry_over(
         else:
             weight.assign(value)
             carried += 1
+    if not carried:
+        raise ValueError(
+            "`--start-from` must hold a model of which some weights fit. "
+            f"Received: none of {len(known)} has the place and shape of one "
+            f"of {sum(new.values())}"
+        )
     told = f"carried over {carried} of {carried + sum(new.values())} weights"
     if new:
         names = [f"{name} ({count})" for name, count in new.most_common(6)]
@@ -58,7 +67,11 @@ def carry_over(
 
 
 def carry_over_generator(
-    earlier: Any, generator: Any, image_tokenizer: Any, caption_tokenizer: Any
+    earlier: Any,
+    generator: Any,
+    image_tokenizer: Any,
+    caption_tokenizer: Any,
+    earlier_tokenizer: Any = None,
 ) -> str:
     """As `carry_over`: words by their spelling, codes where they are the same.
 
@@ -67,10 +80,12 @@ def carry_over_generator(
             to be the same where they are as many.
         generator: that is to be trained.
         image_tokenizer, caption_tokenizer: its own; `None` for classes.
+        earlier_tokenizer: the image tokenizer of a generator alone; `None`
+            where it is not known, and the codes are taken to be the same.
     """
     old = getattr(earlier, "generator", earlier)
     told, fittings = [], {"text_position_embedding": _first_rows}
-    before = getattr(earlier, "image_tokenizer", None)
+    before = getattr(earlier, "image_tokenizer", earlier_tokenizer)
     if before is not None and _others(before, image_tokenizer):
         told.append("the codes are those of another tokenizer")
         fittings |= dict.fromkeys(OF_CODES, lambda old, own: None)

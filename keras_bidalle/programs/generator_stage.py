@@ -12,7 +12,6 @@ from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.image_tokenizers import ImageTokenizer
 from keras_bidalle.messages import one_line, shown
-from keras_bidalle.presets import load
 from keras_bidalle.programs.carrying_over import carry_over_generator
 from keras_bidalle.programs.held_out import held_out_rows, is_asked_for
 from keras_bidalle.programs.held_out_figures import (
@@ -26,6 +25,7 @@ from keras_bidalle.programs.precision import (
     policy,
 )
 from keras_bidalle.programs.stage import fit_stage, optimizer_of
+from keras_bidalle.programs.starting import load_start, tokenizer_beside
 from keras_bidalle.programs.unfinished import KeepUnfinished
 from keras_bidalle.sampling.settings import TEXT_TO_IMAGE, checked_defaults
 
@@ -55,17 +55,29 @@ class GeneratorStage:
         plan.task.check(self.configuration)
         self.earlier = None
         if plan.start_generator:
-            self.earlier = load(plan.start_generator)
-            found = getattr(self.earlier, "generator", self.earlier)
-            if not isinstance(found, self.configuration.cls):
-                raise ValueError(
-                    "`--start-from` must hold a generator of the same class, "
-                    f"{self.configuration.cls.__name__}. Received: "
-                    f"{shown(plan.start_generator)}, a {type(found).__name__}"
-                )
+            self.earlier = self._started(plan.start_generator)
         # How many captions fit is not known yet.
         optimizer_of(self.settings, len(plan.task))
         data.rows_per_process(self.settings["batch_size"])
+
+    def _started(self, preset: str) -> Any:
+        """The model to start from, a generator or a whole one."""
+        earlier = load_start(preset)
+        found = getattr(earlier, "generator", earlier)
+        if not isinstance(found, self.configuration.cls):
+            raise ValueError(
+                "`--start-from` must hold a generator of the same class, "
+                f"{self.configuration.cls.__name__}. Received: "
+                f"{shown(preset)}, a {type(found).__name__}"
+            )
+        widths = found.arguments(), self.configuration.arguments
+        before, now = (arguments.get("width") for arguments in widths)
+        if before != now:
+            raise ValueError(
+                "`--start-from` must hold a generator of the same width, "
+                f"{shown(now)}. Received: {shown(preset)}, of {shown(before)}"
+            )
+        return earlier
 
     def _check_sampling(self, arguments: dict[str, Any]) -> None:
         stack = arguments.get("patch_size", 1) ** 2
@@ -121,6 +133,7 @@ class GeneratorStage:
                 generator,
                 image_tokenizer,
                 rows.caption_tokenizer,
+                tokenizer_beside(str(plan.start_generator)),
             )
             print(f"{plan.start_generator}: {told}")
             self.earlier = None

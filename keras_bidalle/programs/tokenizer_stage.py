@@ -10,13 +10,13 @@ from keras_bidalle.image_tokenizers import (
     SingleLevelAugVAE,
 )
 from keras_bidalle.messages import shown
-from keras_bidalle.presets import load
 from keras_bidalle.programs.carrying_over import carry_over
 from keras_bidalle.programs.held_out import held_out_images
 from keras_bidalle.programs.held_out_figures import opened_extractors
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import in_float32, policy
 from keras_bidalle.programs.stage import fit_stage, optimizer_of, run_length
+from keras_bidalle.programs.starting import image_tokenizer_of, load_start
 from keras_bidalle.validation import as_uint8_images
 
 
@@ -147,7 +147,7 @@ def started(
     """A tokenizer, with what it has of a preset's weights, and what that is."""
     if preset is None:
         return configuration.build(), ""
-    earlier = image_tokenizer_of(load(preset))
+    earlier = image_tokenizer_of(load_start(preset))
     if configuration.cls is SingleLevelAugVAE and isinstance(earlier, AugVAE):
         levels = configuration.arguments.get("num_levels", 2)
         return earlier.to_single_level(levels - 1), "carried over one level"
@@ -159,14 +159,3 @@ def started(
             f"Received: {shown(preset)}, a {type(earlier).__name__}"
         )
     return tokenizer, carry_over(earlier, tokenizer)
-
-
-def image_tokenizer_of(model: Any) -> ImageTokenizer:
-    """The image tokenizer of a preset, which may be a whole model."""
-    found = getattr(model, "image_tokenizer", model)
-    if not isinstance(found, ImageTokenizer):
-        raise ValueError(
-            "The preset must hold an image tokenizer or a TextImageModel. "
-            f"Received: a {type(model).__name__}"
-        )
-    return found

@@ -16,10 +16,8 @@ from keras_bidalle.programs.generator_stage import GeneratorStage
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.probing import tried
 from keras_bidalle.programs.stage import finished, length
-from keras_bidalle.programs.tokenizer_stage import (
-    TokenizerStage,
-    image_tokenizer_of,
-)
+from keras_bidalle.programs.starting import image_tokenizer_of
+from keras_bidalle.programs.tokenizer_stage import TokenizerStage
 from keras_bidalle.programs.unfinished import clear_unfinished
 from keras_bidalle.tasks.image_rows import has_captions
 from keras_bidalle.text_image_model import TextImageModel
