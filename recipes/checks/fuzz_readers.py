@@ -1,7 +1,8 @@
-"""Feeds damaged files to the readers of checkpoints and presets.
+"""Feeds damaged files to the readers of checkpoints, presets, and folders.
 
     python recipes/checks/fuzz_readers.py checkpoints --seconds 600
     python recipes/checks/fuzz_readers.py presets --minimize FOLDER
+    python recipes/checks/fuzz_readers.py published --seconds 1200
 
 A file that takes new steps in the readers is kept and changed further.
 Right is what the documentation says: a result, or an error of the documented
@@ -23,13 +24,19 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 
 from fuzzed_checkpoints import Checkpoints
 from fuzzed_presets import Presets
+from fuzzed_published import Published
 from fuzzing import fuzz, minimized
 
 TESTS = pathlib.Path(__file__).parents[2] / "tests"
-READERS = {"checkpoints": Checkpoints, "presets": Presets}
+READERS = {
+    "checkpoints": Checkpoints,
+    "presets": Presets,
+    "published": Published,
+}
 CORPORA = {
     "checkpoints": TESTS / "converters/corpus",
     "presets": TESTS / "presets/corpus",
+    "published": TESTS / "converters/published_corpus",
 }
 
 

@@ -1,6 +1,9 @@
 """Checkpoint files for `fuzz_readers.py`: small ones, and how they change."""
 
+import argparse
+import collections
 import contextlib
+import datetime
 import io
 import json
 import pathlib
@@ -8,6 +11,7 @@ import pickle
 import struct
 import zipfile
 
+import numpy as np
 from fuzzing import check_message, in_this_process
 
 MAX_BYTES = 20_000
@@ -18,9 +22,9 @@ NAMES = [b"torch._utils\n_rebuild_tensor_v2\n", b"torch\nFloatStorage\n"]
 NAMES += [b"collections\nOrderedDict\n", b"os\nsystem\n", b"numpy\ndtype\n"]
 
 
-def archive(pickled, storages):
+def archive(pickled, storages, compression=zipfile.ZIP_STORED):
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as zipped:
+    with zipfile.ZipFile(file, "w", compression) as zipped:
         zipped.writestr("a/data.pkl", pickled)
         for name, data in storages:
             zipped.writestr(f"a/data/{name}", data)
@@ -28,6 +32,67 @@ def archive(pickled, storages):
 
 
 def seeds():
+    """Small files: one of each kind, dtype and protocol of pickles."""
+    yield from kinds()
+    yield from dtypes()
+    yield from protocols()
+
+
+def dtypes():
+    """A tensor of each dtype: in a zip file, in safetensors."""
+    found = list(kinds())
+    zipped, text = found[0], found[2]
+    with zipfile.ZipFile(io.BytesIO(zipped)) as file:
+        pickled = file.read("a/data.pkl")
+    for name in ("Double", "Half", "BFloat16", "Long", "Int", "Short", "Char"):
+        yield archive(_of_storage(pickled, name), [("0", bytes(96))])
+    for name in ("Byte", "Bool", "ComplexFloat", "ComplexDouble", "Untyped"):
+        yield archive(_of_storage(pickled, name), [("0", bytes(96))])
+    big = archive(pickled, [("0", bytes(24))])
+    file = io.BytesIO(big)
+    with zipfile.ZipFile(file, "a") as zipped:
+        zipped.writestr("a/byteorder", b"big")
+    yield file.getvalue()
+    yield archive(pickled, [("0", bytes(24))], zipfile.ZIP_DEFLATED)
+    for name, size in (
+        *(("F64", 8), ("F16", 2), ("BF16", 2), ("I64", 8), ("I32", 4)),
+        *(("I16", 2), ("I8", 1), ("U8", 1), ("U16", 2), ("U32", 4)),
+        *(("U64", 8), ("BOOL", 1), ("F8_E4M3", 1), ("F8_E5M2", 1)),
+        *(("F8_E8M0", 1), ("C64", 8)),
+    ):
+        header = text[8:-24].replace(b'"F32"', b'"%s"' % name.encode())
+        header = header.replace(b"[0, 24]", b"[0, %d]" % (6 * size))
+        yield struct.pack("<Q", len(header)) + header + bytes(6 * size)
+
+
+def _of_storage(pickled, name):
+    return pickled.replace(b"FloatStorage", f"{name}Storage".encode())
+
+
+def protocols():
+    """What training programs keep, by each protocol of pickles."""
+    weights = {"w": np.arange(6, dtype=">f4").reshape(2, 3)}
+    settings = argparse.Namespace(depth=2, rates=(0.5, 1e-3), name="x")
+    content = {
+        "state_dict": collections.OrderedDict(weights),
+        "ema": {"w": np.asfortranarray(np.ones((2, 3)))},
+        "hyper_parameters": {"args": settings, "seed": 1 << 70},
+        "callbacks": collections.Counter(a=1),
+        "loops": collections.defaultdict(list, a=[1]),
+        "recent": collections.deque([1, 2], 3),
+        "when": datetime.datetime(2021, 1, 2),
+        "where": pathlib.PurePosixPath("a/b"),
+        "best": np.float64(0.5),
+        "seen": {1, 2},
+        "frozen": frozenset({3}),
+        "note": b"bytes" + bytes(bytearray(3)),
+        "complex": 1 + 2j,
+    }
+    for protocol in range(6):
+        yield archive(pickle.dumps(content, protocol), [])
+
+
+def kinds():
     """One small file of each kind."""
     rebuild = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\n"
     rebuild += b"FloatStorage\nX\1\0\0\x000X\3\0\0\0cpuK\6tQK\0K\2K\3\x86K\3K\1"

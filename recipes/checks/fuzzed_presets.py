@@ -1,27 +1,26 @@
 """Presets for `fuzz_readers.py`: small ones, and how they change.
 
-A file of the corpus is JSON that tells what is changed in one of two presets,
-a tokenizer and a whole model, which are made anew by every run:
+A file of the corpus is JSON that tells what is changed in one of some presets,
+tokenizers, a generator and whole models, which are made anew by every run:
 
 - `json`: list of [file, path, operation, value], in a file's tree;
 - `text`: list of [file, start, end, text], in a file's characters;
 - `weights`: list of [start, bytes in hexadecimal], put over the weights file;
+- `gone`: list of files that are not there;
 - `cut`: int, where the weights file ends, or `null`;
 - `signed`: bool, whether sizes and checksums are told as they are now.
 """
 
-import functools
 import hashlib
 import json
 import pathlib
-import random
 import shutil
 import tempfile
 
 from fuzzing import check_message, in_a_child
+from preset_bases import BASES, WEIGHTS, base
 
 TEXTS = ("config.json", "metadata.json", "sampling.json")
-WEIGHTS = "model.weights.h5"
 # HDF5's: a tree, a heap, a group's names, and its own.
 MARKS = (b"TREE", b"HEAP", b"SNOD", b"\x89HDF", b"OHDR")
 ODD = [None, True, -1, 0, 1, 3, 7, 2**31, 2**63, 10**30, 0.5, -1e308]
@@ -44,58 +43,41 @@ ODD += [
 ]
 
 
-def small_tokenizer():
-    from keras_bidalle.image_tokenizers import PatchVQGAN
-    from keras_bidalle.quantizers import ResidualQuantizer, VectorQuantizer
-
-    return PatchVQGAN(
-        ResidualQuantizer(VectorQuantizer(6, 4), code_depth=2),
-        image_shape=(16, 16, 3),
-        channels=4,
-        hidden_channels=4,
-        num_blocks=1,
-    )
-
-
-def small_model():
-    from keras_bidalle import TextImageModel
-    from keras_bidalle.generators import RQTransformer
-    from keras_bidalle.tasks.mnist64 import caption_grammar, grammar_tokenizer
-
-    captions = grammar_tokenizer(caption_grammar("mnist"))
-    images = small_tokenizer()
-    generator = RQTransformer(
-        text_vocabulary_size=captions.vocabulary_size,
-        text_length=captions.max_length,
-        num_codes=6,
-        code_shape=images.code_shape,
-        width=8,
-        depth=1,
-        num_heads=2,
-        head_depth=1,
-    )
-    model = TextImageModel(images, captions, generator)
-    model.sampling_defaults = {"text_to_image": {"temperature": 0.9}}
-    return model
-
-
-BASES = {"tokenizer": small_tokenizer, "model": small_model}
-
-
-@functools.cache
-def base(name):
-    """The files of an undamaged preset: dict of bytes."""
-    # What Keras takes its seeds from.
-    random.seed(0)
-    with tempfile.TemporaryDirectory() as folder:
-        BASES[name]().save_to_preset(f"{folder}/preset")
-        paths = pathlib.Path(folder, "preset").iterdir()
-        return {path.name: path.read_bytes() for path in paths}
+def undamaged():
+    for name in BASES:
+        yield _encoded({"base": name, "signed": True})
 
 
 def seeds():
+    """Whole presets, and those of which one part is damaged."""
+    yield from undamaged()
     for name in BASES:
-        yield _encoded({"base": name, "signed": True})
+        for change in damages(name):
+            yield _encoded({"base": name, "signed": True, **change})
+
+
+def damages(name):
+    """One change of each kind, in each part of a preset."""
+    files = base(name)
+    for file in files:
+        yield {"gone": [file]}
+    for file in sorted(set(TEXTS) & set(files)):
+        size = len(files[file])
+        for piece in ("", "[]", "null", "[" * 5000, "\\ud800"):
+            yield {"text": [[file, 0, size, piece]]}
+        yield {"text": [[file, size // 2, size, ""]]}
+        tree = json.loads(files[file])
+        for path in paths_in(tree):
+            if 0 < len(path) < 3:
+                yield {"json": [[file, path, "drop", None]]}
+    content = files[WEIGHTS]
+    for part in (0, 1, 4, 16):
+        yield {"cut": len(content) * part // 17}
+    for mark in MARKS:
+        at = max(content.find(mark), 0)
+        yield {"weights": [[at, "00"]]}
+        yield {"weights": [[at + 8, "ff" * 8]]}
+    yield {"weights": [[len(content) // 2, "ff"]], "signed": False}
 
 
 def _encoded(change):
@@ -168,7 +150,8 @@ def some_weights(name, rng):
     return [start, new.hex()]
 
 
-def _with_json(tree, path, operation, value):
+def with_json(tree, path, operation, value):
+    """A JSON tree with one change in it."""
     holder = {"": tree}
     at, last = holder, ""
     for key in path:
@@ -196,7 +179,7 @@ def made(data):
     for file, path, operation, value in change.get("json", ()):
         tree = json.loads(files[file])
         try:
-            tree = _with_json(tree, path, operation, value)
+            tree = with_json(tree, path, operation, value)
         except (KeyError, IndexError, TypeError):
             # An earlier change took away what this one would.
             continue
@@ -210,7 +193,9 @@ def made(data):
         new = bytes.fromhex(new)
         weights[start : start + len(new)] = new
     files[WEIGHTS] = bytes(weights[: change.get("cut")])
-    if change.get("signed", True):
+    for file in change.get("gone", ()):
+        files.pop(file, None)
+    if change.get("signed", True) and "metadata.json" in files:
         files["metadata.json"] = _signed(files)
     return files
 
@@ -241,7 +226,7 @@ class Presets:
         import keras_bidalle
 
         with tempfile.TemporaryDirectory() as folder:
-            for data in seeds():
+            for data in undamaged():
                 keras_bidalle.load(self.placed(data, pathlib.Path(folder)))
 
     def placed(self, data, folder):

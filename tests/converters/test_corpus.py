@@ -38,6 +38,29 @@ def test_every_file_is_read_or_told_in_one_short_line(program, name, tmp_path):
     assert peak() - before < MEGABYTES
 
 
+def test_what_is_changed_is_whole_before(program, tmp_path, monkeypatch):
+    """Of each published program; a refusal would hide all that is behind."""
+    monkeypatch.setattr("fuzzed_published.check_message", _raised)
+    reader = program.READERS["published"]()
+    for number, data in enumerate(reader.seeds()):
+        if number % 3 == 0:
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            reader.read(reader.placed(data, folder))
+
+
+def _raised(error):
+    raise error
+
+
+def test_parts_of_presets_are_damaged_one_by_one(program, tmp_path):
+    reader = program.READERS["presets"]()
+    seeds = list(reader.seeds())
+    assert len(seeds) > 300
+    for data in seeds[7::24]:
+        reader.read(reader.placed(data, tmp_path))
+
+
 def test_the_program_keeps_what_reaches_further(program, tmp_path, capsys):
     arguments = ["checkpoints", "--seconds", "0.2"]
     arguments += ["--corpus", str(tmp_path / "none")]
