@@ -39,15 +39,15 @@ def plain(caption: str) -> str:
 def vocabulary_lines(rows: Sequence[Emoji]) -> list[str]:
     """What a byte pair encoding is trained on: names, keywords and styles.
 
-    Names are what has to be written in few tokens; all that a keyboard has
-    can be spelled.
+    Names are what has to be written in few tokens; all that a keyboard has,
+    and each sign of these captions, can be spelled wherever it stands.
     """
     names = sorted({row.name for row in rows})
     keywords = sorted({row.keywords for row in rows})
     vendors = sorted({row.vendor for row in rows})
-    printable = [chr(code) for code in range(33, 127)]
+    signs = {*map(chr, range(33, 127)), *"".join([*names, *keywords])}
     styles = [styled("", vendor) for vendor in vendors] * 50
-    return [*4 * names, *keywords, *styles, *printable]
+    return [*4 * names, *keywords, *styles, *sorted(signs)]
 
 
 class EmojiCaptions(CaptionedCodes):
@@ -80,10 +80,9 @@ class EmojiCaptions(CaptionedCodes):
         )
 
     def _tokens(self, caption, or_else=""):
-        """The row of a caption, or of another where it is too long."""
+        """The row of a caption, or of another where it cannot be written."""
         if caption not in self._known:
-            count = len(self.caption_tokenizer.tokens_of(caption))
-            if not 0 < count <= self.caption_tokenizer.max_length - 2:
+            if not self.caption_tokenizer.takes(caption):
                 return self._tokens(or_else)
             self._known[caption] = self.caption_tokenizer.encode([caption])[0]
         return self._known[caption]

@@ -1,5 +1,7 @@
 """What is said of an emoji, and what a generator is trained on."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,32 @@ def test_a_caption_is_the_same_however_it_is_written(tokenizer):
 def test_whatever_a_keyboard_has_can_be_written(tokenizer):
     printable = "".join(chr(code) for code in range(33, 127))
     assert tokenizer.tokens_of(printable)
+
+
+def test_a_sign_of_the_keywords_can_be_written_wherever_it_stands(rows):
+    # Here it only begins a word, as it does in what is learned from.
+    marked = [dataclasses.replace(rows[0], keywords="\u2713, tick"), *rows[1:]]
+    tokenizer = CaptionTokenizer.from_captions(
+        vocabulary_lines(marked), 300, 32
+    )
+    for caption in ("\u2713, tick", "tick, \u2713", "a\u2713b \u2713"):
+        assert tokenizer.takes(caption)
+
+
+def test_what_cannot_be_written_is_not_drawn_from(captions, rows):
+    marked = EmojiCaptions(
+        captions.caption_tokenizer,
+        [
+            dataclasses.replace(row, keywords="\u2713, \u2713 \u2713")
+            for row in rows
+        ],
+        captions.codes,
+        [],
+        None,
+    )
+    every = np.arange(len(rows)).repeat(20)
+    tokens = marked.caption_tokens(every, np.random.default_rng(0))
+    assert tokens.shape == (len(every), 32)
 
 
 def test_a_name_too_long_for_a_row_is_told(rows):
