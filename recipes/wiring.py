@@ -21,10 +21,13 @@ from keras_bidalle import programs
 from keras_bidalle.commands import (  # noqa: F401
     PictureInputs,
     check_counts,
-    preset_of,
     text_image_model,
 )
-from keras_bidalle.programs import image_tokenizer_of, make_parser  # noqa: F401
+from keras_bidalle.programs import (  # noqa: F401
+    image_tokenizer_of,
+    make_parser,
+    preset_of,
+)
 
 # Large images are opened; those too large to be safe are an error.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -4,7 +4,6 @@ from keras_bidalle.commands.inputs import (
     PictureInputs,
     check_counts,
     drawing_model,
-    preset_of,
     tell_error,
     text_image_model,
 )
@@ -13,7 +12,6 @@ __all__ = [
     "PictureInputs",
     "check_counts",
     "drawing_model",
-    "preset_of",
     "tell_error",
     "text_image_model",
 ]

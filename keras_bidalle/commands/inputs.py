@@ -14,7 +14,7 @@ from keras_bidalle.captions import ClassNames
 from keras_bidalle.generators import Generator
 from keras_bidalle.messages import one_line, shown
 from keras_bidalle.presets import load
-from keras_bidalle.programs import tokenizer_beside
+from keras_bidalle.programs import preset_of, tokenizer_beside
 from keras_bidalle.text_image_model import TextImageModel
 from keras_bidalle.validation import is_integer
 
@@ -95,24 +95,6 @@ class PictureInputs:
                 self.failed += tell_error(error)
                 continue
             yield number, name, pixels
-
-
-def preset_of(name: str | pathlib.Path, tokenizer: bool = False) -> Any:
-    """What `load` opens: the preset in the folder of a run, or the name.
-
-    Args:
-        name: str or `pathlib.Path`.
-        tokenizer: bool, whether of a run's presets that of the image
-            tokenizer comes first.
-    """
-    # Of a run that was cut the model that it had come to.
-    parts = ["model", "unfinished", "tokenizer"]
-    if tokenizer:
-        parts.reverse()
-    folder = pathlib.Path(name)
-    presets = [folder, *(folder / part for part in parts)]
-    found = (p for p in presets if os.path.isfile(p / "metadata.json"))
-    return next(found, name)
 
 
 def text_image_model(name: str | pathlib.Path) -> TextImageModel:

@@ -21,11 +21,7 @@ import shutil
 
 from keras_bidalle import data, programs, tasks
 from keras_bidalle.backend import replicas
-from keras_bidalle.commands.inputs import (
-    check_counts,
-    preset_of,
-    text_image_model,
-)
+from keras_bidalle.commands.inputs import check_counts, text_image_model
 from keras_bidalle.configurations import Configuration, parse_setting
 from keras_bidalle.configurations.sizes import SIZES
 from keras_bidalle.evaluation import program as evaluation
@@ -116,7 +112,7 @@ def _run(options: argparse.Namespace) -> None:
     name = pathlib.Path(options.folder).resolve().name
     settings = programs.run_settings(options, name)
     settings["folder"] = pathlib.Path(options.output, options.name or name)
-    earlier = options.start_from and str(preset_of(options.start_from))
+    earlier = options.start_from and str(programs.preset_of(options.start_from))
     if options.codes_only and not earlier:
         raise ValueError("--codes-only needs --start-from PRESET.")
     tokenizer, generator = _stages(options, source, settings["folder"], earlier)

@@ -24,6 +24,7 @@ from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import policy
 from keras_bidalle.programs.starting import (
     image_tokenizer_of,
+    preset_of,
     tokenizer_beside,
 )
 from keras_bidalle.programs.training_program import train
@@ -45,6 +46,7 @@ __all__ = [
     "plan_of",
     "image_tokenizer_of",
     "policy",
+    "preset_of",
     "run_settings",
     "sampling_of",
     "source_of",

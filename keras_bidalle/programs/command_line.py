@@ -17,6 +17,7 @@ from keras_bidalle.configurations import (
 from keras_bidalle.programs.data_options import add_held_out, add_source
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import PRECISIONS
+from keras_bidalle.programs.starting import preset_of
 from keras_bidalle.sampling.settings import SETTINGS
 from keras_bidalle.tasks.recipe import Recipe
 from keras_bidalle.tasks.task import Task
@@ -105,16 +106,16 @@ def add_training(
 
 
 def add_start(parser: argparse.ArgumentParser, of: str | None = None) -> None:
-    """Adds `--start-from`: weights `of` something, or the run to go on from.
+    """Adds `--start-from`: weights `of` something, or the model to go on from.
 
     The second is what `plan_of` reads.
     """
     run = (
-        "folder of an earlier run whose tokenizer is used as it is and whose "
-        "generator is trained on"
+        "a TextImageModel, or the folder of an earlier run: its tokenizer is "
+        "used as it is, its generator is trained on"
     )
     weights = f"weights to start from: {of}; what is carried over is told"
-    metavar, meaning = ("PRESET", weights) if of else ("RUN", run)
+    metavar, meaning = ("PRESET", weights) if of else ("MODEL", run)
     parser.add_argument("--start-from", metavar=metavar, help=meaning)
 
 
@@ -136,9 +137,8 @@ def plan_of(
         **kwargs,
     }
     if options.start_from:
-        earlier = pathlib.Path(options.start_from)
-        parts["tokenizer"] = str(earlier / "tokenizer")
-        parts["start_generator"] = str(earlier / "model")
+        earlier = str(preset_of(options.start_from))
+        parts |= {"tokenizer": earlier, "start_generator": earlier}
     return Plan(task, **parts, **run_settings(options, name))
 
 

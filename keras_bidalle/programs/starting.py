@@ -31,6 +31,24 @@ def load_start(preset: str) -> Any:
         ) from error
 
 
+def preset_of(name: str | pathlib.Path, tokenizer: bool = False) -> Any:
+    """What `load` opens: the preset in the folder of a run, or the name.
+
+    Args:
+        name: str or `pathlib.Path`.
+        tokenizer: bool, whether of a run's presets that of the image
+            tokenizer comes first.
+    """
+    # Of a run that was cut the model that it had come to.
+    parts = ["model", "unfinished", "tokenizer"]
+    if tokenizer:
+        parts.reverse()
+    folder = pathlib.Path(name)
+    presets = [folder, *(folder / part for part in parts)]
+    found = (p for p in presets if os.path.isfile(p / "metadata.json"))
+    return next(found, name)
+
+
 def tokenizer_path(preset: str | os.PathLike[str]) -> pathlib.Path | None:
     """The preset of the image tokenizer that lies beside a generator's.
 

@@ -61,6 +61,12 @@ class CaptionedCodes:
         """As `caption_tokens`; images are drawn of the first `forward`."""
         return self.caption_tokens(chosen, rng)
 
+    def codes_of(
+        self, chosen: np.ndarray, forward: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """The codes (B, *code_shape) of the images `chosen`, as `text_of`."""
+        return self.codes[chosen]
+
     def batch(
         self, size: int, seed: Sequence[int], text_to_image_share: float
     ) -> dict[str, np.ndarray]:
@@ -71,8 +77,11 @@ class CaptionedCodes:
         rng = np.random.default_rng(seed)
         chosen = rng.integers(len(self), size=size)
         forward = round(text_to_image_share * size)
+        # In this order: both draw from the same numbers.
+        text = self.text_of(chosen, forward, rng)
+        codes = self.codes_of(chosen, forward, rng)
         return {
-            "text": self.text_of(chosen, forward, rng),
-            "codes": self.codes[chosen].astype("int32"),
+            "text": text,
+            "codes": codes.astype("int32"),
             "text_to_image": np.arange(size) < forward,
         }

@@ -76,8 +76,10 @@ def test_a_run_leaves_a_model_its_figures_and_its_card(main, tmp_path, capsys):
     # It is not overwritten, and may be trained on.
     assert main() == 1
     assert "--resume" in capsys.readouterr().err
-    more = ["--name", "more", "--start-from", str(run)]
+    more = ["--name", "more", "--start-from", str(run), "--set", "task.views=1"]
     assert main(*more, "--set", "generator.steps=2") == 0
+    preset = ["--name", "preset", "--start-from", str(run / "model")]
+    assert main(*preset, "--set", "generator.steps=2") == 0
 
 
 def test_settings_are_checked(main, capsys):

@@ -54,11 +54,14 @@ class EmojiCaptions(CaptionedCodes):
     """Codes of emoji, with captions that are drawn anew for every batch.
 
     A picture is read as its name. It is drawn from its name, some of its
-    words, or some of its keywords, with its vendor's style or without.
+    words, or some of its keywords, with its vendor's style or without. What
+    is read is the picture or a view of it, what is drawn the picture itself.
 
     Args:
         caption_tokenizer, codes, captions, images: as in `CaptionedCodes`.
         rows: sequence of `Emoji`, one for each of the codes.
+        views: integer array (V, N, *code_shape), the codes of each picture's
+            views; `None` for none.
 
     Raises:
         ValueError: when a name with its style is too long for a row.
@@ -71,8 +74,10 @@ class EmojiCaptions(CaptionedCodes):
         codes: np.ndarray,
         captions: list[str],
         images: np.ndarray,
+        views: np.ndarray | None = None,
     ) -> None:
         super().__init__(caption_tokenizer, codes, captions, images)
+        self.views = codes[None][:0] if views is None else views
         self.rows = list(rows)
         self._known: dict[str, np.ndarray] = {}
         caption_tokenizer.encode(
@@ -122,3 +127,15 @@ class EmojiCaptions(CaptionedCodes):
         names = [self._tokens(self.rows[i].name) for i in chosen[forward:]]
         drawn = self.caption_tokens(chosen[:forward], rng) if forward else []
         return np.stack([*drawn, *names])
+
+    def codes_of(
+        self, chosen: np.ndarray, forward: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        codes = self.codes[chosen]
+        if len(self.views):
+            read = chosen[forward:]
+            # The last number is the picture as it is.
+            view = rng.integers(len(self.views) + 1, size=len(read))
+            changed = view < len(self.views)
+            codes[forward:][changed] = self.views[view[changed], read[changed]]
+        return codes

@@ -23,6 +23,7 @@ from keras_bidalle.tasks.emoji.classifier import (
 )
 from keras_bidalle.tasks.emoji.pictures import SPLITS, load_emoji
 from keras_bidalle.tasks.emoji.report import EmojiJudge, tokenizer_report
+from keras_bidalle.tasks.emoji.views import altered
 from keras_bidalle.tasks.judge import JudgedTask
 from keras_bidalle.tasks.task import Figures
 from keras_bidalle.tasks.vocabulary import kept_vocabulary
@@ -38,6 +39,8 @@ class EmojiTask(JudgedTask):
         seed: int, chooses the pictures that are shown.
         patch_start: bool, whether a `PatchVQGAN` starts from k-means of
             patches, as `start_from_patches` does it.
+        views: int, how many altered pictures (`altered`) of each are read
+            beside itself while a generator learns.
         classifier_steps: int, training steps of the judge.
         evaluation_pictures: int, how many of each split are drawn and read;
             0 for all.
@@ -49,6 +52,7 @@ class EmojiTask(JudgedTask):
         data_dir: str,
         seed: int = 0,
         patch_start: bool = True,
+        views: int = 0,
         classifier_steps: int = 3000,
         evaluation_pictures: int = 0,
         ranked_pictures: int = 32,
@@ -56,6 +60,7 @@ class EmojiTask(JudgedTask):
         self.splits = load_emoji(data_dir)
         self.seed = seed
         self.patch_start = patch_start
+        self.views = views
         self.classifier_steps = classifier_steps
         self.evaluation_pictures = evaluation_pictures
         self.ranked_pictures = ranked_pictures
@@ -68,7 +73,7 @@ class EmojiTask(JudgedTask):
 
     def config(self) -> dict[str, Any]:
         names = ("description", "patch_start", "classifier_steps")
-        more = ("evaluation_pictures", "ranked_pictures")
+        more = ("views", "evaluation_pictures", "ranked_pictures")
         return {name: getattr(self, name) for name in (*names, *more)}
 
     def _shown(self, split):
@@ -130,16 +135,28 @@ class EmojiTask(JudgedTask):
         self, folder: Any, image_tokenizer: Any, configuration: Configuration
     ) -> CaptionedCodes:
         train = self.splits["train"]
+
+        def view(number: int) -> np.ndarray:
+            kind, place = divmod(number, len(train))
+            if not kind:
+                return train.images[place]
+            rng = np.random.default_rng((self.seed, 3, number))
+            return altered(train.images[place], rng)
+
+        count = len(train) * (1 + self.views)
         codes = data.cached_codes(
             folder / "codes.npz",
             image_tokenizer,
-            lambda first, last: train.images[first:last],
-            len(train),
-            source=self.description,
-            progress=keras.utils.Progbar(
-                len(train), unit_name="picture"
-            ).update,
+            lambda first, last: np.stack(
+                [view(number) for number in range(first, last)]
+            ),
+            count,
+            source=f"{self.description}, views of seed {self.seed}"
+            if self.views
+            else self.description,
+            progress=keras.utils.Progbar(count, unit_name="picture").update,
         )
+        codes = codes.reshape(-1, len(train), *codes.shape[1:])
         tokenizer = kept_vocabulary(
             folder,
             vocabulary_lines(train.rows),
@@ -148,7 +165,12 @@ class EmojiTask(JudgedTask):
         )
         images, rows = self._shown("held_combination")
         return EmojiCaptions(
-            tokenizer, train.rows, codes, [row.name for row in rows], images
+            tokenizer,
+            train.rows,
+            codes[0],
+            [row.name for row in rows],
+            images,
+            views=codes[1:],
         )
 
     def tokenizer_report(self, tokenizer: Any) -> Figures:

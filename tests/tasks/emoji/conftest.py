@@ -3,7 +3,9 @@
 import pytest
 from made_emoji import make_emoji
 
+from keras_bidalle.captions import CaptionTokenizer
 from keras_bidalle.tasks import emoji
+from keras_bidalle.tasks.emoji.captions import vocabulary_lines
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +18,9 @@ def emoji_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def splits(emoji_folder):
     return emoji.load_emoji(emoji_folder)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(splits):
+    lines = vocabulary_lines(splits["train"].rows)
+    return CaptionTokenizer.from_captions(lines, 300, 32)

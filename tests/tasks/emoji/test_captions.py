@@ -22,11 +22,6 @@ def rows(splits):
 
 
 @pytest.fixture(scope="module")
-def tokenizer(rows):
-    return CaptionTokenizer.from_captions(vocabulary_lines(rows), 300, 32)
-
-
-@pytest.fixture(scope="module")
 def captions(tokenizer, rows):
     codes = np.arange(len(rows))[:, None, None] * np.ones((1, 2, 2), int)
     return EmojiCaptions(tokenizer, rows, codes, [], None)
