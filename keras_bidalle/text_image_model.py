@@ -5,7 +5,6 @@ from typing import Any, Unpack
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_bidalle import validation
 from keras_bidalle.arguments import Configured
@@ -301,9 +300,7 @@ class TextImageModel(Configured, PresetMixin, ServingMixin, keras.Model):
         )
         texts = self.caption_tokenizer.decode(tokens)
         if best_of is not None:
-            pictures = np.asarray(ops.convert_to_numpy(images))
-            if pictures.dtype != np.uint8:
-                pictures = validation.as_uint8_images(pictures)
+            pictures = validation.as_uint8_images(images)
             texts = [texts[i] for i in candidates.kept(texts, pictures)]
         count = candidates.num_samples
         if count == 1:

@@ -156,8 +156,14 @@ def as_model_images(
 
 
 def as_uint8_images(images: Any) -> np.ndarray:
-    """Images in [-1, 1], of any shape, as uint8, rounded and clipped."""
-    array = np.asarray(ops.convert_to_numpy(images), dtype="float32")
+    """Images in [-1, 1], of any shape, as uint8, rounded and clipped.
+
+    Those that are uint8 stay as they are.
+    """
+    array = ops.convert_to_numpy(images)
+    if array.dtype == np.uint8:
+        return array
+    array = np.asarray(array, dtype="float32")
     return np.clip(np.rint((array + 1.0) * 127.5), 0, 255).astype("uint8")
 
 
