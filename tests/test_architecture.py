@@ -28,6 +28,16 @@ def modules_above():
     return found[::-1]
 
 
+@pytest.mark.any_backend
+def test_one_room_asks_which_backend_runs():
+    asking = [
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if "backend()" in path.read_text()
+    ]
+    assert asking and all(name.startswith("backend/") for name in asking)
+
+
 @pytest.mark.skipif(
     keras.config.backend() == "tensorflow",
     reason="TensorFlow traces copies of functions, which have other files",

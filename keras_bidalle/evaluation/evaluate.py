@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_bidalle.backend.current import backend_name
 from keras_bidalle.evaluation import figures
 from keras_bidalle.evaluation.directions import MEASURES, Subject
 from keras_bidalle.evaluation.parts import Arrays, Parts
@@ -91,7 +92,7 @@ def evaluate(
         "left_out": missing,
         "versions": {
             "keras_bidalle": __version__,
-            "backend": keras.backend.backend(),
+            "backend": backend_name(),
             **{name: importlib.metadata.version(name) for name in _VERSIONS},
         },
     }
