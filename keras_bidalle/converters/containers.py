@@ -211,9 +211,16 @@ def _described(identifier):
     if parts[:1] != ("storage",) or dtype is None:
         raise CheckpointError("it refers to what is not a storage")
     key, size = parts[2], parts[4]
-    if not isinstance(key, (str, int)) or type(size) is not int or size < 0:
+    if type(size) is not int or size < 0:
         raise CheckpointError("it refers to what is not a storage")
-    return str(key), dtype, size
+    return _key(key), dtype, size
+
+
+def _key(key):
+    # As text, tuples of tuples would have no end.
+    if not isinstance(key, (str, int)):
+        raise CheckpointError("it refers to what is not a storage")
+    return str(key)
 
 
 class _Pickles:
@@ -261,7 +268,7 @@ def _legacy(path):
             raise CheckpointError("it was written on a big-endian machine")
         content = next_pickle()
         place = None
-        for key in map(str, next_pickle()):
+        for key in map(_key, next_pickle()):
             place = file.tell() if place is None else place
             if key not in storages or key in places:
                 raise CheckpointError(f"storage `{key}` is not known")

@@ -31,7 +31,7 @@ def test_each_shipped_preset_is_whole_small_and_has_a_card():
     for name in preset_names():
         load(name)
         folder = files.SHIPPED / name
-        assert sum(p.stat().st_size for p in folder.iterdir()) < 20e6
+        assert sum(p.stat().st_size for p in folder.iterdir()) < 25e6
         assert (folder / "README.md").is_file()
 
 
