@@ -29,6 +29,17 @@ def modules_above():
 
 
 @pytest.mark.any_backend
+def test_no_file_is_long():
+    lines = {
+        path.name: len(path.read_text().splitlines())
+        for room in (PACKAGE, PACKAGE.parent / "recipes")
+        for path in room.rglob("*.py")
+    }
+    assert lines
+    assert {name: n for name, n in lines.items() if n > 350} == {}
+
+
+@pytest.mark.any_backend
 def test_one_room_asks_which_backend_runs():
     asking = [
         path.relative_to(PACKAGE).as_posix()

@@ -14,6 +14,7 @@ import zipfile
 
 import numpy as np
 
+from keras_bidalle.converters.file_kinds import other_kind
 from keras_bidalle.converters.tensors import (
     Storage,
     Tensor,
@@ -51,26 +52,6 @@ SAFETENSORS_DTYPES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
-# What other files begin with.
-_SIGNATURES = (
-    (
-        b"version https://git-lfs",
-        "a Git LFS pointer: `git lfs pull` fetches it",
-    ),
-    (b"<!doctype html", "an HTML page: the download went wrong"),
-    (b"<html", "an HTML page: the download went wrong"),
-    (b"<?xml", "an XML page: the download went wrong"),
-    (b"\x1f\x8b", "a gzip archive: unpack it, or give it to `convert`"),
-    (b"BZh", "a bzip2 archive: unpack it first"),
-    (b"\xfd7zXZ", "an xz archive: unpack it first"),
-    (b"7z\xbc\xaf", "a 7z archive: unpack it first"),
-    (b"rar!", "a RAR archive: unpack it first"),
-    (b"\x89hdf", "an HDF5 file, as Keras writes weights"),
-    (b"\x93numpy", "a NumPy array without names"),
-    (b"\x89png", "a PNG image"),
-    (b"gguf", "a GGUF file"),
-    (b"{", "a JSON text"),
-)
 
 
 class readable:
@@ -114,22 +95,10 @@ def read_content(path):
             return _safetensors(path)
         if path.name.endswith(".index.json"):
             return _shards(path)
-        what = _other_kind(start)
+        what = other_kind(start)
         if what:
             raise CheckpointError(f"it is {what}")
         return _legacy(path)
-
-
-def _other_kind(start):
-    if not start:
-        return "an empty file"
-    if start[257:262] == b"ustar":
-        return "a tar archive: unpack it, or give it to `convert`"
-    start = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    for begin, what in _SIGNATURES:
-        if start.startswith(begin):
-            return what
-    return None
 
 
 class _Archive:
@@ -289,7 +258,7 @@ def _safetensors(path):
         if not 2 <= length <= min(total - 8, _MAX_HEADER):
             start = length.to_bytes(8, "little")
             raise CheckpointError(
-                f"it is {_other_kind(start) or 'no safetensors file'}"
+                f"it is {other_kind(start) or 'no safetensors file'}"
             )
         header = json.loads(file.read(length))
     if not isinstance(header, dict):

@@ -21,6 +21,18 @@ def small_tokenizer():
     )
 
 
+def _sizes(captions, images):
+    return {
+        "text_vocabulary_size": captions.vocabulary_size,
+        "text_length": captions.max_length,
+        "num_codes": 6,
+        "code_shape": images.code_shape,
+        "width": 8,
+        "depth": 1,
+        "num_heads": 2,
+    }
+
+
 def small_model():
     from keras_bidalle import TextImageModel
     from keras_bidalle.generators import RQTransformer
@@ -29,13 +41,7 @@ def small_model():
     captions = grammar_tokenizer(caption_grammar("mnist"))
     images = small_tokenizer()
     generator = RQTransformer(
-        text_vocabulary_size=captions.vocabulary_size,
-        text_length=captions.max_length,
-        num_codes=6,
-        code_shape=images.code_shape,
-        width=8,
-        depth=1,
-        num_heads=2,
+        **_sizes(captions, images),
         head_depth=1,
     )
     model = TextImageModel(images, captions, generator)
@@ -66,13 +72,7 @@ def small_pairs():
     captions = CaptionTokenizer.from_captions(["red 3", "a dog"], 40, 8)
     images = small_vqgan()
     generator = BidirectionalTransformer(
-        text_vocabulary_size=captions.vocabulary_size,
-        text_length=captions.max_length,
-        num_codes=6,
-        code_shape=images.code_shape,
-        width=8,
-        depth=1,
-        num_heads=2,
+        **_sizes(captions, images),
     )
     return TextImageModel(images, captions, generator)
 
