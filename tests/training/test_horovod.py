@@ -115,9 +115,15 @@ def test_a_schedule_is_scaled_too_and_comes_back_from_its_configuration():
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [{"num_replicas": 0}, {"num_replicas": 1, "warmup_steps": -1}],
+    ("arguments", "message"),
+    [
+        ({"num_replicas": 0}, "`num_replicas` must be a positive"),
+        (
+            {"num_replicas": 1, "warmup_steps": -1},
+            "`warmup_steps` must be a number of at least 0",
+        ),
+    ],
 )
-def test_scales_out_of_range_are_named(arguments):
-    with pytest.raises(ValueError, match="`num_replicas` must be a positive"):
+def test_scales_out_of_range_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
         ScaledLearningRate(0.1, **arguments)
