@@ -89,6 +89,12 @@ def pair_pipeline(captions: Iterable[str], vocabulary_size: int) -> str:
             f"{least}, to hold the characters of the captions, within words "
             f"and at their end. Received: vocabulary_size={vocabulary_size}"
         )
+    # A new caption may end a word where these do not ("high" after "chicken"):
+    # spelled wherever there is more room for merges than for letters.
+    anywhere = sorted({*lasts, *(letter + END for letter in letters)})
+    spelled = len(SPECIAL_TOKENS) + len(anywhere) + len(letters)
+    if 2 * spelled <= vocabulary_size:
+        lasts = anywhere
     tokenizer = Tokenizer(models.BPE(unk_token="[UNK]", end_of_word_suffix=END))
     tokenizer.normalizer = joined
     tokenizer.pre_tokenizer = Whitespace()

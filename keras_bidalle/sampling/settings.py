@@ -46,6 +46,8 @@ class Setting:
         neutral: number, of a filter: what keeps every token, for rows that
             set no filter in a program that has them, and for servers, where
             no input can be left out.
+        idle: number that changes nothing: rows that all have it are drawn
+            without the step.
         needs: str, the attribute of a generator that must be above 0.
         examples: tuple of three numbers, the first to begin with, the
             greatest the most that one usually tries.
@@ -60,6 +62,7 @@ class Setting:
     defaults: dict[str, float] = dataclasses.field(default_factory=dict)
     sampled: float | None = None
     neutral: float | None = None
+    idle: float | None = None
     needs: str | None = None
     examples: tuple[float, ...] = ()
     name: str = ""
@@ -214,6 +217,7 @@ class SamplingSettings(TypedDict, total=False):
             dtype="float32",
             low=0,
             high=1000,
+            idle=1.0,
             needs="condition_dropout",
             examples=(2.0, 0.5, 5.0),
         ),
@@ -272,6 +276,8 @@ def checked_settings(settings, direction, count, generator, several=False):
                 f"`{name}` needs a generator trained with `{setting.needs}` "
                 "above 0, which this one was not."
             )
+        if setting.idle is not None and np.all(checked[name] == setting.idle):
+            del checked[name]
     filters = {
         name: np.full((count,), setting.neutral, setting.dtype)
         for name, setting in SETTINGS.items()

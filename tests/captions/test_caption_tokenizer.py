@@ -159,6 +159,16 @@ def test_a_vocabulary_holds_all_characters_or_is_refused():
         CaptionTokenizer.from_words(["red", "red"], 5)
 
 
+def test_letters_end_new_words_where_the_vocabulary_has_room():
+    captions = ["the goose hides", "a hat"]
+    roomy = CaptionTokenizer.from_captions(captions, 60, 12)
+    assert roomy.decode(roomy.encode(["high"])) == ["high"]
+    narrow = CaptionTokenizer.from_captions(captions, 30, 12)
+    assert narrow.decode(narrow.encode(captions)) == captions
+    with pytest.raises(ValueError, match="'high' at character 0"):
+        narrow.encode(["high"])
+
+
 def test_ids_that_no_word_has_are_never_words():
     content = json.loads(tokenizer().tokenizer_json)
     content["model"]["vocab"]["upper"] = 20

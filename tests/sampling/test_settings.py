@@ -109,6 +109,20 @@ def test_codes_of_a_stack_have_values_of_their_own_only_in_pictures():
         checked_settings(each, IMAGE_TO_TEXT, 2, Generator())
 
 
+def test_rows_that_are_to_follow_as_trained_pay_for_no_guidance():
+    model = Generator()
+    model.sampling_defaults = {TEXT_TO_IMAGE: {"guidance_scale": 2.0}}
+
+    def chosen(scale):
+        given = {"guidance_scale": scale}
+        return checked_settings(given, TEXT_TO_IMAGE, 2, model)
+
+    assert "guidance_scale" not in chosen(1.0)
+    assert "guidance_scale" not in chosen([1.0, 1.0])
+    np.testing.assert_array_equal(chosen([1.0, 3.0])["guidance_scale"], [1, 3])
+    assert "guidance_scale" in chosen(None)
+
+
 def test_filters_that_keep_everything_are_left_out():
     neutral = {name: setting.neutral for name, setting in SETTINGS.items()}
     assert without_neutral(neutral) == {}
