@@ -6,7 +6,7 @@ range or size is told by name instead of giving a strange image.
 """
 
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ from keras_bidalle.messages import one_line, shown
 # A decoder's output may overshoot 1 by rounding; images in [0, 255] may not
 # pass.
 LARGEST_PIXEL = 1.01
+# What the names of a number of a model's parts end with, in configurations of
+# this library and of published programs.
+_PART_COUNTS = ("depth", "blocks", "levels", "layers", "layer", "group_count")
 
 
 def as_array(name: str, value: Any) -> np.ndarray:
@@ -217,3 +220,30 @@ def as_indices(
                     f"Received: max={code}"
                 )
     return array.astype("int32")
+
+
+def check_part_counts(config: Any, arrays: int) -> None:
+    """Raises unless each number of parts is one that so many arrays can have.
+
+    No model has more parts than arrays: a configuration that asks for more is
+    refused before a model is made, which would take without end.
+
+    Args:
+        config: JSON values, of this library or of a published program.
+        arrays: int, how many hold the weights.
+
+    Raises:
+        ValueError: on a number of parts above `arrays`, and above 64.
+    """
+    values = config if isinstance(config, list | tuple) else []
+    if isinstance(config, Mapping):
+        values = list(config.values())
+        for name, value in config.items():
+            counts = str(name).endswith(_PART_COUNTS) and type(value) is int
+            if counts and value > max(arrays, 64):
+                raise ValueError(
+                    f"the configuration's {shown(name)} is {shown(value)}; "
+                    f"its weights are {arrays} arrays"
+                )
+    for value in values:
+        check_part_counts(value, arrays)

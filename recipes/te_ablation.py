@@ -15,17 +15,15 @@ what has left one is not run again. Runs may go in any order and place.
 """
 
 import dataclasses
-import json
 import pathlib
 import sys
-import time
 
 import wiring  # isort: split
 
+import grids
 import te_ablation_table
 
 from keras_bidalle import load, programs
-from keras_bidalle.files import atomic_path
 from keras_bidalle.image_tokenizers.downsampling import DOWNSAMPLINGS
 from keras_bidalle.tasks import mnist64
 from keras_bidalle.tasks.mnist64.pictures import SPLITS
@@ -104,6 +102,58 @@ class Run:
         recipe.finish()
         return recipe
 
+    def plan(self, options, folder):
+        """What the run trains."""
+        recipe = self.recipe()
+        task = mnist64.MNIST64Task(
+            data_dir=options.data_dir, seed=self.seed, **recipe.task
+        )
+        both = self.downsampling == PUBLISHED
+        return programs.Plan(
+            task,
+            folder,
+            recipe.tokenizer,
+            recipe.generator if both else None,
+            seed=self.seed,
+            precision="bfloat16",
+            resume=folder.exists(),
+            program=pathlib.Path(__file__).name,
+        )
+
+    def result(self, options, folder, task):
+        """What a finished run has to say; the first ones leave a picture."""
+        if self.seed == 0 and self.downsampling == PUBLISHED:
+            te_ablation_table.draw_places(
+                load(folder / "tokenizer"),
+                task.splits["unseen_instances"],
+                options.results / f"places-{self.orthogonality:g}.png",
+            )
+        metrics = grids.read(folder, "metrics.json")
+        figures = dict(metrics["tokenizer"])
+        figures["read"] = figures.pop("reading")["accuracy"]
+        del figures["code_shape"]
+        for split in SPLITS[1:]:
+            for direction in DIRECTIONS if split in metrics else ():
+                found = metrics[split][direction]["overall"]["accuracy"]
+                figures[f"{direction}, {split}"] = found
+        return {
+            **dataclasses.asdict(self),
+            "settings": {
+                "tokenizer": TOKENIZER,
+                "generator": GENERATOR,
+                "task": TASK,
+            },
+            "judge": metrics["classifier"],
+            "figures": figures,
+            "history": [
+                {
+                    "step": row["step"],
+                    **{name: row[key] for name, key in HISTORY.items()},
+                }
+                for row in grids.read(folder, "tokenizer_history.json")
+            ],
+        }
+
 
 def grid():
     """All runs: pairs of both weights side by side, the published way first."""
@@ -116,126 +166,18 @@ def grid():
 
 
 def parse(arguments=None):
-    parser = wiring.make_parser(__doc__)
-    add = parser.add_argument
-    add("--data-dir", help="as in mnist64_bidirectional.py")
-    add("--output", default="runs/te_ablation", help="folder of the runs")
-    add(
-        "--results",
-        type=pathlib.Path,
-        default=pathlib.Path("docs/results/te_ablation"),
-        help="folder of what runs leave (default: docs/results/te_ablation)",
-    )
-    names = [run.name for run in grid()]
-    add("--only", nargs="+", metavar="RUN", choices=names, default=names)
-    add("--limit", type=int, help="end after so many runs")
-    add("--plan", action="store_true", help="print what is left, run nothing")
-    add(
-        "--table",
-        action="store_true",
-        help="print what came out so far and draw its figure, run nothing",
-    )
+    parser = grids.parser(__doc__, [run.name for run in grid()], "te_ablation")
+    parser.add_argument("--data-dir", help="as in mnist64_bidirectional.py")
     return parser.parse_args(arguments)
 
 
 def run(options):
-    wiring.check_counts(limit=options.limit)
-    if options.table:
-        results = te_ablation_table.results_in(options.results)
-        te_ablation_table.draw(results, options.results / "curves.png")
-        print(te_ablation_table.text(results))
-        return
-    left = [
-        run
-        for run in grid()
-        if run.name in options.only
-        and not (options.results / f"{run.name}.json").exists()
-    ]
-    if options.plan:
-        print("\n".join(run.name for run in left) or "nothing is left")
-        return
-    for cell in left[: options.limit]:
-        print(f"=== {cell.name}", flush=True)
-        folder = pathlib.Path(options.output) / cell.name
-        options.results.mkdir(parents=True, exist_ok=True)
-        task = train(cell, folder, options.data_dir)
-        if cell.seed == 0 and cell.downsampling == PUBLISHED:
-            te_ablation_table.draw_places(
-                load(folder / "tokenizer"),
-                task.splits["unseen_instances"],
-                options.results / f"places-{cell.orthogonality:g}.png",
-            )
-        with atomic_path(options.results / f"{cell.name}.json") as path:
-            path.write_text(
-                json.dumps(result_of(cell, folder), indent=1) + "\n"
-            )
+    grids.run(options, grid(), table)
 
 
-def train(cell, folder, data_dir):
-    """Trains a cell, or what is left of it; adds up its time; its task."""
-    recipe = cell.recipe()
-    task = mnist64.MNIST64Task(data_dir=data_dir, seed=cell.seed, **recipe.task)
-    generator = recipe.generator if cell.downsampling == PUBLISHED else None
-    plan = programs.Plan(
-        task,
-        folder,
-        recipe.tokenizer,
-        generator,
-        seed=cell.seed,
-        precision="bfloat16",
-        jit=True,
-        resume=folder.exists(),
-        program=pathlib.Path(__file__).name,
-    )
-    began = time.process_time()
-    try:
-        programs.train(plan)
-    finally:
-        # Also when a signal ends the run, which then goes on another time.
-        clock = folder / "cpu_minutes.json"
-        spent = json.loads(clock.read_text()) if clock.exists() else 0.0
-        spent += (time.process_time() - began) / 60
-        with atomic_path(clock) as path:
-            path.write_text(json.dumps(spent))
-    return task
-
-
-def result_of(cell, folder):
-    """What a finished run has to say, in one JSON object."""
-
-    def read(name):
-        return json.loads((folder / name).read_text())
-
-    metrics = read("metrics.json")
-    figures = dict(metrics["tokenizer"])
-    figures["read"] = figures.pop("reading")["accuracy"]
-    del figures["code_shape"]
-    accuracies = {
-        f"{direction}, {split}": metrics[split][direction]["overall"][
-            "accuracy"
-        ]
-        for split in SPLITS[1:]
-        if split in metrics
-        for direction in DIRECTIONS
-    }
-    return {
-        **dataclasses.asdict(cell),
-        "settings": {
-            "tokenizer": TOKENIZER,
-            "generator": GENERATOR,
-            "task": TASK,
-        },
-        "judge": metrics["classifier"],
-        "cpu_minutes": round(read("cpu_minutes.json"), 1),
-        "figures": {**figures, **accuracies},
-        "history": [
-            {
-                "step": row["step"],
-                **{name: row[key] for name, key in HISTORY.items()},
-            }
-            for row in read("tokenizer_history.json")
-        ],
-    }
+def table(results, folder):
+    te_ablation_table.draw(results, folder / "curves.png")
+    print(te_ablation_table.text(results))
 
 
 main = wiring.program(run, parse)

@@ -1,11 +1,8 @@
 """What `te_ablation.py` prints and draws of its results."""
 
-import json
-
+import grid_tables
 import numpy as np
-from scipy import stats
 
-from keras_bidalle.messages import markdown_table
 from keras_bidalle.metrics.translation_equivariance import content_blocks
 from keras_bidalle.tasks.mnist64.grammar import LOCATIONS
 from keras_bidalle.training.pictures import save_figure, subplots
@@ -25,107 +22,45 @@ COLUMNS = {
 COLORS = {10.0: "tab:blue", 0.0: "tab:orange"}
 
 
-def results_in(folder):
-    """The results of all runs that are there: a list of dicts.
-
-    Raises:
-        ValueError: if there are none, or they were made with settings that
-            differ.
-    """
-    files = sorted(folder.glob("*.json"))
-    results = [json.loads(file.read_text()) for file in files]
-    if not results:
-        raise ValueError(f"{folder} has no results yet.")
-    for file, result in zip(files, results, strict=True):
-        if result["settings"] != results[0]["settings"]:
-            raise ValueError(
-                f"{file} was made with other settings than {files[0]}: they "
-                "do not belong into one table."
-            )
-    return results
-
-
 def text(results):
     """All tables, in Markdown."""
-    minutes = sum(result["cpu_minutes"] for result in results)
-    told = f"{len(results)} runs, {minutes / 60:.1f} hours of one core"
-    return "\n\n".join([told, means(results), differences(results)])
-
-
-def cells_of(results):
-    """Results by downsampling and lambda: each a dict from a seed to one."""
-    cells = {}
-    for result in results:
-        key = result["downsampling"], result["orthogonality"]
-        cells.setdefault(key, {})[result["seed"]] = result
+    cells = grid_tables.by_seed(results, "downsampling", "orthogonality")
     # As in the grid: the published way first.
-    return dict(
+    cells = dict(
         sorted(cells.items(), key=lambda item: (-len(item[1]), item[0]))
+    )
+    titles = [f"{way}, lambda = {weight:g}" for way, weight in cells]
+    return "\n\n".join(
+        [
+            grid_tables.spent(results),
+            grid_tables.means(cells, titles, COLUMNS),
+            differences(cells),
+        ]
     )
 
 
-def mean_and_error(values):
-    """The mean of values, and its standard error where there are several."""
-    mean = f"{np.mean(values):.4g}"
-    if len(values) < 2:
-        return mean
-    return f"{mean} ± {np.std(values, ddof=1) / len(values) ** 0.5:.2g}"
-
-
-def means(results):
-    """A table of the mean and the standard error over seeds."""
-    cells = cells_of(results)
-    heads = [f"{way}, lambda = {weight:g}" for way, weight in cells]
-    lines = [["seeds", *(len(cell) for cell in cells.values())]]
-    for name, title in COLUMNS.items():
-        row = [title]
-        for cell in cells.values():
-            figures = [r["figures"] for r in cell.values()]
-            values = [f[name] for f in figures if name in f]
-            row.append(mean_and_error(values) if values else "")
-        lines.append(row)
-    return markdown_table(["", *heads], lines)
-
-
-def differences(results):
+def differences(cells):
     """lambda = 10 less lambda = 0 with the same seed, and a paired t-test.
 
     Besides the figures at the end, equivariance at equal use of the codebook:
     codes that nobody chooses are equivariant for free.
     """
-    cells = cells_of(results)
-    head = ["lambda 10 less 0", "pairs", "difference", "p, paired t-test"]
-    lines = []
+    rows = []
     for way in dict.fromkeys(way for way, _ in cells):
         with_it, without = (cells.get((way, w), {}) for w in (10.0, 0.0))
-        seeds = sorted(with_it.keys() & without.keys())
-        pairs = [(with_it[seed], without[seed]) for seed in seeds]
-        for name, title in COLUMNS.items():
-            found = [
-                high["figures"][name] - low["figures"][name]
-                for high, low in pairs
-                if name in high["figures"] and name in low["figures"]
-            ]
-            lines += difference_row(f"{way}: {title}", found)
+        pairs = grid_tables.pairs(with_it, without)
+        columns = {name: f"{way}: {title}" for name, title in COLUMNS.items()}
+        rows += grid_tables.difference_rows(pairs, columns)
         for measure in ("equivariance", "foreground"):
             for use in ("usage", "perplexity"):
                 found = [
                     at_equal_use(high, low, measure, use) for high, low in pairs
                 ]
-                lines += difference_row(
+                rows += grid_tables.difference_row(
                     f"{way}: {measure} at equal {use}",
                     [value for value in found if value is not None],
                 )
-    return markdown_table(head, lines)
-
-
-def difference_row(title, found):
-    if not found:
-        return []
-    p_value = ""
-    if len(found) > 1 and np.ptp(found) > 0:
-        p_value = f"{stats.ttest_1samp(found, 0.0).pvalue:.2g}"
-    return [[title, str(len(found)), mean_and_error(found), p_value]]
+    return grid_tables.differences("lambda 10 less 0", rows)
 
 
 def at_equal_use(high, low, measure, use):

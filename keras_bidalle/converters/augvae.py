@@ -85,7 +85,7 @@ def convert_augvae(
         link_augvae(links, model, left)
 
     anchors = ("encoders.0.conv_in.weight",)
-    return converted(state_dict, "AugVAE", anchors, build, link)
+    return converted(state_dict, config, "AugVAE", anchors, build, link)
 
 
 def link_augvae(links, model, left=()):

@@ -55,7 +55,7 @@ def convert_bidalle(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
         Bi-directional DALL-E, arXiv 2112.00384, the released program.
     """
     return converted(
-        *(state_dict, "Bi-directional DALL-E", ("text_emb.weight",)),
+        *(state_dict, config, "Bi-directional DALL-E", ("text_emb.weight",)),
         build=lambda reader: BidirectionalTransformer(
             **_arguments(reader, config)
         ),

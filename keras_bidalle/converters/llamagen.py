@@ -80,7 +80,9 @@ def convert_llamagen(
             encoder_padding_mode="zero",
         )
 
-    return converted(state_dict, "LlamaGen", ANCHORS, build, link_llamagen)
+    return converted(
+        state_dict, config, "LlamaGen", ANCHORS, build, link_llamagen
+    )
 
 
 def _count(reader, name):

@@ -72,7 +72,7 @@ def convert_mindalle(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     config = {**_GENERATOR, **_section(config)}
     biases = _has_bias(config, "attn_bias"), _has_bias(config, "mlp_bias")
     return converted(
-        *(state_dict, "minDALL-E", ("tok_emb_txt.weight",)),
+        *(state_dict, config, "minDALL-E", ("tok_emb_txt.weight",)),
         build=lambda reader: BidirectionalTransformer(
             **_arguments(reader, config)
         ),

@@ -68,7 +68,7 @@ def convert_open_magvit2(
         )
 
     return converted(
-        state_dict, "Open-MAGVIT2", ANCHORS, build, link_open_magvit2
+        state_dict, config, "Open-MAGVIT2", ANCHORS, build, link_open_magvit2
     )
 
 

@@ -85,7 +85,7 @@ def convert_rq_transformer(
         arguments["shared_codebook"] = bool((codebooks == codebooks[:1]).all())
     mlp_bias = config["body"]["block"].get("mlp_bias", True)
     generator = converted(
-        *(state_dict, "RQ-Transformer", ("pos_emb_hw",)),
+        *(state_dict, config, "RQ-Transformer", ("pos_emb_hw",)),
         build=lambda reader: RQTransformer(**arguments),
         link=lambda links, model: link_rq_transformer(
             links, model, sizes, mlp_bias

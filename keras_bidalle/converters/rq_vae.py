@@ -62,7 +62,7 @@ def convert_rq_vae(state_dict: dict[str, Any], config: dict[str, Any]) -> Any:
     def build(reader):
         return RQVAE(_quantizer(options, latent, code), **arguments)
 
-    return converted(state_dict, "RQ-VAE", ANCHORS, build, link_rq_vae)
+    return converted(state_dict, config, "RQ-VAE", ANCHORS, build, link_rq_vae)
 
 
 def link_rq_vae(links, model):

@@ -169,7 +169,7 @@ def is_gumbel(state_dict, config):
 def _convert(state_dict, config, quantizer, source):
     arguments = vqgan_arguments(encoder_config(config))
     return converted(
-        *(state_dict, source, ANCHORS),
+        *(state_dict, config, source, ANCHORS),
         build=lambda reader: VQGAN(quantizer(), **arguments),
         link=link_tokenizer,
     )

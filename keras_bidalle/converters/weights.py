@@ -6,6 +6,7 @@ from keras import ops
 from keras_bidalle.backend.keras_internals import variables_without_values
 from keras_bidalle.converters.state_dict import not_a_tensor, unwrapped
 from keras_bidalle.converters.unpickling import CheckpointError
+from keras_bidalle.validation import check_part_counts
 
 # torch's layouts of kernels and ours: the axes of a convolution.
 _CONVOLUTION = (2, 3, 1, 0)
@@ -243,7 +244,7 @@ class _ShapeChecker(StateDictReader):
         self.array(name, self.shape(original, None))
 
 
-def converted(state_dict, source, anchors, build, link):
+def converted(state_dict, config, source, anchors, build, link):
     """A model with the weights of a state dict.
 
     Shapes are compared with a model that is made without memory for its
@@ -251,10 +252,12 @@ def converted(state_dict, source, anchors, build, link):
 
     Args:
         state_dict, source, anchors: as of `StateDictReader`.
+        config: dict, the published configuration.
         build: callable from the reader, which knows shapes, to a model.
         link: callable (`WeightLinks`, model) that links all of it.
     """
     checker = _ShapeChecker(state_dict, source, *anchors)
+    check_part_counts(config, len(checker.state_dict))
     with variables_without_values():
         link(checker, build(checker))
     checker.finish()

@@ -9,12 +9,11 @@ import numpy as np
 
 from keras_bidalle.backend.keras_internals import variables_without_values
 from keras_bidalle.messages import shown
+from keras_bidalle.validation import check_part_counts
 
 # Groups in each other; more are no model's.
 _MAX_DEPTH = 40
 _MAX_ARRAYS = 200_000
-# Arguments that say how many parts a model has.
-_COUNTS = ("depth", "blocks", "levels", "layers", "group_count")
 
 
 def stored_shapes(path: pathlib.Path) -> list[tuple[int, ...]]:
@@ -60,7 +59,7 @@ def check_fit(config: Any, shapes: list[tuple[int, ...]]) -> None:
         config: dict, a serialized model.
         shapes: list of tuple, of the arrays that were stored for it.
     """
-    _check_counts(config, len(shapes))
+    check_part_counts(config, len(shapes))
     with variables_without_values():
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     needed = sum(_size(variable.shape) for variable in model.weights)
@@ -70,22 +69,6 @@ def check_fit(config: Any, shapes: list[tuple[int, ...]]) -> None:
             "its weights do not fit its configuration, by which the model "
             f"has {needed:,} parameters and not {found:,}"
         )
-
-
-def _check_counts(node, arrays):
-    """No model has more parts than arrays."""
-    values = node if isinstance(node, list) else []
-    if isinstance(node, dict):
-        values = list(node.values())
-        for name, value in node.items():
-            counts = str(name).endswith(_COUNTS) and type(value) is int
-            if counts and value > max(arrays, 64):
-                raise ValueError(
-                    f"{shown(name)} is {shown(value)}; its weights are "
-                    f"{arrays} arrays"
-                )
-    for value in values:
-        _check_counts(value, arrays)
 
 
 def _size(shape):

@@ -93,3 +93,15 @@ def test_settings_are_checked(main, capsys):
         assert told in capsys.readouterr().err
     with pytest.raises(ValueError, match="`size`"):
         Recipe.of_size("large")
+
+
+def test_held_out_emoji_judge_both_stages_while_they_train(main, tmp_path):
+    every = [
+        f"--set={stage}.evaluate_every=1"
+        for stage in ("tokenizer", "generator")
+    ]
+    assert main(*every) == 0
+    run = tmp_path / "runs" / "tiny"
+    for stage, figure in (("tokenizer", "val_psnr"), ("generator", "val_loss")):
+        history = json.loads((run / f"{stage}_history.json").read_text())
+        assert all(np.isfinite(row[figure]) for row in history)

@@ -2,6 +2,7 @@
 
 import json
 
+import grids
 import keras
 import numpy as np
 import pytest
@@ -163,7 +164,7 @@ def test_results_of_other_settings_are_refused(tmp_path):
         made = {**result(0.0, i, (0.7, 0.3)), "settings": settings}
         (tmp_path / f"{i}.json").write_text(json.dumps(made))
     with pytest.raises(ValueError, match="other settings"):
-        te_ablation_table.results_in(tmp_path)
+        grids.results_in(tmp_path)
 
 
 @one_backend

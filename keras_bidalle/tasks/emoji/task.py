@@ -131,6 +131,28 @@ class EmojiTask(JudgedTask):
 
         return data.own_rows(make_batch)
 
+    def held_out(self, image_shape: tuple[int, ...]) -> np.ndarray:
+        """Known names, drawn by a vendor that they were not seen from."""
+        return self.splits["held_vendor"].images
+
+    def held_out_codes(
+        self,
+        folder: Any,
+        image_tokenizer: Any,
+        configuration: Configuration,
+        rows: Any,
+    ) -> CaptionedCodes:
+        split = "held_combination"
+        own = self.splits[split]
+        images, shown = self._shown(split)
+        return EmojiCaptions(
+            rows.caption_tokenizer,
+            own.rows,
+            image_tokenizer.encode(own.images),
+            [row.name for row in shown],
+            images,
+        )
+
     def captioned_codes(
         self, folder: Any, image_tokenizer: Any, configuration: Configuration
     ) -> CaptionedCodes:
