@@ -23,6 +23,7 @@ from keras_bidalle.generators.patch_bidirectional_transformer import (
     PatchBidirectionalTransformer,
 )
 from keras_bidalle.generators.random_order import RandomOrder, folded
+from keras_bidalle.generators.replaced_past import ReplacedPast
 from keras_bidalle.generators.row_embedding import RowEmbedding
 from keras_bidalle.generators.rq_transformer import RQTransformer
 from keras_bidalle.sampling.sampler import guide, row_uniforms, sample_tokens
@@ -49,6 +50,7 @@ __all__ = [
     "PatchHead",
     "RQTransformer",
     "RandomOrder",
+    "ReplacedPast",
     "ResidualHead",
     "RowEmbedding",
     "RowLayout",

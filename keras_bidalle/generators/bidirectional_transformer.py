@@ -13,6 +13,7 @@ from keras_bidalle.generators.heads.image_head import ImageHead
 from keras_bidalle.generators.heads.single_code import SingleCodeHead
 from keras_bidalle.generators.next_token import NextToken
 from keras_bidalle.generators.random_order import RandomOrder
+from keras_bidalle.generators.replaced_past import ReplacedPast
 from keras_bidalle.generators.row_embedding import RowEmbedding
 from keras_bidalle.transformer.block_presets import block_preset
 from keras_bidalle.transformer.row_layout import RowLayout
@@ -58,7 +59,8 @@ class BidirectionalTransformer(Generator):
             SwiGLU, no biases, normalized queries and keys and
             `rotary="image"`, where these are not given. And `order`,
             "raster" or "permuted", in which images are learned at first, with
-            `order_annealing` and `order_seed`, those of `RandomOrder`.
+            `order_annealing` and `order_seed`, those of `RandomOrder`, and
+            `replaced_past`, the largest share of a `ReplacedPast`; 0 for none.
 
     Raises:
         TypeError: on an argument that no part takes.
@@ -90,6 +92,7 @@ class BidirectionalTransformer(Generator):
         "order": "raster",
         "order_annealing": None,
         "order_seed": None,
+        "replaced_past": 0.0,
     }
 
     def __init__(
@@ -181,6 +184,8 @@ class BidirectionalTransformer(Generator):
     def make_objective(cls, values: dict) -> Any:
         """The objective, given all arguments."""
         objective, order = made(NextToken, values), values["order"]
+        if values["replaced_past"]:
+            objective = ReplacedPast(values["replaced_past"], objective)
         if order == "raster":
             return objective
         if order != "permuted":
