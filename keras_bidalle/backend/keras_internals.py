@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.backend import in_stateless_scope
 from keras.src.backend.common import global_state
+from keras.src.initializers.random_initializers import RandomInitializer
 from keras.src.utils import module_utils
 
 
@@ -28,14 +30,44 @@ def global_seed_generator() -> keras.random.SeedGenerator | None:
 @contextlib.contextmanager
 def variables_without_values() -> Iterator[None]:
     """Variables that are made inside have a shape, and never a value."""
+    with _waiting_variables():
+        yield
+
+
+@contextlib.contextmanager
+def variables_with_values_to_come() -> Iterator[None]:
+    """Variables that are made inside have values when it ends without error.
+
+    They are for a model whose weights are read next. Those that begin with
+    random numbers are zeros: JAX compiles a program for each shape of them,
+    which takes several times as long as all the rest of loading.
+    """
+    with _waiting_variables() as waiting:
+        yield
+    for variable in waiting:
+        if isinstance(variable._initializer, RandomInitializer):
+            variable._initializer = _zeros
+        variable._deferred_initialize()
+
+
+def _zeros(shape: Any, dtype: Any = None) -> np.ndarray:
+    # Not of the backend, whose zeros JAX compiles too.
+    return np.zeros(shape, "float32")
+
+
+@contextlib.contextmanager
+def _waiting_variables() -> Iterator[list]:
+    """The variables that are made inside, which have no values."""
     # Where Keras keeps variables that it is still to give values.
-    waiting = "uninitialized_variables"
-    before = list(global_state.get_global_attribute(waiting) or [])
+    name = "uninitialized_variables"
+    before = global_state.get_global_attribute(name)
+    made: list = []
+    global_state.set_global_attribute(name, made)
     try:
         with keras.StatelessScope(initialize_variables=False):
-            yield
+            yield made
     finally:
-        global_state.set_global_attribute(waiting, before)
+        global_state.set_global_attribute(name, before)
 
 
 @contextlib.contextmanager

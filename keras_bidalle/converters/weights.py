@@ -3,7 +3,10 @@
 import numpy as np
 from keras import ops
 
-from keras_bidalle.backend.keras_internals import variables_without_values
+from keras_bidalle.backend.keras_internals import (
+    variables_with_values_to_come,
+    variables_without_values,
+)
 from keras_bidalle.converters.state_dict import not_a_tensor, unwrapped
 from keras_bidalle.converters.unpickling import CheckpointError
 from keras_bidalle.validation import check_part_counts
@@ -262,7 +265,8 @@ def converted(state_dict, config, source, anchors, build, link):
         link(checker, build(checker))
     checker.finish()
     reader = StateDictReader(state_dict, source, *anchors)
-    model = build(reader)
+    with variables_with_values_to_come():
+        model = build(reader)
     link(reader, model)
     reader.finish()
     return model

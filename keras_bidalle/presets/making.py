@@ -6,7 +6,10 @@ from typing import Any
 
 import keras
 
-from keras_bidalle.backend.keras_internals import variables_without_values
+from keras_bidalle.backend.keras_internals import (
+    variables_with_values_to_come,
+    variables_without_values,
+)
 
 
 def without_training_state(model: Any, config: Any) -> Any:
@@ -32,7 +35,8 @@ def without_training_state(model: Any, config: Any) -> Any:
                 f"made of. Received: {len(wanted)} weights, and {len(made)}"
             )
         return model
-    fresh = from_config(config)
+    with variables_with_values_to_come():
+        fresh = from_config(config)
     with tempfile.TemporaryDirectory() as scratch:
         everything = str(pathlib.Path(scratch) / "model.weights.h5")
         model.save_weights(everything)

@@ -31,9 +31,9 @@ from keras_bidalle.presets.files import (
 )
 from keras_bidalle.presets.flat_generators import with_parts
 from keras_bidalle.presets.half_precision import halve_weights
-from keras_bidalle.presets.making import from_config, without_training_state
+from keras_bidalle.presets.making import without_training_state
 from keras_bidalle.presets.safety import check_config
-from keras_bidalle.presets.weights_file import check_fit, stored_shapes
+from keras_bidalle.presets.weights_file import fitting_model, stored_shapes
 from keras_bidalle.quantized_layers import check_weights, with_weights
 from keras_bidalle.sampling.settings import checked_defaults
 from keras_bidalle.version import __version__
@@ -132,8 +132,7 @@ def _load(preset, dtype, generator_dtype):
         set_dtype(config["config"]["generator"], policy)
     with _told_of(preset), contextlib.ExitStack() as stack:
         weights = preset_file(preset, WEIGHTS)
-        check_fit(config, stored_shapes(weights))
-        model = from_config(config)
+        model = fitting_model(config, stored_shapes(weights))
         if metadata["format_version"] < 2:
             weights = stack.enter_context(with_parts(weights, model))
         try:

@@ -4,11 +4,11 @@ import pathlib
 from typing import Any
 
 import h5py
-import keras
 import numpy as np
 
-from keras_bidalle.backend.keras_internals import variables_without_values
+from keras_bidalle.backend.keras_internals import variables_with_values_to_come
 from keras_bidalle.messages import shown
+from keras_bidalle.presets.making import from_config
 from keras_bidalle.validation import check_part_counts
 
 # Groups in each other; more are no model's.
@@ -50,25 +50,29 @@ def stored_shapes(path: pathlib.Path) -> list[tuple[int, ...]]:
     return shapes
 
 
-def check_fit(config: Any, shapes: list[tuple[int, ...]]) -> None:
-    """Raises a `ValueError` unless weights are those of a configuration.
+def fitting_model(config: Any, shapes: list[tuple[int, ...]]) -> Any:
+    """The model of a configuration, for weights that are read next.
 
-    The model is made without its weights, which takes no memory.
+    No memory is taken for its weights before they are known to be there.
 
     Args:
         config: dict, a serialized model.
         shapes: list of tuple, of the arrays that were stored for it.
+
+    Raises:
+        ValueError: unless the weights are those of the configuration.
     """
     check_part_counts(config, len(shapes))
-    with variables_without_values():
-        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
-    needed = sum(_size(variable.shape) for variable in model.weights)
-    found = sum(map(_size, shapes))
-    if needed > found:
-        raise ValueError(
-            "its weights do not fit its configuration, by which the model "
-            f"has {needed:,} parameters and not {found:,}"
-        )
+    with variables_with_values_to_come():
+        model = from_config(config)
+        needed = sum(_size(variable.shape) for variable in model.weights)
+        found = sum(map(_size, shapes))
+        if needed > found:
+            raise ValueError(
+                "its weights do not fit its configuration, by which the model "
+                f"has {needed:,} parameters and not {found:,}"
+            )
+    return model
 
 
 def _size(shape):

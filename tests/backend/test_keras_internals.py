@@ -4,6 +4,7 @@ import threading
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from keras_bidalle.backend import keras_internals
@@ -30,6 +31,35 @@ def test_variables_may_never_get_values():
         layer.build((None, 10**6))
     assert layer.count_params() == 10**12 + 10**6
     # Where Keras gives values to all variables that wait for one.
+    with keras.StatelessScope(initialize_variables=True):
+        pass
+
+
+def test_values_that_are_read_next_are_not_drawn(monkeypatch):
+    def drawn(self, *args, **kwargs):
+        raise AssertionError("a random number was drawn")
+
+    monkeypatch.setattr(keras.initializers.GlorotUniform, "__call__", drawn)
+    with keras_internals.variables_with_values_to_come():
+        layer = keras.layers.Dense(3, bias_initializer="ones")
+        layer.build((None, 2))
+        noise = keras.random.SeedGenerator(7)
+    kernel, bias = (ops.convert_to_numpy(weight) for weight in layer.weights)
+    np.testing.assert_array_equal(kernel, np.zeros((2, 3), "float32"))
+    np.testing.assert_array_equal(bias, np.ones(3, "float32"))
+    assert ops.convert_to_numpy(noise.state).tolist() == [7, 0]
+    # What it computes follows its weights on every backend.
+    layer.kernel.assign(np.full((2, 3), 2.0))
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(layer(np.ones((1, 2), "float32"))), [[5.0] * 3]
+    )
+    # None is left that Keras would give a value to later, after an error too.
+    with (
+        pytest.raises(KeyError),
+        keras_internals.variables_with_values_to_come(),
+    ):
+        keras.layers.Dense(3).build((None, 2))
+        raise KeyError
     with keras.StatelessScope(initialize_variables=True):
         pass
 
