@@ -62,6 +62,25 @@ class Places:
             masks[kind] = self._hide(mask, hidden, kind)
         return [masks[kind] for kind in self._layout.kinds]
 
+    def prompt_masks(self, count: int) -> list:
+        """As `masks` of the first n positions, of one direction.
+
+        Where they are a whole image, of which a layer sees little at each
+        position, that layer has `KeyBlocks`.
+        """
+        masks = self.masks(count)
+        if self._direction or count != self._layout.num_positions:
+            return masks
+        # No pad is among the positions of an image.
+        blocks = [
+            self._layout.masks.image_blocks(kind, self._dtype)
+            for kind in self._layout.kinds
+        ]
+        return [
+            mask if found is None else found
+            for mask, found in zip(masks, blocks, strict=True)
+        ]
+
     def masks_at(self, index: Any, count: int = 1) -> list:
         """Of positions from `index` on of the rows' second part: one a layer.
 

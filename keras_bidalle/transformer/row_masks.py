@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.transformer.attention_masks import attention_mask
+from keras_bidalle.transformer.key_blocks import key_blocks
 
 
 def masked_score(dtype):
@@ -40,8 +41,9 @@ class MaskTables:
             kind: _window(~hidden[1, text_length:, text_length:])
             for kind, hidden in self._hidden.items()
         }
+        self._grid = tuple(grid)
         # Kept, for torch asks at every step.
-        self._tables, self._window_tables = {}, {}
+        self._tables, self._window_tables, self._blocks = {}, {}, {}
 
     def by_kind(self, dtype):
         """Dict from kind to float32 (2, S, S), for scores of a dtype."""
@@ -66,6 +68,16 @@ class MaskTables:
             table = np.concatenate([table[:, :first], slots], axis=1)
             self._window_tables[kind, dtype] = table
         return self._window_tables[kind, dtype]
+
+    def image_blocks(self, kind, dtype):
+        """`KeyBlocks` of an image that comes first, or `None`."""
+        if (kind, dtype) not in self._blocks:
+            count = int(np.prod(self._grid))
+            seen = ~self._hidden[kind][0, :count, :count]
+            self._blocks[kind, dtype] = key_blocks(
+                seen, self._grid, masked_score(dtype)
+            )
+        return self._blocks[kind, dtype]
 
 
 def _window(seen):

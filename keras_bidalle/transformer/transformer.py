@@ -107,7 +107,7 @@ class Transformer(TransformerLayer):
         x, recent = self.token_convolution.prefill(x)
         caches = [recent]
         for block, mask, window in zip(
-            self.blocks, places.masks(n), places.windows, strict=True
+            self.blocks, places.prompt_masks(n), places.windows, strict=True
         ):
             x, cache = block.prefill(x, mask, room, rotation, window, run)
             caches.append(cache)

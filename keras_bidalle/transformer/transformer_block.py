@@ -8,6 +8,7 @@ from keras import layers, ops
 from keras_bidalle.backend.noise import Dropout
 from keras_bidalle.backend.recomputation import drawn_seed, recomputed
 from keras_bidalle.transformer import kv_cache
+from keras_bidalle.transformer.key_blocks import KeyBlocks
 from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.layer_calls import PLAIN_CALLS, LayerCalls
 from keras_bidalle.transformer.rotary import rotate
@@ -242,8 +243,9 @@ class TransformerBlock(TransformerLayer):
     ) -> tuple:
         """Runs a prompt (B, n, d): its output and the layer's KV cache.
 
-        The mask and the rotation are as when called, of the n positions. The
-        cache has room for `length`, or is one of `kv_cache.make_window`.
+        The mask and the rotation are as when called, of the n positions; the
+        mask may be `KeyBlocks`. The cache has room for `length`, or is one of
+        `kv_cache.make_window`.
         """
         query, key, value = self._project(x, rotation, run)
         if window is None:
@@ -313,11 +315,12 @@ class TransformerBlock(TransformerLayer):
         if key.shape[2] == 1:
             # The only key takes all of the attention.
             return value
+        query = query * self.head_dim**-0.5
+        if isinstance(mask, KeyBlocks):
+            return mask.attend(query, key, value)
         # Two plain products: on CPUs several times faster to differentiate
         # than the fused kernel.
-        scores = ops.matmul(
-            query * self.head_dim**-0.5, ops.transpose(key, (0, 1, 3, 2))
-        )
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         if mask is not None:
             scores = scores + mask
         return ops.matmul(ops.softmax(scores, axis=-1), value)
