@@ -14,6 +14,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 CORPORA = {
     "checkpoints": (ROOT / "tests/converters/corpus", 100),
     "presets": (ROOT / "tests/presets/corpus", 30),
+    "published": (ROOT / "tests/converters/published_corpus", 200),
 }
 
 
@@ -34,7 +35,9 @@ def test_every_file_is_read_or_told_in_one_short_line(program, name, tmp_path):
     assert len(files) >= least
     before = peak()
     for path in files:
-        reader.read(reader.placed(path.read_bytes(), tmp_path))
+        place = tmp_path / path.stem
+        place.mkdir()
+        reader.read(reader.placed(path.read_bytes(), place))
     assert peak() - before < MEGABYTES
 
 
