@@ -12,7 +12,6 @@ from typing import Any
 import keras
 
 from keras_bidalle.backend.current import backend_name, has_accelerator
-from keras_bidalle.backend.keras_internals import variables_with_values_to_come
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
@@ -54,7 +53,7 @@ def policy(name: str) -> Iterator[None]:
 
 def in_float32(build: Callable[[], Any], trained: Any) -> Any:
     """A twin of `trained` that computes in float32, for use after training."""
-    with policy("float32"), variables_with_values_to_come():
+    with policy("float32"):
         twin = build()
     # By way of a file, which leaves out what only training needs: the
     # discriminator, the optimizer.
