@@ -177,7 +177,8 @@ def test_other_settings_need_no_other_program(monkeypatch):
 def test_one_row_takes_passes():
     small, large = small_generator(), small_generator(width=256, depth=2)
     assert isinstance(Fastest().chosen(small, 1), FixedPoint)
-    assert isinstance(Fastest().chosen(small, 2), Sequential)
+    assert isinstance(Fastest().chosen(small, 2), FixedPoint)
+    assert isinstance(Fastest().chosen(small, 3), Sequential)
     assert 1 < pass_cost(small, 1, 8) < pass_cost(large, 4, 8)
 
 
