@@ -12,7 +12,7 @@ pytestmark = pytest.mark.any_backend
 ROOT = pathlib.Path(__file__).parents[2]
 # Each with how many files there are at least.
 CORPORA = {
-    "checkpoints": (ROOT / "tests/converters/corpus", 100),
+    "checkpoints": (ROOT / "tests/converters/corpus", 120),
     "presets": (ROOT / "tests/presets/corpus", 30),
     "published": (ROOT / "tests/converters/published_corpus", 200),
 }
