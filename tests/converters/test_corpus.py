@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 # Each with how many files there are at least.
 CORPORA = {
     "checkpoints": (ROOT / "tests/converters/corpus", 120),
-    "presets": (ROOT / "tests/presets/corpus", 30),
+    "presets": (ROOT / "tests/presets/corpus", 60),
     "published": (ROOT / "tests/converters/published_corpus", 200),
 }
 
