@@ -25,19 +25,16 @@ import grids
 
 from keras_bidalle import load, programs
 from keras_bidalle.tasks import mnist64
-from keras_bidalle.tasks.mnist64.pictures import SPLITS
 
 TOKENIZER = "te-vqgan-mnist"
 ORDERS = ("permuted", "raster")
 SEEDS = 3
 GENERATOR = {"steps": 1200, "reports": 2}
 TASK = {"evaluation_pictures": 100, "classifier_steps": 1500}
-DIRECTIONS = ("text_to_image", "image_to_text")
 COLUMNS = {
     **{
-        f"{direction}, {split}": f"{direction}, {split}".replace("_", " ")
-        for direction in DIRECTIONS
-        for split in SPLITS[1:]
+        f"{way}, {split}": f"{way}, {split}".replace("_", " ")
+        for way, split in grids.accuracy_names()
     },
     "sampling_ms": "ms of a picture, one at a time",
 }
@@ -80,13 +77,7 @@ class Run:
     def result(self, options, folder, task):
         """What a finished run has to say."""
         metrics = grids.read(folder, "metrics.json")
-        figures = {
-            f"{direction}, {split}": metrics[split][direction]["overall"][
-                "accuracy"
-            ]
-            for split in SPLITS[1:]
-            for direction in DIRECTIONS
-        }
+        figures = grids.accuracies(metrics)
         figures["sampling_ms"] = 1000 * sampling_seconds(load(folder / "model"))
         return {
             **dataclasses.asdict(self),

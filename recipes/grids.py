@@ -15,6 +15,8 @@ import wiring  # isort: split
 
 from keras_bidalle import programs
 from keras_bidalle.files import atomic_path
+from keras_bidalle.sampling.settings import IMAGE_TO_TEXT, TEXT_TO_IMAGE
+from keras_bidalle.tasks.mnist64.pictures import SPLITS
 
 
 def parser(doc, names, home):
@@ -99,6 +101,23 @@ def _costs(folder):
 def read(folder, name):
     """A JSON file of a run."""
     return json.loads((folder / name).read_text())
+
+
+def accuracies(metrics):
+    """Right clauses of a run of MNIST64: dict from direction and split."""
+    return {
+        f"{direction}, {split}": metrics[split][direction]["overall"][
+            "accuracy"
+        ]
+        for direction, split in accuracy_names()
+        if split in metrics
+    }
+
+
+def accuracy_names():
+    """Both directions, each with the splits that training did not see."""
+    directions = (TEXT_TO_IMAGE, IMAGE_TO_TEXT)
+    return [(way, split) for way in directions for split in SPLITS[1:]]
 
 
 def results_in(folder):

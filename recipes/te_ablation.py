@@ -26,7 +26,6 @@ import te_ablation_table
 from keras_bidalle import load, programs
 from keras_bidalle.image_tokenizers.downsampling import DOWNSAMPLINGS
 from keras_bidalle.tasks import mnist64
-from keras_bidalle.tasks.mnist64.pictures import SPLITS
 
 PUBLISHED = "strided_conv"
 # Of the published configuration, what two cores cannot afford: its width, the
@@ -63,7 +62,6 @@ TASK = {
     "classifier_steps": 600,
     "crops": False,
 }
-DIRECTIONS = ("text_to_image", "image_to_text")
 HISTORY = {
     "psnr": "val_psnr",
     "equivariance": "val_translation_equivariance",
@@ -132,10 +130,7 @@ class Run:
         figures = dict(metrics["tokenizer"])
         figures["read"] = figures.pop("reading")["accuracy"]
         del figures["code_shape"]
-        for split in SPLITS[1:]:
-            for direction in DIRECTIONS if split in metrics else ():
-                found = metrics[split][direction]["overall"]["accuracy"]
-                figures[f"{direction}, {split}"] = found
+        figures |= grids.accuracies(metrics)
         return {
             **dataclasses.asdict(self),
             "settings": {

@@ -30,10 +30,8 @@ class KeyBlocks:
         # Those that are wanted first, in their order; the rest is hidden.
         keys = np.argsort(~wanted, axis=1, kind="stable")[:, :most]
         found = np.take_along_axis(of_blocks, keys[:, None], axis=2)
-        self._queries, self._keys = (
-            queries.astype("int32"),
-            keys.astype("int32"),
-        )
+        self._queries = queries.astype("int32")
+        self._keys = keys.astype("int32")
         self._back = np.argsort(queries.ravel()).astype("int32")
         self._mask = np.where(found, np.float32(0), np.float32(hidden))
 
@@ -49,19 +47,14 @@ class KeyBlocks:
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 2, 4, 3)))
         scores = scores + ops.convert_to_tensor(self._mask, scores.dtype)
         heads = ops.matmul(ops.softmax(scores, axis=-1), value)
-        heads = ops.reshape(heads, (-1, *_flat(heads)))
-        return ops.take(heads, self._back, axis=2)
+        shape = (-1, query.shape[1], len(self._back), query.shape[4])
+        return ops.take(ops.reshape(heads, shape), self._back, axis=2)
 
     @staticmethod
     def _blocks(x, places):
         """(B, heads, n, e) as (B, heads, blocks, places of one, e)."""
         found = ops.take(x, places.ravel(), axis=2)
         return ops.reshape(found, (-1, x.shape[1], *places.shape, x.shape[3]))
-
-
-def _flat(x):
-    _, heads, blocks, places, channels = x.shape
-    return heads, blocks * places, channels
 
 
 def key_blocks(
