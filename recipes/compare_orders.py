@@ -30,7 +30,11 @@ TOKENIZER = "te-vqgan-mnist"
 ORDERS = ("permuted", "raster")
 SEEDS = 3
 GENERATOR = {"steps": 1200, "reports": 2}
-TASK = {"evaluation_pictures": 100, "classifier_steps": 1500}
+TASK = {
+    "train_pictures": 20_000,
+    "evaluation_pictures": 100,
+    "classifier_steps": 1500,
+}
 COLUMNS = {
     **{
         f"{way}, {split}": f"{way}, {split}".replace("_", " ")

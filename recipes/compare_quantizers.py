@@ -57,8 +57,8 @@ WITHOUT_SIZE = (quantizers.FSQ, quantizers.LFQ, quantizers.BSQ)
 SEEDS = {"mnist64": 3, "emoji": 1}
 EXTRACTOR = "efficientnet_lite0"
 TRAINING = {
-    "steps": 600,
-    "reports": 2,
+    "steps": 400,
+    "reports": 1,
     "evaluate_every": 1,
     "batch_size": 32,
     "learning_rate": 2e-3,
