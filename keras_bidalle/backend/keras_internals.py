@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras.src.backend import in_stateless_scope
+from keras.src.backend import numpy as backend_numpy
 from keras.src.backend.common import global_state
 from keras.src.initializers.random_initializers import RandomInitializer
 from keras.src.utils import module_utils
@@ -20,6 +21,11 @@ from keras.src.utils import module_utils
 def is_stateless() -> bool:
     """Whether state is read and written outside of variables (JAX's steps)."""
     return in_stateless_scope()
+
+
+def backend_pad(x: Any, widths: Any) -> Any:
+    """`keras.ops.pad` of a tensor that has values, without its operation."""
+    return backend_numpy.pad(x, widths)
 
 
 def global_seed_generator() -> keras.random.SeedGenerator | None:

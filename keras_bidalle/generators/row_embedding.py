@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.backend.noise import NoiseSeedGenerator
+from keras_bidalle.backend.padding import pad
 from keras_bidalle.transformer.image_positions import IMAGE_POSITIONS
 from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.segments import GEN, REF
@@ -104,9 +105,9 @@ class RowEmbedding(TransformerLayer):
         if text:
             # A caption's last token comes before the image or ends the row.
             filled = [*rest, [self.text_length - 1, 0], [0, 0]]
-            return vectors + ops.pad(targets[..., :1, :], filled)
+            return vectors + pad(targets[..., :1, :], filled)
         filled = [*rest, [0, 1], [0, 0]]
-        return vectors + ops.pad(targets[..., 1:, :], filled)
+        return vectors + pad(targets[..., 1:, :], filled)
 
     def places(self, text: bool, segment: int) -> Any:
         """What is added to tokens of one segment: tensor (T or P, d)."""

@@ -12,6 +12,7 @@ import keras
 from keras import layers, ops
 
 from keras_bidalle.backend.convolution import Conv2D
+from keras_bidalle.backend.padding import pad
 from keras_bidalle.image_tokenizers.blocks import (
     PACKAGE,
     Half,
@@ -67,7 +68,7 @@ class _HalvingConv(Downsampling):
 
     def call(self, x):
         # Of the border below and to the right nothing is read.
-        return self.conv(ops.pad(x, [[0, 0], [1, 0], [1, 0], [0, 0]]))
+        return self.conv(pad(x, [[0, 0], [1, 0], [1, 0], [0, 0]]))
 
 
 class _DoublingConv(TokenizerLayer):

@@ -7,6 +7,7 @@ from keras import layers, ops
 
 from keras_bidalle.arguments import Configured
 from keras_bidalle.backend.convolution import Conv2D
+from keras_bidalle.backend.padding import pad
 from keras_bidalle.losses.global_batch_normalization import (
     GlobalBatchNormalization,
 )
@@ -130,7 +131,7 @@ class PatchDiscriminator(Configured, layers.Layer):
 
 
 def _pad(x):
-    return ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    return pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
 
 
 def _padded(shape):

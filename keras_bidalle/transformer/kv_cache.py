@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend.current import is_eager
+from keras_bidalle.backend.padding import pad
 from keras_bidalle.backend.xla import has_xla
 
 # Blocks of a cache, each with a loop of its own: at most so many, for each
@@ -47,7 +48,7 @@ def make_cache(keys, values, length):
 
     def block(x):
         x = ops.reshape(x, (-1, n, channels))
-        return ops.pad(x, [[0, 0], [0, length - n], [0, 0]])
+        return pad(x, [[0, 0], [0, length - n], [0, 0]])
 
     return ((block(keys), block(values)),)
 
@@ -66,7 +67,7 @@ def make_window(keys, values, first, window):
 
     def arranged(x):
         # Slots without a position yet hold zeros.
-        x = ops.pad(x, [[0, 0], [0, 0], [0, 1], [0, 0]])
+        x = pad(x, [[0, 0], [0, 0], [0, 1], [0, 0]])
         return ops.take(x, source, axis=2)
 
     return make_cache(arranged(keys), arranged(values), first + window)

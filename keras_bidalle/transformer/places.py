@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend.current import is_eager
+from keras_bidalle.backend.padding import pad
 from keras_bidalle.transformer.row_masks import choose, masked_score
 from keras_bidalle.transformer.spans import span
 
@@ -123,7 +124,7 @@ class Places:
             scores = ops.cast(self._hidden_keys, self._dtype)[:, None]
             scores = scores * masked_score(self._dtype)
             more = max((self.room or 0) - scores.shape[-1], 0)
-            return ops.pad(scores, [[0, 0], [0, 0], [0, more]])
+            return pad(scores, [[0, 0], [0, 0], [0, more]])
 
         return self._once("hidden", make)
 
