@@ -29,11 +29,11 @@ from keras_bidalle.tasks import mnist64
 TOKENIZER = "te-vqgan-mnist"
 ORDERS = ("permuted", "raster")
 SEEDS = 3
-GENERATOR = {"steps": 1200, "reports": 2}
+GENERATOR = {"steps": 700, "reports": 2}
 TASK = {
     "train_pictures": 20_000,
     "evaluation_pictures": 100,
-    "classifier_steps": 1500,
+    "classifier_steps": 1000,
 }
 COLUMNS = {
     **{
