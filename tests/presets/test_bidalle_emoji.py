@@ -9,8 +9,8 @@ import keras_bidalle
 NAMES = {
     "man-medium_skin_tone-white_hair": "man: medium skin tone, white hair",
     "person_biking-dark_skin_tone": "person biking: dark skin tone",
-    "vulcan_salute-medium-dark_skin_tone": (
-        "vulcan salute: medium-dark skin tone"
+    "woman_running-medium-dark_skin_tone": (
+        "woman running: medium-dark skin tone"
     ),
     "woman_in_lotus_position-medium_skin_tone": (
         "woman in lotus position: medium skin tone"

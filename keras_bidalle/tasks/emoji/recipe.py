@@ -66,7 +66,7 @@ def _generator() -> Configuration:
             "learning_rate": 3e-3,
             "steps": 3000,
             "text_to_image_share": 0.6,
-            "sampling": {"temperature": 0.3, "guidance_scale": 3.0},
+            "sampling": {"temperature": 0.3, "guidance_scale": 2.0},
         },
     )
 
