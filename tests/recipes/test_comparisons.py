@@ -71,7 +71,7 @@ def test_orders_differ_in_nothing_else(digits, tmp_path):
         configs[order] = plan.config()
     arguments = configs["permuted"]["generator"]["config"]
     assert arguments.pop("order") == "permuted"
-    assert arguments.pop("order_annealing") == (600, 900)
+    assert arguments.pop("order_annealing") == (350, 525)
     assert configs["raster"]["generator"]["config"].pop("order") == "raster"
     configs["raster"]["generator"]["config"].pop("order_annealing", None)
     assert configs["permuted"] == configs["raster"]
