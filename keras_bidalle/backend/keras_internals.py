@@ -6,7 +6,7 @@
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -23,8 +23,13 @@ def is_stateless() -> bool:
     return in_stateless_scope()
 
 
-def backend_pad(x: Any, widths: Any) -> Any:
-    """`keras.ops.pad` of a tensor that has values, without its operation."""
+def pad(x: Any, widths: Sequence[Sequence[int]]) -> Any:
+    """Adds zeros: tensor, with `[before, after]` for each of its axes.
+
+    `keras.ops.pad` makes an object with a name of its own at each call, and
+    counts names in a global. PyTorch's compiler sees that count: it compiles
+    what calls it anew at each step, and gives up after eight.
+    """
     return backend_numpy.pad(x, widths)
 
 

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_bidalle.backend.keras_internals import pad
 from keras_bidalle.backend.lookup import lookup
 from keras_bidalle.backend.noise import NoiseSeedGenerator
-from keras_bidalle.backend.padding import pad
 from keras_bidalle.transformer.image_positions import IMAGE_POSITIONS
 from keras_bidalle.transformer.layer import TransformerLayer
 from keras_bidalle.transformer.segments import GEN, REF

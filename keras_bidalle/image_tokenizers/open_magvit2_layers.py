@@ -12,7 +12,7 @@ import keras
 from keras import layers, ops
 
 from keras_bidalle.backend.convolution import Conv2D
-from keras_bidalle.backend.padding import pad
+from keras_bidalle.backend.keras_internals import pad
 from keras_bidalle.image_tokenizers.blocks import (
     PACKAGE,
     Half,

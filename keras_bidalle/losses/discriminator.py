@@ -7,7 +7,7 @@ from keras import layers, ops
 
 from keras_bidalle.arguments import Configured
 from keras_bidalle.backend.convolution import Conv2D
-from keras_bidalle.backend.padding import pad
+from keras_bidalle.backend.keras_internals import pad
 from keras_bidalle.losses.global_batch_normalization import (
     GlobalBatchNormalization,
 )

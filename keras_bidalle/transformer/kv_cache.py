@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend.current import is_eager
-from keras_bidalle.backend.padding import pad
+from keras_bidalle.backend.keras_internals import pad
 from keras_bidalle.backend.xla import has_xla
 
 # Blocks of a cache, each with a loop of its own: at most so many, for each

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend.current import is_eager
-from keras_bidalle.backend.padding import pad
+from keras_bidalle.backend.keras_internals import pad
 from keras_bidalle.transformer.row_masks import choose, masked_score
 from keras_bidalle.transformer.spans import span
 

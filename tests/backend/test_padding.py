@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 from keras.src.backend.common import global_state
 
-from keras_bidalle.backend.padding import pad
+from keras_bidalle.backend.keras_internals import pad
 
 
 def test_zeros_stand_around_a_tensor():
