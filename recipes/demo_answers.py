@@ -179,15 +179,16 @@ class References:
     Args:
         folder: str or `pathlib.Path`, as `data.captioned_folder` takes it.
         image_shape: tuple (H, W, C), of what is drawn.
+        captions: str or `pathlib.Path`, their file, where there are several.
 
     Raises:
         ValueError: when no picture can be read, or as `captioned_folder`.
         FileNotFoundError: as `captioned_folder`.
     """
 
-    def __init__(self, folder, image_shape):
+    def __init__(self, folder, image_shape, captions=None):
         self.name = pathlib.Path(folder).resolve().name
-        source = data.captioned_folder(folder)
+        source = data.captioned_folder(folder, captions)
         examples = evaluation.Examples(source, image_shape)
         rows = examples.read(range(len(examples)))
         for name, reason in examples.skipped.items():

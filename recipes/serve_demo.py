@@ -49,6 +49,11 @@ def parse(arguments):
         metavar="FOLDER",
         help="captioned pictures that drawn ones are compared with",
     )
+    add(
+        "--picture-captions",
+        metavar="FILE",
+        help="which file of captions of --pictures, where there are several",
+    )
     return parser.parse_args(arguments)
 
 
@@ -59,11 +64,15 @@ def run(options):
 
     model = wiring.text_image_model(options.model)
     candidates = references = None
+    if options.picture_captions and not options.pictures:
+        raise ValueError("--picture-captions needs --pictures FOLDER.")
     if options.captions:
         candidates = CaptionFile(options.captions, model.caption_tokenizer)
     if options.pictures:
         shape = model.image_tokenizer.image_shape
-        references = References(options.pictures, shape)
+        references = References(
+            options.pictures, shape, options.picture_captions
+        )
     page = make_page(Answers(model, options.example, candidates, references))
     page.queue(max_size=MAX_WAITING).launch(
         server_name=options.host,

@@ -57,8 +57,8 @@ def captioned_folder(
         names = ", ".join(path.name for path in tables)
         raise ValueError(
             one_line(
-                f"{path_name(folder)} has several files of captions: name "
-                f"one with --captions. Received: {names}"
+                f"{path_name(folder)} has several files of captions: "
+                f"`captions` must name one of them. Received: {names}"
             )
         )
     tars = [path for path in folder.iterdir() if path.suffix == ".tar"]

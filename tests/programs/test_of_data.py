@@ -82,7 +82,7 @@ def test_a_folder_is_opened_by_what_lies_in_it(tmp_path):
     with pytest.raises(ValueError, match="caption"):
         data.captioned_folder(tmp_path)
     (tmp_path / "other.json").write_text('{"a.png": "a black square"}')
-    with pytest.raises(ValueError, match="names.csv, other.json"):
+    with pytest.raises(ValueError, match="`captions` .*names.csv, other.json"):
         data.captioned_folder(tmp_path)
     source = data.captioned_folder(tmp_path, "other.json")
     assert source.read(0).captions == ["a black square"]

@@ -153,6 +153,15 @@ def test_a_drawn_picture_is_compared_with_the_folder(tmp_path, capsys):
     assert "of all 3 pictures, none of which has this" in told
     assert 'caption: "blue 5".' in told
 
+    for path in tmp_path.glob("*.txt"):
+        path.unlink()
+    for file, caption in (("names.json", "red 3"), ("more.json", "digit")):
+        (tmp_path / file).write_text(f'{{"a.png": "{caption}"}}')
+    with pytest.raises(ValueError, match=r"`captions` .*more.json, names.json"):
+        References(tmp_path, (16, 16, 3))
+    references = References(tmp_path, (16, 16, 3), "names.json")
+    assert references.captions == ["red 3"]
+
 
 @pytest.mark.any_backend
 def test_the_page_has_limits(answers, tmp_path, capsys):
