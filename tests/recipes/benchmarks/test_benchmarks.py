@@ -5,11 +5,14 @@ import importlib.util
 import json
 
 import measuring
+import narrow_weights
 import numpy as np
 import pytest
 import rq_throughput
 import sampling
 import training
+
+import keras_bidalle
 
 pytestmark = pytest.mark.any_backend
 
@@ -118,3 +121,35 @@ def test_rq_throughput_stands_beside_what_was_published():
     # arXiv 2203.01941, section 4.3: 4.1 and 5.6 times as fast.
     assert slow[100] / fast[100] == pytest.approx(4.1, abs=0.06)
     assert slow[200] / fast[200] == pytest.approx(5.6, abs=0.01)
+
+
+def test_narrow_weights_are_compared_with_those_of_float32(
+    capsys, monkeypatch, tmp_path
+):
+    build = sampling.build
+    monkeypatch.setattr(
+        sampling, "build", lambda name, dtype: build("tiny", dtype)
+    )
+    monkeypatch.setitem(
+        vars(narrow_weights),
+        "captions",
+        lambda options, model: np.full((4, model.text_length), 3),
+    )
+    folder = tmp_path / "narrow"
+    narrow_weights.main(
+        f"--random --rounds 1 --batch-sizes 1 2 --save {folder}".split()
+    )
+    errors, one, two = lines(capsys)
+    for name in ("image_logits", "text_logits"):
+        figures = errors[name]
+        assert 0 < figures["rms_error"] <= figures["largest_error"]
+        # The levels are a 127th of the largest of each row.
+        assert figures["largest_error"] < 0.2 * figures["deviation"]
+    for batch, line in ((1, one), (2, two)):
+        assert line["batch"] == batch and 0.5 < line["equal_codes"] <= 1.0
+        ms = line["ms"]
+        assert line["times_faster"]["sequential"] == pytest.approx(
+            ms["float32, sequential"] / ms["int8, sequential"], rel=0.1
+        )
+    block = keras_bidalle.load(folder).transformer.blocks[0]
+    assert block.to_qkv.quantization_mode == "int8"
