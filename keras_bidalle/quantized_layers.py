@@ -15,6 +15,12 @@ from keras_bidalle.validation import check_choice
 
 # What `load` can make of the weights that were saved.
 _WEIGHTS = (None, "int8")
+# What Keras takes where a mode alone is given.
+_USUAL = {
+    "int8": keras.quantizers.Int8QuantizationConfig,
+    "int4": keras.quantizers.Int4QuantizationConfig,
+    "float8": keras.quantizers.Float8QuantizationConfig,
+}
 _OF_KERAS = {*dir(keras.layers.Layer), *dir(keras.Model)}
 
 
@@ -41,37 +47,58 @@ def _layers(layer: Any, start: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def quantized_layers(model: Any) -> dict[str, Any]:
-    """What a configuration needs: modes, such as "int8", by places."""
-    modes = {
-        path: getattr(layer, "quantization_mode", None)
-        for path, layer in _layers(model)
-    }
-    modes = {path: mode for path, mode in modes.items() if mode}
-    return {"quantized": modes} if modes else {}
+    """What a configuration needs: how layers were quantized, by places.
+
+    That is a mode, such as "int8", or the configuration of Keras that was
+    given, where it is not the mode's own.
+    """
+    found = {path: _told(layer) for path, layer in _layers(model)}
+    found = {path: told for path, told in found.items() if told}
+    return {"quantized": found} if found else {}
+
+
+def _told(layer):
+    mode = _mode(layer)
+    given = getattr(layer, "quantization_config", None)
+    if mode is None or given is None:
+        return mode
+    usual = _USUAL.get(mode)
+    if usual is not None and given.get_config() == usual().get_config():
+        return mode
+    return keras.saving.serialize_keras_object(given)
 
 
 def without_quantized(config: Mapping[str, Any]) -> tuple[dict, dict]:
-    """A configuration without those modes, and the modes."""
+    """A configuration without what `quantized_layers` told, and that."""
     config = dict(config)
-    modes = config.pop("quantized", {})
-    return config, modes
+    told = config.pop("quantized", {})
+    return config, told
 
 
-def quantize_layers(model: Any, modes: Mapping[str, str]) -> None:
+def quantize_layers(model: Any, told: Mapping[str, Any]) -> None:
     """Quantizes layers again, for weights that are loaded afterwards.
 
     Raises:
         ValueError: if there is no layer of one of the names.
     """
-    layers = dict(_layers(model)) if modes else {}
-    for path, mode in modes.items():
+    layers = dict(_layers(model)) if told else {}
+    for path, how in told.items():
         if path not in layers:
             raise ValueError(
                 f"`quantized` must have places of layers. Received: {path!r}"
             )
         # One layer may have several places.
-        if layers[path].quantization_mode is None:
-            layers[path].quantize(mode)
+        if layers[path].quantization_mode is not None:
+            continue
+        if isinstance(how, str):
+            layers[path].quantize(how)
+        else:
+            config = keras.saving.deserialize_keras_object(how)
+            layers[path].quantize(config=config)
+
+
+def _mode(layer):
+    return getattr(layer, "quantization_mode", None)
 
 
 def check_weights(weights: Any) -> None:
@@ -81,6 +108,8 @@ def check_weights(weights: Any) -> None:
 
 def with_weights(model: Any, weights: str | None) -> Any:
     """The model, its generator's weights narrow where that is asked for.
+
+    Layers that are so already stay as they are.
 
     Raises:
         ValueError: if it has no generator.
@@ -96,5 +125,8 @@ def with_weights(model: Any, weights: str | None) -> Any:
     with warnings.catch_warnings():
         # Keras tells of each norm that it has no weights to make narrow.
         warnings.filterwarnings("ignore", ".*`quantize` method", UserWarning)
-        generator.quantize(weights)
+        generator.quantize(
+            weights,
+            filters=lambda layer: _mode(layer) != weights,
+        )
     return model

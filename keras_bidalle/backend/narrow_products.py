@@ -19,8 +19,8 @@ def narrow_product(kernel: Any, scale: Any) -> Callable | None:
         scale: float torch tensor (N,); weights are kernel / scale.
 
     Returns:
-        Function of a float32 tensor (..., K) to (..., N), or `None` where
-        torch has no kernels for the device.
+        Function of a float tensor (..., K) to (..., N) of its dtype, or `None`
+        where torch has no kernels for the device.
     """
     import torch
 
@@ -41,10 +41,11 @@ def narrow_product(kernel: Any, scale: Any) -> Callable | None:
     product = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
 
     def multiply(x):
-        greatest = x.abs().amax(dim=-1, keepdim=True).clamp(min=1e-30)
-        return product(x / greatest, 1.0 / levels, levels + 1, packed) * (
-            greatest
-        )
+        # The kernels take float32 alone.
+        rows = x.float()
+        greatest = rows.abs().amax(dim=-1, keepdim=True).clamp(min=1e-30)
+        y = product(rows / greatest, 1.0 / levels, levels + 1, packed)
+        return (y * greatest).to(x.dtype)
 
     return multiply
 

@@ -25,7 +25,7 @@ def without_training_state(model: Any, config: Any) -> Any:
         with variables_without_values():
             fresh = from_config(config)
         wanted, made = (
-            [tuple(weight.shape) for weight in one.weights]
+            [tuple(weight.shape) for weight in kept_weights(one)]
             for one in (model, fresh)
         )
         if wanted != made:
@@ -42,6 +42,14 @@ def without_training_state(model: Any, config: Any) -> Any:
         model.save_weights(everything)
         fresh.load_weights(everything)
     return fresh
+
+
+def kept_weights(model: Any) -> list:
+    """The weights that a file keeps of a model.
+
+    Adapters (LoRA) are not among them: Keras adds them to what they adapt.
+    """
+    return [w for w in model.weights if not w.name.startswith("lora_")]
 
 
 def from_config(config: Any) -> Any:

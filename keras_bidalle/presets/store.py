@@ -31,7 +31,7 @@ from keras_bidalle.presets.files import (
 )
 from keras_bidalle.presets.flat_generators import with_parts
 from keras_bidalle.presets.half_precision import halve_weights
-from keras_bidalle.presets.making import without_training_state
+from keras_bidalle.presets.making import kept_weights, without_training_state
 from keras_bidalle.presets.safety import check_config
 from keras_bidalle.presets.weights_file import fitting_model, stored_shapes
 from keras_bidalle.quantized_layers import check_weights, with_weights
@@ -241,7 +241,7 @@ def save_preset(
         kept.save_weights(str(temporary / WEIGHTS))
         if half_precision:
             halve_weights(temporary / WEIGHTS)
-        parameters = sum(int(np.prod(v.shape)) for v in kept.weights)
+        parameters = sum(int(np.prod(v.shape)) for v in kept_weights(kept))
         metadata = {
             "format_version": FORMAT_VERSION,
             "keras_bidalle_version": __version__,
@@ -253,7 +253,8 @@ def save_preset(
             },
         }
         _write_json(temporary / METADATA, metadata)
-        defaults = getattr(model, "sampling_defaults", None)
+        defaults = getattr(model, "sampling_defaults", None) or {}
+        defaults = {way: dict(own) for way, own in defaults.items()}
         if defaults:
             _write_json(temporary / SAMPLING, defaults)
         if card is None:
@@ -263,7 +264,7 @@ def save_preset(
                 "```python\nimport keras_bidalle\n\n"
                 f'model = keras_bidalle.load("{folder.name}")\n```\n'
             )
-            for direction, settings in (defaults or {}).items():
+            for direction, settings in defaults.items():
                 told = ", ".join(f"{k} {v}" for k, v in settings.items())
                 card += f"\nWithout settings, {direction} has {told}.\n"
         (temporary / CARD).write_text(card, encoding="utf-8")

@@ -18,6 +18,7 @@ from keras_bidalle.backend.xla import has_xla
 # columns side by side: they lay the weights out anew at every call.
 _FEW_ROWS = range(4, 17)
 _COLUMNS = 64
+_OWN_DTYPES = ("float32", "bfloat16", "float16")
 
 # Of layers with weights of 8 bits: the kernel, its version, and the product.
 _NARROW: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -116,15 +117,20 @@ class EagerCalls(LayerCalls):
 
 
 def _eager_function(layer):
-    if layer.compute_dtype != layer.variable_dtype:
+    # What Keras casts on the way is left to Keras.
+    if (
+        layer.compute_dtype != layer.variable_dtype
+        or layer.compute_dtype not in _OWN_DTYPES
+    ):
         return layer
+    if getattr(layer, "quantization_mode", None) is not None:
+        # `call` is that of the weights before they were quantized.
+        return _int8_function(layer) if _is_int8_dense(layer) else layer
     from torch.nn import functional
 
     if _is_plain_dense(layer):
         kernel, bias = _value(layer.kernel).T, _value(layer.bias)
         return lambda x: functional.linear(x, kernel, bias)
-    if _is_int8_dense(layer):
-        return _int8_function(layer)
     if type(layer) is layers.LayerNormalization:
         gamma, beta = _value(layer.gamma), _value(layer.beta)
         shape, epsilon = gamma.shape, layer.epsilon
@@ -240,10 +246,13 @@ def _is_plain_dense(layer):
 
 
 def _is_int8_dense(layer):
+    """Whether rows are brought to 8 bits as `narrow_product` does it."""
     return (
         _is_linear(layer)
         and layer.quantization_mode == "int8"
-        and layer.inputs_quantizer is not None
+        and not layer.lora_enabled
+        and type(layer.inputs_quantizer) is keras.quantizers.AbsMaxQuantizer
+        and layer.inputs_quantizer.axis in (-1, (-1,))
     )
 
 

@@ -10,7 +10,12 @@ from small_models import CAPTIONS, small_model
 import keras_bidalle
 from keras_bidalle.generators import BidirectionalTransformer, RQTransformer
 
+WEIGHTS_ALONE = keras.quantizers.Int8QuantizationConfig(
+    activation_quantizer=None
+)
+BLOCKS_OF_32 = keras.quantizers.Int4QuantizationConfig(block_size=32)
 TEXT = np.array([[1, 5, 6, 7, 2, 0]] * 2, "int32")
+CODES = np.array([[[0, 1], [2, 3]], [[3, 2], [1, 0]]], "int32")
 
 
 def are_likeliest(generator, codes):
@@ -36,6 +41,19 @@ def quantize(generator):
     generator.quantize("int8")
 
 
+def quantize_weights_alone(generator):
+    generator.quantize(config=WEIGHTS_ALONE)
+
+
+def quantize_to_4_bits(generator):
+    generator.quantize("int4")
+
+
+def quantize_and_adapt(generator):
+    quantize(generator)
+    adapt(generator)
+
+
 def freeze_and_train(generator):
     generator.transformer.trainable = False
     generator.compile(keras.optimizers.Adam(0.5))
@@ -48,7 +66,16 @@ def freeze_and_train(generator):
 
 
 @pytest.mark.parametrize(
-    "change", [adapt, activate, quantize, freeze_and_train]
+    "change",
+    [
+        adapt,
+        activate,
+        quantize,
+        quantize_weights_alone,
+        quantize_to_4_bits,
+        quantize_and_adapt,
+        freeze_and_train,
+    ],
 )
 def test_what_is_drawn_next_follows_the_layers_of_now(change):
     generator = small_generator()
@@ -95,6 +122,39 @@ def test_a_quantized_generator_is_saved_and_loaded(cls, options, tmp_path):
         )
 
 
+@pytest.mark.parametrize("how", [WEIGHTS_ALONE, BLOCKS_OF_32])
+def test_how_layers_were_quantized_is_kept(how, tmp_path):
+    generator = small_generator()
+    generator.quantize(config=how)
+    text = ops.convert_to_numpy(generator.score_text(TEXT, CODES))
+    generator.save_to_preset(tmp_path / "preset")
+    again = keras_bidalle.load(tmp_path / "preset")
+    kept = again.blocks[0].to_qkv.quantization_config
+    assert kept.get_config() == how.get_config()
+    np.testing.assert_array_equal(again.score_text(TEXT, CODES), text)
+
+
+def test_adapters_are_part_of_what_a_preset_keeps(tmp_path):
+    generator = small_generator()
+    adapt(generator)
+    generator.save_to_preset(tmp_path / "preset")
+    again = keras_bidalle.load(tmp_path / "preset")
+    assert not again.blocks[0].to_qkv.lora_enabled
+    np.testing.assert_allclose(
+        again.score_text(TEXT, CODES),
+        generator.score_text(TEXT, CODES),
+        rtol=1e-4,
+    )
+
+
+def test_8_bits_go_with_factors_of_16(tmp_path):
+    small_model("plain").save_to_preset(tmp_path / "preset")
+    model = keras_bidalle.load(
+        tmp_path / "preset", weights="int8", generator_dtype="bfloat16"
+    )
+    assert model.text_to_image(CAPTIONS, seed=3).dtype == np.uint8
+
+
 def test_weights_are_narrowed_when_loaded(tmp_path):
     model = small_model("plain")
     model.save_to_preset(tmp_path / "preset")
@@ -104,6 +164,12 @@ def test_weights_are_narrowed_when_loaded(tmp_path):
     assert narrow.text_to_image(CAPTIONS, seed=3).dtype == np.uint8
     narrow.save_to_preset(tmp_path / "narrow")
     again = keras_bidalle.load(tmp_path / "narrow")
+    np.testing.assert_array_equal(
+        again.text_to_image(CAPTIONS, seed=3),
+        narrow.text_to_image(CAPTIONS, seed=3),
+    )
+    # What is narrow already stays so.
+    again = keras_bidalle.load(tmp_path / "narrow", weights="int8")
     np.testing.assert_array_equal(
         again.text_to_image(CAPTIONS, seed=3),
         narrow.text_to_image(CAPTIONS, seed=3),

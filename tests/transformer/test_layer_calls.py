@@ -106,6 +106,41 @@ def test_products_of_8_bits_are_those_of_keras(use_bias):
     )
 
 
+def adapted(layer):
+    layer.quantize("int8")
+    layer.enable_lora(2)
+    layer.lora_kernel_b.assign(ops.ones_like(layer.lora_kernel_b))
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="products of torch")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer: layer.quantize("int8"),
+        lambda layer: layer.quantize(
+            config=keras.quantizers.Int8QuantizationConfig(
+                activation_quantizer=None
+            )
+        ),
+        lambda layer: layer.quantize("int4"),
+        adapted,
+    ],
+)
+def test_changed_layers_give_what_they_give_when_called(change, dtype):
+    block = make_block(dtype=dtype)
+    change(block.expand)
+    x = np.random.default_rng(0).normal(size=(3, 2, 128)).astype("float32")
+    x = ops.cast(ops.convert_to_tensor(x), dtype)
+    wanted, found = (
+        ops.convert_to_numpy(ops.cast(run(block.expand, x), "float32"))
+        for run in (layer_calls.PLAIN_CALLS, layer_calls.EagerCalls())
+    )
+    np.testing.assert_allclose(
+        found, wanted, rtol=0, atol=0.02 * np.abs(wanted).max()
+    )
+
+
 @pytest.mark.parametrize(
     "dtype,rows,wanted",
     {
