@@ -73,7 +73,7 @@ class TextImageModel(Configured, PresetMixin, ServingMixin, keras.Model):
         self.built = True
 
     @property
-    def sampling_defaults(self) -> dict:
+    def sampling_defaults(self) -> Mapping[str, Any]:
         """Those of the generator (see `Generator.sampling_defaults`)."""
         return self.generator.sampling_defaults
 
@@ -244,7 +244,7 @@ class TextImageModel(Configured, PresetMixin, ServingMixin, keras.Model):
         """How likely the model finds captions of images.
 
         Args:
-            captions: list of B str.
+            captions: str or list of B str.
             images: array (B, H, W, C), as in `image_to_text`.
             batch_size: int, how many are scored at once.
 
@@ -252,7 +252,7 @@ class TextImageModel(Configured, PresetMixin, ServingMixin, keras.Model):
             float32 NumPy array (B,), log-likelihoods in nats.
         """
         return self.generator.score_text(
-            self.caption_tokenizer.encode(list(captions)),
+            self.caption_tokenizer.encode(caption_list(captions)),
             self.image_tokenizer.encode(images, batch_size=batch_size),
             batch_size=batch_size,
         )

@@ -182,7 +182,10 @@ def run(options: argparse.Namespace) -> None:
         },
         "data": source and {"source": source.description, "size": len(source)},
         "reference": options.reference,
-        "sampling_defaults": whole.sampling_defaults if whole else {},
+        "sampling_defaults": {
+            way: dict(own)
+            for way, own in (whole.sampling_defaults if whole else {}).items()
+        },
     }
     config = {
         **about,

@@ -1,8 +1,8 @@
 """A generator: its parts, how they work together, and what it offers."""
 
 import collections
-import copy
 import functools
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
@@ -168,19 +168,23 @@ class Generator(Configured, OwnLoss, PresetMixin, keras.Model):
         return self.transformer(x, places=places, training=training), kept
 
     @property
-    def sampling_defaults(self) -> dict:
+    def sampling_defaults(self) -> Mapping[str, Any]:
         """The settings that calls take where they are given none.
 
-        A dict from "text_to_image" and "image_to_text" to settings, which
-        presets keep.
+        From "text_to_image" and "image_to_text" to settings, which presets
+        keep. They are changed by assigning a dict, never in place: what is
+        returned cannot be changed.
         """
         return self._sampling_defaults()
 
     @sampling_defaults.setter
     def sampling_defaults(self, defaults: Mapping[str, Any]) -> None:
         kept = checked_defaults(defaults, self)
+        fixed = types.MappingProxyType(
+            {way: types.MappingProxyType(own) for way, own in kept.items()}
+        )
         # Behind a function, where Keras does not track it.
-        self._sampling_defaults = lambda: copy.deepcopy(kept)
+        self._sampling_defaults = lambda: fixed
 
     @property
     def blocks(self) -> Sequence:

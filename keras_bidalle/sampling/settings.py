@@ -79,7 +79,9 @@ class Setting:
             bracket = "(" if self.excludes_low else "["
             return f"in {bracket}{self.low:g}, {self.high:g}]"
         bound = f"{'above' if self.excludes_low else 'at least'} {self.low:g}"
-        return bound if self.kind is int else f"finite and {bound}"
+        if self.kind is int:
+            return f"{bound} and below 2^31"
+        return f"finite and {bound}"
 
     def within(self, values: Any) -> Any:
         """Which values of an array or tensor are in range; NaN is not."""
@@ -169,6 +171,8 @@ class SamplingSettings(TypedDict, total=False):
             "0 takes the likeliest each time",
             dtype="float32",
             low=0,
+            # Of more, what is never to be drawn would be likely, too.
+            high=1000,
             defaults={TEXT_TO_IMAGE: 1.0, IMAGE_TO_TEXT: 0.0},
             sampled=1.0,
             examples=(1.0, 0.0, 2.0),
@@ -266,7 +270,7 @@ def checked_settings(settings, direction, count, generator, several=False):
         value = settings.get(name)
         if value is None:
             value = setting.default(direction, generator.sampling_defaults)
-            if several and setting.sampled is not None and value == 0:
+            if several and setting.sampled is not None and not np.any(value):
                 value = setting.sampled
         if value is None:
             continue
@@ -305,8 +309,19 @@ def checked_defaults(defaults, generator):
                 f"and '{IMAGE_TO_TEXT}' to settings. "
                 f"Received: {shown(defaults)}"
             )
-        kept[direction] = {k: v for k, v in settings.items() if v is not None}
-        checked_settings(kept[direction], direction, 1, generator)
+        given = {k: v for k, v in settings.items() if v is not None}
+        checked_settings(given, direction, 1, generator)
+        plain = {}
+        for name, value in given.items():
+            array = np.asarray(value)
+            if array.ndim == 1:
+                raise ValueError(
+                    f"`sampling_defaults` must have one {name} for all rows. "
+                    f"Received: {name}={shown(value)}"
+                )
+            # As JSON, which presets are kept in.
+            plain[name] = array.tolist()
+        kept[direction] = plain
     return kept
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_bidalle.backend.compiled import compiled
@@ -60,6 +61,10 @@ class CodeStreaming:
 
     def _rows(self, text, uniforms, settings, prime):
         generator, given = self.generator, prime.shape[1]
+        if not len(text):
+            nothing = np.zeros((0, *generator.code_shape), "int32")
+            yield nothing, generator.layout.grid[0]
+            return
         columns = generator.layout.grid[1]
         rows = range(columns, generator.layout.num_positions + 1, columns)
         target = Codes(generator, text, uniforms, settings)

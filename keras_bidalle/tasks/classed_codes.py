@@ -1,6 +1,6 @@
 """Classes and codes together: what a generator without captions learns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,7 +72,7 @@ class ClassImages:
         self._whole = TextImageModel(image_tokenizer, names, generator)
 
     @property
-    def sampling_defaults(self) -> dict[str, Any]:
+    def sampling_defaults(self) -> Mapping[str, Any]:
         return self.generator.sampling_defaults
 
     @sampling_defaults.setter

@@ -1,5 +1,7 @@
 """What callers give is checked before anything is drawn, on all backends."""
 
+import json
+
 import numpy as np
 import pytest
 from small_generators import small_generator
@@ -193,11 +195,27 @@ def test_own_defaults_are_taken_where_a_call_says_nothing(generator):
         {"text_to_image": {"top_k": [1, 2]}},
         {"images": {}},
         {"text_to_image": 3},
+        # One value a row: of how many rows is not known.
+        {"text_to_image": {"top_k": [2]}},
+        {"text_to_image": {"temperature": 1e9}},
     ],
 )
 def test_wrong_defaults_are_refused(generator, defaults):
-    with pytest.raises(ValueError, match="top_k|sampling_defaults"):
+    message = "top_k|sampling_defaults|temperature"
+    with pytest.raises(ValueError, match=message):
         generator.sampling_defaults = defaults
+
+
+def test_defaults_are_changed_as_a_whole(generator):
+    generator.sampling_defaults = {
+        "text_to_image": {"temperature": np.float32(0.5)}
+    }
+    try:
+        json.dumps(dict(generator.sampling_defaults["text_to_image"]))
+        with pytest.raises(TypeError, match="does not support item"):
+            generator.sampling_defaults["text_to_image"]["temperature"] = 1.0
+    finally:
+        generator.sampling_defaults = {}
 
 
 @pytest.mark.parametrize("captions", [None, 3, [None], [3], [["a"]]])

@@ -105,7 +105,8 @@ def test_codes_of_a_stack_have_values_of_their_own_only_in_pictures():
     each = {"top_k": [[1, 2, 3]]}
     found = checked_settings(each, TEXT_TO_IMAGE, 2, Generator())
     np.testing.assert_array_equal(found["top_k"], [[1, 2, 3]] * 2)
-    with pytest.raises(ValueError, match="`top_k` must be at least 1, one"):
+    wrong = r"`top_k` must be at least 1 and below 2\^31, one"
+    with pytest.raises(ValueError, match=wrong):
         checked_settings(each, IMAGE_TO_TEXT, 2, Generator())
 
 
