@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_bidalle.backend.compiled import row_batches
 from keras_bidalle.captions.caption_list import caption_list
 from keras_bidalle.text_image_model import TextImageModel
-from keras_bidalle.validation import check_positive, refused
+from keras_bidalle.validation import refused
 
 
 def written_captions(
@@ -84,24 +85,48 @@ def likeliest_captions(
         print(f"{odds:.1%} {caption}")
     ```
     """
-    check_positive(batch_size=batch_size)
     captions = caption_list(captions)
     if not captions:
         raise refused("not be empty", captions=captions)
     text = model.caption_tokenizer.encode(captions)
     _, firsts = np.unique(text, axis=0, return_index=True)
-    text, captions = text[firsts], [captions[i] for i in firsts]
-    # Encoded once: `score_captions` would do it for each caption.
-    codes = model.image_tokenizer.encode(np.asarray(image)[None])
-    scores: list[np.ndarray] = []
-    for at in range(0, len(text), batch_size):
-        part = text[at : at + batch_size]
-        copies = np.repeat(codes, len(part), axis=0)
-        scores.append(model.generator.score_text(part, copies, len(part)))
-        if progress is not None:
-            progress(at + len(part))
-    nats = np.concatenate(scores).astype("float64")
+    captions = [captions[i] for i in firsts]
+    nats = captions_scored(model, image, captions, batch_size, progress)
+    nats = nats.astype("float64")
     shares = np.exp(nats - nats.max())
     shares /= shares.sum()
     order = np.argsort(-nats, kind="stable")
     return [(captions[i], float(shares[i])) for i in order]
+
+
+def captions_scored(
+    model: TextImageModel,
+    image: Any,
+    captions: Sequence[str],
+    batch_size: int = 64,
+    progress: Callable[[int], Any] | None = None,
+) -> np.ndarray:
+    """Scores captions of one image, which is encoded once.
+
+    Args:
+        model, image, captions, batch_size, progress: as of
+            `likeliest_captions`.
+
+    Returns:
+        float32 array (B,), what `score_captions` gives of copies of the image.
+
+    Raises:
+        ValueError, TypeError: as of `score_captions`.
+    """
+    text = model.caption_tokenizer.encode(caption_list(captions))
+    codes = model.image_tokenizer.encode(np.asarray(image)[None])
+    scores = [np.zeros((0,), "float32")]
+    done = 0
+    for rows, count in row_batches(len(text), batch_size):
+        copies = np.repeat(codes, len(rows), axis=0)
+        found = model.generator.score_text(text[rows], copies, len(rows))
+        scores.append(found[:count])
+        done += count
+        if progress is not None:
+            progress(done)
+    return np.concatenate(scores)

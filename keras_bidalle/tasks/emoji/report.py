@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_bidalle.evaluation.likeliest import captions_scored
 from keras_bidalle.metrics import codebook_statistics, psnr
 from keras_bidalle.tasks.emoji.accuracy import attribute_accuracy, ranking
 from keras_bidalle.tasks.emoji.attributes import KnownEmoji, attributes_of
@@ -166,11 +167,7 @@ class EmojiJudge:
         }
 
     def _scored(self, model, image, number, count, progress):
-        found = model.score_captions(
-            self.names,
-            np.broadcast_to(image, (len(self.names), *image.shape)),
-            batch_size=self.batch_size,
-        )
+        found = captions_scored(model, image, self.names, self.batch_size)
         if progress is not None:
             progress("retrieval", number + 1, count)
         return found
