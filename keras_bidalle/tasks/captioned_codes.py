@@ -45,6 +45,10 @@ class CaptionedCodes:
             image_tokenizer, self.caption_tokenizer, generator
         )
 
+    def choose(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Draws the images of a batch: int array (size,), of their places."""
+        return rng.integers(len(self), size=size)
+
     def caption_tokens(
         self, chosen: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
@@ -75,7 +79,7 @@ class CaptionedCodes:
         Of them the share `text_to_image_share` begins with the caption.
         """
         rng = np.random.default_rng(seed)
-        chosen = rng.integers(len(self), size=size)
+        chosen = self.choose(size, rng)
         forward = round(text_to_image_share * size)
         # In this order: both draw from the same numbers.
         text = self.text_of(chosen, forward, rng)

@@ -1,7 +1,9 @@
 """What is said of an emoji: its name, its keywords, its vendor's style."""
 
+import collections
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +64,10 @@ class EmojiCaptions(CaptionedCodes):
         rows: sequence of `Emoji`, one for each of the codes.
         views: integer array (V, N, *code_shape), the codes of each picture's
             views; `None` for none.
+        siblings: bool, whether every other row of a batch is a sibling of
+            the one before it: of the same vendor and concept, in another
+            cell; beside those that have none stands another that has none.
+            Each picture is chosen as often as without.
 
     Raises:
         ValueError: when a name with its style is too long for a row.
@@ -75,10 +81,12 @@ class EmojiCaptions(CaptionedCodes):
         captions: list[str],
         images: np.ndarray,
         views: np.ndarray | None = None,
+        siblings: bool = False,
     ) -> None:
         super().__init__(caption_tokenizer, codes, captions, images)
         self.views = codes[None][:0] if views is None else views
         self.rows = list(rows)
+        self._families: list[np.ndarray] = _families(rows) if siblings else []
         self._known: dict[str, np.ndarray] = {}
         caption_tokenizer.encode(
             sorted({styled(row.name, row.vendor) for row in rows})
@@ -110,6 +118,17 @@ class EmojiCaptions(CaptionedCodes):
             caption = styled(caption, row.vendor)
         return caption
 
+    def choose(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        if not self._families:
+            return super().choose(size, rng)
+        chosen = super().choose(size, rng)
+        for place in range(1, size, 2):
+            family = self._families[chosen[place - 1]]
+            own = int(np.flatnonzero(family == chosen[place - 1])[0])
+            other = own + int(rng.integers(1, max(len(family), 2)))
+            chosen[place] = family[other % len(family)]
+        return chosen
+
     def caption_tokens(
         self, chosen: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
@@ -139,3 +158,19 @@ class EmojiCaptions(CaptionedCodes):
             changed = view < len(self.views)
             codes[forward:][changed] = self.views[view[changed], read[changed]]
         return codes
+
+
+def _families(rows: Sequence[Emoji]) -> list[np.ndarray]:
+    """For each picture, the places of those of its vendor and concept.
+
+    All that are alone there are one family: beside anybody else, they would
+    be chosen less often than others.
+    """
+    keys: list[Any] = [(row.vendor, row.concept) for row in rows]
+    count = collections.Counter(keys)
+    keys = [key if count[key] > 1 else None for key in keys]
+    places = collections.defaultdict(list)
+    for place, key in enumerate(keys):
+        places[key].append(place)
+    families = {key: np.array(value) for key, value in places.items()}
+    return [families[key] for key in keys]

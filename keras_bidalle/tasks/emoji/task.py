@@ -41,6 +41,8 @@ class EmojiTask(JudgedTask):
             patches, as `start_from_patches` does it.
         views: int, how many altered pictures (`altered`) of each are read
             beside itself while a generator learns.
+        siblings: bool, whether a generator's batches have pictures of the
+            same vendor and concept side by side, as `EmojiCaptions`.
         classifier_steps: int, training steps of the judge.
         evaluation_pictures: int, how many of each split are drawn and read;
             0 for all.
@@ -53,6 +55,7 @@ class EmojiTask(JudgedTask):
         seed: int = 0,
         patch_start: bool = True,
         views: int = 0,
+        siblings: bool = False,
         classifier_steps: int = 3000,
         evaluation_pictures: int = 0,
         ranked_pictures: int = 32,
@@ -61,6 +64,7 @@ class EmojiTask(JudgedTask):
         self.seed = seed
         self.patch_start = patch_start
         self.views = views
+        self.siblings = siblings
         self.classifier_steps = classifier_steps
         self.evaluation_pictures = evaluation_pictures
         self.ranked_pictures = ranked_pictures
@@ -73,7 +77,7 @@ class EmojiTask(JudgedTask):
 
     def config(self) -> dict[str, Any]:
         names = ("description", "patch_start", "classifier_steps")
-        more = ("views", "evaluation_pictures", "ranked_pictures")
+        more = ("views", "siblings", "evaluation_pictures", "ranked_pictures")
         return {name: getattr(self, name) for name in (*names, *more)}
 
     def _shown(self, split):
@@ -193,6 +197,7 @@ class EmojiTask(JudgedTask):
             [row.name for row in rows],
             images,
             views=codes[1:],
+            siblings=self.siblings,
         )
 
     def tokenizer_report(self, tokenizer: Any) -> Figures:

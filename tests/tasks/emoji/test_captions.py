@@ -100,3 +100,23 @@ def test_a_batch_may_have_one_direction(captions, share):
     batch = captions.batch(4, (0,), text_to_image_share=share)
     assert batch["text"].shape == (4, 32)
     assert batch["text_to_image"].tolist() == [bool(share)] * 4
+
+
+def test_a_sibling_stands_beside_each_picture_and_all_come_alike(
+    captions, tokenizer, rows
+):
+    beside = EmojiCaptions(
+        tokenizer, rows, captions.codes, [], None, siblings=True
+    )
+    chosen = beside.choose(20_001, np.random.default_rng(0))
+    assert len(chosen) == 20_001
+    family = [(row.vendor, row.concept) for row in rows]
+    large = {key for key in family if family.count(key) > 1}
+    assert large
+    for one, other in zip(chosen[:2000:2], chosen[1:2000:2], strict=True):
+        if family[one] in large:
+            assert one != other and family[one] == family[other]
+    counts = np.bincount(chosen, minlength=len(rows))
+    expected = len(chosen) / len(rows)
+    # Both of a pair come together: twice the variance of single draws.
+    assert np.abs(counts - expected).max() < 5 * np.sqrt(2 * expected)
