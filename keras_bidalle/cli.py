@@ -7,8 +7,6 @@ keras-bidalle evaluate MODEL --images photos
 """
 
 import importlib
-import importlib.util
-import os
 import sys
 
 # Each a module with `parse` and `run`.
@@ -31,11 +29,6 @@ def main(arguments: list[str] | None = None) -> int:
         names = ", ".join(COMMANDS)
         print(f"usage: keras-bidalle {{{names}}} ...", file=sys.stderr)
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
-    # Before Keras: what the programs choose where nobody did.
-    if "KERAS_BACKEND" not in os.environ and importlib.util.find_spec("torch"):
-        os.environ["KERAS_BACKEND"] = "torch"
-    # TensorFlow, when something imports it, prints every library it looks for.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     program = importlib.import_module(COMMANDS[arguments[0]])
     options = program.parse(arguments[1:])
     try:
@@ -44,3 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         from keras_bidalle.commands.inputs import tell_error
 
         return tell_error(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

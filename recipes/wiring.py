@@ -1,18 +1,10 @@
 """What the programs share: the backend, options, and images.
 
-Import it before Keras: it chooses the backend where nobody did.
+Import it before Keras: the package chooses the backend where nobody did.
 """
 
-import importlib.util
-import os
 import pathlib
 import warnings
-
-if "KERAS_BACKEND" not in os.environ and importlib.util.find_spec("torch"):
-    # The fastest of the three on CPUs for these programs.
-    os.environ["KERAS_BACKEND"] = "torch"
-# TensorFlow, when something imports it, prints every library it looks for.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from command_line import program  # noqa: F401
 from PIL import Image
