@@ -4,6 +4,7 @@ import dataclasses
 import types
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_bidalle import data, training
@@ -125,6 +126,9 @@ class GeneratorStage:
             model.sampling_defaults = {TEXT_TO_IMAGE: self.sampling}
             return model
 
+        # What came before, stage 1 among it, is not done again by a run that
+        # was cut since; its first weights are the same all the same.
+        keras.utils.set_random_seed(plan.seed)
         with policy(plan.policy):
             generator = build()
         if self.earlier is not None:

@@ -8,6 +8,7 @@ from typing import Any
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.programs.held_out import EVALUATION
 from keras_bidalle.programs.probing import chosen_policy
+from keras_bidalle.programs.stage import checkpoint_of
 from keras_bidalle.tasks.task import Task
 
 # In what a resumed run may differ from what it began as.
@@ -71,10 +72,10 @@ class Plan:
     def may_change(self) -> list[str]:
         """The settings that may change now, as `RunFolder` takes them."""
         folder = pathlib.Path(self.folder)
-        begun = (folder / "checkpoints" / "generator", folder / "model")
+        begun = not checkpoint_of(folder, "generator").is_empty
         # A tokenizer trained further would have other codes.
         stages = ["generator"]
-        if not any(path.exists() for path in begun):
+        if not (begun or (folder / "model").exists()):
             stages.append("tokenizer")
         return [f"{s}.training.{name}" for s in stages for name in _MAY_CHANGE]
 

@@ -101,6 +101,17 @@ def finished(
     return False
 
 
+def checkpoint_of(folder: Any, stage: str) -> training.ResumableCheckpoint:
+    """The checkpoints of a stage, in the folder of a run.
+
+    Whether there are any says `is_empty`: their folder is there as soon as
+    `fit` begins, and a kill before the first one leaves it so.
+    """
+    return training.ResumableCheckpoint(
+        folder / "checkpoints" / stage, every_seconds=30
+    )
+
+
 def fit_stage(
     folder: training.RunFolder,
     stage: str,
@@ -125,9 +136,7 @@ def fit_stage(
         callbacks: further ones.
         held_out: what it is judged by meanwhile.
     """
-    checkpoint = training.ResumableCheckpoint(
-        folder / "checkpoints" / stage, every_seconds=30
-    )
+    checkpoint = checkpoint_of(folder, stage)
     if folder.before is not None and checkpoint.is_empty:
         print(f"{checkpoint.folder} has no checkpoint: it begins at step 0.")
     writer = training.SummaryWriter(folder / "events" / stage)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import keras
+
 from keras_bidalle import losses, training
 from keras_bidalle.configurations import Configuration
 from keras_bidalle.image_tokenizers import (
@@ -15,7 +17,12 @@ from keras_bidalle.programs.held_out import held_out_images
 from keras_bidalle.programs.held_out_figures import opened_extractors
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import in_float32, policy
-from keras_bidalle.programs.stage import fit_stage, optimizer_of, run_length
+from keras_bidalle.programs.stage import (
+    checkpoint_of,
+    fit_stage,
+    optimizer_of,
+    run_length,
+)
 from keras_bidalle.programs.starting import image_tokenizer_of, load_start
 from keras_bidalle.validation import as_uint8_images
 
@@ -38,6 +45,8 @@ class TokenizerStage:
         settings = self.settings = plan.tokenizer.training
         self.records = len(plan.task)
         self.extractors = opened_extractors(settings)
+        # As where a run that was cut begins it again.
+        keras.utils.set_random_seed(plan.seed)
         with policy(plan.policy):
             self.model, told = started(plan.start_tokenizer, self.configuration)
         if plan.start_tokenizer:
@@ -112,8 +121,8 @@ class TokenizerStage:
             examples: uint8 (n, H, W, 3), images that are shown.
         """
         tokenizer = self.model
-        goes_on = (folder / "checkpoints" / "tokenizer").exists()
-        if not goes_on and self.plan.start_tokenizer is None:
+        begins = checkpoint_of(folder, "tokenizer").is_empty
+        if begins and self.plan.start_tokenizer is None:
             self.plan.task.start_tokenizer(tokenizer)
 
         def reconstructions() -> Any:
