@@ -119,14 +119,18 @@ def captions_scored(
         ValueError, TypeError: as of `score_captions`.
     """
     text = model.caption_tokenizer.encode(caption_list(captions))
+    # Captions as long as each other, which are then cut to what they need.
+    lengths = np.sum(text != model.caption_tokenizer.pad_id, axis=1)
+    order = np.argsort(lengths, kind="stable")
+    text = text[order]
     codes = model.image_tokenizer.encode(np.asarray(image)[None])
-    scores = [np.zeros((0,), "float32")]
+    scores = np.zeros((len(text),), "float32")
     done = 0
     for rows, count in row_batches(len(text), batch_size):
         copies = np.repeat(codes, len(rows), axis=0)
         found = model.generator.score_text(text[rows], copies, len(rows))
-        scores.append(found[:count])
+        scores[order[done : done + count]] = found[:count]
         done += count
         if progress is not None:
             progress(done)
-    return np.concatenate(scores)
+    return scores

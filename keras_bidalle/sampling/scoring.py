@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.backend.compiled import compiled, row_batches
+from keras_bidalle.backend.current import is_eager
 from keras_bidalle.losses.cross_entropy import cross_entropy
 from keras_bidalle.sampling.decoders.targets import (
     embedded_image,
@@ -44,12 +45,24 @@ class CaptionScoring:
             len(stacks) // each, batch_size // each
         ):
             rows = (images[:, None] * each + np.arange(each)).ravel()
-            given = map(
-                ops.convert_to_tensor, (text[rows], stacks[images * each])
-            )
+            part = text[rows]
+            if each > 1:
+                part = part[:, : self._longest(part)]
+            given = map(ops.convert_to_tensor, (part, stacks[images * each]))
             found = ops.convert_to_numpy(self._score(*given))
             scores.append(found[: count * each])
         return np.concatenate(scores)
+
+    def _longest(self, text):
+        """The tokens of the longest caption; where compiled, half or all."""
+        pads = ops.convert_to_numpy(self.generator.captions.is_padding(text))
+        length = text.shape[1]
+        longest = int(np.max(np.where(pads, 0, 1 + np.arange(length))))
+        longest = max(longest, 2)
+        if is_eager():
+            return longest
+        half = -(-length // 2)
+        return half if longest <= half else length
 
     def _scores(self, text, stacks):
         captions = self.generator.captions
@@ -83,6 +96,7 @@ class CaptionScoring:
             embedded_text(generator, text, GEN),
             caches,
             layout.places(False, dtype, padding),
+            layout.num_positions,
         )[:, :-1]
 
 

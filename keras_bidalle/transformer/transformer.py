@@ -116,16 +116,16 @@ class Transformer(TransformerLayer):
             lambda part: ops.cast(part, dtype), (x[:, -1:], tuple(caches))
         )
 
-    def extend(self, x: Any, caches: tuple, places: Places) -> Any:
-        """Runs the rest of rows at once, (B, n, d), after the norm.
+    def extend(self, x: Any, caches: tuple, places: Places, given: int) -> Any:
+        """Runs the next n positions at once, (B, n, d), after the norm.
 
-        `caches` are those of the prompt of U rows, each of which B / U rows
-        go on from; `places` those of the B rows.
+        `caches` are those of the prompt, `given` positions of U rows, each of
+        which B / U rows go on from; `places` those of the B rows.
         """
-        masks, rotation = places.masks(), places.rotation()
-        given = masks[0].shape[-1] - x.shape[1]
+        end = given + x.shape[1]
+        masks, rotation = places.masks(end), places.rotation()
         if rotation is not None:
-            rotation = tuple(part[:, :, given:] for part in rotation)
+            rotation = tuple(part[:, :, given:end] for part in rotation)
         recent, *filled = caches
         recent = ops.repeat(recent, x.shape[0] // recent.shape[0], axis=0)
         x, _ = self.token_convolution.decode(x, ops.cast(recent, x.dtype))

@@ -40,6 +40,27 @@ def test_captions_of_one_image_are_scored_as_each_alone(options, batch_size):
     )
 
 
+@pytest.mark.parametrize("options", [{}, {"rotary": True, "depth": 2}])
+def test_pads_that_all_captions_end_in_are_left_out(options, monkeypatch):
+    generator, lengths = small_generator(**options), []
+    extend = type(generator.transformer).extend
+
+    def counted(self, x, *arguments):
+        lengths.append(x.shape[1])
+        return extend(self, x, *arguments)
+
+    monkeypatch.setattr(type(generator.transformer), "extend", counted)
+    codes = np.repeat([[[3, 1], [0, 5]]], 4, axis=0)
+    text = np.array([[1, 4, 2, 0, 0, 0]] * 4)
+    text[1:, 1] = [5, 6, 7]
+    scores = generator.score_text(text, codes)
+    assert lengths == [3]
+    alone = [generator.score_text(text[i : i + 1], codes[:1]) for i in range(4)]
+    np.testing.assert_allclose(
+        scores, np.concatenate(alone), rtol=1e-4, atol=1e-4
+    )
+
+
 def test_an_image_is_read_once_for_its_captions(monkeypatch):
     generator, rows = small_generator(), []
     prefill = type(generator.transformer).prefill
