@@ -95,8 +95,8 @@ def fastest(plan: Any, found: dict[str, Any]) -> str:
         total = 0.0
         for stage, settings in _stages(plan).items():
             part = item[1].get(stage, {})
-            reports, steps = run_length(settings, len(plan.task))
-            total += reports * steps * part.get("seconds", float("inf"))
+            steps = run_length(settings, len(plan.task)).steps
+            total += steps * part.get("seconds", float("inf"))
         return total
 
     return min(found.items(), key=seconds)[0]
@@ -186,8 +186,8 @@ def estimate(plan: Any, probed: dict[str, Any], found: dict[str, Any]) -> dict:
     }
     for stage, settings in _stages(plan).items():
         cost = found[stage]
-        reports, steps = run_length(settings, records)
-        training = reports * steps * cost["seconds"]
+        steps, reports = run_length(settings, records)
+        training = steps * cost["seconds"]
         report = 0.0
         if settings["evaluate_every"]:
             batches = max(1, held_out // settings["batch_size"])
@@ -205,9 +205,7 @@ def estimate(plan: Any, probed: dict[str, Any], found: dict[str, Any]) -> dict:
             parts["pictures in the end"] = both + 3 * cost["draw"]
             parts["evaluation"] = both * plan.evaluated / SHOWN
         saving *= training / _CHECKPOINT_SECONDS
-        parts[f"{stage}: {reports * steps} steps"] = (
-            cost["first"] + training + saving
-        )
+        parts[f"{stage}: {steps} steps"] = cost["first"] + training + saving
         parts[f"{stage}: {reports} reports"] = reports * report
     return {name: seconds for name, seconds in parts.items() if seconds}
 

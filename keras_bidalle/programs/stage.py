@@ -1,7 +1,7 @@
 """One stage of a run: how long it is, its optimizer, its `fit`."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
@@ -14,13 +14,36 @@ Settings = dict[str, Any]
 Summary = tuple[str, str, Callable[[], Any]]
 
 
-def run_length(settings: Settings, records: int) -> tuple[int, int]:
-    """How often a stage is summed up, and the steps between."""
+class RunLength(NamedTuple):
+    """How long a stage is.
+
+    Attributes:
+        steps: int, all of them.
+        reports: int, how often it is summed up.
+    """
+
+    steps: int
+    reports: int
+
+    @property
+    def between(self) -> int:
+        """Steps from one report to the next."""
+        return self.steps // self.reports
+
+    @property
+    def last(self) -> int:
+        """Steps from the last but one report to the end, with the rest."""
+        return self.steps - (self.reports - 1) * self.between
+
+
+def run_length(settings: Settings, records: int) -> RunLength:
+    """How long the settings say that a stage is."""
     steps = settings["steps"]
     if steps is None:
         steps = settings["epochs"] * records // settings["batch_size"]
+    steps = max(1, steps)
     reports = settings["reports"] or max(1, min(20, steps // 10))
-    return reports, max(1, steps // reports)
+    return RunLength(steps, min(reports, steps))
 
 
 def optimizer_of(settings: Settings, records: int) -> Any:
@@ -30,13 +53,12 @@ def optimizer_of(settings: Settings, records: int) -> Any:
         ValueError: if a setting is none that is known, or the run would end
             before the learning rate has risen.
     """
-    reports, steps = run_length(settings, records)
     warmup = settings["warmup_steps"]
     if settings["warmup_epochs"] is not None:
         warmup = settings["warmup_epochs"] * records / settings["batch_size"]
     rate = training.learning_rate(
         settings["learning_rate"],
-        reports * steps,
+        run_length(settings, records).steps,
         int(warmup),
         settings["schedule"],
         floor=settings["final_learning_rate"],
@@ -63,8 +85,8 @@ def optimizer_of(settings: Settings, records: int) -> Any:
 
 
 def length(settings: Settings) -> list[int | None]:
-    """What the settings say of the length of a stage."""
-    return [settings["steps"], settings["epochs"]]
+    """What the settings say of the length of a stage, and what may end it."""
+    return [settings["steps"], settings["epochs"], settings["patience"]]
 
 
 def finished(
@@ -91,7 +113,8 @@ def finished(
         before = folder.before or {}
         metrics[name] = length(before[stage]["training"])
         folder.update_metrics(**metrics)
-    if metrics[name] == length(part.training):
+    # Earlier versions did not keep the patience.
+    if [*metrics[name], None][:3] == length(part.training):
         return True
     if stage == "generator":
         # Reports that are there are not made again.
@@ -144,13 +167,19 @@ def fit_stage(
         "image": training.ImageSummaries,
         "text": training.TextSummaries,
     }
-    reports, steps = run_length(settings, records)
+    run = run_length(settings, records)
+    if run.last != run.between:
+        print(
+            f"{stage}: {run.steps} steps, a report after each {run.between}, "
+            f"the last one after {run.last}"
+        )
     history = training.resumable_fit(
         model,
         lambda step: data.as_dataset(make_batch, step),
         checkpoint,
-        epochs=reports,
-        steps_per_epoch=steps,
+        epochs=run.reports,
+        steps_per_epoch=run.between,
+        last_steps=run.last,
         callbacks=[
             *callbacks,
             *([] if held_out is None else held_out.callbacks),
@@ -161,9 +190,14 @@ def fit_stage(
                 for kind, tag, function in summaries
             ),
         ],
-        **({} if held_out is None else held_out.fit_arguments(reports)),
+        **({} if held_out is None else held_out.fit_arguments(run.reports)),
     )
     writer.close()
+    if checkpoint.stopped:
+        print(
+            f"{stage}: `patience` had ended it at step {history[-1]['step']}; "
+            "with a larger one it goes on."
+        )
     folder.update_metrics(**{f"{stage}_training": history[-1]})
     folder.write(f"{stage}_history.json", history)
     training.save_curves(folder / f"{stage}_curves.png", history)

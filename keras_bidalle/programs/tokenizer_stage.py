@@ -100,17 +100,17 @@ class TokenizerStage:
         )
 
     def _tell_what_comes_too_late(self) -> None:
-        reports, steps = run_length(self.settings, self.records)
+        steps = run_length(self.settings, self.records).steps
         late = []
         if self.settings["adversarial_weight"]:
             late += ["adversarial_start"]
         if self.callbacks:
             late += ["temperature_steps", "beta_steps"]
         for name in late:
-            if self.settings[name] >= reports * steps > 1:
+            if self.settings[name] >= steps > 1:
                 print(
                     f"{name}={self.settings[name]} is beyond the end of the "
-                    f"run, step {reports * steps}"
+                    f"run, step {steps}"
                 )
 
     def fit(self, folder: training.RunFolder, examples: Any) -> ImageTokenizer:

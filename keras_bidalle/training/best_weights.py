@@ -63,7 +63,7 @@ class KeepBest(keras.callbacks.Callback):
             any such figure do not count.
         mode: str, whether the best is the `"min"` or the `"max"`.
         patience: int or `None`, after how many figures that are no better
-            the run ends.
+            the run ends. With a larger one than before a run goes on.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -112,8 +112,13 @@ class KeepBest(keras.callbacks.Callback):
                 ]
             return
         self.waited += 1
-        if self.patience is not None and self.waited >= self.patience:
+        if self.is_out_of_patience:
             self.model.stop_training = True
+
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Whether enough figures were no better than the best one."""
+        return self.patience is not None and self.waited >= self.patience
 
     def put_back(self) -> None:
         """Gives the model the best weights; without any it stays."""

@@ -58,6 +58,27 @@ def restore_callbacks(callbacks: list, states: list, arrays: list) -> None:
         )
 
 
+def still_end(callbacks: list, states: list) -> bool:
+    """Whether callbacks, restored, end the run that they had ended.
+
+    They do not where they have more patience now, or where those that had
+    too little of it are gone.
+    """
+    ending = [callback for callback in callbacks if _ends(callback) is not None]
+    if ending:
+        return any(map(_ends, ending))
+    # Of any other nobody knows why it ended the run.
+    classes = {state["class"] for state in states if state is not None}
+    return not classes & {"KeepBest", "EarlyStopping"}
+
+
+def _ends(callback):
+    """Whether its patience is used up; `None` of what has none."""
+    if isinstance(callback, keras.callbacks.EarlyStopping):
+        return callback.wait >= callback.patience
+    return getattr(callback, "is_out_of_patience", None)
+
+
 def _state_of(callback):
     if hasattr(callback, "get_state"):
         return callback.get_state()

@@ -35,7 +35,7 @@ class ScalarSummaries(StepCallback):
                 self.writer.scalar(f"train/{name}", value, step)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        step = self.steps_done(self.steps_per_epoch - 1)
+        step = self.steps_done(self.epoch_steps - 1)
         for name, value in (logs or {}).items():
             figure = name.removeprefix("val_")
             kind = "epoch" if figure == name else "validation"
@@ -59,9 +59,7 @@ class _EpochSummaries(StepCallback):
     def on_epoch_end(self, epoch, logs=None):
         last = epoch + 1 == self.params.get("epochs")
         if last or (epoch + 1) % self.every_epochs == 0:
-            self.write(
-                self.function(), self.steps_done(self.steps_per_epoch - 1)
-            )
+            self.write(self.function(), self.steps_done(self.epoch_steps - 1))
 
 
 class ImageSummaries(_EpochSummaries):

@@ -19,6 +19,7 @@ from keras_bidalle.backend.random_state import random_state, set_random_state
 from keras_bidalle.training.callback_states import (
     callback_states,
     restore_callbacks,
+    still_end,
 )
 from keras_bidalle.training.checkpoint_files import CheckpointFolder
 from keras_bidalle.training.run_state import (
@@ -207,6 +208,9 @@ class ResumableCheckpoint(StepCallback):
         """Puts back the state of the other callbacks, once they have begun."""
         if self._restored is not None:
             restore_callbacks(self.callbacks, *self._restored)
+            # With more patience than then it goes on.
+            if self.stopped:
+                self.stopped = still_end(self.callbacks, self._restored[0])
 
     def clear(self) -> None:
         """Forgets the checkpoints in the folder: the next run starts anew."""
@@ -229,7 +233,7 @@ class ResumableCheckpoint(StepCallback):
         begun = self.steps_done()
         self.history = [row for row in self.history if row["step"] <= begun]
         cut, self._cut_epoch = self._cut_epoch, None
-        if cut is not None and self._saved_step % self.steps_per_epoch:
+        if cut is not None and self._saved_step > begun:
             # Keras has begun the epoch's metrics anew, with what they count
             # in the model. Before now they may not have been there.
             variables = [*self.model.variables, *self.model.metrics_variables]
@@ -243,7 +247,7 @@ class ResumableCheckpoint(StepCallback):
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss) and not scales_loss(self.model.optimizer):
             raise self._not_finite(f"The loss is {loss}", step)
-        if batch + 1 >= self.steps_per_epoch:
+        if batch + 1 >= self.epoch_steps:
             # on_epoch_end follows, and knows the epoch's logs; but what
             # validates may take longer than a scheduler waits.
             if self.validates:
@@ -265,7 +269,7 @@ class ResumableCheckpoint(StepCallback):
             self._stop()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        step = self.steps_done(self.steps_per_epoch - 1)
+        step = self.steps_done(self.epoch_steps - 1)
         self._add_to_history(logs, step)
         self.save(step)
         if self._must_stop():

@@ -79,14 +79,14 @@ class ElasticCheckpoint(ResumableCheckpoint):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         super().on_train_batch_end(batch, logs)
         step = self.steps_done(batch)
-        in_epoch = batch + 1 < self.steps_per_epoch
+        in_epoch = batch + 1 < self.epoch_steps
         if in_epoch and step % self.commit_steps == 0:
             self._commit(step)
             self.look_around()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         super().on_epoch_end(epoch, logs)
-        self._commit(self.steps_done(self.steps_per_epoch - 1))
+        self._commit(self.steps_done(self.epoch_steps - 1))
         self.look_around()
 
     def _must_stop(self):

@@ -1,7 +1,8 @@
 """`fit` that starts at any step.
 
-Keras can start `fit` at an epoch, not inside one. The rest of a cut epoch and
-the epochs after it are two calls of `fit` that look like one to callbacks.
+Keras can start `fit` at an epoch, not inside one. The rest of a cut epoch, the
+epochs after it, and a last one of another length are calls of `fit` that look
+like one to callbacks.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ def resumable_fit(
     steps_per_epoch: int,
     callbacks: Sequence[Any] = (),
     verbose: Any = 0,
+    last_steps: int | None = None,
     **kwargs: Any,
 ) -> list[dict]:
     """Trains with `model.fit` from the last checkpoint to the end.
@@ -40,6 +42,8 @@ def resumable_fit(
             batch numbers go on where the run was cut.
         verbose: as in `fit`; 0 leaves the progress to
             `keras_bidalle.training.RunProgress`.
+        last_steps: int, steps of the last epoch, where they are others: what
+            is left of a run whose length its epochs do not divide.
         **kwargs: further arguments of `fit`, such as `validation_data`.
 
     Raises:
@@ -62,7 +66,9 @@ def resumable_fit(
     )
     ```
     """
-    check_positive(epochs=epochs, steps_per_epoch=steps_per_epoch)
+    last_steps = steps_per_epoch if last_steps is None else last_steps
+    lengths = {"steps_per_epoch": steps_per_epoch, "last_steps": last_steps}
+    check_positive(epochs=epochs, **lengths)
     checkpoint.callbacks = list(callbacks)
     checkpoint.validates = kwargs.get("validation_data") is not None
     with checkpoint.alone():
@@ -75,15 +81,20 @@ def resumable_fit(
             verbose=verbose,
             epochs=epochs,
             steps=steps_per_epoch,
+            last_steps=last_steps,
         )
-        epoch, one_run.offset = divmod(step, steps_per_epoch)
+        epoch = min(step // steps_per_epoch, epochs - 1)
+        one_run.offset = step - epoch * steps_per_epoch
+        if epoch + 1 == epochs and one_run.offset >= last_steps:
+            epoch, one_run.offset = epochs, 0
 
         def fit(first, end):
+            steps = last_steps if end == epochs else steps_per_epoch
             model.fit(
                 batches(first * steps_per_epoch + one_run.offset),
                 initial_epoch=first,
                 epochs=end,
-                steps_per_epoch=steps_per_epoch - one_run.offset,
+                steps_per_epoch=steps - one_run.offset,
                 callbacks=one_run,
                 verbose=verbose,
                 shuffle=False,
@@ -101,6 +112,12 @@ def resumable_fit(
                     fit(epoch, epoch + 1)
                 epoch, one_run.offset = epoch + 1, 0
                 ended = model.stop_training
+            if last_steps != steps_per_epoch and epoch + 1 < epochs:
+                # Of one length; the last one is another call.
+                if not ended:
+                    with _averages_left_apart(model.optimizer):
+                        fit(epoch, epochs - 1)
+                    epoch, ended = epochs - 1, model.stop_training
             if epoch < epochs and not ended:
                 fit(epoch, epochs)
             else:

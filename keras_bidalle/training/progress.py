@@ -79,7 +79,7 @@ class RunProgress(StepCallback):
     def on_train_end(self, logs: dict | None = None) -> None:
         if self._first_step is None:
             return
-        step = self.steps_done(self.steps_per_epoch - 1)
+        step = self.steps_done(self.epoch_steps - 1)
         self._show(step, self._last_logs, time.monotonic())
         if self._terminal:
             self._out.write("\n")
@@ -108,7 +108,7 @@ class RunProgress(StepCallback):
 
     def line(self, step: int, logs: dict, now: float) -> str:
         """The line of progress once `step` is done, at a `time.monotonic`."""
-        total = self.steps_per_epoch * self.params["epochs"]
+        total = self.total_steps
         parts = [f"{self.label} {step}/{total}"]
         if self._terminal:
             filled = 15 * step // total

@@ -7,7 +7,8 @@ class StepCallback(keras.callbacks.Callback):
     """Callback that knows the global step.
 
     The global step is `epoch * steps_per_epoch + batch`, so it is right after
-    a restart without being stored, and all callbacks agree on it.
+    a restart without being stored, and all callbacks agree on it. Only the
+    last epoch may have another number of steps.
     """
 
     _epoch = 0
@@ -30,6 +31,21 @@ class StepCallback(keras.callbacks.Callback):
                 f"`fit`. Received: steps_per_epoch={steps}"
             )
         return steps
+
+    @property
+    def epoch_steps(self) -> int:
+        """Steps of this epoch; the last one has the rest of a run, too."""
+        steps = self.steps_per_epoch
+        if self._epoch + 1 == self.params.get("epochs"):
+            return self.params.get("last_steps") or steps
+        return steps
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        steps = self.steps_per_epoch
+        last = self.params.get("last_steps") or steps
+        return steps * (self.params["epochs"] - 1) + last
 
     def steps_done(self, batch: int = -1) -> int:
         """Steps that are complete once `batch` of this epoch is."""

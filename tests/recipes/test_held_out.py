@@ -50,6 +50,16 @@ def test_images_of_another_folder_are_held_out(tmp_path, pictures, capsys):
     metrics = json.loads(written.read_text())
     assert metrics["tokenizer_training"]["step"] == 2
     assert metrics["tokenizer_best"]["report"] == 0
+    capsys.readouterr()
+    # More patience makes it longer, with as many steps as before.
+    options += ("--set", "patience=2", "--resume")
+    assert train_tokenizer.main(command(tmp_path / "runs", *options)) == 0
+    metrics = json.loads(written.read_text())
+    assert metrics["tokenizer_training"]["step"] == 3
+    # With as little as then it stays as it is, and says why.
+    options += ("--set", "steps=8")
+    assert train_tokenizer.main(command(tmp_path / "runs", *options)) == 0
+    assert "`patience` had ended it at step 3" in capsys.readouterr().out
 
 
 def test_a_generator_is_judged_while_it_trains(tmp_path):

@@ -69,6 +69,18 @@ def test_a_run_ends_when_it_gets_no_better(tmp_path):
     assert len(history) == 4 and again.best == 2.0
 
 
+def test_with_more_patience_a_run_goes_on(tmp_path):
+    def keep(patience):
+        return KeepBest("val_figure", patience=patience)
+
+    run(tmp_path, [figures([2.0, 3.0]), keep(1)], epochs=5)
+    longer = keep(2)
+    _, history = run(tmp_path, [figures([3.0]), longer], epochs=5)
+    assert len(history) == 3 and longer.best == 2.0
+    _, history = run(tmp_path, [figures([3.0, 1.0])], epochs=5)
+    assert len(history) == 5
+
+
 def test_a_resumed_run_remembers_its_best(tmp_path):
     keep = KeepBest("val_loss")
     whole, _ = run(tmp_path / "whole", [keep], validation_data=HELD_OUT)

@@ -61,6 +61,27 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, seen):
         assert expected == pytest.approx(found, rel=1e-6)
 
 
+@pytest.mark.parametrize("seen", [5, 7, 11])
+def test_the_last_epoch_may_be_longer(tmp_path, seen):
+    def averaging():
+        return small_model(keras.optimizers.Adam(0.05, use_ema=True))
+
+    long = {"epochs": 2, "last_steps": 8}
+    keras.utils.set_random_seed(1)
+    whole, history = run(tmp_path / "whole", model=averaging(), **long)
+    assert [row["step"] for row in history] == [5, 13]
+    keras.utils.set_random_seed(1)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", [StopAt(seen)], model=averaging(), **long)
+    resumed, history = run(tmp_path / "cut", model=averaging(), **long)
+    assert [row["step"] for row in history] == [5, 13]
+    for expected, found in zip(state(whole), state(resumed), strict=True):
+        np.testing.assert_array_equal(expected, found)
+    # Made longer, it has epochs of one length from there on.
+    _, history = run(tmp_path / "cut", epochs=4, model=averaging())
+    assert [row["step"] for row in history] == [5, 15, 20]
+
+
 def test_averaged_weights_stay_apart_until_the_end(tmp_path):
     def averaging():
         return small_model(keras.optimizers.Adam(0.05, use_ema=True))
@@ -255,7 +276,7 @@ def test_kill_9_while_saving_leaves_a_state_that_loads(tmp_path):
         last = step
 
 
-@pytest.mark.parametrize("name", ["epochs", "steps_per_epoch"])
+@pytest.mark.parametrize("name", ["epochs", "steps_per_epoch", "last_steps"])
 def test_lengths_must_be_positive(tmp_path, name):
     lengths = {"epochs": 1, "steps_per_epoch": 1, name: 0}
     with pytest.raises(ValueError, match=f"`{name}` must be a positive"):
