@@ -265,13 +265,23 @@ class AdversarialLoss(Configured, keras.layers.Layer):
         return AdversarialTerms(*[()] * len(AdversarialTerms._fields))
 
 
+# What the sum of a slope's sizes is scaled to. A kernel's gradient is at most
+# that times the largest feature, so that float16 holds it for features below
+# 64; slopes that are even over 2^24 values are then 2^-14, which it holds too.
+_SLOPE_SUM = 2.0**10
+
+
 def _pull_back(head, kernel, slope):
     """Carries a gradient at the image back to the last kernel.
 
     The mean over replicas, so that all of them weigh alike.
     """
+    # The optimizer's loss scale does not reach in here, and slopes of large
+    # pictures are below what float16 holds.
+    scale = _SLOPE_SUM / ops.maximum(ops.sum(ops.abs(slope)), 1e-20)
     _, gradient = value_and_gradient(
         lambda kernel: ops.sum(ops.cast(head(kernel), "float32") * slope),
         kernel,
+        scale=scale,
     )
     return replicas.all_reduce_mean(gradient)

@@ -41,6 +41,44 @@ def test_linearized_loss_has_the_value_and_the_gradient_of_the_loss():
     np.testing.assert_allclose(gradient, 2 * np.exp(x) * (x + 1) / 5, rtol=1e-5)
 
 
+def through_float16(x):
+    return ops.cast(ops.cast(x, "float16"), "float32")
+
+
+def test_small_slopes_pass_float16():
+    # As of a mean over a batch of pictures; float16 ends at 6e-8.
+    def loss(x):
+        return 1e-9 * ops.sum(through_float16(x))
+
+    x = np.ones((8, 256, 256, 1), "float32")
+    _, gradient = value_and_gradient(loss, x)
+    np.testing.assert_allclose(gradient, np.full_like(x, 1e-9), rtol=0.01)
+    value, gradient = linearize(loss, x)
+    np.testing.assert_allclose(value, 1e-9 * x.size, rtol=1e-5)
+    np.testing.assert_allclose(gradient, np.full_like(x, 1e-9), rtol=0.01)
+
+
+def test_the_scale_changes_no_bit_in_float32():
+    x = np.random.default_rng(0).normal(size=(64, 64, 3)).astype("float32")
+
+    def loss(x):
+        return ops.mean(ops.tanh(x))
+
+    for scale in (2.0**15, None):
+        np.testing.assert_array_equal(
+            value_and_gradient(loss, x, scale=scale)[1],
+            value_and_gradient(loss, x, scale=1.0)[1],
+        )
+
+
+def test_a_gradient_that_overflows_makes_the_loss_no_number():
+    value, gradient = linearize(
+        lambda x: 1e6 * ops.sum(through_float16(x)), np.zeros(3, "float32")
+    )
+    assert not np.any(np.isfinite(ops.convert_to_numpy(gradient)))
+    assert np.isnan(ops.convert_to_numpy(value))
+
+
 def test_gradient_inside_the_loss_of_fit():
     class Model(keras.Model):
         def __init__(self):

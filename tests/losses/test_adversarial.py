@@ -106,6 +106,35 @@ def test_weight_balances_both_gradients_at_the_last_kernel():
     )
 
 
+def test_the_weight_is_that_of_float32_where_the_last_layer_is_float16():
+    # Slopes as small as those of l2 on large pictures.
+    adversarial, real = make(), pictures(0)
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(2, 16, 16, 5)).astype("float32")
+    kernel = (0.2 * rng.normal(size=(5, 3))).astype("float32")
+    weights = []
+    for dtype in ("float32", "float16"):
+
+        def head(kernel, dtype=dtype):
+            product = ops.matmul(
+                ops.cast(features, dtype), ops.cast(kernel, dtype)
+            )
+            return ops.cast(product, "float32")
+
+        found = adversarial(
+            real,
+            pictures(1),
+            reconstruction_loss=lambda fake: (
+                1e-6 * ops.mean(ops.square(real - fake))
+            ),
+            head=head,
+            kernel=kernel,
+            training=False,
+        )
+        weights.append(number(found.adaptive_weight))
+    np.testing.assert_allclose(weights[1], weights[0], rtol=0.01)
+
+
 def test_without_a_head_the_weight_is_fixed():
     assert number(terms(make(weight=0.5)).adaptive_weight) == 0.5
 
