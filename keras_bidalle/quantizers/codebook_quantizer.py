@@ -97,8 +97,11 @@ class CodebookQuantizer(HardQuantizer):
         latents = ops.stop_gradient(self.prepared(z))
         for part in row_chunks(latents, self.num_codes):
             table = self.distance(part, codebook)
-            codes.append(argmin(table))
-            distances.append(ops.min(table, axis=-1))
+            nearest = argmin(table)
+            # Not `ops.min`, which refuses a table without rows.
+            chosen = ops.take_along_axis(table, nearest[:, None], axis=-1)
+            codes.append(nearest)
+            distances.append(chosen[:, 0])
         return ops.concatenate(codes), ops.concatenate(distances)
 
     def lookup(self, codes: Any) -> Any:

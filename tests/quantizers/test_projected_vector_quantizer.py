@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 from quantizer_arrays import random, to_numpy
 
+from keras_bidalle.backend.current import is_tensorflow
 from keras_bidalle.quantizers import (
     IBQ,
     ResidualQuantizer,
@@ -62,3 +63,27 @@ def test_a_large_codebook_is_searched_in_parts(kind, monkeypatch):
     monkeypatch.setattr(row_chunks, "_LARGE", 1)
     monkeypatch.setattr(row_chunks, "_CODES_A_PART", 10)
     np.testing.assert_array_equal(to_numpy(layer.encode(z)), whole)
+
+
+@pytest.mark.parametrize("rows", [1, 63, 65])
+@pytest.mark.parametrize("kind", [VectorQuantizer, IBQ])
+def test_no_part_of_the_rows_is_empty(kind, rows, monkeypatch):
+    from keras_bidalle.quantizers import row_chunks
+
+    layer, z = kind(64, 4, seed=0), random(rows, 4)
+    whole = to_numpy(layer.encode(z))
+    monkeypatch.setattr(row_chunks, "_LARGE", 1)
+    monkeypatch.setattr(row_chunks, "_CODES_A_PART", 1)  # 64 parts
+    assert all(len(part) for part in row_chunks.row_chunks(z, 64))
+    np.testing.assert_array_equal(to_numpy(layer.encode(z)), whole)
+    output = layer(z, training=True)
+    assert np.isfinite(to_numpy(output)).all()
+    assert np.isfinite(float(sum(layer.losses)))
+    if is_tensorflow():
+        import tensorflow as tf
+
+        # Of a number of rows that only the running program knows.
+        some = tf.TensorSpec((None, 4), "float32")
+        encode = tf.function(layer.encode, input_signature=[some])
+        np.testing.assert_array_equal(to_numpy(encode(z)), whole)
+        assert tuple(encode(z[:0]).shape) == (0,)

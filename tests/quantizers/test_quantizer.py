@@ -64,6 +64,14 @@ def test_codes_decode_to_what_the_call_gives(kind):
 
 
 @kinds
+def test_no_pictures_have_no_codes(kind):
+    quantizer = KINDS[kind]()
+    depth = () if quantizer.code_depth is None else (quantizer.code_depth,)
+    codes = quantizer.encode(latents()[:0])
+    assert tuple(codes.shape) == (0, 4, 4, *depth)
+
+
+@kinds
 def test_any_number_of_dimensions_is_quantized_alike(kind):
     quantizer = KINDS[kind]()
     grid = to_numpy(quantizer.encode(latents()))
