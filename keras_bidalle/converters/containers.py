@@ -303,6 +303,9 @@ def _safetensors(path):
 
 def _shards(path):
     """The index of a checkpoint in several files beside it."""
+    # Here, as that module reads what this one opens.
+    from keras_bidalle.converters.state_dict import mapping
+
     places = json.loads(path.read_bytes()[:_MAX_HEADER]).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise CheckpointError("it is no index: it has no `weight_map`")
@@ -310,7 +313,8 @@ def _shards(path):
     for file_name in dict.fromkeys(places.values()):
         if file_name != pathlib.PurePath(str(file_name)).name:
             raise CheckpointError("it names files outside of its folder")
-        content = read_content(path.parent / file_name)
+        # Of torch a dict, or an object that is one.
+        content = mapping(read_content(path.parent / file_name)) or {}
         found |= {
             k: v for k, v in content.items() if places.get(k) == file_name
         }

@@ -50,6 +50,10 @@ class Object:
         self.name, self.states, self.args = name, states, args
 
 
+class Ordered(dict):
+    """Pickles as an `OrderedDict`, which the state of a module is."""
+
+
 class Changed:
     """Pickles as another node that is then given a state."""
 
@@ -95,7 +99,10 @@ def _opcodes(node):
         items = b"".join(
             _opcodes(key) + _opcodes(value) for key, value in node.items()
         )
-        return pickle.EMPTY_DICT + pickle.MARK + items + pickle.SETITEMS
+        empty = pickle.EMPTY_DICT
+        if isinstance(node, Ordered):
+            empty = _opcodes(Global("collections", "OrderedDict"))
+        return empty + pickle.MARK + items + pickle.SETITEMS
     return pickle.dumps(node, protocol=2)[2:-1]
 
 

@@ -7,7 +7,7 @@ import tarfile
 
 import numpy as np
 import pytest
-from pickles import Global, Name, Object, tensor, write_archive
+from pickles import Global, Name, Object, Ordered, tensor, write_archive
 
 from keras_bidalle.converters import (
     CheckpointError,
@@ -222,3 +222,18 @@ def test_files_of_other_kinds_are_named(tmp_path, make, what):
     make(tmp_path / "last.ckpt")
     with pytest.raises(CheckpointError, match=f"last.ckpt.*{what}"):
         read_state_dict(tmp_path / "last.ckpt")
+
+
+def test_a_checkpoint_in_several_files_of_torch(tmp_path):
+    for name, state in (
+        ("m-1.bin", Ordered(a=weight())),
+        ("m-2.bin", {"b": weight(2)}),
+    ):
+        write(tmp_path / name, state)
+    index = tmp_path / "m.bin.index.json"
+    index.write_text(
+        json.dumps({"weight_map": {"a": "m-1.bin", "b": "m-2.bin"}})
+    )
+    found = read_state_dict(index)
+    np.testing.assert_array_equal(found["a"], WEIGHT[:2])
+    np.testing.assert_array_equal(found["b"], WEIGHT[2:4])
