@@ -5,6 +5,7 @@ public call that takes images or codes goes through here, so that a wrong
 range or size is told by name instead of giving a strange image.
 """
 
+import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -80,11 +81,53 @@ def check_positive_or_none(**values: Any) -> None:
             check_positive(**{name: value})
 
 
-def check_at_least(minimum: float = 0.0, **values: Any) -> None:
-    """Raises a `ValueError` unless all are numbers of at least `minimum`."""
+def check_count(**values: Any) -> None:
+    """Raises a `ValueError` unless all arguments are integers from 0 on."""
     for name, value in values.items():
-        if not isinstance(value, int | float) or not value >= minimum:
-            expected = f"be a number of at least {minimum:g}"
+        if not is_integer(value) or value < 0:
+            raise refused("be an integer of at least 0", **{name: value})
+
+
+def as_integers(minimum: int = 1, **values: Any) -> tuple[int, ...]:
+    """The one argument, a sequence of integers, as a tuple of int.
+
+    Raises:
+        ValueError: if it is no sequence, or one is below `minimum`.
+    """
+    ((name, value),) = values.items()
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
+    is_sequence |= isinstance(value, np.ndarray) and value.ndim > 0
+    if not is_sequence or not all(
+        is_integer(one) and one >= minimum for one in value
+    ):
+        expected = f"be a sequence of integers of at least {minimum}"
+        raise refused(expected, **{name: value})
+    return tuple(int(one) for one in value)
+
+
+def check_flag(**values: Any) -> None:
+    """Raises a `ValueError` unless all are True or False.
+
+    Any other value would pass as one of them: "no" as True.
+    """
+    for name, value in values.items():
+        if not isinstance(value, bool | np.bool_):
+            raise refused("be True or False", **{name: value})
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number, of Python or NumPy, and no bool."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    # Integers may be too large for `isfinite`.
+    return is_integer(value) or math.isfinite(value)
+
+
+def check_at_least(minimum: float = 0.0, **values: Any) -> None:
+    """Raises a `ValueError` unless all are finite numbers from `minimum` on."""
+    for name, value in values.items():
+        if not is_number(value) or not value >= minimum:
+            expected = f"be a number of at least {minimum:g}, and finite"
             raise refused(expected, **{name: value})
 
 
