@@ -6,6 +6,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_bidalle.backend.current import has_value
+from keras_bidalle.validation import (
+    check_image_dtype,
+    check_image_range,
+    refused,
+)
+
 # A mean square below this counts as this: equal images get a figure that
 # can be averaged and written to JSON (106 dB at a peak of 2).
 FLOOR = 1e-10
@@ -25,43 +32,59 @@ def psnr(images: Any, reconstructions: Any) -> Any:
         log10(peak^2 / 1e-10).
 
     Raises:
-        ValueError: when shapes differ or one is uint8 and the other not.
+        ValueError: when they are not batches of one shape, one is uint8 and
+            the other not, or floats are not finite or out of [-1, 1] (while
+            a program is traced they have no values to check).
+        TypeError: on a dtype that is neither uint8 nor floating.
     """
-    images, reconstructions, peak = paired_images(images, reconstructions)
+    return decibels(*paired_images(images, reconstructions))
+
+
+def decibels(images: Any, reconstructions: Any, peak: float) -> Any:
+    """`psnr` of float32 tensors of a known peak, without any check."""
     difference = images - reconstructions
     error = ops.mean(ops.square(difference), axis=(1, 2, 3))
-    decibels = 10.0 / ops.log(ops.convert_to_tensor(10.0, "float32"))
-    return decibels * ops.log(peak**2 / ops.maximum(error, FLOOR))
+    scale = 10.0 / ops.log(ops.convert_to_tensor(10.0, "float32"))
+    return scale * ops.log(peak**2 / ops.maximum(error, FLOOR))
 
 
 def paired_images(images: Any, reconstructions: Any) -> tuple[Any, Any, float]:
-    """Both as float32 tensors, and the peak, 255 of uint8 or 2 of floats."""
-    images = ops.convert_to_tensor(images)
-    reconstructions = ops.convert_to_tensor(reconstructions)
-    dtypes = [
-        keras.backend.standardize_dtype(x.dtype)
-        for x in (images, reconstructions)
-    ]
+    """Both as float32 tensors, and the peak, 255 of uint8 or 2 of floats.
+
+    Raises:
+        ValueError, TypeError: as `psnr`.
+    """
+    named = {"images": images, "reconstructions": reconstructions}
+    pair = {name: ops.convert_to_tensor(x) for name, x in named.items()}
+    dtypes = [check_image_dtype(x.dtype, name) for name, x in pair.items()]
     if (dtypes[0] == "uint8") != (dtypes[1] == "uint8"):
         raise ValueError(
             "`images` and `reconstructions` must both be uint8 in [0, 255] "
             f"or both floating in [-1, 1]. Received: {dtypes[0]} and "
             f"{dtypes[1]}"
         )
-    sides = zip(images.shape[1:], reconstructions.shape[1:], strict=False)
-    known = all(None in pair or pair[0] == pair[1] for pair in sides)
-    if len(images.shape) != len(reconstructions.shape) or not known:
+    shapes = [tuple(x.shape) for x in pair.values()]
+    for name, shape in zip(pair, shapes, strict=True):
+        if len(shape) != 4:
+            raise refused(
+                "be a batch of images (B, H, W, C); one alone is images[None]",
+                name,
+                shape=shape,
+            )
+    # A side may be unknown while a program is traced.
+    sides = zip(*shapes, strict=True)
+    if not all(None in both or both[0] == both[1] for both in sides):
         raise ValueError(
             "`images` and `reconstructions` must have the same shape. "
-            f"Received: {tuple(images.shape)} and "
-            f"{tuple(reconstructions.shape)}"
+            f"Received: {shapes[0]} and {shapes[1]}"
         )
+    if dtypes[0] != "uint8":
+        for name, x in pair.items():
+            if has_value(x) and 0 not in x.shape:
+                check_image_range(float(ops.min(x)), float(ops.max(x)), name)
     peak = 255.0 if dtypes[0] == "uint8" else 2.0
-    return (
-        ops.cast(images, "float32"),
-        ops.cast(reconstructions, "float32"),
-        peak,
-    )
+    x, y = (ops.cast(one, "float32") for one in pair.values())
+    return x, y, peak
 
 
 class PairedImages(keras.metrics.Mean):

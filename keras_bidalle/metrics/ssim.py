@@ -31,8 +31,7 @@ def ssim(images: Any, reconstructions: Any) -> Any:
         float32 tensor (B,) in [-1, 1]; 1 for equal images.
 
     Raises:
-        ValueError: when shapes differ, sides are too short, or one is uint8
-            and the other not.
+        ValueError, TypeError: as `psnr`, and when sides are too short.
 
     Reference:
         Wang et al., "Image Quality Assessment" (2004), Equation 13.

@@ -11,6 +11,14 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.quantizers import codebook_metrics
+from keras_bidalle.validation import (
+    as_array,
+    as_indices,
+    check_image_dtype,
+    check_image_range,
+    check_positive,
+    refused,
+)
 
 
 def translation_equivariance(
@@ -41,13 +49,14 @@ def translation_equivariance(
         `"perplexity"` of their distribution, in [1, num_codes].
 
     Raises:
-        ValueError: on shapes other than these.
+        ValueError: on shapes or ranges other than these.
+        TypeError: on other dtypes.
 
     Reference:
         TE-VQGAN, https://arxiv.org/abs/2112.00384, section 4 and
         `ShiftEqMetric` of the released code.
     """
-    codes = np.asarray(ops.convert_to_numpy(codes))
+    codes = as_array("codes", codes)
     if codes.ndim not in (4, 5) or codes.shape[1] != 5 or codes.size == 0:
         raise ValueError(
             "`codes` must have shape (groups, 5, height, width) or (groups, "
@@ -90,15 +99,14 @@ def codebook_statistics(codes: Any, num_codes: int) -> Any:
         exponential of the entropy, in [1, num_codes].
 
     Raises:
-        ValueError: on codes out of range.
+        ValueError: on codes out of range, or none.
+        TypeError: if they are not integers.
     """
-    codes = np.asarray(ops.convert_to_numpy(codes)).ravel()
-    if codes.size == 0 or codes.min() < 0 or codes.max() >= num_codes:
-        raise ValueError(
-            f"`codes` must lie in [0, {num_codes}) and not be empty. "
-            f"Received: {codes.size} codes, "
-            f"max={codes.max() if codes.size else None}"
-        )
+    check_positive(num_codes=num_codes)
+    codes = as_array("codes", codes).ravel()
+    if not codes.size:
+        raise refused("not be empty", "codes", shape=codes.shape)
+    codes = as_indices(codes, int(num_codes), "codes")
     counts = np.bincount(codes, minlength=num_codes)
     shares = ops.convert_to_tensor((counts / codes.size).astype("float32"))
     return {
@@ -152,8 +160,11 @@ def _foreground(images, shape):
             f"H a multiple of {height} and W of {width}. "
             f"Received: shape={images.shape}"
         )
+    is_uint8 = check_image_dtype(images.dtype) == "uint8"
+    if not is_uint8 and images.size:
+        check_image_range(images.min(), images.max())
     # Half a gray level above black, in either range.
-    black = 0 if images.dtype == np.uint8 else -1.0 + 0.5 / 127.5
+    black = 0 if is_uint8 else -1.0 + 0.5 / 127.5
     lit = (images > black).any(axis=-1)
     lit = lit.reshape(
         groups,

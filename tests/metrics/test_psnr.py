@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_bidalle.metrics import PSNR, psnr
+from keras_bidalle.metrics import PSNR, psnr, ssim
 
 
 def numpy(x):
@@ -62,3 +62,24 @@ def test_ranges_and_shapes_must_match():
         psnr(floats, floats.astype("uint8"))
     with pytest.raises(ValueError, match="same shape"):
         psnr(floats, np.zeros((1, 4, 4, 1), "float32"))
+
+
+@pytest.mark.parametrize("measure", [psnr, ssim])
+def test_what_would_give_a_wrong_figure_is_refused(measure):
+    rng = np.random.default_rng(0)
+    images = rng.integers(256, size=(4, 16, 16, 3), dtype="uint8")
+    floats = images.astype("float32") / 127.5 - 1.0
+    for dtype in ("int32", "int64", "bool"):
+        with pytest.raises(TypeError, match="`images` must be uint8"):
+            measure(images.astype(dtype), images.astype(dtype))
+    for large in (images.astype("float32"), floats * np.nan):
+        with pytest.raises(ValueError, match=r"`images` must be finite"):
+            measure(large, large)
+        with pytest.raises(ValueError, match=r"`reconstructions` must be fin"):
+            measure(floats, large)
+    for one, two in ((images, images[:1]), (images[:1], images)):
+        with pytest.raises(ValueError, match="same shape"):
+            measure(one, two)
+    with pytest.raises(ValueError, match="`images` must be a batch"):
+        measure(images[0], images[0])
+    assert numpy(measure(images[:0], images[:0])).shape == (0,)

@@ -151,3 +151,16 @@ def test_pictures_that_do_not_fit_the_codes_are_refused():
         translation_equivariance(codes, 4, black)
     with pytest.raises(ValueError, match=r"\[0, 4\)"):
         translation_equivariance(codes + 4, 4)
+
+
+def test_other_dtypes_and_ranges_are_refused():
+    codes = np.zeros((2, 5, 16, 16), "int32")
+    with pytest.raises(TypeError, match="`codes` must be integers"):
+        translation_equivariance(codes.astype(float), 4)
+    with pytest.raises(ValueError, match="`num_codes` must be a positive"):
+        codebook_statistics(codes, 4.5)
+    white = np.full((2, 5, 64, 64, 3), 255)
+    with pytest.raises(TypeError, match="`images` must be uint8"):
+        translation_equivariance(codes, 4, white)
+    with pytest.raises(ValueError, match="`images` must be finite"):
+        translation_equivariance(codes, 4, white.astype("float32"))
