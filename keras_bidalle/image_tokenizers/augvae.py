@@ -19,8 +19,9 @@ from keras_bidalle.image_tokenizers.augvae_layers import (
 from keras_bidalle.image_tokenizers.augvae_levels import Levels, takes_levels
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
+from keras_bidalle.image_tokenizers.sizes import check_given
 from keras_bidalle.quantizers import LastLevelQuantizer, MultiLevelQuantizer
-from keras_bidalle.validation import refused
+from keras_bidalle.validation import check_flag, is_integer, refused
 
 
 class _AugVAE(ImageTokenizer):
@@ -114,6 +115,7 @@ class AugVAE(_AugVAE):
         dtype: Any = None,
         **levels: Any,
     ) -> None:
+        check_given(quantizer, image_shape)
         sizes = Levels(resolution=image_shape[0], **levels)
         shared = {**dataclasses.asdict(sizes), "dtype": dtype}
         super().__init__(
@@ -178,8 +180,8 @@ class AugVAE(_AugVAE):
             ValueError: if there is no such level.
         """
         count = len(self.level_shapes)
-        if not 0 <= level < count:
-            raise refused(f"lie in [0, {count})", level=level)
+        if not is_integer(level) or not 0 <= level < count:
+            raise refused(f"be an integer in [0, {count})", level=level)
         codebook = self.codebook
         is_coarsest = level == count - 1
         single = SingleLevelAugVAE(
@@ -256,8 +258,13 @@ class SingleLevelAugVAE(_AugVAE):
         dtype: Any = None,
         **levels: Any,
     ) -> None:
+        check_given(quantizer, image_shape)
         sizes = Levels(
             resolution=image_shape[0], num_levels=num_levels, **levels
+        )
+        check_flag(
+            first_connector=first_connector,
+            quantize_finer_levels=quantize_finer_levels,
         )
         shared = {**dataclasses.asdict(sizes), "dtype": dtype}
         if quantize_finer_levels:

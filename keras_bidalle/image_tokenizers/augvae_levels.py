@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from keras_bidalle.validation import check_positive
+from keras_bidalle.validation import as_integers, check_flag, check_positive
 
 
 @dataclasses.dataclass
@@ -38,10 +38,15 @@ class Levels:
     z_channels: int = 256
 
     def __post_init__(self):
-        check_positive(num_levels=self.num_levels)
+        check_positive(num_levels=self.num_levels, z_channels=self.z_channels)
+        check_flag(attention=self.attention)
         # A saved configuration has lists.
-        self.channel_multipliers = tuple(self.channel_multipliers)
-        self.next_channel_multipliers = tuple(self.next_channel_multipliers)
+        self.channel_multipliers = as_integers(
+            channel_multipliers=self.channel_multipliers
+        )
+        self.next_channel_multipliers = as_integers(
+            next_channel_multipliers=self.next_channel_multipliers
+        )
 
     @property
     def factors(self) -> tuple[int, ...]:

@@ -8,7 +8,12 @@ from keras import ops
 from keras_bidalle.arguments import Configured
 from keras_bidalle.backend.convolution import Conv2D
 from keras_bidalle.backend.noise import Dropout
-from keras_bidalle.validation import check_choice
+from keras_bidalle.validation import (
+    as_integers,
+    check_choice,
+    check_positive,
+    refused,
+)
 
 PACKAGE = "keras_bidalle"
 PADDING_MODES = ("zero", "replication")
@@ -30,8 +35,15 @@ class Half(TokenizerLayer):
 
     def __init__(self, channels, channel_multipliers, num_res_blocks, **kwargs):
         super().__init__(**kwargs)
+        check_positive(channels=channels, num_res_blocks=num_res_blocks)
+        multipliers = as_integers(channel_multipliers=channel_multipliers)
+        if not multipliers:
+            raise refused(
+                "have a positive integer for each level",
+                channel_multipliers=multipliers,
+            )
         self.channels = channels
-        self.channel_multipliers = tuple(channel_multipliers)
+        self.channel_multipliers = multipliers
         self.num_res_blocks = num_res_blocks
 
     @property

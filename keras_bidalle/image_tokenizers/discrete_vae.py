@@ -12,7 +12,9 @@ from keras_bidalle.image_tokenizers.discrete_vae_layers import (
     with_new_names,
 )
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
+from keras_bidalle.image_tokenizers.sizes import check_given
 from keras_bidalle.quantizers import GumbelQuantizer
+from keras_bidalle.validation import as_integers
 
 # The names of arguments in configurations of before.
 _OLD_NAMES = {
@@ -101,9 +103,12 @@ class DiscreteVAE(ImageTokenizer):
         name: Any = None,
         trainable: bool = True,
     ) -> None:
+        check_given(quantizer, image_shape)
         groups = {
             "channels": channels,
-            "channel_multipliers": tuple(channel_multipliers),
+            "channel_multipliers": as_integers(
+                channel_multipliers=channel_multipliers
+            ),
             "num_res_blocks": num_res_blocks,
             "epsilon": epsilon,
         }

@@ -16,7 +16,6 @@ from keras_bidalle.image_tokenizers.blocks import (
 )
 from keras_bidalle.losses.logit_laplace import LogitLaplace, map_pixels
 from keras_bidalle.renaming import renamed
-from keras_bidalle.validation import check_positive
 
 
 def convolution(filters, kernel_size, dtype):
@@ -109,14 +108,6 @@ class _Half(Half):
         super().__init__(
             channels, channel_multipliers, num_res_blocks, **kwargs
         )
-        check_positive(channels=channels, num_res_blocks=num_res_blocks)
-        if not channel_multipliers:
-            raise ValueError(
-                "`channel_multipliers` must have a positive integer for each "
-                f"group. Received: channel_multipliers={channel_multipliers}"
-            )
-        for multiplier in channel_multipliers:
-            check_positive(channel_multipliers=multiplier)
         self.epsilon = epsilon
         self.likelihood = LogitLaplace(epsilon)
 

@@ -21,6 +21,7 @@ from keras_bidalle.image_tokenizers.training_images import (
 )
 from keras_bidalle.own_loss import OwnLoss
 from keras_bidalle.presets import PresetMixin
+from keras_bidalle.quantizers.quantizer import freeze_parts
 from keras_bidalle.serving.mixin import ServingMixin
 
 STAGES = ("encoder", "quant_conv", "quantizer", "post_quant_conv", "decoder")
@@ -84,6 +85,7 @@ class ImageTokenizer(
         with keras.name_scope(self.name, caller=self):
             build_in_order(self.stages, (None, *self.image_shape))
         self.built = True
+        freeze_parts(self)
 
     def _keep(self, **arguments):
         for name, value in arguments.items():
@@ -150,10 +152,8 @@ class ImageTokenizer(
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`.
         """
         validation.check_own_loss(**kwargs)
+        objective.check_players(adversarial, discriminator_optimizer)
         optimizer = keras.optimizers.get(optimizer)
-        if adversarial is not None and not adversarial.built:
-            adversarial.build((None, *self.image_shape))
-        self.adversarial = adversarial
         losses = {
             "reconstruction_loss": reconstruction_loss,
             "perceptual": perceptual,
@@ -161,6 +161,9 @@ class ImageTokenizer(
             "adversarial": adversarial,
         }
         self._objective = objective.Objective(self.decoder, **losses)
+        if adversarial is not None and not adversarial.built:
+            adversarial.build((None, *self.image_shape))
+        self.adversarial = adversarial
         self._trackers = {
             name: keras.metrics.Mean(name=name)
             for name in self._objective.names
@@ -313,13 +316,7 @@ class ImageTokenizer(
         Raises:
             ValueError: when there are not `depth` codes a position.
         """
-        code_depth = self.quantizer.code_depth
-        if depth is not None and not 1 <= depth <= (code_depth or 0):
-            raise ValueError(
-                "`depth` must lie in [1, depth of a residual quantizer]. "
-                f"Received: depth={depth} with a quantizer of "
-                f"code_depth={code_depth}"
-            )
+        sizes.check_depth(depth, self.quantizer.code_depth)
         codes = self.encode(images, batch_size=batch_size)
         if depth is not None:
             codes = codes[..., :depth]

@@ -6,18 +6,30 @@ own optimizer. So the stock `fit` of each backend trains both.
 """
 
 import threading
+from collections.abc import Mapping
 
 import keras
 from keras import ops
 
-from keras_bidalle.losses.adversarial import frozen
-from keras_bidalle.messages import shown
-from keras_bidalle.metrics.psnr import psnr
+from keras_bidalle.losses.adversarial import AdversarialLoss, frozen
+from keras_bidalle.metrics.psnr import decibels
+from keras_bidalle.validation import check_at_least, refused
 
 PIXEL_LOSSES = {
     "l1": lambda real, fake: ops.mean(ops.abs(real - fake)),
     "l2": lambda real, fake: ops.mean(ops.square(real - fake)),
 }
+
+
+def check_players(adversarial, discriminator_optimizer):
+    """Raises a `ValueError` unless both fit each other."""
+    if not isinstance(adversarial, AdversarialLoss | None):
+        raise refused("be None or an AdversarialLoss", adversarial=adversarial)
+    if adversarial is None and discriminator_optimizer is not None:
+        raise refused(
+            "be None without `adversarial`: there is no discriminator",
+            discriminator_optimizer=discriminator_optimizer,
+        )
 
 
 def optimizer_of_players(adversarial, optimizer, discriminator_optimizer):
@@ -52,6 +64,12 @@ class Objective:
         perceptual_weight,
         adversarial,
     ):
+        check_at_least(perceptual_weight=perceptual_weight)
+        if perceptual is not None and not callable(perceptual):
+            raise refused(
+                "be None or a callable, such as `losses.LPIPS`",
+                perceptual=perceptual,
+            )
         self._decoder = decoder
         self._perceptual = perceptual if perceptual_weight else None
         self._perceptual_weight = perceptual_weight
@@ -95,7 +113,9 @@ class Objective:
             vars(self._step).clear()
 
     def _total(self, real, fake, training):
-        values = {"psnr": ops.mean(psnr(real, ops.clip(fake, -1.0, 1.0)))}
+        values = {
+            "psnr": ops.mean(decibels(real, ops.clip(fake, -1.0, 1.0), 2.0))
+        }
         if self._adversarial is None:
             total = reconstruction = self._reconstruction_loss(real, fake)
         else:
@@ -144,16 +164,19 @@ def _pixel_loss(reconstruction_loss):
     """Makes a function of real and reconstructed images to a scalar."""
     if callable(reconstruction_loss):
         return lambda real, fake: ops.mean(reconstruction_loss(real, fake))
+    weights = {}
     if isinstance(reconstruction_loss, str):
         weights = {reconstruction_loss: 1.0}
-    else:
+    elif isinstance(reconstruction_loss, Mapping):
         weights = dict(reconstruction_loss)
     if not weights or not set(weights) <= set(PIXEL_LOSSES):
-        raise ValueError(
-            f"`reconstruction_loss` must be one of {tuple(PIXEL_LOSSES)}, a "
-            f"dict of their weights, or a callable. "
-            f"Received: reconstruction_loss={shown(reconstruction_loss)}"
+        raise refused(
+            f"be one of {tuple(PIXEL_LOSSES)}, a dict of their weights, or a "
+            "callable",
+            reconstruction_loss=reconstruction_loss,
         )
+    for name, weight in weights.items():
+        check_at_least(**{f"reconstruction_loss[{name!r}]": weight})
     return lambda real, fake: sum(
         weight * PIXEL_LOSSES[name](real, fake)
         for name, weight in weights.items()

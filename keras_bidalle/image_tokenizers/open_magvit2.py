@@ -10,6 +10,8 @@ from keras_bidalle.image_tokenizers.open_magvit2_layers import (
     OpenMAGVIT2Decoder,
     OpenMAGVIT2Encoder,
 )
+from keras_bidalle.image_tokenizers.sizes import check_given
+from keras_bidalle.validation import as_integers
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -56,9 +58,12 @@ class OpenMAGVIT2(ImageTokenizer):
         name: Any = None,
         trainable: bool = True,
     ) -> None:
+        check_given(quantizer, image_shape)
         levels: dict[str, Any] = {
             "channels": channels,
-            "channel_multipliers": tuple(channel_multipliers),
+            "channel_multipliers": as_integers(
+                channel_multipliers=channel_multipliers
+            ),
             "num_res_blocks": num_res_blocks,
         }
         encoder = OpenMAGVIT2Encoder(

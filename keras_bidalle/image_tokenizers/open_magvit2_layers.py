@@ -25,6 +25,7 @@ from keras_bidalle.image_tokenizers.blocks import (
     shape_of_images,
 )
 from keras_bidalle.image_tokenizers.downsampling import Downsampling
+from keras_bidalle.validation import check_positive
 
 
 class _Blocks(TokenizerLayer):
@@ -158,6 +159,7 @@ class OpenMAGVIT2Encoder(Half):
         super().__init__(
             channels, channel_multipliers, num_res_blocks, **kwargs
         )
+        check_positive(z_channels=z_channels)
         self.z_channels = z_channels
         self.conv_in = self.part(PaddedConv2D, channels, 3, use_bias=False)
         last = len(self.widths) - 1
@@ -214,6 +216,7 @@ class OpenMAGVIT2Decoder(Half):
         super().__init__(
             channels, channel_multipliers, num_res_blocks, **kwargs
         )
+        check_positive(z_channels=z_channels)
         self.z_channels = z_channels
         self.output_channels = output_channels
         self.conv_in = self.part(PaddedConv2D, self.widths[-1], 3)

@@ -19,7 +19,8 @@ from keras_bidalle.image_tokenizers.blocks import (
     shape_of_images,
 )
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
-from keras_bidalle.validation import check_positive
+from keras_bidalle.image_tokenizers.sizes import check_given
+from keras_bidalle.validation import check_count, check_positive
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -77,6 +78,7 @@ class PatchStack(TokenizerLayer):
             channels=channels,
             hidden_channels=hidden_channels,
         )
+        check_count(num_blocks=num_blocks)
         self.patch_size = patch_size
         self.channels = channels
         self.hidden_channels = hidden_channels
@@ -203,6 +205,7 @@ class PatchVQGAN(ImageTokenizer):
         name: Any = None,
         trainable: bool = True,
     ) -> None:
+        check_given(quantizer, image_shape)
         stack = {
             "patch_size": patch_size,
             "channels": channels,

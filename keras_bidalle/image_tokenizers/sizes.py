@@ -1,18 +1,38 @@
 """Shapes of images and of their codes."""
 
+from keras_bidalle.quantizers.quantizer import Quantizer
+from keras_bidalle.validation import as_integers, is_integer, refused
 
-def checked(image_shape, factor):
+
+def checked(image_shape, factor=1):
     """An image shape whose sides a factor divides, or a `ValueError`."""
-    image_shape = tuple(int(side) for side in image_shape)
-    if len(image_shape) != 3 or any(
-        side < 1 or side % factor for side in image_shape[:2]
-    ):
-        raise ValueError(
-            f"`image_shape` must be (height, width, channels) with sides "
-            f"that are multiples of {factor}. "
-            f"Received: image_shape={image_shape}"
+    sides = as_integers(image_shape=image_shape)
+    if len(sides) != 3 or any(side % factor for side in sides[:2]):
+        raise refused(
+            "be (height, width, channels) with sides that are multiples of "
+            f"{factor}",
+            image_shape=sides,
         )
-    return image_shape
+    return sides
+
+
+def check_given(quantizer, image_shape):
+    """Checks what every tokenizer is given, before layers are made of it."""
+    if not isinstance(quantizer, Quantizer):
+        raise refused("be a Quantizer", quantizer=quantizer)
+    checked(image_shape)
+
+
+def check_depth(depth, code_depth):
+    """Checks of how many codes a position an image is to be made."""
+    if depth is None:
+        return
+    if not is_integer(depth) or not 1 <= depth <= (code_depth or 0):
+        raise refused(
+            "be an integer in [1, depth of a residual quantizer]",
+            depth=depth,
+            code_depth=code_depth,
+        )
 
 
 class Sizes:

@@ -7,10 +7,12 @@ import keras
 from keras_bidalle.backend.convolution import Conv2D
 from keras_bidalle.image_tokenizers.blocks import PACKAGE
 from keras_bidalle.image_tokenizers.image_tokenizer import ImageTokenizer
+from keras_bidalle.image_tokenizers.sizes import check_given
 from keras_bidalle.image_tokenizers.vqgan_layers import (
     VQGANDecoder,
     VQGANEncoder,
 )
+from keras_bidalle.validation import as_integers
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -79,11 +81,16 @@ class VQGAN(ImageTokenizer):
         name: Any = None,
         trainable: bool = True,
     ) -> None:
+        check_given(quantizer, image_shape)
         levels = {
             "channels": channels,
-            "channel_multipliers": tuple(channel_multipliers),
+            "channel_multipliers": as_integers(
+                channel_multipliers=channel_multipliers
+            ),
             "num_res_blocks": num_res_blocks,
-            "attention_resolutions": tuple(attention_resolutions),
+            "attention_resolutions": as_integers(
+                attention_resolutions=attention_resolutions
+            ),
             "dropout": dropout,
         }
         shared = {"resolution": image_shape[0], "dtype": dtype, **levels}

@@ -20,6 +20,13 @@ from keras_bidalle.image_tokenizers.blocks import (
     shape_of_images,
 )
 from keras_bidalle.image_tokenizers.downsampling import get_downsampling
+from keras_bidalle.validation import (
+    as_integers,
+    check_at_least,
+    check_flag,
+    check_positive,
+    refused,
+)
 
 
 class Level(TokenizerLayer):
@@ -115,9 +122,16 @@ class _Half(Half):
             channels, channel_multipliers, num_res_blocks, **kwargs
         )
         check_padding_mode(padding_mode)
+        check_positive(resolution=resolution)
+        check_flag(middle_attention=middle_attention)
+        check_at_least(dropout=dropout)
+        if dropout >= 1:
+            raise refused("lie in [0, 1)", dropout=dropout)
         self.middle_attention = middle_attention
         self.resolution = resolution
-        self.attention_resolutions = tuple(attention_resolutions)
+        self.attention_resolutions = as_integers(
+            attention_resolutions=attention_resolutions
+        )
         self.dropout = dropout
         self.padding_mode = padding_mode
 
@@ -174,6 +188,7 @@ class VQGANEncoder(_Half):
             check_padding_mode(
                 downsampling_padding_mode, "downsampling_padding_mode"
             )
+        check_positive(z_channels=z_channels)
         self.z_channels = z_channels
         self.downsampling = downsampling
         self.downsampling_padding_mode = downsampling_padding_mode

@@ -18,8 +18,7 @@ from keras_bidalle.backend.gradients import linearize, value_and_gradient
 from keras_bidalle.backend.state_guard import StateGuard, moved_by_calls
 from keras_bidalle.losses.discriminator import PatchDiscriminator
 from keras_bidalle.losses.game import HingeLoss, VanillaLoss
-from keras_bidalle.messages import shown
-from keras_bidalle.validation import check_at_least
+from keras_bidalle.validation import check_at_least, check_count, refused
 
 
 class AdversarialTerms(NamedTuple):
@@ -157,20 +156,26 @@ class AdversarialLoss(Configured, keras.layers.Layer):
     ) -> None:
         # The players cast what they read themselves; the terms are float32.
         super().__init__(autocast=False, **kwargs)
-        check_at_least(
-            start_step=start_step,
-            discriminator_start_step=discriminator_start_step or 0,
-            ramp_steps=ramp_steps,
-            weight=weight,
-        )
+        check_at_least(weight=weight)
+        check_count(start_step=start_step, ramp_steps=ramp_steps)
+        if discriminator_start_step is not None:
+            check_count(discriminator_start_step=discriminator_start_step)
         if discriminator is None:
             discriminator = PatchDiscriminator()
-        if isinstance(loss, str) and loss not in _LOSSES:
-            raise ValueError(
-                f"`loss` must be one of {sorted(_LOSSES)} or an object with "
-                f"`generator` and `discriminator`. Received: loss={shown(loss)}"
+        if not isinstance(discriminator, keras.layers.Layer):
+            raise refused(
+                "be None or a layer from images to logits",
+                discriminator=discriminator,
             )
-        self._loss = _LOSSES[loss]() if isinstance(loss, str) else loss
+        named = isinstance(loss, str) and loss in _LOSSES
+        self._loss = _LOSSES[loss]() if named else loss
+        for player in ("generator", "discriminator"):
+            if not callable(getattr(self._loss, player, None)):
+                raise refused(
+                    f"be one of {sorted(_LOSSES)} or an object with methods "
+                    "`generator` and `discriminator`",
+                    loss=loss,
+                )
         self.discriminator = discriminator
         self.loss = loss
         self.weight = weight

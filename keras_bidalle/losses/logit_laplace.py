@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from keras_bidalle import named
-from keras_bidalle.validation import refused
+from keras_bidalle.validation import is_number, refused
 
 
 def map_pixels(images: Any, epsilon: float = 0.1) -> Any:
@@ -30,6 +30,7 @@ def map_pixels(images: Any, epsilon: float = 0.1) -> Any:
         [Zero-Shot Text-to-Image Generation](
         https://arxiv.org/abs/2102.12092), appendix A.3.
     """
+    _check_epsilon(epsilon)
     half = (ops.cast(images, "float32") + 1.0) / 2.0
     return (1.0 - 2.0 * epsilon) * half + epsilon
 
@@ -45,8 +46,14 @@ def unmap_pixels(mapped: Any, epsilon: float = 0.1) -> Any:
     Returns:
         float32 tensor like `mapped`, images in [-1, 1].
     """
+    _check_epsilon(epsilon)
     half = (ops.cast(mapped, "float32") - epsilon) / (1.0 - 2.0 * epsilon)
     return 2.0 * ops.clip(half, 0.0, 1.0) - 1.0
+
+
+def _check_epsilon(epsilon):
+    if not is_number(epsilon) or not 0 < epsilon < 0.5:
+        raise refused("be a number between 0 and 0.5", epsilon=epsilon)
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -85,8 +92,7 @@ class LogitLaplace(named.Named):
     """
 
     def __init__(self, epsilon: float = 0.1) -> None:
-        if not isinstance(epsilon, int | float) or not 0 < epsilon < 0.5:
-            raise refused("be a number between 0 and 0.5", epsilon=epsilon)
+        _check_epsilon(epsilon)
         self.epsilon = epsilon
 
     def __call__(self, images, statistics):

@@ -13,7 +13,7 @@ from keras_bidalle.quantizers.distances import DISTANCES, Distance
 from keras_bidalle.quantizers.drawing import draw_vectors
 from keras_bidalle.quantizers.hard_quantizer import HardQuantizer
 from keras_bidalle.quantizers.row_chunks import row_chunks
-from keras_bidalle.validation import check_at_least
+from keras_bidalle.validation import check_count
 
 
 class CodebookQuantizer(HardQuantizer):
@@ -53,7 +53,7 @@ class CodebookQuantizer(HardQuantizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(num_codes, code_dim, **kwargs)
-        check_at_least(kmeans_steps=kmeans_steps)
+        check_count(kmeans_steps=kmeans_steps)
         self.distance = named.get("distance", distance, Distance, DISTANCES)
         self.codebook_initializer = keras.initializers.get(codebook_initializer)
         self.kmeans_steps = int(kmeans_steps)

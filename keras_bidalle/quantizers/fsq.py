@@ -9,10 +9,11 @@ import numpy as np
 from keras import ops
 
 from keras_bidalle.quantizers.hard_quantizer import HardQuantizer
-from keras_bidalle.validation import check_at_least, refused
+from keras_bidalle.validation import as_integers, check_at_least, refused
 
 # How far beyond its outermost level a channel may reach, as published.
 _MARGIN = 1e-3
+_MOST_CODES = 2**31 - 1
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -37,7 +38,8 @@ class FSQ(HardQuantizer):
         **kwargs: `gradient`, as in `HardQuantizer`.
 
     Raises:
-        ValueError: if there is no level, or one is not an int of at least 3.
+        ValueError: if there is no level, one is not an int of at least 3, or
+            there are more codes than int32 holds.
 
     Reference:
         [Finite Scalar Quantization: VQ-VAE Made
@@ -54,12 +56,11 @@ class FSQ(HardQuantizer):
         commitment_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        levels = tuple(levels)
-        if not levels or any(
-            not isinstance(level, int) or level < 3 for level in levels
-        ):
+        levels = as_integers(3, levels=levels)
+        if not levels or math.prod(levels) > _MOST_CODES:
             raise refused(
-                "be integers of at least 3, one for each channel", levels=levels
+                "have a number for each channel and a product below 2^31",
+                levels=levels,
             )
         check_at_least(1e-6, gain=gain)
         super().__init__(
@@ -78,6 +79,10 @@ class FSQ(HardQuantizer):
         bounded = ops.stop_gradient(self._bounded(z))
         # What is no number has no digit.
         digits = ops.nan_to_num(ops.round(bounded), nan=0.0)
+        # Of a thousand levels the margin is half a level, and rounds up.
+        lowest = -self._halves("float32")
+        count = ops.convert_to_tensor(self.levels, "float32")
+        digits = ops.clip(digits, lowest, lowest + count - 1.0)
         codes = ops.sum(
             (ops.cast(digits, "int32") + self._halves("int32")) * self._bases,
             axis=-1,

@@ -10,7 +10,11 @@ from keras_bidalle.backend.noise import NoiseSeedGenerator
 from keras_bidalle.quantizers.gradient_estimators import StraightThrough
 from keras_bidalle.quantizers.gumbel_noise import gumbel_noise
 from keras_bidalle.quantizers.quantizer import Quantizer
-from keras_bidalle.validation import check_at_least, check_positive_or_none
+from keras_bidalle.validation import (
+    check_at_least,
+    check_flag,
+    check_positive_or_none,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -75,11 +79,16 @@ class GumbelQuantizer(Quantizer):
         self.input_dim = code_dim if input_dim is None else input_dim
         check_at_least(1e-6, temperature=temperature)
         check_at_least(kl_weight=kl_weight)
+        check_flag(hard=hard)
         self.hard = hard
         self.seed = seed
         self.seed_generator = NoiseSeedGenerator(seed)
         self.projection = keras.layers.Dense(
-            num_codes, dtype="float32", name="projection"
+            num_codes,
+            dtype="float32",
+            # Keras does not hand `trainable=False` of a constructor on.
+            trainable=self.trainable,
+            name="projection",
         )
         self._temperature, self._kl_weight = temperature, kl_weight
         # Here and not in `build`, so that a schedule may come before data.

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_bidalle.backend import replicas
+from keras_bidalle.messages import shown
 from keras_bidalle.quantizers.code_odds import code_odds
 from keras_bidalle.quantizers.distances import DotProduct
 from keras_bidalle.quantizers.hard_quantizer import mean_square
@@ -57,6 +58,13 @@ class IBQ(VectorQuantizer):
         temperature: float = 0.01,
         **kwargs: Any,
     ) -> None:
+        for name in ("distance", "gradient"):
+            if name in kwargs:
+                raise ValueError(
+                    f"`{name}` must be left out: IBQ chooses by products and "
+                    "has the gradients of the mixture. "
+                    f"Received: {name}={shown(kwargs[name])}"
+                )
         super().__init__(
             num_codes,
             code_dim,

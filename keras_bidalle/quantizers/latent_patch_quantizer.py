@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_bidalle.messages import shown
 from keras_bidalle.quantizers.multi_level_quantizer import MultiLevelQuantizer
-from keras_bidalle.quantizers.quantizer import Quantizer
+from keras_bidalle.quantizers.quantizer import Quantizer, freeze_parts
 from keras_bidalle.validation import check_positive
 
 
@@ -32,8 +32,8 @@ class LatentPatchQuantizer(Quantizer):
         Tensor (B, h, w, C).
 
     Raises:
-        ValueError: if `patch_size` is none, or its square does not divide
-            the quantizer's channels.
+        ValueError: if `patch_size` is none, its square does not divide the
+            quantizer's channels, or it does not divide the sides of a map.
 
     Example:
 
@@ -75,6 +75,7 @@ class LatentPatchQuantizer(Quantizer):
         self.patch_size = patch_size
         self.quantizer = quantizer
         quantizer.keeps_metrics = False
+        freeze_parts(self)
 
     @property
     def counts_shape(self) -> Any:
@@ -96,6 +97,12 @@ class LatentPatchQuantizer(Quantizer):
     def to_patches(self, z: Any) -> Any:
         """Latents (B, h p, w p, C) as vectors of squares (B, h, w, p p C)."""
         p, channels = self.patch_size, z.shape[-1]
+        if len(z.shape) != 4 or any(side and side % p for side in z.shape[1:3]):
+            raise ValueError(
+                "LatentPatchQuantizer expects latents (batch, height, width, "
+                f"{channels}) with sides that are multiples of `patch_size`="
+                f"{p}. Received: shape={tuple(z.shape)}"
+            )
         _, rows, columns, _ = ops.shape(z)
         rows, columns = rows // p, columns // p
         z = ops.reshape(z, (-1, rows, p, columns, p, channels))

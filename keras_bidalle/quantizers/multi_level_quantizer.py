@@ -7,7 +7,8 @@ import keras
 from keras import ops
 
 from keras_bidalle.messages import shown
-from keras_bidalle.quantizers.quantizer import Quantizer
+from keras_bidalle.quantizers.quantizer import Quantizer, freeze_parts
+from keras_bidalle.validation import as_integers
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -60,15 +61,16 @@ class MultiLevelQuantizer(Quantizer):
             )
         super().__init__(quantizer.num_codes, quantizer.code_dim, **kwargs)
         self.input_dim = quantizer.input_dim
-        grids = tuple(tuple(int(side) for side in grid) for grid in grids)
-        if not grids or any(len(grid) != 2 or min(grid) < 1 for grid in grids):
+        grids = tuple(as_integers(grids=grid) for grid in grids)
+        if not grids or any(len(grid) != 2 for grid in grids):
             raise ValueError(
                 "`grids` must be a sequence of (rows, columns), one for each "
-                f"level. Received: grids={grids}"
+                f"level. Received: grids={shown(grids)}"
             )
         self.quantizer = quantizer
         self.grids = grids
         quantizer.keeps_metrics = False
+        freeze_parts(self)
 
     @property
     def sequence_length(self) -> Any:

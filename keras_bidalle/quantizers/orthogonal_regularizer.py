@@ -7,7 +7,11 @@ from keras import ops
 
 from keras_bidalle.arguments import kept_arguments
 from keras_bidalle.quantizers.distances import unit_rows
-from keras_bidalle.validation import check_at_least, check_positive
+from keras_bidalle.validation import (
+    check_at_least,
+    check_flag,
+    check_positive_or_none,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -54,8 +58,8 @@ class OrthogonalRegularizer(keras.regularizers.Regularizer):
         seed: Any = None,
     ) -> None:
         check_at_least(coefficient=coefficient)
-        if num_sampled_codes is not None:
-            check_positive(num_sampled_codes=num_sampled_codes)
+        check_flag(normalize=normalize)
+        check_positive_or_none(num_sampled_codes=num_sampled_codes)
         self.coefficient = coefficient
         self.normalize = normalize
         self.num_sampled_codes = num_sampled_codes

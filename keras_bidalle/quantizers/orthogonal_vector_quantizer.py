@@ -8,6 +8,7 @@ from keras_bidalle.quantizers.orthogonal_regularizer import (
     OrthogonalRegularizer,
 )
 from keras_bidalle.quantizers.vector_quantizer import VectorQuantizer
+from keras_bidalle.validation import check_flag
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -53,6 +54,7 @@ class OrthogonalVectorQuantizer(VectorQuantizer):
                 "`codebook_regularizer` is what OrthogonalVectorQuantizer "
                 "sets; use VectorQuantizer with a regularizer of your own."
             )
+        check_flag(unit_length=unit_length)
         regularizer = OrthogonalRegularizer(
             orthogonality,
             normalize=not unit_length,

@@ -26,6 +26,15 @@ def count_codes(codes, num_codes):
     return replicas.all_reduce_sum(counts)
 
 
+def freeze_parts(layer: Any) -> None:
+    """Hands `trainable=False` of a constructor on to the layers inside.
+
+    Keras does so when the attribute is set later, not by itself.
+    """
+    if not layer.trainable:
+        layer.trainable = False
+
+
 class Quantizer(Configured, ReplicaLosses, keras.layers.Layer):
     """Base of the layers that replace latents by entries of a codebook.
 

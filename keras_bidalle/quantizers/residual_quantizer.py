@@ -14,8 +14,12 @@ from keras_bidalle.quantizers.gradient_estimators import (
 )
 from keras_bidalle.quantizers.hard_quantizer import HardQuantizer, mean_square
 from keras_bidalle.quantizers.quantization_step import QuantizationStep
-from keras_bidalle.quantizers.quantizer import Quantizer, count_codes
-from keras_bidalle.validation import check_at_least, check_positive
+from keras_bidalle.quantizers.quantizer import (
+    Quantizer,
+    count_codes,
+    freeze_parts,
+)
+from keras_bidalle.validation import check_at_least, check_flag, check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -84,6 +88,7 @@ class ResidualQuantizer(Quantizer):
         super().__init__(largest, first.code_dim, **kwargs)
         self.code_depth = depth
         check_at_least(commitment_weight=commitment_weight)
+        check_flag(shared=shared)
         self.shared = shared
         self.commitment_weight = commitment_weight
         self.gradient = named.get(
@@ -98,6 +103,7 @@ class ResidualQuantizer(Quantizer):
         self.quantizers = parts
         for part in self.quantizers:
             part.keeps_metrics = False
+        freeze_parts(self)
 
     @property
     def counts_shape(self) -> Any:

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_bidalle.backend import replicas
 from keras_bidalle.quantizers.hard_quantizer import HardQuantizer
-from keras_bidalle.validation import check_at_least, refused
+from keras_bidalle.validation import check_at_least, is_integer, refused
 
 
 def entropy(shares):
@@ -52,11 +52,12 @@ class SignQuantizer(HardQuantizer):
         diversity_weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        if not isinstance(code_dim, int) or not 1 <= code_dim <= 24:
+        if not is_integer(code_dim) or not 1 <= code_dim <= 24:
             raise refused(
                 "be the bits of a code, from 1 to 24", code_dim=code_dim
             )
-        super().__init__(2**code_dim, code_dim, **kwargs)
+        # Powers of NumPy's integers may be too narrow.
+        super().__init__(2 ** int(code_dim), int(code_dim), **kwargs)
         check_at_least(
             entropy_weight=entropy_weight, diversity_weight=diversity_weight
         )

@@ -9,7 +9,11 @@ from keras_bidalle.quantizers.codebook_quantizer import CodebookQuantizer
 from keras_bidalle.quantizers.distances import unit_rows
 from keras_bidalle.quantizers.hard_quantizer import mean_square
 from keras_bidalle.quantizers.quantizer import count_codes
-from keras_bidalle.validation import check_at_least, check_positive_or_none
+from keras_bidalle.validation import (
+    check_at_least,
+    check_flag,
+    check_positive_or_none,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_bidalle")
@@ -75,6 +79,7 @@ class VectorQuantizer(CodebookQuantizer):
     ) -> None:
         super().__init__(num_codes, code_dim, **kwargs)
         check_positive_or_none(input_dim=input_dim)
+        check_flag(normalize=normalize)
         self.input_dim = self.output_dim = input_dim or code_dim
         self.normalize = normalize
         check_at_least(codebook_weight=codebook_weight)
@@ -94,10 +99,10 @@ class VectorQuantizer(CodebookQuantizer):
     def build(self, input_shape: Any) -> Any:
         super().build(input_shape)
         if self.input_dim != self.code_dim:
-            self.project_in = keras.layers.Dense(self.code_dim, dtype="float32")
-            self.project_out = keras.layers.Dense(
-                self.output_dim, dtype="float32"
-            )
+            # Keras does not hand `trainable=False` of a constructor on.
+            common = {"dtype": "float32", "trainable": self.trainable}
+            self.project_in = keras.layers.Dense(self.code_dim, **common)
+            self.project_out = keras.layers.Dense(self.output_dim, **common)
             self.project_in.build((None, self.input_dim))
             self.project_out.build((None, self.code_dim))
         shape = (self.num_codes, self.code_dim)

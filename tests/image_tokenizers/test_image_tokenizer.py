@@ -19,7 +19,22 @@ from small_tokenizers import (
 )
 
 import keras_bidalle
-from keras_bidalle.image_tokenizers import ImageTokenizer
+from keras_bidalle.image_tokenizers import (
+    AugVAE,
+    ImageTokenizer,
+    OpenMAGVIT2,
+)
+from keras_bidalle.quantizers import LFQ, EMAVectorQuantizer
+
+
+def open_magvit2(quantizer=..., **kwargs):
+    quantizer = LFQ(4) if quantizer is ... else quantizer
+    return OpenMAGVIT2(quantizer, (16, 16, 3), channels=8, **kwargs)
+
+
+def augvae(**kwargs):
+    return AugVAE(EMAVectorQuantizer(12, 8), (16, 16, 3), channels=8, **kwargs)
+
 
 MODELS = [patch_vqgan, vqgan, residual_patch_vqgan, rqvae]
 
@@ -200,3 +215,56 @@ def test_a_preset_gives_the_same_in_another_process_and_backend(tmp_path):
         cwd=pathlib.Path(keras_bidalle.__file__).parents[1],
         check=True,
     )
+
+
+def test_a_constructor_freezes_the_quantizer_too():
+    quantizer = EMAVectorQuantizer(12, 8, kmeans_steps=0)
+    model = patch_vqgan(quantizer=quantizer, trainable=False)
+    before = ops.convert_to_numpy(quantizer.codebook).copy()
+    model(as_float(uint8_images(3)), training=True)
+    np.testing.assert_array_equal(
+        before, ops.convert_to_numpy(quantizer.codebook)
+    )
+    assert model.trainable_weights == []
+    # A part that is frozen alone stays so.
+    quantizer = EMAVectorQuantizer(12, 8, trainable=False)
+    assert patch_vqgan(quantizer=quantizer).trainable
+    assert not quantizer.trainable
+
+
+@pytest.mark.parametrize(
+    "make, arguments",
+    [
+        (patch_vqgan, {"num_blocks": -3}),
+        (patch_vqgan, {"num_blocks": True}),
+        (patch_vqgan, {"image_shape": (16.9, 16.2, 3)}),
+        (patch_vqgan, {"image_shape": (16, 16, 0)}),
+        (patch_vqgan, {"image_shape": 16}),
+        (patch_vqgan, {"quantizer": "vq"}),
+        (vqgan, {"num_res_blocks": -1}),
+        (vqgan, {"channels": -8}),
+        (vqgan, {"z_channels": 0}),
+        (vqgan, {"channel_multipliers": ()}),
+        (vqgan, {"channel_multipliers": "12"}),
+        (vqgan, {"attention_resolutions": "16"}),
+        (vqgan, {"attention_resolutions": 16}),
+        (vqgan, {"dropout": 1.0}),
+        (vqgan, {"dropout": float("nan")}),
+        (open_magvit2, {"num_res_blocks": 0}),
+        (open_magvit2, {"channel_multipliers": ()}),
+        (open_magvit2, {"quantizer": None}),
+        (augvae, {"channel_multipliers": "12"}),
+        (augvae, {"num_res_blocks": -1}),
+        (augvae, {"attention": "no"}),
+    ],
+)
+def test_nonsense_is_told_before_a_model_is_made(make, arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"`{name}` must .*Received"):
+        make(**arguments)
+
+
+@pytest.mark.parametrize("depth", [0, 3, 1.0, True, "1"])
+def test_a_depth_is_an_integer_among_those_there_are(depth):
+    with pytest.raises(ValueError, match="`depth` must be an integer"):
+        residual_patch_vqgan().reconstruct(uint8_images(1), depth=depth)

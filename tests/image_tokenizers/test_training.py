@@ -229,3 +229,31 @@ def test_wrong_arguments_of_compile_are_refused():
         model.compile("adam", reconstruction_loss="mae")
     with pytest.raises(ValueError, match="Received: loss='mse'"):
         model.compile("adam", loss="mse")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"reconstruction_loss": None},
+        {"reconstruction_loss": 3},
+        {"reconstruction_loss": {}},
+        {"reconstruction_loss": ["l1"]},
+        {"perceptual": "lpips"},
+        {"perceptual_weight": None},
+        {"perceptual_weight": float("nan")},
+        {"perceptual_weight": -1.0},
+        {"perceptual_weight": "a"},
+        {"adversarial": "hinge"},
+        {"discriminator_optimizer": "sgd"},
+    ],
+)
+def test_nonsense_is_told_by_its_name(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"`{name}` must be .*Received"):
+        patch_vqgan().compile("adam", **arguments)
+
+
+@pytest.mark.parametrize("weight", [-1, float("nan"), "a", None, True])
+def test_weights_of_reconstruction_losses_are_numbers(weight):
+    with pytest.raises(ValueError, match=r"`reconstruction_loss\['l1'\]` must"):
+        patch_vqgan().compile("adam", reconstruction_loss={"l1": weight})

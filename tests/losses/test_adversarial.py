@@ -302,3 +302,23 @@ def test_wrong_arguments_are_told_by_name():
         AdversarialLoss(loss="lsgan")
     with pytest.raises(ValueError, match="`start_step`.*-1"):
         AdversarialLoss(start_step=-1)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"loss": None},
+        {"loss": 5},
+        {"discriminator": "x"},
+        {"start_step": 1.5},
+        {"start_step": True},
+        {"discriminator_start_step": "a"},
+        {"discriminator_start_step": False},
+        {"ramp_steps": 0.5},
+        {"weight": float("inf")},
+    ],
+)
+def test_what_is_no_argument_is_told(argument):
+    (name,) = argument
+    with pytest.raises(ValueError, match=f"`{name}` must be .*Received"):
+        AdversarialLoss(**argument)

@@ -99,6 +99,9 @@ def test_it_has_a_config():
 def test_epsilon_must_leave_an_interval(epsilon):
     with pytest.raises(ValueError, match="`epsilon` must be a number"):
         LogitLaplace(epsilon)
+    for change in (map_pixels, unmap_pixels):
+        with pytest.raises(ValueError, match="`epsilon` must be a number"):
+            change(np.zeros(3, "float32"), epsilon)
 
 
 def test_channels_must_fit():

@@ -54,13 +54,26 @@ def test_each_code_is_its_own_and_in_range():
     assert 0 <= to_numpy(quantizer.encode(far * np.nan)).max() < 160
 
 
+@pytest.mark.parametrize("levels", [(1024,), (1001,), (1200, 5), (8, 5)])
+def test_no_code_is_beyond_the_outermost_levels(levels):
+    quantizer = FSQ(np.array(levels))
+    ends = np.array([[-9.0], [9.0]]) * np.ones(len(levels), "float32")
+    codes = to_numpy(quantizer.encode(ends))
+    assert codes.tolist() == [0, quantizer.num_codes - 1]
+    np.testing.assert_array_equal(
+        to_numpy(quantizer(ends)), to_numpy(quantizer.decode(codes))
+    )
+
+
 def test_a_saved_configuration_makes_the_same():
     again = FSQ.from_config(FSQ(LEVELS, gain=0.8).get_config())
     assert again.levels == LEVELS and again.gain == 0.8
     assert again.num_codes == 160
 
 
-@pytest.mark.parametrize("levels", [(), (8, 2), (8, 5.0)])
+@pytest.mark.parametrize(
+    "levels", [(), (8, 2), (8, 5.0), 8, "88", (8, True), (2000,) * 3]
+)
 def test_wrong_levels_are_refused(levels):
-    with pytest.raises(ValueError, match="`levels` must be integers"):
+    with pytest.raises(ValueError, match="`levels` must"):
         FSQ(levels)

@@ -72,3 +72,12 @@ def test_a_saved_configuration_makes_the_same():
     config = quantizer().get_config()
     assert IBQ.from_config(config).get_config() == config
     assert ibq.IBQ is IBQ
+
+
+@pytest.mark.parametrize(
+    "argument", [{"distance": "l2"}, {"gradient": "rotation"}]
+)
+def test_what_it_would_not_heed_is_refused(argument):
+    (name,) = argument
+    with pytest.raises(ValueError, match=f"`{name}` must be left out"):
+        IBQ(K, C, **argument)

@@ -9,6 +9,8 @@ from quantizer_arrays import repeated_centers, to_numpy
 from keras_bidalle.quantizers import (
     EMAVectorQuantizer,
     GumbelQuantizer,
+    LastLevelQuantizer,
+    LatentPatchQuantizer,
     OrthogonalRegularizer,
     OrthogonalVectorQuantizer,
     ResidualQuantizer,
@@ -205,6 +207,51 @@ def test_frozen_quantizer_does_not_move():
     np.testing.assert_array_equal(before, to_numpy(quantizer.codebook))
 
 
+FROZEN = {
+    "averaged": lambda: EMAVectorQuantizer(16, 8, trainable=False),
+    "shared": lambda: ResidualQuantizer(
+        EMAVectorQuantizer(16, 8), code_depth=2, trainable=False
+    ),
+    "separate": lambda: ResidualQuantizer(
+        EMAVectorQuantizer(16, 8), 2, shared=False, trainable=False
+    ),
+    "patches": lambda: LatentPatchQuantizer(
+        EMAVectorQuantizer(16, 32), patch_size=2, trainable=False
+    ),
+    "last level": lambda: LastLevelQuantizer(
+        EMAVectorQuantizer(16, 8), [(4, 4)], trainable=False
+    ),
+    "projected": lambda: VectorQuantizer(
+        16, 4, input_dim=8, revival_steps=1, trainable=False
+    ),
+    "gumbel": lambda: GumbelQuantizer(16, 8, trainable=False),
+}
+
+
+@pytest.mark.parametrize("kind", FROZEN)
+def test_a_constructor_freezes_all_that_is_inside(kind):
+    quantizer = FROZEN[kind]()
+    z = (latents(),) if kind == "last level" else latents()
+    quantizer(z)
+    kept = [v for v in quantizer.weights if v.name != "epoch_counts"]
+    before = [to_numpy(v).copy() for v in kept]
+    quantizer(z, training=True)
+    for old, new in zip(before, kept, strict=True):
+        np.testing.assert_array_equal(old, to_numpy(new))
+    # Also as Keras counts for a model that is trained.
+    outer = keras.layers.Layer()
+    outer.inner = quantizer
+    assert outer.trainable_weights == []
+
+
+def test_sides_that_patches_do_not_divide_are_refused():
+    quantizer = LatentPatchQuantizer(VectorQuantizer(16, 32), patch_size=2)
+    for shape in ((2, 3, 4, 8), (2, 4, 3, 8), (2, 16, 8)):
+        for call in (quantizer.encode, quantizer):
+            with pytest.raises(ValueError, match="multiples of `patch_size`=2"):
+                call(latents(*shape))
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -215,6 +262,22 @@ def test_frozen_quantizer_does_not_move():
             "`commitment_weight` must be a number",
         ),
         (lambda: VectorQuantizer(16, 8, distance="l1"), "`distance` must be"),
+        (
+            lambda: VectorQuantizer(16, 8, kmeans_steps=0.5),
+            "`kmeans_steps` must be an integer",
+        ),
+        (
+            lambda: VectorQuantizer(16, 8, normalize="no"),
+            "`normalize` must be True or False",
+        ),
+        (
+            lambda: GumbelQuantizer(16, 8, hard="no"),
+            "`hard` must be True or False",
+        ),
+        (
+            lambda: ResidualQuantizer(VectorQuantizer(16, 8), 2, shared="no"),
+            "`shared` must be True or False",
+        ),
         (
             lambda: VectorQuantizer(16, 8, revival_steps=0),
             "`revival_steps` must be a positive",
