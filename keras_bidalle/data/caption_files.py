@@ -32,7 +32,7 @@ def read_captions(
       caption; an image with several captions has several lines.
 
     The file's key or column is one of `FILE_NAMES`, the caption's one of
-    `CAPTION_NAMES`.
+    `CAPTION_NAMES`, in capitals or not. A CSV has commas or semicolons.
 
     Args:
         path: str or `pathlib.Path`, ending in .json, .jsonl, .csv or .tsv.
@@ -150,16 +150,27 @@ def _parsed(text):
 def _from_json_lines(path, captions):
     # Not `splitlines`: JSON may hold other separators of lines as they are.
     lines = path.read_text(encoding="utf-8-sig").split("\n")
-    rows = (_parsed(line) for line in lines if line.strip())
-    return [_pair(row, captions) for row in rows]
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield _pair(_parsed(line), captions)
+        except json.JSONDecodeError as error:
+            told = f"line {number}, column {error.colno}: {error.msg}"
+            raise ValueError(told) from error
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
 
 
 def _from_csv(path, captions):
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     with open(path, encoding="utf-8-sig", newline="") as file:
+        delimiter = "\t"
+        if path.suffix.lower() != ".tsv":
+            delimiter = _delimiter(file, captions)
         rows = csv.DictReader(file, delimiter=delimiter, strict=True)
         try:
-            _check_header(rows.fieldnames or [], (*FILE_NAMES, *captions))
+            names = (*FILE_NAMES, *map(_plain, captions))
+            _check_header(rows.fieldnames or [], names)
             for row in rows:
                 if None in row:
                     raise ValueError(
@@ -171,8 +182,25 @@ def _from_csv(path, captions):
             raise ValueError(f"line {rows.reader.line_num}: {error}") from error
 
 
+def _delimiter(file, captions):
+    """A comma; or a semicolon, where that makes columns of the header."""
+    try:
+        header = next(csv.reader(file, delimiter=";"), [])
+    finally:
+        file.seek(0)
+    known = {_plain(name) for name in header}
+    named = known & set(FILE_NAMES) and known & {*map(_plain, captions)}
+    return ";" if named else ","
+
+
+def _plain(name):
+    """A name of a column or key, however people write it."""
+    return str(name).strip().lower()
+
+
 def _check_header(header, names):
     """Raises where one of two columns of a name would be lost."""
+    header = [_plain(name) for name in header]
     twice = [name for name in names if header.count(name) > 1]
     if twice:
         raise ValueError(f"the column {shown(twice[0])} comes twice")
@@ -194,9 +222,11 @@ def _pair(row, captions):
 
 
 def _first_of(row, names):
+    plain = {_plain(name): value for name, value in row.items()}
     for name in names:
-        if row.get(name) is not None:
-            return row[name]
+        for found in (row.get(name), plain.get(_plain(name))):
+            if found is not None:
+                return found
     raise ValueError(
         f"a record must have one of {', '.join(names)}. "
         f"Received: {shown(sorted(map(str, row)))}"

@@ -5,6 +5,7 @@ deep, transparent or turned is treated alike everywhere, and what cannot be
 read is one error that names the file.
 """
 
+import contextlib
 import io
 import os
 import pathlib
@@ -21,6 +22,7 @@ from keras_bidalle.messages import one_line
 IMAGE_SUFFIXES = (
     ".bmp",
     ".gif",
+    ".jfif",
     ".jpeg",
     ".jpg",
     ".png",
@@ -89,29 +91,50 @@ def open_image(source: Any, name: str | None = None) -> Image.Image:
     """
     if isinstance(source, (str, os.PathLike)):
         name = path_name(source) if name is None else name
-    elif name is None:
-        name = "image"
-    try:
+    with _told_as(name or "image"):
         if isinstance(source, np.ndarray):
             return _from_array(source)
-        if isinstance(source, (bytes, bytearray)):
-            source = io.BytesIO(source)
-        elif isinstance(source, (str, os.PathLike)):
-            _check_is_file(source)
-        with Image.open(source, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(
-                    f"it has {image.width}x{image.height} pixels, at most "
-                    f"{MAX_PIXELS:,} are opened"
-                )
+        with _head_of(source) as image:
             _scale_transparency(image)
             # Damage further into the file shows only now.
             image.load()
             return _as_rgb(_upright(image))
+
+
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """The width and height of an image file, as its head says them.
+
+    Raises:
+        ImageError: as of `open_image`, as far as the head tells.
+    """
+    with _told_as(path_name(path)), _head_of(path) as image:
+        return image.size
+
+
+@contextlib.contextmanager
+def _told_as(name):
+    try:
+        yield
     # Pillow's readers raise whatever their parser meets: OSError,
     # SyntaxError, struct.error, DecompressionBombError, MemoryError...
     except Exception as error:
         raise ImageError(f"{name}: {_reason(error)}") from error
+
+
+def _head_of(source):
+    """What Pillow knows of an image before it reads the pixels."""
+    if isinstance(source, (bytes, bytearray)):
+        source = io.BytesIO(source)
+    elif isinstance(source, (str, os.PathLike)):
+        _check_is_file(source)
+    image = Image.open(source, formats=FORMATS)
+    if image.width * image.height > MAX_PIXELS:
+        image.close()
+        raise ValueError(
+            f"it has {image.width}x{image.height} pixels, at most "
+            f"{MAX_PIXELS:,} are opened"
+        )
+    return image
 
 
 def image_files(folder: str | os.PathLike[str]) -> list[pathlib.Path]:

@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import pathlib
+from collections.abc import Sequence
 
 from keras_bidalle.data.image_opening import path_name
 
@@ -32,10 +33,12 @@ class ImageSource:
             everything.
         description: str that names the data set and changes with it, for
             logs and for what is cached.
+        notes: sequence of str, what a user is to know of what is left out.
     """
 
     block_size = 1
     description = ""
+    notes: Sequence[str] = ()
 
     def __len__(self):
         raise NotImplementedError

@@ -10,12 +10,14 @@ from keras_bidalle.data.caption_files import (
 )
 from keras_bidalle.data.image_opening import (
     IMAGE_SUFFIXES,
+    files_below,
     image_files,
     path_name,
 )
 from keras_bidalle.data.image_source import ImageFiles, Record, files_digest
 from keras_bidalle.data.named_files import NamedFiles
 from keras_bidalle.messages import one_line, shown
+from keras_bidalle.validation import refused
 
 
 class ImageTextFolder(ImageFiles):
@@ -37,6 +39,8 @@ class ImageTextFolder(ImageFiles):
     Attributes:
         left_out: int, images without a `.txt`, or listed in the file
             without a caption.
+        notes: list of str, what is left out: those, images that the file
+            does not list, and a `.txt` beside what is no image.
 
     Raises:
         FileNotFoundError: when there is no such folder or file, or no
@@ -64,10 +68,17 @@ class ImageTextFolder(ImageFiles):
             raise FileNotFoundError(
                 one_line(f"There is no folder {str(self.folder)!r}.")
             )
+        self.notes: list[str] = []
         where = self.folder if captions is None else pathlib.Path(captions)
         if not os.path.exists(where):
             where = self.folder / where
         if os.path.isdir(where):
+            if caption_name is not None:
+                raise refused(
+                    "be None where captions are .txt files, which have no "
+                    "columns",
+                    caption_name=caption_name,
+                )
             self._find_text_files(where)
             asked = f"a .txt file in {where}"
         else:
@@ -96,6 +107,22 @@ class ImageTextFolder(ImageFiles):
         self._texts = [found[path] for path in self._files]
         self._captions = None
         self.left_out = len(files) - len(self._files)
+        self._note_left_out(self.left_out)
+        lonely = set(files_below(where, (".txt",))) - set(self._texts)
+        others = _beside(lonely)
+        if others:
+            self.notes.append(
+                one_line(
+                    f"{len(others)} files with a .txt are left out, which are "
+                    f"no images by their suffix, such as {min(others)}"
+                )
+            )
+
+    def _note_left_out(self, count):
+        if count:
+            self.notes.append(
+                f"{count} pictures without a caption are left out"
+            )
 
     def _read_file(self, path, caption_name):
         listed = read_captions(path, caption_name)
@@ -115,6 +142,9 @@ class ImageTextFolder(ImageFiles):
         self._texts = [path]
         self._captions = [captions[file] for file in self._files]
         self.left_out = len(captions) - len(self._files)
+        there = map(os.path.abspath, files_below(self.folder, IMAGE_SUFFIXES))
+        listed = {os.path.abspath(path) for path in self._files}
+        self._note_left_out(len(set(there) - listed))
 
     def read(self, index: int) -> Record:
         path = self._files[index]
@@ -123,3 +153,15 @@ class ImageTextFolder(ImageFiles):
         with open(self._texts[index], "rb") as file:
             content = file.read(MAX_TEXT_BYTES + 1)
         return Record(path, read_caption_lines(content, self.name(index)))
+
+
+def _beside(texts):
+    """The names of files that lie beside `.txt` files, with their stems."""
+    stems = {(text.parent, text.stem) for text in texts}
+    return [
+        name
+        for folder in {text.parent for text in texts}
+        for name in os.listdir(folder)
+        if (folder, pathlib.Path(name).stem) in stems
+        and pathlib.Path(name).suffix.lower() != ".txt"
+    ]

@@ -1,7 +1,8 @@
 """Files of a folder by their names, however their letters are stored.
 
 A letter with an accent is one character or two (NFC, NFD): some systems store
-names in one form, and lists of them are written in the other.
+names in one form, and lists of them are written in the other. Cameras write
+suffixes in capitals.
 """
 
 import functools
@@ -30,9 +31,14 @@ class NamedFiles:
         # Which is `False` of a name that is too long for any file, too.
         if os.path.exists(path):
             return path
-        return self._by_form.get(unicodedata.normalize("NFC", str(path)), path)
+        return self._by_form.get(_form(path), path)
 
     @functools.cached_property
     def _by_form(self):
         files = files_below(self.folder, self.suffixes)
-        return {unicodedata.normalize("NFC", str(file)): file for file in files}
+        return {_form(file): file for file in files}
+
+
+def _form(path):
+    stem, suffix = os.path.splitext(path)
+    return unicodedata.normalize("NFC", stem + suffix.lower())

@@ -9,6 +9,7 @@ from keras_bidalle.data import (
     CenterCrop,
     ImageReader,
     ImageTextFolder,
+    captioned_folder,
     read_captions,
 )
 
@@ -42,6 +43,50 @@ def test_captions_lie_beside_the_images(folder):
         "sub/owl.png": ["an öwl"],
     }
     assert source.left_out == 1
+
+
+def test_what_is_left_out_is_told(folder):
+    (folder / "cat.TXT").write_text("a cat")
+    for name in ("bird.heic", "bird.txt", "readme.txt"):
+        (folder / name).write_text("a bird")
+    source = ImageTextFolder(folder)
+    assert captions_of(source) == {"cat.png": ["a cat"]}
+    first, second = source.notes
+    assert first.startswith("2 pictures without a caption")
+    assert second.startswith("1 files") and "bird.heic" in second
+    (folder / "c.csv").write_text("file,caption\ndog.png,a dog\n")
+    (note,) = ImageTextFolder(folder, "c.csv").notes
+    assert note.startswith("2 pictures without a caption")
+
+
+def test_of_a_txt_and_a_file_of_captions_the_larger_is_taken(folder):
+    (folder / "cat.txt").write_text("a stray note")
+    table = folder / "c.csv"
+    table.write_text("file,caption\ncat.png,a cat\ndog.png,a dog\n")
+    source = captioned_folder(folder)
+    assert captions_of(source)["cat.png"] == ["a cat"] and len(source) == 2
+    assert "captions are those of c.csv" in source.notes[-1]
+    (folder / "dog.txt").write_text("a dog")
+    table.write_text("file,caption\ncat.png,a cat\n")
+    source = captioned_folder(folder)
+    assert captions_of(source)["cat.png"] == ["a stray note"]
+    assert "1 a caption in c.csv" in source.notes[-1]
+    # Some other table says nothing, unless a `.txt` is the exception.
+    table.write_text("a,b\n1,2\n")
+    assert len(captioned_folder(folder)) == 2
+    (folder / "dog.txt").unlink()
+    with pytest.raises(ValueError, match="not a file of captions"):
+        captioned_folder(folder)
+
+
+def test_a_column_is_one_of_a_file_of_captions(folder):
+    (folder / "cat.txt").write_text("a cat")
+    for call in (captioned_folder, ImageTextFolder):
+        with pytest.raises(ValueError, match="`caption_name` must be None"):
+            call(folder, caption_name="name")
+    (folder / "c.csv").write_text("file,name\ncat.png,a red cat\n")
+    source = captioned_folder(folder, caption_name="name")
+    assert captions_of(source) == {"cat.png": ["a red cat"]}
 
 
 def test_captions_may_lie_in_a_folder_of_their_own(folder, tmp_path):
