@@ -14,8 +14,14 @@ from keras_bidalle.configurations import Configuration
 from keras_bidalle.image_tokenizers import ImageTokenizer
 from keras_bidalle.messages import one_line, shown
 from keras_bidalle.programs.carrying_over import carry_over_generator
-from keras_bidalle.programs.held_out import held_out_rows, is_asked_for
+from keras_bidalle.programs.held_out import (
+    check_keep_best,
+    held_out_rows,
+    is_asked_for,
+)
 from keras_bidalle.programs.held_out_figures import (
+    CAPTION_FIGURES,
+    distance_names,
     generator_figures,
     opened_extractors,
 )
@@ -29,6 +35,9 @@ from keras_bidalle.programs.stage import fit_stage, optimizer_of
 from keras_bidalle.programs.starting import load_start, tokenizer_beside
 from keras_bidalle.programs.unfinished import KeepUnfinished
 from keras_bidalle.sampling.settings import TEXT_TO_IMAGE, checked_defaults
+
+# What `Generator` tracks; it is not made yet when this is asked.
+_LOSSES = ("loss", "image_loss", "text_loss")
 
 
 class GeneratorStage:
@@ -53,6 +62,14 @@ class GeneratorStage:
         whole.count_params()
         self._check_sampling(whole.arguments)
         self.extractors = opened_extractors(self.settings)
+        check_keep_best(
+            self.settings,
+            [
+                *_LOSSES,
+                *(CAPTION_FIGURES if self.settings["caption_figures"] else ()),
+                *distance_names(self.extractors),
+            ],
+        )
         plan.task.check(self.configuration)
         self.earlier = None
         if plan.start_generator:

@@ -1,6 +1,6 @@
 """What a stage is judged by, while it trains, on data that it never sees."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_bidalle import data, metrics, training
 from keras_bidalle.image_tokenizers import ImageTokenizer
+from keras_bidalle.messages import one_line, shown
 from keras_bidalle.metrics.extractors import Extractor
 from keras_bidalle.programs.held_out_figures import (
     CAPTION_FIGURES,
@@ -81,6 +82,24 @@ class HeldOut:
 def is_asked_for(settings: Settings) -> bool:
     """Whether any setting has to do with what is held out."""
     return any(settings.get(name) is not None for name in EVALUATION)
+
+
+def check_keep_best(settings: Settings, known: Iterable[str]) -> None:
+    """Raises a `ValueError` unless weights are kept by a figure that is known.
+
+    Args:
+        settings: dict of the training.
+        known: names of the figures that its stage has.
+    """
+    figure, names = settings["keep_best"], sorted(set(known))
+    if figure is not None and figure not in names:
+        told = f"must be one of {', '.join(names)}"
+        raise ValueError(
+            one_line(
+                f"The training's `keep_best` {told}. "
+                f"Received: keep_best={shown(figure)}"
+            )
+        )
 
 
 def held_out_images(

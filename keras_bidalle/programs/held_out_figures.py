@@ -1,6 +1,6 @@
 """Figures that a model is judged by while it trains: distances, captions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,15 @@ def opened_extractors(
         ValueError, FileNotFoundError: as of `evaluation.open_extractor`.
     """
     return [open_extractor(name) for name in settings["extractors"] or ()]
+
+
+def distance_names(extractors: Iterable[Extractor]) -> list[str]:
+    """What `Distances` calls the figures of some extractors."""
+    return [
+        name
+        for each in extractors
+        for name in (each.frechet_name, f"kernel_{each.name}")
+    ]
 
 
 class Distances:

@@ -130,8 +130,10 @@ def _plan(request: dict[str, Any], name: str) -> Plan:
     )
     # An epoch is as long as the run's.
     source = data.FakeImages(request["records"], size=16)
+    task = ImageTask(source, settings)
+    task.held_out_names = tuple(request["held_out_names"])
     return Plan(
-        ImageTask(source, settings),
+        task,
         folder="",
         lpips=request["lpips"],
         precision=name,

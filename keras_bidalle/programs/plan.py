@@ -46,6 +46,8 @@ class Plan:
         dry_run: bool, whether what it will take is told, and nothing done.
         evaluated: int, pictures that the program evaluates afterwards.
         program: str, the file that runs the plan, for model cards.
+        size: str, what the configurations are called, kept with the run.
+        unmeasured: bool, whether "auto" is chosen without a measured step.
     """
 
     task: Task
@@ -63,6 +65,8 @@ class Plan:
     dry_run: bool = False
     evaluated: int = 0
     program: str = ""
+    size: str | None = None
+    unmeasured: bool = False
 
     @functools.cached_property
     def policy(self) -> str:
@@ -87,6 +91,7 @@ class Plan:
             "precision": self.precision,
             "lpips": self.lpips,
             "start_from": [self.start_tokenizer, self.start_generator],
+            "size": self.size,
         }
         for name in ("tokenizer", "generator"):
             part = getattr(self, name)

@@ -32,7 +32,10 @@ def candidates() -> list[str]:
 
 
 def resolved(precision: str) -> str:
-    """The policy that "auto" stood for in runs that have not kept theirs."""
+    """The policy that "auto" stands for where nothing is measured.
+
+    It did so in runs that have not kept theirs, too.
+    """
     if precision != "auto":
         return precision
     cpu = pathlib.Path("/proc/cpuinfo")

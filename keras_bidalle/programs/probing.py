@@ -50,6 +50,7 @@ def probe(plan: Any, policies: list[str], whole: bool) -> dict[str, Any]:
         **plan.config(),
         "policies": policies,
         "records": len(plan.task),
+        "held_out_names": plan.task.held_out_names,
         # To compile takes minutes, and says nothing else about which policy
         # is the fastest.
         "jit": plan.jit and whole,
@@ -114,6 +115,8 @@ def chosen_policy(plan: Any) -> str:
     names = candidates()
     if len(names) == 1:
         return names[0]
+    if plan.unmeasured:
+        return resolved(plan.precision)
     chosen = fastest(plan, probe(plan, names, whole=False)["policies"])
     # Other processes may have measured otherwise.
     return names[replicas.from_first_process(names.index(chosen))]

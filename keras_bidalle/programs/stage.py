@@ -114,7 +114,8 @@ def finished(
         metrics[name] = length(before[stage]["training"])
         folder.update_metrics(**metrics)
     # Earlier versions did not keep the patience.
-    if [*metrics[name], None][:3] == length(part.training):
+    kept = metrics[name]
+    if kept == length(part.training)[: len(kept)]:
         return True
     if stage == "generator":
         # Reports that are there are not made again.

@@ -13,8 +13,11 @@ from keras_bidalle.image_tokenizers import (
 )
 from keras_bidalle.messages import shown
 from keras_bidalle.programs.carrying_over import carry_over
-from keras_bidalle.programs.held_out import held_out_images
-from keras_bidalle.programs.held_out_figures import opened_extractors
+from keras_bidalle.programs.held_out import check_keep_best, held_out_images
+from keras_bidalle.programs.held_out_figures import (
+    distance_names,
+    opened_extractors,
+)
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import in_float32, policy
 from keras_bidalle.programs.stage import (
@@ -63,6 +66,14 @@ class TokenizerStage:
             perceptual=self._perceptual(),
             perceptual_weight=settings["perceptual_weight"],
             adversarial=self._adversarial(),
+        )
+        check_keep_best(
+            settings,
+            [
+                *("loss", "psnr", *plan.task.held_out_names),
+                *(metric.name for metric in self.model.metrics),
+                *distance_names(self.extractors),
+            ],
         )
         # The divergence's weight rises to what the quantizer was made with.
         self.callbacks = training.cooling(

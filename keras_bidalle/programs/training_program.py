@@ -79,6 +79,15 @@ def train(plan: Plan) -> None:
         f"run: {folder.path}"
     )
     folder.update_metrics(policy=plan.policy)
+    if plan.generator is not None and "model" not in done:
+        try:
+            plan.task.read_captions(
+                folder, tokenizer.image_shape, plan.generator
+            )
+        except (OSError, ValueError):
+            # Its settings have to change, and those of a run cannot.
+            folder.withdraw()
+            raise
     plan.task.prepare(folder)
     if "tokenizer" in done:
         tokenizer = image_tokenizer_of(load(folder / "tokenizer"))

@@ -5,7 +5,7 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -50,11 +50,60 @@ class HeldOutFiles:
         return self._prefix * (name in self._OF_THE_IMAGES) + name
 
 
+class FittingCaptions(NamedTuple):
+    """The captions of a source that a generator can learn.
+
+    Attributes:
+        tokenizer: `CaptionTokenizer` of the run, `None` where no image with a
+            caption can be read.
+        records: list of [index, captions] of the readable images. Captions
+            that are longer than `text_length` are left out, and so are images
+            that have no other.
+    """
+
+    tokenizer: CaptionTokenizer | None
+    records: list[Any]
+
+
+def fitting_captions(
+    folder: Any, reader: data.ImageReader, configuration: Configuration
+) -> FittingCaptions:
+    """Reads all captions; makes the run's words where it has none.
+
+    Raises:
+        ValueError: if the vocabulary is too small for the letters.
+    """
+    arguments = configuration.arguments
+    records = _records(folder, reader)
+    if not records:
+        return FittingCaptions(None, [])
+    tokenizer = kept_vocabulary(
+        folder,
+        (text for _, lines in records for text in lines),
+        arguments["text_vocabulary_size"],
+        arguments["text_length"],
+    )
+    return FittingCaptions(
+        tokenizer, _fitting(records, tokenizer, reader.source)
+    )
+
+
+def check_any(captions: FittingCaptions, reader: data.ImageReader) -> None:
+    """Raises a `ValueError` unless there is a caption to learn."""
+    if captions.tokenizer is None:
+        raise _unreadable(reader, "picture with a caption")
+    if not captions.records:
+        raise ValueError(
+            "No caption of the data set fits into "
+            f"text_length={captions.tokenizer.max_length} tokens; "
+            "--set text_length=..."
+        )
+
+
 class CaptionedImages(CaptionedCodes):
     """The readable images of a source, with those captions that fit.
 
-    Both are made once and kept in the run's folder. Captions that are longer
-    than `text_length` are left out, and so are images that have no other.
+    Both are made once and kept in the run's folder.
     """
 
     def __init__(
@@ -62,21 +111,17 @@ class CaptionedImages(CaptionedCodes):
         folder: Any,
         reader: data.ImageReader,
         image_tokenizer: Any,
-        vocabulary_size: int,
-        text_length: int,
+        captions: FittingCaptions,
         dropout: float,
     ) -> None:
-        records = _records(folder, reader)
-        texts = (text for _, lines in records for text in lines)
-        tokenizer = kept_vocabulary(folder, texts, vocabulary_size, text_length)
-        kept = _fitting(records, tokenizer, reader.source)
+        kept = captions.records
         self.lines = [lines for _, lines in kept]
         self.dropout = dropout
         codes = _encoded(
             folder, reader, image_tokenizer, [index for index, _ in kept]
         )
         super().__init__(
-            tokenizer,
+            captions.tokenizer,
             codes,
             captions=[lines[0] for lines in self.lines[:_EXAMPLES]],
             images=image_tokenizer.decode(codes[:_EXAMPLES]),
@@ -125,6 +170,8 @@ def classed_images(
 ) -> ClassedCodes:
     """Images of classes: their captions, or the folders they lie in."""
     records = _records(folder, reader, captions=False)
+    if not records:
+        raise _unreadable(reader, "picture")
 
     def class_of(index: int, lines: list[str]) -> str:
         name = pathlib.PurePath(reader.source.name(index)).parent.name
@@ -191,12 +238,6 @@ def _fitting(
     if refused:
         told = " ".join(refused[0].split())[:200]
         print(f"{len(refused)} of {total} captions are left out: {told}")
-    if not kept:
-        raise ValueError(
-            "No caption of the data set fits into "
-            f"text_length={tokenizer.max_length} tokens; "
-            "--set text_length=..."
-        )
     return kept
 
 
@@ -251,14 +292,14 @@ def _readable(reader: data.ImageReader, captions: bool) -> list[Any]:
         return [index, reader.source.read(index).captions]
 
     rows = in_threads(captions_of, range(len(reader.source)))
-    rows = [row for row in rows if row and (row[1] or not captions)]
-    if not rows:
-        kind = "picture with a caption" if captions else "picture"
-        raise data.ImageError(
-            f"No {kind} of {reader.source.description} can be read. "
-            f"{reader.report()}"
-        )
-    return rows
+    return [row for row in rows if row and (row[1] or not captions)]
+
+
+def _unreadable(reader: data.ImageReader, kind: str) -> data.ImageError:
+    return data.ImageError(
+        f"No {kind} of {reader.source.description} can be read. "
+        f"{reader.report()}"
+    )
 
 
 def in_threads(function: Callable[[Any], Any], items: Any) -> list[Any]:

@@ -11,8 +11,11 @@ from keras_bidalle.image_tokenizers import PatchVQGAN, start_from_patches
 from keras_bidalle.tasks.captioned_codes import CaptionedCodes
 from keras_bidalle.tasks.image_rows import (
     CaptionedImages,
+    FittingCaptions,
     HeldOutFiles,
+    check_any,
     classed_images,
+    fitting_captions,
     has_captions,
     in_threads,
 )
@@ -48,6 +51,8 @@ class ImageTask(Task):
         count = 0 if held_out is None else len(held_out)
         self.held_out_count = min(count, _HELD_OUT)
         self._readers: dict[tuple[int, ...], data.ImageReader] = {}
+        # By where they are kept: read before stage 1, used after it.
+        self._captions: dict[Any, FittingCaptions] = {}
 
     def __len__(self) -> int:
         return len(self.source)
@@ -87,8 +92,7 @@ class ImageTask(Task):
     def held_out(self, image_shape: tuple[int, ...]) -> np.ndarray | None:
         """The held-out images, cut as for evaluation.
 
-        Raises:
-            keras_bidalle.data.ImageError: when none can be read.
+        `None` where none can be read, which is told.
         """
         reader = self._held_out_reader(image_shape)
         if reader is None:
@@ -98,10 +102,8 @@ class ImageTask(Task):
         if reader.skipped:
             print(reader.report())
         if not found:
-            raise data.ImageError(
-                f"No held-out picture of {reader.source.description} can be "
-                "read."
-            )
+            print("no held-out picture can be read: nothing to judge by")
+            return None
         return np.stack(found)
 
     def tell_skipped(self) -> None:
@@ -167,10 +169,42 @@ class ImageTask(Task):
             )
         return np.stack(found)
 
+    def read_captions(
+        self,
+        folder: Any,
+        image_shape: tuple[int, ...],
+        configuration: Configuration,
+    ) -> None:
+        if not has_captions(configuration):
+            return
+        reader = self.reader(image_shape)
+        check_any(self._captions_of(folder, reader, configuration), reader)
+        apart = self._held_out_reader(image_shape)
+        if apart is None:
+            return
+        files = HeldOutFiles(folder, apart.source.description)
+        if not self._captions_of(files, apart, configuration).records:
+            print("no held-out caption can be learned: nothing to judge by")
+
+    def _captions_of(
+        self, files: Any, reader: data.ImageReader, configuration: Configuration
+    ) -> FittingCaptions:
+        """Those of the images, or of the held-out ones, read once."""
+        what = configuration.arguments
+        key = (
+            str(files / "captions.json"),
+            *(what[name] for name in ("text_vocabulary_size", "text_length")),
+        )
+        if key not in self._captions:
+            self._captions[key] = fitting_captions(files, reader, configuration)
+        return self._captions[key]
+
     def captioned_codes(
         self, folder: Any, image_tokenizer: Any, configuration: Configuration
     ) -> CaptionedCodes:
         reader = self.reader(image_tokenizer.image_shape)
+        if has_captions(configuration):
+            check_any(self._captions_of(folder, reader, configuration), reader)
         return self._rows_of(reader, folder, image_tokenizer, configuration)
 
     def held_out_codes(
@@ -184,6 +218,11 @@ class ImageTask(Task):
         if reader is None:
             return None
         files = HeldOutFiles(folder, reader.source.description)
+        if (
+            has_captions(configuration)
+            and not self._captions_of(files, reader, configuration).records
+        ):
+            return None
         held_out = self._rows_of(reader, files, image_tokenizer, configuration)
         if isinstance(held_out, CaptionedImages):
             held_out.dropout = 0.0
@@ -207,7 +246,6 @@ class ImageTask(Task):
             folder,
             reader,
             image_tokenizer,
-            configuration.arguments["text_vocabulary_size"],
-            configuration.arguments["text_length"],
+            self._captions_of(folder, reader, configuration),
             configuration.training["bpe_dropout"],
         )

@@ -22,10 +22,12 @@ class Task:
     Attributes:
         description: str that names the data and changes with it.
         held_out_count: int, images that models are judged by meanwhile.
+        held_out_names: tuple of str, what `held_out_figures` measures.
     """
 
     description = ""
     held_out_count = 0
+    held_out_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """The number of images in an epoch."""
@@ -95,6 +97,23 @@ class Task:
         """Raises a `ValueError` if a generator cannot be trained on this.
 
         Called before anything is trained.
+        """
+
+    def read_captions(
+        self,
+        folder: Any,
+        image_shape: tuple[int, ...],
+        configuration: Configuration,
+    ) -> None:
+        """Makes the words of a run; called before anything is trained.
+
+        Args:
+            folder: `keras_bidalle.training.RunFolder`, where they are kept.
+            image_shape: tuple (H, W, C), of the image tokenizer.
+            configuration: of the generator.
+
+        Raises:
+            ValueError: if no generator can be trained on the captions.
         """
 
     def config(self) -> Any:

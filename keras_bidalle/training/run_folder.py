@@ -1,5 +1,6 @@
 """The folder of one run: its settings, its figures, what it leaves."""
 
+import contextlib
 import fnmatch
 import json
 import pathlib
@@ -62,6 +63,7 @@ class RunFolder:
                 )
             )
         self.before = there
+        self._written: set[str] = set()
         if there is None:
             traces = [name for name in _TRACES if (self.path / name).exists()]
             if traces and first:
@@ -106,8 +108,22 @@ class RunFolder:
 
     def write(self, name: str, value: Any) -> None:
         """Writes a JSON value, all of it or nothing."""
+        self._written.add(name)
         with atomic_path(self.path / name) as temporary:
             temporary.write_text(json.dumps(value, indent=2) + "\n")
+
+    def withdraw(self) -> None:
+        """Takes back what a new run wrote, as if it had never begun.
+
+        For what is found wrong before anything is trained. A run that was
+        there stays.
+        """
+        if self.before is not None or not replicas.is_first_process():
+            return
+        for name in self._written:
+            (self.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # It may hold other files.
+            self.path.rmdir()
 
     def update_metrics(self, **metrics: Any) -> None:
         """Adds figures to `metrics.json`."""

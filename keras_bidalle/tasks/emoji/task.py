@@ -14,7 +14,11 @@ from keras_bidalle.image_tokenizers import PatchVQGAN, start_from_patches
 from keras_bidalle.tasks.captioned_codes import CaptionedCodes
 from keras_bidalle.tasks.emoji.accuracy import attribute_accuracy
 from keras_bidalle.tasks.emoji.attributes import KnownEmoji, attributes_of
-from keras_bidalle.tasks.emoji.captions import EmojiCaptions, vocabulary_lines
+from keras_bidalle.tasks.emoji.captions import (
+    EmojiCaptions,
+    styled,
+    vocabulary_lines,
+)
 from keras_bidalle.tasks.emoji.cards import cards
 from keras_bidalle.tasks.emoji.classifier import (
     HEADS,
@@ -157,6 +161,29 @@ class EmojiTask(JudgedTask):
             images,
         )
 
+    def read_captions(
+        self,
+        folder: Any,
+        image_shape: tuple[int, ...],
+        configuration: Configuration,
+    ) -> None:
+        words = self._words(folder, configuration)
+        # As `EmojiCaptions` does it, after stage 1.
+        rows = [
+            row
+            for split in ("train", "held_combination")
+            for row in self.splits[split].rows
+        ]
+        words.encode(sorted({styled(row.name, row.vendor) for row in rows}))
+
+    def _words(self, folder: Any, configuration: Configuration) -> Any:
+        return kept_vocabulary(
+            folder,
+            vocabulary_lines(self.splits["train"].rows),
+            configuration.arguments["text_vocabulary_size"],
+            configuration.arguments["text_length"],
+        )
+
     def captioned_codes(
         self, folder: Any, image_tokenizer: Any, configuration: Configuration
     ) -> CaptionedCodes:
@@ -183,12 +210,7 @@ class EmojiTask(JudgedTask):
             progress=keras.utils.Progbar(count, unit_name="picture").update,
         )
         codes = codes.reshape(-1, len(train), *codes.shape[1:])
-        tokenizer = kept_vocabulary(
-            folder,
-            vocabulary_lines(train.rows),
-            configuration.arguments["text_vocabulary_size"],
-            configuration.arguments["text_length"],
-        )
+        tokenizer = self._words(folder, configuration)
         images, rows = self._shown("held_combination")
         return EmojiCaptions(
             tokenizer,

@@ -134,6 +134,11 @@ class MNIST64Task(JudgedTask):
 
         return data.own_rows(make_batch)
 
+    held_out_names = (
+        "translation_equivariance",
+        "foreground_translation_equivariance",
+    )
+
     @functools.cached_property
     def _batch_held_out(self) -> MNIST64Batch:
         split = self.splits["unseen_instances"]
