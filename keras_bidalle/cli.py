@@ -31,12 +31,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
     program = importlib.import_module(COMMANDS[arguments[0]])
     options = program.parse(arguments[1:])
+    # Not at the top: the usage is told without them.
+    from keras_bidalle.commands import inputs
+
+    inputs.take_large_images()
     try:
         return program.run(options) or 0
+    except KeyboardInterrupt:
+        return inputs.tell_stopped(options)
     except (ImportError, OSError, ValueError) as error:
-        from keras_bidalle.commands.inputs import tell_error
-
-        return tell_error(error)
+        return inputs.tell_error(error)
 
 
 if __name__ == "__main__":

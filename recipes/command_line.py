@@ -8,8 +8,12 @@ def program(run, parse, errors=(ImportError, OSError, ValueError)):
         options = parse(arguments)
         try:
             return run(options) or 0
-        except errors as error:
+        except KeyboardInterrupt:
             # Not at the top: the package imports Keras.
+            from keras_bidalle.commands import tell_stopped
+
+            return tell_stopped(options)
+        except errors as error:
             from keras_bidalle.commands import tell_error
 
             return tell_error(error)

@@ -25,12 +25,7 @@ def parse(arguments=None):
         "a tokenizer of the same class, of another size or codebook too, or, "
         "for a single-level AugVAE, the multi-level one",
     )
-    parser.add_argument(
-        "--lpips",
-        metavar="FILE",
-        help="LPIPS' weights, made by `converters.convert_lpips` (default: "
-        "no perceptual loss)",
-    )
+    programs.add_lpips(parser)
     return parser.parse_args(arguments)
 
 

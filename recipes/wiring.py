@@ -4,15 +4,14 @@ Import it before Keras: the package chooses the backend where nobody did.
 """
 
 import pathlib
-import warnings
 
 from command_line import program  # noqa: F401
-from PIL import Image
 
 from keras_bidalle import programs
 from keras_bidalle.commands import (  # noqa: F401
     PictureInputs,
     check_counts,
+    take_large_images,
     text_image_model,
 )
 from keras_bidalle.programs import (  # noqa: F401
@@ -21,8 +20,7 @@ from keras_bidalle.programs import (  # noqa: F401
     preset_of,
 )
 
-# Large images are opened; those too large to be safe are an error.
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+take_large_images()
 
 
 def add_output(parser, default):

@@ -250,6 +250,7 @@ def test_a_setting_of_a_command_line_is_told_in_one_line(text):
 def test_a_data_set_without_captions_is_told_in_one_line():
     options = types.SimpleNamespace(
         **dict.fromkeys(["fake_data", "pairs", "tar", "images"]),
+        **dict.fromkeys(["captions", "caption_column"]),
         tfds=LONG,
         tfds_captions=None,
     )

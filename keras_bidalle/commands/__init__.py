@@ -4,7 +4,9 @@ from keras_bidalle.commands.inputs import (
     PictureInputs,
     check_counts,
     drawing_model,
+    take_large_images,
     tell_error,
+    tell_stopped,
     text_image_model,
 )
 
@@ -12,6 +14,8 @@ __all__ = [
     "PictureInputs",
     "check_counts",
     "drawing_model",
+    "take_large_images",
     "tell_error",
+    "tell_stopped",
     "text_image_model",
 ]

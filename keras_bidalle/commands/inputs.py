@@ -1,13 +1,17 @@
 """What commands and programs open: presets by name, pictures by path."""
 
+import argparse
 import itertools
 import os
 import pathlib
+import signal
 import sys
+import warnings
 from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from keras_bidalle import data
 from keras_bidalle.captions import ClassNames
@@ -26,6 +30,21 @@ def tell_error(message: Any) -> int:
         message = f"{message.filename}: {message.strerror}"
     print(f"Error: {one_line(str(message))}", file=sys.stderr)
     return 1
+
+
+def tell_stopped(options: argparse.Namespace) -> int:
+    """Prints that Ctrl-C has ended a program; returns 130, as shells do."""
+    resumed = ", --resume goes on" if "resume" in options else ""
+    print(f"\nstopped{resumed}", file=sys.stderr)
+    return 128 + signal.SIGINT
+
+
+def take_large_images() -> None:
+    """Opens large images without a warning, as programs of ours do.
+
+    Those too large to be safe are an error.
+    """
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def check_counts(**options: int | None) -> None:

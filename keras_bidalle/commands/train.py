@@ -14,10 +14,13 @@ on from. A run that is cut in stage 2 leaves a `model` of its last report.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import pathlib
+import shlex
 import shutil
+from collections.abc import Callable, Iterator
 
 from keras_bidalle import data, programs, tasks
 from keras_bidalle.backend import replicas
@@ -40,9 +43,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     programs.add_captions(add, "one of several files of captions")
     add(
         "--size",
-        default=SIZES[0],
         choices=SIZES,
-        help="two CPU cores for hours; for a day; a GPU (default: %(default)s)",
+        help="two CPU cores for hours; for a day; a GPU (default: "
+        f"{SIZES[0]}, or that of the run that goes on)",
     )
     add(
         "--preset-of-data",
@@ -78,7 +81,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="of the pictures, never trained on (default: 0.1; 0: none, and "
         "no report)",
     )
-    add("--lpips", metavar="FILE", help="weights of a perceptual loss")
+    programs.add_lpips(parser)
     add(
         "--compile",
         action="store_true",
@@ -106,40 +109,25 @@ def _run(options: argparse.Namespace) -> None:
     source = data.captioned_folder(
         options.folder, options.captions, options.caption_column
     )
-    held_out: data.ImageSource | None = None
-    if options.held_out:
-        source, held_out = data.hold_out(source, options.held_out)
+    programs.tell_notes(source)
+    source, held_out = programs.divided(source, options.held_out)
     name = pathlib.Path(options.folder).resolve().name
     settings = programs.run_settings(options, name)
     settings["folder"] = pathlib.Path(options.output, options.name or name)
     earlier = options.start_from and str(programs.preset_of(options.start_from))
-    if options.codes_only and not earlier:
-        raise ValueError("--codes-only needs --start-from PRESET.")
-    tokenizer, generator = _stages(options, source, settings["folder"], earlier)
-    stages = {"tokenizer": tokenizer, "generator": generator}
-    for text in options.set:
-        place, value = parse_setting(text)
-        stage, _, setting = place.partition(".")
-        if not (stage in stages and setting):
-            raise ValueError(
-                "--set takes tokenizer.NAME=VALUE or generator.NAME=VALUE. "
-                f"Received: {shown(text)}"
-            )
-        chosen = stages[stage]
-        if not isinstance(chosen, Configuration):
-            raise ValueError(
-                f"--set {shown(text)}: the tokenizer of --start-from is kept "
-                "as it is."
-            )
-        chosen.change(setting, value)
-    asked = {"tokenizer": options.tokenizer_steps, "generator": options.steps}
-    for stage, chosen in stages.items():
-        if not isinstance(chosen, Configuration):
-            continue
-        if asked[stage] is not None:
-            of_data.set_steps(chosen, asked[stage])
-        if held_out is not None:
-            chosen.training["evaluate_every"] = 1
+    _check_options(options)
+    tokenizer, generator, size, told = _stages(
+        options, source, settings["folder"], earlier
+    )
+    _change(options, {"tokenizer": tokenizer, "generator": generator})
+    for stage in (tokenizer, generator):
+        if held_out is not None and isinstance(stage, Configuration):
+            stage.training["evaluate_every"] = 1
+    if told is not None:
+        # Of what the options have made of it.
+        print(f"{source.description}:")
+        for line in told():
+            print(f"  {line}")
     reading = tokenizer if isinstance(tokenizer, Configuration) else generator
     task = tasks.ImageTask(source, reading.training, held_out)
     plan = programs.Plan(
@@ -150,17 +138,56 @@ def _run(options: argparse.Namespace) -> None:
         lpips=options.lpips,
         jit=options.compile,
         evaluated=min(_EVALUATED, task.held_out_count),
+        size=size,
         **settings,
     )
-    programs.train(plan)
+    with _settings_of_the_generator():
+        programs.train(plan)
     if options.dry_run:
         return
     task.tell_skipped()
     if held_out is not None and replicas.is_first_process():
         _evaluate(settings["folder"], held_out, options)
-    print(
-        f"draw with it: keras-bidalle draw CAPTION --model {settings['folder']}"
-    )
+    model = shlex.quote(str(settings["folder"]))
+    print(f"draw with it: keras-bidalle draw CAPTION --model {model}")
+
+
+@contextlib.contextmanager
+def _settings_of_the_generator() -> Iterator[None]:
+    """A scope whose errors advise settings in the form of this program.
+
+    What is said of captions is said by programs of a generator alone, too.
+    """
+    try:
+        yield
+    except data.ImageError:
+        raise
+    except ValueError as error:
+        told = str(error).replace("--set text_", "--set generator.text_")
+        if told == str(error):
+            raise
+        raise ValueError(told) from error
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Raises a `ValueError` on options that could do nothing."""
+    if not options.start_from:
+        if options.codes_only:
+            raise ValueError("--codes-only needs --start-from PRESET.")
+        return
+    for name in ("size", "tokenizer_steps", "lpips"):
+        value = getattr(options, name)
+        if value is not None:
+            flag = name.replace("_", "-")
+            raise ValueError(
+                f"--{flag} must be left out with --start-from PRESET, which "
+                "keeps the size and the image tokenizer of its model. "
+                f"Received: --{flag} {value}"
+            )
+
+
+# What is chosen for a data set, told of configurations as they are then.
+_Told = Callable[[], list[str]]
 
 
 def _stages(
@@ -168,32 +195,76 @@ def _stages(
     source: data.ImageSource,
     folder: pathlib.Path,
     earlier: str | None,
-) -> tuple[Configuration | str, Configuration]:
-    """What is trained: configurations, or the preset of a tokenizer."""
+) -> tuple[Configuration | str, Configuration, str | None, _Told | None]:
+    """What is trained: configurations, or the preset of a tokenizer.
+
+    Beside them the size that they are of, and what tells of a choice.
+    """
     begun = folder / "config.json"
     if options.resume and begun.is_file():
         # As the run began, whatever is known of its data today.
         generator = Configuration.find(str(begun), "generator")
         if earlier:
-            return earlier, generator
-        if not isinstance(json.loads(begun.read_text())["tokenizer"], dict):
+            return earlier, generator, None, None
+        before = json.loads(begun.read_text())
+        if not isinstance(before["tokenizer"], dict):
             raise ValueError(
                 f"{shown(str(folder))} was begun with --start-from PRESET: "
                 "give it again."
             )
-        return Configuration.find(str(begun), "tokenizer"), generator
-    tokenizer: Configuration | None = None
+        # Earlier versions did not keep it.
+        size = before.get("size")
+        if options.size not in (None, size):
+            raise ValueError(
+                f"--size must be left out, or be that of the run in {folder}, "
+                f"{size or 'which is not known'}. "
+                f"Received: --size {options.size}"
+            )
+        tokenizer = Configuration.find(str(begun), "tokenizer")
+        return tokenizer, generator, size, None
+    size, trained = None, None
     if earlier:
         generator = fine_tuned(text_image_model(earlier))
     else:
-        tokenizer = Configuration.find(options.size, "tokenizer")
-        generator = Configuration.find(options.size, "generator")
+        size = options.size or SIZES[0]
+        trained = Configuration.find(size, "tokenizer")
+        generator = Configuration.find(size, "generator")
+    told = None
     if options.preset_of_data == "auto":
         survey = of_data.Survey.of(source)
-        print(f"{source.description}:")
-        for line in of_data.suit(survey, tokenizer, generator):
-            print(f"  {line}")
-    return tokenizer or str(earlier), generator
+        told = of_data.suit(survey, trained, generator)
+    return trained or str(earlier), generator, size, told
+
+
+def _change(
+    options: argparse.Namespace, stages: dict[str, Configuration | str]
+) -> None:
+    """Changes what is trained as --lpips, --set and the steps say."""
+    asked = {"tokenizer": options.tokenizer_steps, "generator": options.steps}
+    for stage, chosen in stages.items():
+        if isinstance(chosen, Configuration) and asked[stage] is not None:
+            of_data.set_steps(chosen, asked[stage])
+    if options.lpips and isinstance(stages["tokenizer"], Configuration):
+        programs.use_lpips(stages["tokenizer"], options.lpips)
+    for text in options.set:
+        place, value = parse_setting(text)
+        stage, _, setting = place.partition(".")
+        if not (stage in stages and setting):
+            raise ValueError(
+                "--set takes tokenizer.NAME=VALUE or generator.NAME=VALUE. "
+                f"Received: {shown(text)}"
+            )
+        changed = stages[stage]
+        if not isinstance(changed, Configuration):
+            raise ValueError(
+                f"--set {shown(text)}: the tokenizer of --start-from is kept "
+                "as it is."
+            )
+        changed.change(setting, value)
+    for chosen in stages.values():
+        if isinstance(chosen, Configuration):
+            chosen.check()
+            programs.check_image_shape(chosen)
 
 
 def _evaluate(
@@ -205,7 +276,7 @@ def _evaluate(
     model = text_image_model(folder)
     readable = of_data.captioned_part(held_out, model.caption_tokenizer)
     if readable is None:
-        print("no held-out caption can be spelled: there is no report")
+        print("no held-out record can be judged by: there is no report")
         return
     known = data.fingerprint(model)[:16]
     report = folder / "evaluation"

@@ -46,8 +46,8 @@ class Asked(NamedTuple):
 def opened(options: argparse.Namespace) -> Asked:
     """Opens the model, or the saved samples, of a command line.
 
-    A generator of classes is joined by the tokenizer and the classes that
-    lie beside it in the folder of its run.
+    The folder of a run stands for what it has come to. A generator of classes
+    is joined by the tokenizer and the classes that lie beside it in there.
     """
     if options.saved:
         saved = SavedImages(options.model)
@@ -57,10 +57,11 @@ def opened(options: argparse.Namespace) -> Asked:
             *(None, None, None, saved),
             _shape_of(saved),
         )
-    model = load(options.model)
+    preset = programs.preset_of(options.model)
+    model = load(preset)
     told = type(model).__name__, data.fingerprint(model)[:16]
     if isinstance(model, Generator):
-        beside = pathlib.Path(options.model).parent
+        beside = pathlib.Path(preset).parent
         tokenizer = programs.image_tokenizer_of(
             load(options.tokenizer or beside / "tokenizer")
         )
@@ -116,6 +117,7 @@ def source_and_judge(
     """
     if getattr(options, "source", None) is not None:
         return options.source, None
+    programs.check_source_options(options)
     kinds = ("images", "pairs", "tar", "tfds", "fake_data", "task")
     if not any(getattr(options, kind) for kind in kinds):
         return None, None

@@ -1,24 +1,30 @@
 """The training program: both stages of any task, in any configuration."""
 
 from keras_bidalle.programs.command_line import (
+    add_lpips,
     add_measuring,
     add_run,
     add_sampling,
     add_settings,
     add_start,
     add_training,
+    check_image_shape,
     configured,
     distributed,
     make_parser,
     plan_of,
     run_settings,
     sampling_of,
+    use_lpips,
 )
 from keras_bidalle.programs.data_options import (
     add_captions,
     add_source,
+    check_source_options,
+    divided,
     image_task,
     source_of,
+    tell_notes,
 )
 from keras_bidalle.programs.plan import Plan
 from keras_bidalle.programs.precision import policy
@@ -32,6 +38,7 @@ from keras_bidalle.programs.training_program import train
 __all__ = [
     "Plan",
     "add_captions",
+    "add_lpips",
     "add_measuring",
     "add_run",
     "add_sampling",
@@ -39,8 +46,11 @@ __all__ = [
     "add_source",
     "add_start",
     "add_training",
+    "check_image_shape",
+    "check_source_options",
     "configured",
     "distributed",
+    "divided",
     "image_task",
     "make_parser",
     "plan_of",
@@ -50,6 +60,8 @@ __all__ = [
     "run_settings",
     "sampling_of",
     "source_of",
+    "tell_notes",
     "tokenizer_beside",
     "train",
+    "use_lpips",
 ]

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import os
 import pathlib
 from collections.abc import Iterator
@@ -21,6 +22,11 @@ from keras_bidalle.programs.starting import preset_of
 from keras_bidalle.sampling.settings import SETTINGS
 from keras_bidalle.tasks.recipe import Recipe
 from keras_bidalle.tasks.task import Task
+from keras_bidalle.validation import is_integer, refused
+
+# Of a perceptual loss, where the training has none: that of L-Verse's AugVAE
+# (arXiv 2111.11133), which is beside squared errors, too.
+_PERCEPTUAL = 0.1
 
 
 def make_parser(
@@ -83,7 +89,11 @@ def run_settings(options: argparse.Namespace, name: str) -> dict[str, Any]:
     if "dry_run" in options:
         # What was shrunk fits.
         small = options.unmeasured or getattr(options, "tiny", False)
-        measuring = {"dry_run": options.dry_run, "measured": not small}
+        measuring = {
+            "dry_run": options.dry_run,
+            "measured": not small,
+            "unmeasured": options.unmeasured,
+        }
     return {
         **measuring,
         "folder": pathlib.Path(options.output)
@@ -140,6 +150,44 @@ def plan_of(
         earlier = str(preset_of(options.start_from))
         parts |= {"tokenizer": earlier, "start_generator": earlier}
     return Plan(task, **parts, **run_settings(options, name))
+
+
+def add_lpips(parser: argparse.ArgumentParser) -> None:
+    """Adds `--lpips`, the file that `use_lpips` takes."""
+    parser.add_argument(
+        "--lpips",
+        metavar="FILE",
+        help="LPIPS' weights, made by `converters.convert_lpips` (default: "
+        "no perceptual loss)",
+    )
+
+
+def use_lpips(configuration: Configuration, file: str) -> None:
+    """Gives an image tokenizer's training a perceptual loss, if it has none.
+
+    Raises:
+        FileNotFoundError: if there is no such file of weights.
+    """
+    if not os.path.isfile(file):
+        raise FileNotFoundError(
+            errno.ENOENT, "--lpips must be a file of weights", file
+        )
+    settings = configuration.training
+    settings["perceptual_weight"] = settings["perceptual_weight"] or _PERCEPTUAL
+
+
+def check_image_shape(configuration: Configuration) -> None:
+    """Raises a `ValueError` unless an image tokenizer's images have a shape."""
+    shape = configuration.arguments.get("image_shape", (1, 1, 1))
+    if not (
+        isinstance(shape, list | tuple)
+        and len(shape) == 3
+        and all(is_integer(size) and size > 0 for size in shape)
+    ):
+        raise refused(
+            "be (height, width, channels), three positive integers",
+            image_shape=shape,
+        )
 
 
 def add_settings(
@@ -201,9 +249,12 @@ def configured(options: argparse.Namespace, stage: str) -> Configuration:
     configuration = Configuration.find(options.configuration, stage)
     if options.tiny:
         configuration = shrunk(configuration)
+    if stage == "tokenizer" and options.lpips:
+        use_lpips(configuration, options.lpips)
     for text in options.set:
         configuration.change(*parse_setting(text))
     configuration.check()
+    check_image_shape(configuration)
     return configuration
 
 

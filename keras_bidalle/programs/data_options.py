@@ -29,7 +29,8 @@ def add_source(parser: argparse.ArgumentParser, required: bool = True) -> Any:
     add(
         "--pairs",
         metavar="FOLDER",
-        help="pictures with a .txt of captions beside each, or --captions",
+        help="pictures with a .txt of captions beside each, or one file of "
+        "captions",
     )
     add("--tar", metavar="PATTERN", help="WebDataset tar files")
     add("--tfds", metavar="NAME", help="TensorFlow Datasets")
@@ -50,6 +51,28 @@ def add_source(parser: argparse.ArgumentParser, required: bool = True) -> Any:
     return kinds
 
 
+def check_source_options(options: argparse.Namespace) -> None:
+    """Raises a `ValueError` on an option of data that are not asked for."""
+    wanted = {
+        "captions": "pairs",
+        "caption_column": "pairs",
+        "tfds_captions": "tfds",
+    }
+    for name, of in wanted.items():
+        value = getattr(options, name)
+        if value is not None and not getattr(options, of):
+            flag = name.replace("_", "-")
+            raise ValueError(
+                f"--{flag} needs --{of}. Received: --{flag} {shown(value)}"
+            )
+
+
+def tell_notes(source: data.ImageSource) -> None:
+    """Prints what a source has left out, and by what it chose."""
+    for note in source.notes:
+        print(note)
+
+
 def source_of(options: argparse.Namespace, captions: bool) -> data.ImageSource:
     """The data set that was asked for, with captions or without.
 
@@ -57,12 +80,15 @@ def source_of(options: argparse.Namespace, captions: bool) -> data.ImageSource:
         ValueError, FileNotFoundError: when there is no such data set, or it
             has no captions.
     """
+    check_source_options(options)
     if options.fake_data:
         return data.FakeImages(256, size=64, seed=options.seed)
     if options.pairs:
-        return data.ImageTextFolder(
+        source = data.captioned_folder(
             options.pairs, options.captions, options.caption_column
         )
+        tell_notes(source)
+        return source
     if options.tar:
         return data.TarImages(options.tar, captions=captions)
     if captions and not options.tfds:
@@ -96,7 +122,7 @@ def add_held_out(parser: argparse.ArgumentParser, captions: bool) -> None:
         metavar="FOLDER",
         help=f"what is never trained on, as --{kind}",
     )
-    folder = data.ImageTextFolder if captions else data.ImageFolder
+    folder = data.captioned_folder if captions else data.ImageFolder
     parser.set_defaults(held_out_kind=folder)
     add(
         "--held-out",
@@ -110,6 +136,24 @@ def add_held_out(parser: argparse.ArgumentParser, captions: bool) -> None:
         metavar="REPORTS",
         help="reports between figures of it (default: 1)",
     )
+
+
+def divided(
+    source: data.ImageSource, share: float
+) -> tuple[data.ImageSource, data.ImageSource | None]:
+    """What is trained on and what is held out, by `--held-out`; 0: nothing.
+
+    Raises:
+        ValueError: if the share is out of its range, or of one picture.
+    """
+    if not share:
+        return source, None
+    if len(source) < 2:
+        raise ValueError(
+            "--held-out SHARE needs at least 2 pictures; --held-out 0 trains "
+            f"on all. Received: {len(source)} in {source.description}"
+        )
+    return data.hold_out(source, share)
 
 
 def image_task(
@@ -127,9 +171,10 @@ def image_task(
     source = source_of(options, captions)
     held_out: data.ImageSource | None = None
     if options.held_out is not None:
-        source, held_out = data.hold_out(source, options.held_out)
+        source, held_out = divided(source, options.held_out)
     elif options.held_out_folder is not None:
         held_out = options.held_out_kind(options.held_out_folder)
+        tell_notes(held_out)
     settings = configuration.training
     asked = [n for n in EVALUATION if settings.get(n) is not None]
     if held_out is not None and not asked:

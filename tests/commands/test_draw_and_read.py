@@ -1,6 +1,7 @@
 """The installed command draws and reads, with a shipped preset or another."""
 
 import pathlib
+import warnings
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 from small_models import CAPTIONS, small_model
 
 from keras_bidalle import cli, preset_names
-from keras_bidalle.commands import draw, generation
+from keras_bidalle.commands import draw, generation, train
 
 pytestmark = pytest.mark.any_backend
 
@@ -45,6 +46,27 @@ def test_the_default_is_the_first_that_is_shipped(monkeypatch):
         generation, "DEFAULT_PRESETS", ("not-shipped", "bidalle-mnist")
     )
     assert generation.default_preset() == "bidalle-mnist"
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_ctrl_c_is_a_line_and_no_traceback(monkeypatch, capsys, resumes):
+    def stopped(options):
+        raise KeyboardInterrupt
+
+    module = train if resumes else draw
+    monkeypatch.setattr(module, "run", stopped)
+    name = module.__name__.split(".")[-1]
+    assert cli.main([name, "x"]) == 130
+    told = capsys.readouterr().err.split("\n")
+    assert told == ["", "stopped" + ", --resume goes on" * resumes, ""]
+
+
+def test_a_large_picture_is_opened_without_a_warning(monkeypatch, recwarn):
+    def warned(options):
+        warnings.warn("large", Image.DecompressionBombWarning, stacklevel=1)
+
+    monkeypatch.setattr(draw, "run", warned)
+    assert cli.main(["draw", "x"]) == 0 and not recwarn.list
 
 
 def test_without_a_command_it_says_how_it_is_used(capsys):

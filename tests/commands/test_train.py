@@ -126,7 +126,7 @@ def test_bad_options_are_one_line(options, message, pictures, capsys):
 
 
 def test_a_model_is_tuned_to_other_words(run, tmp_path, capsys):
-    folder = tmp_path / "others"
+    folder = tmp_path / "other words"
     batch = write_pictures(folder, count=6)
     for i in range(len(batch.captions)):
         (folder / f"{i}.txt").write_text(f"a drawing, {i % 2}\n")
@@ -134,8 +134,11 @@ def test_a_model_is_tuned_to_other_words(run, tmp_path, capsys):
     arguments += ["--unmeasured", "--precision", "float32", "--steps", "2"]
     arguments += ["--set", "generator.batch_size=2", "--held-out", "0"]
     assert cli.main([*arguments, "--start-from", str(run)]) == 0
-    assert "words are known" in capsys.readouterr().out
-    tuned = tmp_path / "runs" / "others"
+    told = capsys.readouterr().out
+    tuned = tmp_path / "runs" / "other words"
+    assert "words are known" in told
+    # What a shell can take as it is.
+    assert f"--model '{tuned}'" in told
     tokenizers = [
         commands.text_image_model(path).image_tokenizer for path in (run, tuned)
     ]

@@ -1,5 +1,7 @@
 """Sizes are those of the data, never larger than the configuration's."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -36,7 +38,7 @@ class Drawings(data.ImageSource):
 def suited(source, size="small-64"):
     stages = [Configuration.find(size, s) for s in ("tokenizer", "generator")]
     told = of_data.suit(of_data.Survey.of(source), *stages)
-    return *stages, " ".join(told)
+    return *stages, told
 
 
 def test_little_data_get_small_sizes():
@@ -49,7 +51,12 @@ def test_little_data_get_small_sizes():
     assert generator.arguments["text_length"] <= 16
     assert generator.arguments["text_vocabulary_size"] < 100
     assert tokenizer.training["steps"] == 200
-    assert "32x32" in told and "codes 32" in told and "200 steps" in told
+    told_now = " ".join(told())
+    for part in ("32x32", "codes 32", "200 steps"):
+        assert part in told_now
+    # As options have it, where they are other.
+    of_data.set_steps(generator, 7)
+    assert "generator: 7 steps" in " ".join(told())
 
 
 def test_much_data_get_those_of_the_configuration():
@@ -57,11 +64,29 @@ def test_much_data_get_those_of_the_configuration():
         " ".join(f"w{i:x}q{j:x}" for i in range(j, j + 130)) for j in (0, 7)
     ]
     source = Drawings(40, 400, captions)
-    tokenizer, generator, _ = suited(source)
+    tokenizer, generator, told = suited(source)
     assert tokenizer.arguments["image_shape"] == (64, 64, 3)
     assert tokenizer.arguments["quantizer"]["config"]["num_codes"] == 1024
     assert generator.arguments["text_length"] == 96
     assert generator.training["warmup_steps"] <= generator.training["steps"]
+    # None of them fits into so few tokens.
+    with pytest.raises(ValueError, match="generator.text_length=") as error:
+        told()
+    generator.change("text_length", int(str(error.value).split("=")[-1][:3]))
+    assert "left out" not in " ".join(told())
+
+
+@pytest.mark.parametrize("text", ["a [UNK] tree", "a tree"])
+def test_a_caption_that_cannot_be_spelled_is_passed_over(text):
+    *_, told = suited(Drawings(4, 30, ["a red cat .", text]))
+    assert "vocabulary" in " ".join(told())
+
+
+def test_a_pipe_is_no_picture(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("a caption")
+    with pytest.raises(data.ImageError, match="can be opened"):
+        of_data.Survey.of(data.captioned_folder(tmp_path))
 
 
 def test_unreadable_data_are_an_error(tmp_path):

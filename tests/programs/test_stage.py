@@ -2,7 +2,8 @@
 
 import pytest
 
-from keras_bidalle.configurations import generator_training
+from keras_bidalle import programs
+from keras_bidalle.configurations import Configuration, generator_training
 from keras_bidalle.programs.stage import run_length
 
 pytestmark = pytest.mark.any_backend
@@ -23,3 +24,18 @@ def test_a_stage_has_the_steps_that_were_asked_for(steps):
 def test_epochs_of_few_records_are_a_step():
     settings = generator_training("small-64") | {"steps": None, "epochs": 1}
     assert run_length(settings, records=3).steps == 1
+
+
+def test_a_file_of_lpips_gives_a_training_its_loss(tmp_path):
+    small = Configuration.find("small-64", "tokenizer")
+    with pytest.raises(FileNotFoundError, match="--lpips"):
+        programs.use_lpips(small, str(tmp_path / "none.npz"))
+    assert small.training["perceptual_weight"] == 0
+    file = tmp_path / "lpips.npz"
+    file.touch()
+    programs.use_lpips(small, str(file))
+    assert small.training["perceptual_weight"] == 0.1
+    # A weight that somebody chose stays.
+    small.training["perceptual_weight"] = 2.0
+    programs.use_lpips(small, str(file))
+    assert small.training["perceptual_weight"] == 2.0
