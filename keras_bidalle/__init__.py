@@ -2,11 +2,11 @@
 
 import sys
 
-from keras_bidalle.default_backend import choose_backend
+from keras_bidalle.default_backend import choose_for_programs
 from keras_bidalle.version import __version__
 
 # Before anything imports Keras.
-choose_backend()
+choose_for_programs()
 
 # While Python looks for a module to run, `sys.argv[0]` is "-m". The check of
 # an exported folder runs where TensorFlow is all there is, and shows that the

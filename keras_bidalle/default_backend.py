@@ -14,7 +14,7 @@ import sys
 _NOBODYS_CHOICE = "tensorflow"
 
 
-def choose_backend() -> None:
+def choose_for_programs() -> None:
     """In a program of ours, takes PyTorch where nobody chose a backend."""
     if not _is_our_program():
         return

@@ -8,12 +8,8 @@ def program(run, parse, errors=(ImportError, OSError, ValueError)):
         options = parse(arguments)
         try:
             return run(options) or 0
-        except KeyboardInterrupt:
-            # Not at the top: the package imports Keras.
-            from keras_bidalle.commands import tell_stopped
-
-            return tell_stopped(options)
         except errors as error:
+            # Not at the top: the package imports Keras.
             from keras_bidalle.commands import tell_error
 
             return tell_error(error)

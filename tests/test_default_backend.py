@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import keras_bidalle
-from keras_bidalle.default_backend import choose_backend
+from keras_bidalle.default_backend import choose_for_programs
 
 pytestmark = pytest.mark.any_backend
 
@@ -52,7 +52,7 @@ def chosen(tmp_path, monkeypatch):
             monkeypatch.setenv("KERAS_BACKEND", named)
         if configured is not None:
             (tmp_path / "keras.json").write_text(configured)
-        choose_backend()
+        choose_for_programs()
         return os.environ.get("KERAS_BACKEND")
 
     return choose

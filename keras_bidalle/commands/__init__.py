@@ -6,7 +6,6 @@ from keras_bidalle.commands.inputs import (
     drawing_model,
     take_large_images,
     tell_error,
-    tell_stopped,
     text_image_model,
 )
 
@@ -16,6 +15,5 @@ __all__ = [
     "drawing_model",
     "take_large_images",
     "tell_error",
-    "tell_stopped",
     "text_image_model",
 ]
