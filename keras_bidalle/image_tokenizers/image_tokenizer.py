@@ -85,7 +85,7 @@ class ImageTokenizer(
         with keras.name_scope(self.name, caller=self):
             build_in_order(self.stages, (None, *self.image_shape))
         self.built = True
-        freeze_parts(self)
+        freeze_parts(self, self.stages)
 
     def _keep(self, **arguments):
         for name, value in arguments.items():

@@ -75,7 +75,7 @@ class LatentPatchQuantizer(Quantizer):
         self.patch_size = patch_size
         self.quantizer = quantizer
         quantizer.keeps_metrics = False
-        freeze_parts(self)
+        freeze_parts(self, [quantizer])
 
     @property
     def counts_shape(self) -> Any:

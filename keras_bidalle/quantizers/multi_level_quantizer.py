@@ -70,7 +70,7 @@ class MultiLevelQuantizer(Quantizer):
         self.quantizer = quantizer
         self.grids = grids
         quantizer.keeps_metrics = False
-        freeze_parts(self)
+        freeze_parts(self, [quantizer])
 
     @property
     def sequence_length(self) -> Any:

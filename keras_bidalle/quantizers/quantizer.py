@@ -1,6 +1,7 @@
 """The contract of all quantizers: latents in, codes and code vectors out."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -26,13 +27,14 @@ def count_codes(codes, num_codes):
     return replicas.all_reduce_sum(counts)
 
 
-def freeze_parts(layer: Any) -> None:
-    """Hands `trainable=False` of a constructor on to the layers inside.
+def freeze_parts(layer: Any, parts: Iterable[Any]) -> None:
+    """Hands `trainable=False` of a constructor on to the parts of a layer.
 
-    Keras does so when the attribute is set later, not by itself.
+    Keras does so when the attribute is changed later, not by itself.
     """
     if not layer.trainable:
-        layer.trainable = False
+        for part in parts:
+            part.trainable = False
 
 
 class Quantizer(Configured, ReplicaLosses, keras.layers.Layer):

@@ -103,7 +103,7 @@ class ResidualQuantizer(Quantizer):
         self.quantizers = parts
         for part in self.quantizers:
             part.keeps_metrics = False
-        freeze_parts(self)
+        freeze_parts(self, self.quantizers)
 
     @property
     def counts_shape(self) -> Any:
