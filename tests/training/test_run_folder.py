@@ -32,3 +32,19 @@ def test_only_the_first_process_writes(tmp_path, monkeypatch):
     folder = RunFolder(tmp_path / "run", {"seed": 0})
     monkeypatch.setattr(replicas, "data_shard", lambda: (1, 2))
     assert RunFolder(tmp_path / "run", {"seed": 0}).path == folder.path
+
+
+def test_a_new_run_is_taken_back_and_one_that_was_there_stays(tmp_path):
+    new = RunFolder(tmp_path / "run", {"a": 1})
+    new.update_metrics(b=2)
+    new.withdraw()
+    assert not (tmp_path / "run").exists()
+    del new
+    kept = RunFolder(tmp_path / "run", {"a": 1})
+    kept.write("words.json", [])
+    del kept
+    again = RunFolder(tmp_path / "run", {"a": 1}, resume=True)
+    again.update_metrics(b=2)
+    again.withdraw()
+    assert again.read("metrics.json") == {"b": 2}
+    assert again.read("words.json") == []
