@@ -2,7 +2,6 @@
 
 import collections
 import functools
-import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
@@ -180,11 +179,8 @@ class Generator(Configured, OwnLoss, PresetMixin, keras.Model):
     @sampling_defaults.setter
     def sampling_defaults(self, defaults: Mapping[str, Any]) -> None:
         kept = checked_defaults(defaults, self)
-        fixed = types.MappingProxyType(
-            {way: types.MappingProxyType(own) for way, own in kept.items()}
-        )
         # Behind a function, where Keras does not track it.
-        self._sampling_defaults = lambda: fixed
+        self._sampling_defaults = lambda: kept
 
     @property
     def blocks(self) -> Sequence:

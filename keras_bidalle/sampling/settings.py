@@ -10,6 +10,7 @@ codes, an array (rows or 1, codes) with a value for each code of a position.
 """
 
 import dataclasses
+import types
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypedDict
@@ -296,6 +297,8 @@ def checked_settings(settings, direction, count, generator, several=False):
 def checked_defaults(defaults, generator):
     """Settings by direction that a generator is to take where none is given.
 
+    What is returned cannot be changed.
+
     Raises:
         ValueError: on another direction, or as `checked_settings`.
     """
@@ -321,8 +324,8 @@ def checked_defaults(defaults, generator):
                 )
             # As JSON, which presets are kept in.
             plain[name] = array.tolist()
-        kept[direction] = plain
-    return kept
+        kept[direction] = types.MappingProxyType(plain)
+    return types.MappingProxyType(kept)
 
 
 def without_neutral(settings: dict[str, Any]) -> dict[str, Any]:
