@@ -139,7 +139,7 @@ def test_passes_in_vain_are_few(monkeypatch):
     text = np.full((1, 6), 5)
     decoder = FixedPoint(window=6, cost=2.0)
     # Every code is as likely as any other, so that guesses are wrong.
-    options = {"temperature": 1e6, "decoder": decoder}
+    options = {"temperature": 1000.0, "decoder": decoder}
     for seed in range(4):
         generator.generate_codes(text, seed=seed, **options)
         took = sum(2.0 if width > 1 else 1.0 for width in passes)
