@@ -4,6 +4,8 @@ Keras keeps the precision of a layer in that layer's own configuration, which
 is not part of a model's that makes its layers itself.
 """
 
+import contextlib
+import gc
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -91,14 +93,29 @@ def quantize_layers(model: Any, told: Mapping[str, Any]) -> None:
         if layers[path].quantization_mode is not None:
             continue
         if isinstance(how, str):
-            layers[path].quantize(how)
+            given = {"mode": how}
         else:
-            config = keras.saving.deserialize_keras_object(how)
-            layers[path].quantize(config=config)
+            given = {"config": keras.saving.deserialize_keras_object(how)}
+        with _quick_collections():
+            layers[path].quantize(**given)
 
 
 def _mode(layer):
     return getattr(layer, "quantization_mode", None)
+
+
+@contextlib.contextmanager
+def _quick_collections():
+    """A scope in which a collection of garbage looks at new objects alone.
+
+    On PyTorch, Keras collects for each kernel that it replaces, which takes
+    half a second among the objects of its libraries.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def check_weights(weights: Any) -> None:
@@ -122,7 +139,7 @@ def with_weights(model: Any, weights: str | None) -> Any:
             f"`weights` needs a model that has a generator. Received: "
             f"weights={shown(weights)} for a `{type(model).__name__}`"
         )
-    with warnings.catch_warnings():
+    with _quick_collections(), warnings.catch_warnings():
         # Keras tells of each norm that it has no weights to make narrow.
         warnings.filterwarnings("ignore", ".*`quantize` method", UserWarning)
         generator.quantize(
