@@ -1,5 +1,6 @@
 """Constructors' arguments: kept under their own names, and routed to parts."""
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -10,6 +11,7 @@ import keras
 from keras_bidalle.quantized_layers import (
     quantize_layers,
     quantized_layers,
+    quick_collections,
     without_quantized,
 )
 from keras_bidalle.renaming import renamed
@@ -100,6 +102,12 @@ class Configured:
         if isinstance(self, keras.Model):
             config.update(quantized_layers(self))
         return config
+
+    def quantize(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras' own; that of a model in a fraction of its time."""
+        is_model = isinstance(self, keras.Model)
+        with quick_collections() if is_model else contextlib.nullcontext():
+            super().quantize(*args, **kwargs)  # type: ignore[misc]
 
     @classmethod
     def current_arguments(cls, config: Mapping[str, Any]) -> dict[str, Any]:

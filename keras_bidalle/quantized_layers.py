@@ -96,7 +96,7 @@ def quantize_layers(model: Any, told: Mapping[str, Any]) -> None:
             given = {"mode": how}
         else:
             given = {"config": keras.saving.deserialize_keras_object(how)}
-        with _quick_collections():
+        with quick_collections():
             layers[path].quantize(**given)
 
 
@@ -105,7 +105,7 @@ def _mode(layer):
 
 
 @contextlib.contextmanager
-def _quick_collections():
+def quick_collections():
     """A scope in which a collection of garbage looks at new objects alone.
 
     On PyTorch, Keras collects for each kernel that it replaces, which takes
@@ -139,7 +139,7 @@ def with_weights(model: Any, weights: str | None) -> Any:
             f"`weights` needs a model that has a generator. Received: "
             f"weights={shown(weights)} for a `{type(model).__name__}`"
         )
-    with _quick_collections(), warnings.catch_warnings():
+    with quick_collections(), warnings.catch_warnings():
         # Keras tells of each norm that it has no weights to make narrow.
         warnings.filterwarnings("ignore", ".*`quantize` method", UserWarning)
         generator.quantize(
