@@ -251,8 +251,16 @@ def _is_int8_dense(layer):
         _is_linear(layer)
         and layer.quantization_mode == "int8"
         and not layer.lora_enabled
-        and type(layer.inputs_quantizer) is keras.quantizers.AbsMaxQuantizer
-        and layer.inputs_quantizer.axis in (-1, (-1,))
+        and _is_usual(layer.inputs_quantizer)
+    )
+
+
+def _is_usual(quantizer):
+    """Whether rows are brought to 8 bits as Keras does it by itself."""
+    usual = keras.quantizers.AbsMaxQuantizer
+    return (
+        type(quantizer) is usual
+        and quantizer.get_config() == usual().get_config()
     )
 
 
