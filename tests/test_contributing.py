@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+# Among them is a whole training.
+pytestmark = pytest.mark.any_backend
+
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
 
 
