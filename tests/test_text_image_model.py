@@ -322,22 +322,6 @@ def test_a_score_is_the_log_likelihood_of_the_caption(model):
     np.testing.assert_allclose(scores, expected, rtol=1e-4)
 
 
-def test_of_no_captions_no_pictures_are_streamed(model):
-    shape = model.text_to_image([]).shape
-    assert shape[0] == 0
-    assert {images.shape for images in model.stream_text_to_image([])} == {
-        shape
-    }
-
-
-def test_one_caption_is_scored_as_a_list_of_it(model):
-    images = model.text_to_image(CAPTIONS[0], seed=1)
-    np.testing.assert_array_equal(
-        model.score_captions(CAPTIONS[0], images),
-        model.score_captions([CAPTIONS[0]], images),
-    )
-
-
 def test_a_picture_is_streamed_row_by_row(model):
     settings = {"seed": [3, 4], "top_k": 5, "guidance_scale": 2.0}
     whole = model.text_to_image(CAPTIONS, **settings)

@@ -6,20 +6,12 @@ import types
 
 import pytest
 from PIL import Image
-from trained import write_pictures
+from trained import SMALL, write_pictures
 
 from keras_bidalle import cli, data
 from keras_bidalle.programs import probing, training_program
 
 pytestmark = pytest.mark.any_backend
-
-SMALL = """--unmeasured --precision float32 --steps 4 --tokenizer-steps 4
---set tokenizer.reports=1 --set generator.reports=2
---set tokenizer.image_shape=[32,32,3] --set tokenizer.channels=56
---set tokenizer.hidden_channels=8 --set tokenizer.num_blocks=1
---set tokenizer.quantizer.num_codes=16 --set tokenizer.batch_size=4
---set generator.batch_size=4 --set generator.width=32 --set generator.depth=1
---set generator.num_heads=2 --set generator.head_dim=16""".split()
 
 
 @pytest.fixture(autouse=True)

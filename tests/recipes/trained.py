@@ -11,6 +11,14 @@ TOKENIZER_RUN = """te-vqgan-mnist64 --tiny --images {folder}
 GENERATOR_RUN = """bidalle-mnist64 --tiny --pairs {folder} --output {output}
 --name generator --tokenizer {output}/tokenizer/tokenizer
 --precision float32 --set steps=40 --set reports=2 --set batch_size=8"""
+# Of `keras-bidalle train`.
+SMALL = """--unmeasured --precision float32 --steps 4 --tokenizer-steps 4
+--set tokenizer.reports=1 --set generator.reports=2
+--set tokenizer.image_shape=[32,32,3] --set tokenizer.channels=56
+--set tokenizer.hidden_channels=8 --set tokenizer.num_blocks=1
+--set tokenizer.quantizer.num_codes=16 --set tokenizer.batch_size=4
+--set generator.batch_size=4 --set generator.width=32 --set generator.depth=1
+--set generator.num_heads=2 --set generator.head_dim=16""".split()
 
 
 def write_pictures(folder, count=12):

@@ -52,6 +52,11 @@ def vocabulary_lines(rows: Sequence[Emoji]) -> list[str]:
     return [*4 * names, *keywords, *styles, *sorted(signs)]
 
 
+def check_captions(tokenizer: CaptionTokenizer, rows: Sequence[Emoji]) -> None:
+    """Raises a `ValueError` unless each name with its style fits into a row."""
+    tokenizer.encode(sorted({styled(row.name, row.vendor) for row in rows}))
+
+
 class EmojiCaptions(CaptionedCodes):
     """Codes of emoji, with captions that are drawn anew for every batch.
 
@@ -88,9 +93,7 @@ class EmojiCaptions(CaptionedCodes):
         self.rows = list(rows)
         self._families: list[np.ndarray] = _families(rows) if siblings else []
         self._known: dict[str, np.ndarray] = {}
-        caption_tokenizer.encode(
-            sorted({styled(row.name, row.vendor) for row in rows})
-        )
+        check_captions(caption_tokenizer, rows)
 
     def _tokens(self, caption, or_else=""):
         """The row of a caption, or of another where it cannot be written."""

@@ -16,7 +16,7 @@ from keras_bidalle.tasks.emoji.accuracy import attribute_accuracy
 from keras_bidalle.tasks.emoji.attributes import KnownEmoji, attributes_of
 from keras_bidalle.tasks.emoji.captions import (
     EmojiCaptions,
-    styled,
+    check_captions,
     vocabulary_lines,
 )
 from keras_bidalle.tasks.emoji.cards import cards
@@ -168,13 +168,8 @@ class EmojiTask(JudgedTask):
         configuration: Configuration,
     ) -> None:
         words = self._words(folder, configuration)
-        # As `EmojiCaptions` does it, after stage 1.
-        rows = [
-            row
-            for split in ("train", "held_combination")
-            for row in self.splits[split].rows
-        ]
-        words.encode(sorted({styled(row.name, row.vendor) for row in rows}))
+        for split in ("train", "held_combination"):
+            check_captions(words, self.splits[split].rows)
 
     def _words(self, folder: Any, configuration: Configuration) -> Any:
         return kept_vocabulary(
