@@ -139,7 +139,7 @@ def with_weights(model: Any, weights: str | None) -> Any:
             f"`weights` needs a model that has a generator. Received: "
             f"weights={shown(weights)} for a `{type(model).__name__}`"
         )
-    with quick_collections(), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # Keras tells of each norm that it has no weights to make narrow.
         warnings.filterwarnings("ignore", ".*`quantize` method", UserWarning)
         generator.quantize(
